@@ -1,0 +1,1 @@
+"""Compares samples with one another: exact duplicates, and which of them survives."""

@@ -1,0 +1,1 @@
+"""Looks at one sample at a time: measures pictures, counts tokens, checks license and access."""

@@ -1,0 +1,1 @@
+"""Where fragments are worked on. `local` runs processes on this machine."""

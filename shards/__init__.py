@@ -1,0 +1,1 @@
+"""Training data out: deterministic WebDataset tars, their manifest, and the verifier."""

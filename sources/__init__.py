@@ -1,0 +1,1 @@
+"""Corpora in: canonical tables, storage, catalogue cards, readers, pictures and DICOM."""

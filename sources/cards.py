@@ -1,0 +1,124 @@
+"""Catalogue cards: what a corpus is, where its files lie, what its fields mean, under which terms."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from sources.schema import ACCESS, MODALITIES, TASKS, UNKNOWN_LICENSE
+
+CATALOGUE = Path(__file__).parent / "catalogue"
+
+FIELD_NAMES = (
+    "id", "text", "caption", "image", "images", "question", "options", "answer", "rationale", "context",
+    "findings", "impression", "indication", "instruction", "input", "output", "conversations", "split",
+    "license", "language",
+)  # fmt: skip
+GROUP_KINDS = (
+    "article", "figure", "panel", "patient", "study", "series", "case", "video", "slide", "lesion",
+)  # fmt: skip
+
+
+def _one_of(allowed: tuple[str, ...]) -> AfterValidator:
+    def check(value: str) -> str:
+        if value not in allowed:
+            raise ValueError(f"{value!r} is not one of {', '.join(allowed)}")
+        return value
+
+    return AfterValidator(check)
+
+
+class Strict(BaseModel):
+    """A configuration model: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Pick(Strict):
+    """A value taken out of a field: the first group of `pattern`, or no value where it does not match."""
+
+    field: str
+    pattern: str
+
+
+class Speakers(Strict):
+    """How a dialogue in one text field is cut into turns.
+
+    `pattern` finds a speaker's label at the start of a line (its first group is the name); `roles` maps the
+    lower-cased name to `user` or `assistant`, others are `user`.
+    """
+
+    pattern: str
+    roles: dict[str, Literal["user", "assistant"]]
+
+
+class Join(Strict):
+    """A second table: its columns are added to each record where `left` (a field here) equals `right` there."""
+
+    path: str
+    left: str
+    right: str
+    many: bool = False
+    """Each added column is the list of all matching rows' values, not the first one's."""
+
+
+class Layout(Strict):
+    """Where a corpus lies under a data root: candidate corpus folders, and the record files in them."""
+
+    roots: tuple[str, ...] = (".",)
+    files: tuple[str, ...] | dict[str, tuple[str, ...]]
+    """Globs of the record files; as a mapping, split -> globs."""
+    images: str | None = None
+    """Folder of the pictures under the corpus (`data/images`), or a template (`images/{id}.jpg`)."""
+
+
+class Card(Strict):
+    """What the project knows about a corpus. `description`, `home` and `fetch` are for people."""
+
+    name: str
+    description: str = ""
+    home: str = ""
+    fetch: str = ""
+    """What a user must download, accept or sign, and where to put it."""
+    reader: str
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Settings of the reader itself: `delimiter`, `header`, `items`, `metadata` ..."""
+    layout: Layout
+    fields: dict[str, str | Pick] = Field(default_factory=dict)
+    """Canonical name or group kind -> column of the record (dots go into nested ones, `@key` is its key)."""
+    task: Annotated[str, _one_of(TASKS)]
+    license: str = UNKNOWN_LICENSE
+    access: Annotated[str, _one_of(ACCESS)]
+    identifiers: Literal["public", "keyed"] | None = None
+    language: str | None = None
+    modality: Annotated[str, _one_of(MODALITIES)] = "unknown"
+    training_splits: tuple[str, ...] = ()
+    """The splits a training recipe takes when it names none; empty: all."""
+    groups: tuple[str, ...] = ()
+    """Kinds of group every sample of the corpus is promised to have."""
+    meta: tuple[str, ...] = ()
+    """Columns kept as JSON in `meta`; nothing else of a record is kept."""
+    speakers: Speakers | None = None
+    join: Join | None = None
+
+    @property
+    def keyed(self) -> bool:
+        """Whether identifiers are stored only under the site key (DESIGN.md section 9)."""
+        if self.identifiers is None:
+            return self.access == "credentialed" or self.reader == "dicom"
+        return self.identifiers == "keyed"
+
+
+@lru_cache(maxsize=1)
+def catalogue() -> Mapping[str, Card]:
+    """All cards that ship with the project, by name."""
+    cards = {}
+    for path in sorted(CATALOGUE.glob("*.yaml")):
+        card = Card.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        if card.name != path.stem:
+            raise ValueError(f"{path}: the card's name is {card.name}")
+        cards[card.name] = card
+    return cards

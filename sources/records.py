@@ -1,0 +1,106 @@
+"""What passes between readers and the build: a fragment of a corpus, and the records read from it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from sources.cards import Card
+from sources.identity import Identity
+from sources.schema import Reason
+from sources.storage import Folder
+
+FRAGMENT_RECORDS = 2000
+FRAGMENT_BYTES = 16 * 2**20
+MAX_RECORD_BYTES = 64 * 2**20
+
+
+class CorpusError(Exception):
+    """A corpus cannot be read as its card says. The message names the file, what was expected, what to do."""
+
+
+class ChangedInputError(CorpusError):
+    """A file is no longer what it was when the build was planned."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """One source of a build: where it lies, what its card says, how it names people."""
+
+    name: str
+    root: Folder
+    card: Card
+    identity: Identity
+    files: tuple[str, ...]
+    """The record files under `root` (POSIX, relative, sorted) that the layout matches."""
+    splits: dict[str, str] = field(default_factory=dict)
+    """File -> split, where the layout tells splits by file."""
+
+
+@dataclass(frozen=True)
+class Fragment:
+    """A bounded part of a corpus: at most 2,000 records and about 16 MiB of record bytes.
+
+    `digest` stands for the content: a commit is reused exactly where it is equal. It holds no raw name.
+    For files of records it is BLAKE3 of the bytes `start:stop`; for folders, of the entries in `files`.
+    """
+
+    path: str
+    digest: str
+    start: int = 0
+    stop: int = 0
+    first_row: int = 0
+    """Number in the file, from 0, of the first record."""
+    records: int = 0
+    size: int = 0
+    """Bytes of the records (files of records) or of all files (folders)."""
+    files: tuple["FileEntry", ...] = ()
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """One file of a folder corpus as it was when planned, and what its metadata row says of it."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    row: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record as the corpus has it. `key` is its id in the file: a row number, a file name, an xml id."""
+
+    key: str
+    row: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A record that could not be read: it is quarantined, the others go on. `detail` never quotes the content."""
+
+    key: str
+    reason: Reason
+    detail: str
+
+
+class Reader(Protocol):
+    """Reads one form of corpus. Both functions stream: memory is bounded by a fragment, never by a file."""
+
+    unit: Literal["file", "folder"]
+    """`plan` is called once a file (and its answer kept while the file is unchanged), or once for all files."""
+
+    def plan(self, corpus: Corpus, paths: Sequence[str]) -> Iterator[Fragment]:
+        """Cut files of the corpus into fragments, in order.
+
+        Raises:
+            CorpusError: a file as a whole is not in the reader's form.
+        """
+        ...
+
+    def read(self, corpus: Corpus, fragment: Fragment) -> Iterator[Record | Unreadable]:
+        """Yield the fragment's records in order.
+
+        Raises:
+            ChangedInputError: the file is not the planned one any more.
+        """
+        ...

@@ -1,0 +1,128 @@
+"""The canonical tables, verdicts and reasons: exact names, shared by every folder and by other programs.
+
+DESIGN.md sections 2, 3 and 13 define them.
+"""
+
+from enum import StrEnum
+
+import pyarrow as pa
+
+FORMAT_VERSION = 1
+
+ACCESS = ("open", "noncommercial", "gated", "credentialed")
+TASKS = ("caption", "report", "vqa", "text_qa", "dialogue", "reasoning", "instruct", "text")
+MODALITIES = (
+    "xray", "ct", "mri", "ultrasound", "histopathology", "microscopy", "oct", "pet", "dermoscopy",
+    "endoscopy", "fundus", "photo", "other_medical", "not_medical", "unknown",
+)  # fmt: skip
+IMAGE_PLACEHOLDER = "<image>"
+UNKNOWN_LICENSE = "unknown"
+
+
+class Verdict(StrEnum):
+    """What a step decided about a sample. `edit` counts as kept."""
+
+    KEEP = "keep"
+    EDIT = "edit"
+    DROP = "drop"
+    QUARANTINE = "quarantine"
+
+
+class Reason(StrEnum):
+    """Why: stable tokens of the ledger. A step of others adds its own under its own prefix."""
+
+    IMAGE_MISSING = "image.missing"
+    IMAGE_UNDECODABLE = "image.undecodable"
+    IMAGE_TOO_SMALL = "image.too_small"
+    IMAGE_BOMB = "image.bomb"
+    IMAGE_BLANK = "image.blank"
+    RECORD_MALFORMED = "record.malformed"
+    RECORD_EMPTY = "record.empty"
+    RECORD_ENCODING = "record.encoding"
+    RECORD_SPLIT = "record.split"
+    LICENSE_FORBIDDEN = "license.forbidden"
+    ACCESS_FORBIDDEN = "access.forbidden"
+    TOKENS_TOO_SHORT = "tokens.too_short"
+    TOKENS_TOO_LONG = "tokens.too_long"
+    EXACT_IMAGE_TEXT = "exact.image_text"
+    EXACT_TEXT = "exact.text"
+
+
+TURN = pa.struct([pa.field("role", pa.string()), pa.field("text", pa.string())])
+IMAGE_REF = pa.struct(
+    [pa.field("image_id", pa.string()), pa.field("uri", pa.string()), pa.field("frame", pa.int32())]
+)
+GROUP = pa.struct([pa.field("kind", pa.string()), pa.field("id", pa.string())])
+
+SAMPLES = pa.schema(
+    [
+        pa.field("sample_id", pa.string(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("source_key", pa.string(), nullable=False),
+        pa.field("split", pa.string()),
+        pa.field("task", pa.string(), nullable=False),
+        pa.field("turns", pa.list_(TURN)),
+        pa.field("images", pa.list_(IMAGE_REF)),
+        pa.field("groups", pa.list_(GROUP)),
+        pa.field("license", pa.string(), nullable=False),
+        pa.field("access", pa.string(), nullable=False),
+        pa.field("language", pa.string()),
+        pa.field("question", pa.string()),
+        pa.field("options", pa.list_(pa.string())),
+        pa.field("answer", pa.string()),
+        pa.field("parent_id", pa.string()),
+        pa.field("meta", pa.string()),
+    ]
+)
+"""One row per ingested sample, whatever its verdict. `image_id` is null until measure has read the picture."""
+
+IMAGES = pa.schema(
+    [
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("pixel_hash", pa.string()),
+        pa.field("width", pa.int32(), nullable=False),
+        pa.field("height", pa.int32(), nullable=False),
+        pa.field("bit_depth", pa.int16(), nullable=False),
+        pa.field("channels", pa.int8(), nullable=False),
+        pa.field("format", pa.string(), nullable=False),
+        pa.field("frames", pa.int32(), nullable=False),
+        pa.field("bytes", pa.int64(), nullable=False),
+        pa.field("thumbnail", pa.binary()),
+        pa.field("mean", pa.float32()),
+        pa.field("std", pa.float32()),
+        pa.field("minimum", pa.float32()),
+        pa.field("maximum", pa.float32()),
+        pa.field("entropy", pa.float32()),
+        pa.field("modality", pa.string(), nullable=False),
+        pa.field("modality_from", pa.string(), nullable=False),
+        pa.field("facts", pa.string()),
+        pa.field("flags", pa.list_(pa.string())),
+    ]
+)
+"""One row per distinct picture that decodes.
+
+`bytes` is the size of the source file; `thumbnail` 64 x 64 grey bytes, row by row; `mean`, `std`, `minimum`
+and `maximum` grey levels scaled to 0..255; `entropy` bits of the 256-bin grey histogram; `facts` JSON of the
+allow-listed DICOM header facts; `modality_from` is `dicom`, `card` or `none`.
+"""
+
+VERDICTS = pa.schema(
+    [
+        pa.field("verdict", pa.string(), nullable=False),
+        pa.field("reason", pa.string()),
+        pa.field("score", pa.float64()),
+        pa.field("threshold", pa.float64()),
+        pa.field("evidence", pa.string()),
+    ]
+)
+"""What a step answers: one row per sample it was given, in the same order. `evidence` is JSON or null."""
+
+LEDGER = pa.schema(
+    [
+        pa.field("sample_id", pa.string(), nullable=False),
+        pa.field("step", pa.string(), nullable=False),
+        *VERDICTS,
+        pa.field("step_fingerprint", pa.string(), nullable=False),
+    ]
+)
+"""One row per sample and step that saw it."""
