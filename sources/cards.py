@@ -1,5 +1,7 @@
 """Catalogue cards: what a corpus is, where its files lie, what its fields mean, under which terms."""
 
+import difflib
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -31,17 +33,43 @@ def _one_of(allowed: tuple[str, ...]) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _known_field(value: str) -> str:
+    known = (*FIELD_NAMES, *GROUP_KINDS)
+    if value not in known:
+        nearest = difflib.get_close_matches(value, known, 1, 0.0)[0]
+        raise ValueError(f"{value!r} is not a field or group kind; did you mean {nearest!r}?")
+    return value
+
+
 class Strict(BaseModel):
     """A configuration model: immutable, and an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _is_pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"{value!r} is not a regular expression: {error}") from None
+    return value
+
+
+Pattern = Annotated[str, AfterValidator(_is_pattern)]
+
+
 class Pick(Strict):
-    """A value taken out of a field: the first group of `pattern`, or no value where it does not match."""
+    """A value made from a field: the first group of `pattern` (or the whole match) after `prefix`.
+
+    A prefix keeps local numbers apart: patient 2 of one corpus is not patient 2 of another. `value` stands for
+    what matched, `otherwise` for a field that is absent or does not match.
+    """
 
     field: str
-    pattern: str
+    pattern: Pattern = r"(?s)\S.*"
+    prefix: str = ""
+    value: str | None = None
+    otherwise: str | None = None
 
 
 class Speakers(Strict):
@@ -51,12 +79,17 @@ class Speakers(Strict):
     lower-cased name to `user` or `assistant`, others are `user`.
     """
 
-    pattern: str
+    pattern: Pattern
     roles: dict[str, Literal["user", "assistant"]]
 
 
 class Join(Strict):
-    """A second table: its columns are added to each record where `left` (a field here) equals `right` there."""
+    """A second table: its columns are added to each record where `left` (a field here) equals `right` there.
+
+    `path` is under the corpus; `{folder}` in it is the folder of the record file. CSV (with a header), TSV,
+    JSON lines, a JSON array of objects, or a JSON object (`right: "@key"`; values that are no objects are in a
+    column named after the file). A record's own columns win.
+    """
 
     path: str
     left: str
@@ -66,13 +99,20 @@ class Join(Strict):
 
 
 class Layout(Strict):
-    """Where a corpus lies under a data root: candidate corpus folders, and the record files in them."""
+    """Where a corpus lies under a data root: candidate corpus folders, and the record files in them.
+
+    A data root that is called like one of the folders is tried as the corpus itself; one with any other name
+    only where `roots` has `.`.
+    """
 
     roots: tuple[str, ...] = (".",)
     files: tuple[str, ...] | dict[str, tuple[str, ...]]
     """Globs of the record files; as a mapping, split -> globs."""
     images: str | None = None
-    """Folder of the pictures under the corpus (`data/images`), or a template (`images/{id}.jpg`)."""
+    """Folder of the pictures under the corpus (`data/images`), or a template of their paths.
+
+    `{folder}/images/{id}.jpg`: `folder` of the record file, `split`, `key`, a mapped field or a column.
+    """
 
 
 class Card(Strict):
@@ -85,10 +125,19 @@ class Card(Strict):
     """What a user must download, accept or sign, and where to put it."""
     reader: str
     options: dict[str, Any] = Field(default_factory=dict)
-    """Settings of the reader itself: `delimiter`, `header`, `items`, `metadata` ..."""
+    """Settings of the reader: `delimiter`, `quote`, `header`, `encoding`, `items`, `metadata`, `match`.
+
+    And of the answers: `answer_base` (0 or 1) where they are indexes of the options.
+    """
     layout: Layout
-    fields: dict[str, str | Pick] = Field(default_factory=dict)
-    """Canonical name or group kind -> column of the record (dots go into nested ones, `@key` is its key)."""
+    fields: dict[Annotated[str, AfterValidator(_known_field)], str | Pick | tuple[str, ...]] = Field(
+        default_factory=dict
+    )
+    """Canonical name or group kind -> column of the record (dots go into nested ones, `@key` is its key).
+
+    Several columns make a list (`options: [opa, opb, opc, opd]`). With no fields at all, columns are found by
+    their canonical names.
+    """
     task: Annotated[str, _one_of(TASKS)]
     license: str = UNKNOWN_LICENSE
     access: Annotated[str, _one_of(ACCESS)]

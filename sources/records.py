@@ -22,6 +22,14 @@ class ChangedInputError(CorpusError):
     """A file is no longer what it was when the build was planned."""
 
 
+class RecordError(ValueError):
+    """One record cannot be used. The message never quotes the content."""
+
+    def __init__(self, detail: str, reason: Reason = Reason.RECORD_MALFORMED) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
 @dataclass(frozen=True)
 class Corpus:
     """One source of a build: where it lies, what its card says, how it names people."""
@@ -34,6 +42,10 @@ class Corpus:
     """The record files under `root` (POSIX, relative, sorted) that the layout matches."""
     splits: dict[str, str] = field(default_factory=dict)
     """File -> split, where the layout tells splits by file."""
+
+    def shown(self, path: str) -> str:
+        """A file's name as messages may show it: keyed where the corpus is keyed."""
+        return f"{self.name}: {self.identity.name('path', path)}"
 
 
 @dataclass(frozen=True)
@@ -54,11 +66,17 @@ class Fragment:
     size: int = 0
     """Bytes of the records (files of records) or of all files (folders)."""
     files: tuple["FileEntry", ...] = ()
+    file_size: int = 0
+    """Bytes of the file at `path` when it was planned (files of records)."""
+    file_mtime_ns: int = 0
 
 
 @dataclass(frozen=True)
 class FileEntry:
-    """One file of a folder corpus as it was when planned, and what its metadata row says of it."""
+    """One file of a folder corpus as it was when planned, and what its metadata row says of it.
+
+    A file that a metadata row names and that is not there has size and time 0.
+    """
 
     path: str
     size: int

@@ -51,24 +51,57 @@ class Folder:
     def glob(self, patterns: Sequence[str]) -> list[FileStat]:
         """All files that match any pattern (`**` crosses folders), sorted by path; hidden ones are left out.
 
-        A link that leaves the boundary is not listed.
+        A link that leaves the boundary is not listed. Only folders that a pattern can reach are visited.
         """
-        matchers = [_matcher(pattern) for pattern in patterns]
-        return [
-            stat for stat in self._walk() if any(matcher.fullmatch(stat.path) for matcher in matchers)
-        ]
+        return self.listing(patterns)[0]
 
-    def _walk(self) -> Iterator[FileStat]:
-        for place, folders, names in os.walk(self.root):
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            relative = Path(place).relative_to(self.root).as_posix()
-            prefix = "" if relative == "." else relative + "/"
-            for name in sorted(names):
-                if name.startswith("."):
-                    continue
-                stat = self.stat(prefix + name)
+    def listing(self, patterns: Sequence[str]) -> tuple[list[FileStat], list[str]]:
+        """What `glob` lists, and the matching names whose links leave the boundary."""
+        found: dict[str, FileStat] = {}
+        escaping = set()
+        for pattern in patterns:
+            for path in self._matching(pattern):
+                stat = self.stat(path)
                 if stat is not None:
-                    yield stat
+                    found[path] = stat
+                elif self._escapes(path):
+                    escaping.add(path)
+        return [found[path] for path in sorted(found)], sorted(escaping)
+
+    def _matching(self, pattern: str) -> Iterator[str]:
+        """Names that match, from the folder that the pattern's fixed beginning names."""
+        segments = pattern.split("/")
+        fixed = next((number for number, segment in enumerate(segments) if _WILD.search(segment)), None)
+        if fixed is None:
+            yield pattern
+            return
+        matcher = _matcher(pattern)
+        prefix = "".join(f"{segment}/" for segment in segments[:fixed])
+        depth = None if "**" in pattern else len(segments) - fixed - 1
+        for path in self._walk(prefix, depth):
+            if matcher.fullmatch(path):
+                yield path
+
+    def _walk(self, prefix: str, depth: int | None) -> Iterator[str]:
+        """Names under the folder `prefix`, at most `depth` folders below it."""
+        top = self.root / prefix
+        for place, folders, names in os.walk(top):
+            relative = Path(place).relative_to(top)
+            visible = [name for name in folders if not name.startswith(".")]
+            folders[:] = [] if depth is not None and len(relative.parts) >= depth else sorted(visible)
+            inside = "" if relative == Path() else relative.as_posix() + "/"
+            for name in sorted(names):
+                if not name.startswith("."):
+                    yield prefix + inside + name
+
+    def _escapes(self, path: str) -> bool:
+        try:
+            self.local(path)
+        except OutsideError:
+            return True
+        except (OSError, ValueError):
+            return False
+        return False
 
     def stat(self, path: str) -> FileStat | None:
         """Size and time of a file, or None where there is no regular file inside the boundary."""
@@ -133,6 +166,9 @@ class Folder:
         temporary.replace(place)
         temporary.unlink(missing_ok=True)  # replacing a link by another to the same file does nothing
         _sync_folder(place.parent)
+
+
+_WILD = re.compile(r"[*?]")
 
 
 @lru_cache(maxsize=256)

@@ -1,0 +1,44 @@
+# Everything a newcomer runs. Needs Python 3.11 and make; installs into .venv from the locked requirements.
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: setup demo test lint bench lock clean
+
+setup: $(VENV)/dev.stamp  ## install everything needed to run, test and lint
+
+demo: $(VENV)/core.stamp  ## build shards from an embedded corpus, and say where to look
+	$(BIN)/python -m workflows.demo demo
+
+test: $(VENV)/dev.stamp  ## the whole test suite
+	$(BIN)/python -m pytest -n 2
+
+lint: $(VENV)/dev.stamp  ## ruff and strict mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/dev.stamp  ## the benchmarks, one after the other
+	for name in pictures shards build; do $(BIN)/python -m benchmarks.$$name || exit 1; done
+
+lock: $(VENV)/dev.stamp  ## renew the locked requirements from pyproject.toml
+	$(BIN)/uv pip compile pyproject.toml --quiet --generate-hashes --no-emit-index-url --no-header -o requirements/core.txt
+	$(BIN)/uv pip compile pyproject.toml --quiet --extra dev --generate-hashes --no-emit-index-url --no-header -o requirements/dev.txt
+
+clean:  ## remove what the other targets made
+	rm -rf $(VENV) demo build *.egg-info
+
+$(VENV)/python.stamp:
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/core.stamp: $(VENV)/python.stamp requirements/core.txt pyproject.toml
+	$(PIP) install --require-hashes -r requirements/core.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/dev.stamp: $(VENV)/core.stamp requirements/dev.txt
+	$(PIP) install --require-hashes -r requirements/dev.txt
+	touch $@

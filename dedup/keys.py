@@ -1,0 +1,74 @@
+"""Groups of equal keys: which row of each group comes first, and what the others follow."""
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+KEY_BYTES = 16
+
+KEYS = pa.schema(
+    [
+        pa.field("key", pa.binary(KEY_BYTES), nullable=False),
+        pa.field("rank", pa.int32(), nullable=False),
+        pa.field("row", pa.int32(), nullable=False),
+        pa.field("id", pa.binary(KEY_BYTES), nullable=False),
+    ]
+)
+"""What a fragment sends to an exchange, sorted by key: `row` is the sample's number in the fragment, `rank`
+orders the candidates of a group (smaller survives), `id` names the row to people (a sample id)."""
+
+FOLLOWERS = pa.schema(
+    [
+        pa.field("fragment", pa.int32(), nullable=False),
+        pa.field("row", pa.int32(), nullable=False),
+        pa.field("leader", pa.binary(KEY_BYTES), nullable=False),
+        pa.field("nth", pa.int32(), nullable=False),
+    ]
+)
+"""What an exchange answers: the rows that are not first of their group, the `id` of the first, and the row's
+number in the group from 1."""
+
+
+def sorted_keys(keys: pa.Table) -> pa.Table:
+    """The keys of one fragment in the order every partition expects: by key, then row."""
+    return keys.sort_by([("key", "ascending"), ("row", "ascending")])
+
+
+def followers(keys: pa.Table) -> pa.Table:
+    """Solve one partition: `keys` is KEYS with a column `fragment`, all rows of each key present, any order.
+
+    The first of a group is the one with the smallest (rank, fragment, row): a total order, so the answer
+    depends on neither the order of arrival nor the number of partitions.
+
+    Returns FOLLOWERS sorted by fragment and row.
+    """
+    frame = pl.from_arrow(keys)
+    assert isinstance(frame, pl.DataFrame)
+    repeated = frame.filter(pl.col("key").is_duplicated()).sort("key", "rank", "fragment", "row")
+    grouped = repeated.with_columns(
+        leader=pl.col("id").first().over("key"),
+        nth=pl.int_range(pl.len(), dtype=pl.Int32).over("key"),
+    )
+    answer = grouped.filter(pl.col("nth") > 0).select("fragment", "row", "leader", "nth").sort("fragment", "row")
+    return answer.to_arrow().cast(FOLLOWERS)
+
+
+def key_range(partition: int, partitions: int) -> tuple[bytes, bytes | None]:
+    """The half-open range of keys `[low, high)` of a partition; `high` None is the end."""
+    low = partition * 2**32 // partitions
+    high = (partition + 1) * 2**32 // partitions
+    return _prefix(low), None if high == 2**32 else _prefix(high)
+
+
+def slice_range(keys: pa.Table, low: bytes, high: bytes | None) -> pa.Table:
+    """The rows of sorted `keys` with `low <= key < high`."""
+    column = keys["key"].combine_chunks()
+    data = np.frombuffer(column.buffers()[1], f"S{KEY_BYTES}", len(column), column.offset * KEY_BYTES)
+    words = data.view(">u4").reshape(-1, KEY_BYTES // 4)[:, 0]
+    start = int(np.searchsorted(words, int.from_bytes(low[:4], "big"), "left"))
+    stop = len(words) if high is None else int(np.searchsorted(words, int.from_bytes(high[:4], "big"), "left"))
+    return keys.slice(start, stop - start)
+
+
+def _prefix(value: int) -> bytes:
+    return value.to_bytes(4, "big") + bytes(KEY_BYTES - 4)

@@ -1,0 +1,139 @@
+"""Token counts of every sample, exact for GPT-oss and made without a network, and the filter on them."""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from filters.verdicts import decided
+from sources.schema import IMAGE_PLACEHOLDER, Reason, Verdict
+
+HARMONY = "o200k_harmony"
+MAX_PIECE_CHARS = 900_000
+"""bpe-openai refuses texts of a million characters and more; longer ones are cut where o200k cuts anyway."""
+
+_PIECE_BOUNDARY = re.compile(r"(?<=[^\W\d_])(?= [^\W\d_])|(?<=[\r\n])(?=[^\W\d_])")
+"""Before a single space between two letters, and after a line break before a letter: in o200k's pattern no
+piece reaches across either, so counts add up exactly."""
+
+
+class TokenizerError(Exception):
+    """The recipe's tokenizer cannot be had. The message says what to do."""
+
+
+class TokenCounts:
+    """The number of tokens of all turns' text, per sample; placeholders of pictures are not text."""
+
+    name = "token_counts"
+    version = 1
+
+    def __init__(self, tokenizer: str) -> None:
+        self.tokenizer = tokenizer
+
+    def parameters(self) -> dict[str, object]:
+        """What the counts depend on: the tokenizer's name, or the hash of its file."""
+        if self.tokenizer == HARMONY:
+            return {"tokenizer": HARMONY}
+        return {"tokenizer": _file_digest(Path(self.tokenizer))}
+
+    def measure(self, samples: pa.Table) -> dict[str, pa.Table]:
+        """`tokens`: one row per sample, column `tokens` int32.
+
+        Raises:
+            TokenizerError: the tokenizer cannot be loaded.
+        """
+        count = load_counter(self.tokenizer)
+        counts = [sum(count(text) for text in _texts(turns)) for turns in samples["turns"].to_pylist()]
+        return {"tokens": pa.table({"tokens": pa.array(counts, pa.int32())})}
+
+
+class Tokens:
+    """Drops samples with too few or too many tokens (Lingshu 2506.07044 section 3: captions of 10 to 1024)."""
+
+    name = "tokens"
+    version = 1
+    reads: tuple[str, ...] = ("tokens",)
+
+    def __init__(
+        self, limits: Mapping[str, tuple[int, int]], default: tuple[int, int], context_tokens: int
+    ) -> None:
+        """`limits`: task -> (fewest, most) tokens, both allowed; what fits no row of the context is too long."""
+        self.limits = dict(limits)
+        self.default = default
+        self.context_tokens = context_tokens
+
+    def parameters(self) -> dict[str, object]:
+        """Limits by task, as configured."""
+        return {"limits": self.limits, "default": self.default, "context_tokens": self.context_tokens}
+
+    def decide(self, samples: pa.Table, facts: Mapping[str, pa.Table]) -> pa.Table:
+        """One verdict a sample; the score is its token count, the threshold the limit it broke or came nearest."""
+        counts = facts["tokens"]["tokens"].to_numpy()
+        bounds = np.array([self._bounds(task) for task in samples["task"].to_pylist()], np.int64).reshape(-1, 2)
+        short = counts < bounds[:, 0]
+        long = counts > bounds[:, 1]
+        reasons = np.full(len(counts), None, object)
+        reasons[short], reasons[long] = Reason.TOKENS_TOO_SHORT, Reason.TOKENS_TOO_LONG
+        verdicts = np.where(short | long, Verdict.DROP, Verdict.KEEP)
+        return decided(verdicts, reasons, counts, np.where(short, bounds[:, 0], bounds[:, 1]))
+
+    def _bounds(self, task: str) -> tuple[int, int]:
+        fewest, most = self.limits.get(task, self.default)
+        return fewest, min(most, self.context_tokens)
+
+
+@lru_cache(maxsize=2)
+def load_counter(tokenizer: str) -> Callable[[str], int]:
+    """A function that counts the tokens of a text.
+
+    `o200k_harmony` has the ranks of o200k_base for text (its own tokens are all special), which `bpe-openai`
+    ships. Anything else is the path of a Hugging Face `tokenizer.json`.
+
+    Raises:
+        TokenizerError: neither.
+    """
+    if tokenizer == HARMONY:
+        return _harmony_counter()
+    path = Path(tokenizer)
+    if not path.is_file():
+        raise TokenizerError(f"tokenizer: {tokenizer} is neither {HARMONY} nor a tokenizer.json on this machine")
+    from tokenizers import Tokenizer
+
+    loaded = Tokenizer.from_file(str(path))
+    return lambda text: len(loaded.encode(text, add_special_tokens=False).ids)
+
+
+def _harmony_counter() -> Callable[[str], int]:
+    from bpe_openai import get_encoding
+
+    encoding = get_encoding("o200k_base")
+    return lambda text: sum(len(encoding.encode_ordinary(piece)) for piece in _pieces(text))
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Cut a very long text at places where the tokenizer's own pattern cuts."""
+    while len(text) > MAX_PIECE_CHARS:
+        cut = 0
+        for match in _PIECE_BOUNDARY.finditer(text, 1, MAX_PIECE_CHARS):
+            cut = match.start()
+        if not cut:
+            raise ValueError("no place to cut a text of more than 900,000 characters")
+        yield text[:cut]
+        text = text[cut:]
+    yield text
+
+
+def _texts(turns: list[dict[str, str]] | None) -> Iterator[str]:
+    for turn in turns or ():
+        yield turn["text"].replace(IMAGE_PLACEHOLDER, "").strip()
+
+
+def _file_digest(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise TokenizerError(f"tokenizer {path}: cannot be read ({error.strerror})") from error

@@ -1,0 +1,327 @@
+"""A build from recipe to published run."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from pipelines import publish as publishing
+from pipelines.counts import ErrorBudget, StepCounts
+from pipelines.engines.engine import Engine
+from pipelines.engines.local import LocalEngine, default_workers
+from pipelines.errors import ConservationError, UsageError
+from pipelines.flow import Flow
+from pipelines.graph import Graph, graph_of
+from pipelines.ingest import NAME as INGEST
+from pipelines.ingest import VERSION as INGEST_VERSION
+from pipelines.ingest import corpus_parameters
+from pipelines.plan import Planned, ingest_tasks, input_listing, limited, plan_fragments
+from pipelines.progress import Reporter
+from pipelines.recipe import Recipe
+from pipelines.run_directory import EVENTS, finished_with, opened, publish
+from pipelines.session import Session
+from pipelines.sources import Sources, find_sources
+from pipelines.work import Commit, Work, key_of
+from pipelines.write import ShardTask, SizesTask
+from shards.manifest import MANIFEST_FORMAT, Manifest, Mixture, ShardEntry, manifest_bytes
+from shards.names import shard_name
+from shards.slices import FragmentLoad, plan_shards
+from sources.identity import keyed_digest
+from sources.schema import FORMAT_VERSION
+from sources.storage import Folder
+
+VERSIONED = ("curate", "numpy", "pillow", "polars", "pyarrow", "pydicom", "python-gdcm", "bpe-openai")
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """What `curate build` was asked for."""
+
+    recipe: Recipe
+    data: tuple[Path, ...]
+    out: Path
+    id_key: Path | None = None
+    reuse: tuple[Path, ...] = ()
+    workers: int = field(default_factory=default_workers)
+    limit: int | None = None
+    quiet: bool = False
+
+
+def build(options: BuildOptions) -> dict[str, Any]:
+    """Run the build, or what of it is not done yet; the answer is the command's JSON.
+
+    Raises:
+        CurateError: the build did not finish; what it committed stays.
+    """
+    started = time.monotonic()
+    sources = find_sources(options.recipe, options.data, options.id_key)
+    identity = identity_of(options.recipe, sources, options.limit)
+    with opened(options.out, identity) as folder:
+        work = Work(folder, [Folder(other) for other in _reusable(options.reuse)])
+        session = session_of(options.recipe, sources, work)
+        engine = LocalEngine(options.workers)
+        with Reporter(options.out / EVENTS, options.quiet) as reporter:
+            reporter.event("start", stage=options.recipe.stage, engine=engine.name, workers=options.workers)
+            for name in sources.missing:
+                reporter.say(f"source {name}: not found under --data, left out (it is optional)")
+            try:
+                engine.start(session)
+                answer = _Build(options, sources, session, engine, reporter, identity).run(folder)
+            except BaseException as error:
+                reporter.event("failed", error=type(error).__name__)
+                raise
+            finally:
+                engine.close()
+            answer["seconds"] = round(time.monotonic() - started, 3)
+            reporter.event("finished", seconds=answer["seconds"])
+    return answer
+
+
+def session_of(recipe: Recipe, sources: Sources, work: Work) -> Session:
+    """What workers need. Splits told by records are selected while they are read."""
+    splits = tuple(
+        entry.split or corpus.card.training_splits or None
+        for entry, corpus in zip(sources.entries, sources.found, strict=True)
+    )
+    return Session(recipe, sources.found, work, splits)
+
+
+def identity_of(recipe: Recipe, sources: Sources, limit: int | None) -> dict[str, Any]:
+    """What makes a build this build: the recipe (paths of keyed sources keyed), the limit, the site key's mark."""
+    document = recipe.model_dump(mode="json")
+    site_key = None
+    keyed = {corpus.name: corpus.identity for corpus in sources.found if corpus.identity.keyed}
+    for entry in document["sources"]:
+        identity = keyed.get(entry["name"])
+        if identity is None:
+            continue
+        site_key = identity.site_key
+        for name in ("path", "images"):
+            if entry[name] is not None:
+                entry[name] = identity.name("path", entry[name])
+        if entry["join"] is not None:
+            entry["join"]["path"] = identity.name("path", entry["join"]["path"])
+    document["tokenizer"] = graph_of(recipe).token_counts.parameters()["tokenizer"]
+    mark = None if site_key is None else keyed_digest(site_key, "check", "")
+    return {"recipe": document, "limit": limit, "site_key": mark}
+
+
+def _reusable(reuse: Sequence[Path]) -> Sequence[Path]:
+    for root in reuse:
+        if not (root / "work").is_dir():
+            raise UsageError(f"--reuse {root}: holds no committed work", "name a run that was not cleaned")
+    return reuse
+
+
+class _Build:
+    """One run of the graph."""
+
+    def __init__(
+        self,
+        options: BuildOptions,
+        sources: Sources,
+        session: Session,
+        engine: Engine,
+        reporter: Reporter,
+        identity: Mapping[str, Any],
+    ) -> None:
+        self.recipe = options.recipe
+        self.limit = options.limit
+        self.out = options.out
+        self.sources = sources
+        self.session = session
+        self.engine = engine
+        self.reporter = reporter
+        self.identity = identity
+        self.graph: Graph = graph_of(options.recipe)
+
+    def run(self, folder: Folder) -> dict[str, Any]:
+        """Plan, run the steps, write shards, publish."""
+        planned = plan_fragments(self.engine, self.session)
+        if self.limit is not None:
+            planned = limited(planned, self.limit)
+        inputs = self._inputs(planned)
+        fingerprints = self._fingerprints()
+        fingerprint = key_of(self.identity, fingerprints, inputs)
+        before = finished_with(folder, fingerprint)
+        if before is not None:
+            return self._answer(before, None)
+        flow = self._flow()
+        self._steps(flow, planned)
+        tables = self._tables(flow, fingerprints)
+        shards = self._shards(flow)
+        manifest = self._manifest(fingerprint, shards)
+        run = {
+            "format": FORMAT_VERSION,
+            "identity": self.identity,
+            "stage": self.recipe.stage,
+            "fingerprint": fingerprint,
+            "fingerprints": fingerprints,
+            "versions": _versions(),
+            "seed": self.recipe.mixture.seed,
+            "inputs": inputs,
+            "steps": [step.identity() for step in flow.steps],
+            "counts": _counts(flow.steps),
+            "images": sum(commit.parts["images"].rows for commit in tables),
+            "shards": len(manifest.shards),
+            "samples_written": sum(shard.samples for shard in manifest.shards),
+            "bytes_written": sum(shard.bytes for shard in manifest.shards),
+        }
+        _check_written(run)
+        publish(folder, self._files(tables, shards), manifest_bytes(manifest), run)
+        return self._answer(run, flow.steps)
+
+    def _flow(self) -> Flow:
+        own = {entry.name: entry.budget for entry in self.sources.entries if entry.budget is not None}
+        budget = ErrorBudget(self.recipe.budget.quarantined, own)
+        return Flow(self.engine, self.session, budget, self.reporter)
+
+    def _steps(self, flow: Flow, planned: Sequence[Planned]) -> None:
+        graph = self.graph
+        flow.ingest(list(ingest_tasks(planned, self.limit)))
+        flow.exchange(graph.identity, (), "ids")
+        ingested = [sum(part.rows for part in view.samples) for view in flow.views]
+        flow.pictures(graph.pictures)
+        made = [
+            sum(part.rows for part in view.samples) - before
+            for view, before in zip(flow.views, ingested, strict=True)
+        ]
+        flow.facts(graph.token_counts)
+        flow.decide(graph.measure, "pictures_errors", made)
+        for step, errors in graph.filters:
+            flow.decide(step, errors)
+        if graph.exact is not None:
+            flow.decide_exchange(graph.exact)
+
+    def _tables(self, flow: Flow, fingerprints: Mapping[str, str]) -> list[Commit]:
+        flow.exchange(self.graph.images, ("images",), "images_followers")
+        pairs = tuple(fingerprints.items())
+        tasks = [publishing.PublishTask(view, number, pairs) for number, view in enumerate(flow.views)]
+        return flow.each(publishing.NODE, tasks)
+
+    def _shards(self, flow: Flow) -> list[tuple[str, Commit]]:
+        """Every tar with its final name, source after source."""
+        limits = self.recipe.shards
+        sizes = flow.each("sizes", [SizesTask(view, number) for number, view in enumerate(flow.views)])
+        tasks: list[ShardTask] = []
+        names: list[str] = []
+        for number, corpus in enumerate(self.session.corpora):
+            own = [place for place, view in enumerate(flow.views) if view.corpus == number]
+            loads = [
+                FragmentLoad(
+                    flow.views[place].fragment.digest,
+                    self.session.work.read(sizes[place].parts["sizes"])["bytes"].to_numpy(),
+                )
+                for place in own
+            ]
+            for place, shard in enumerate(plan_shards(loads, limits.max_bytes, limits.max_samples)):
+                views = tuple(flow.views[own[part.fragment]] for part in shard.parts)
+                tasks.append(ShardTask(number, views, shard))
+                names.append(shard_name(self.recipe.stage, corpus.name, place))
+        return list(zip(names, flow.each("write", tasks), strict=True))
+
+    def _manifest(self, fingerprint: str, shards: Sequence[tuple[str, Commit]]) -> Manifest:
+        weights = {entry.name: entry.weight for entry in self.sources.entries}
+        mixture = self.recipe.mixture
+        return Manifest(
+            format=MANIFEST_FORMAT,
+            build=fingerprint,
+            stage=self.recipe.stage,
+            tokenizer=self.identity["recipe"]["tokenizer"],
+            context_tokens=self.recipe.context_tokens,
+            shards=tuple(ShardEntry(name=name, **commit.facts) for name, commit in shards),
+            index=None,
+            plan=None,
+            audit=None,
+            mixture=Mixture(seed=mixture.seed, epochs=mixture.epochs, weights=weights),
+        )
+
+    def _files(self, tables: Sequence[Commit], shards: Sequence[tuple[str, Commit]]) -> dict[str, Path]:
+        """Final name -> committed file."""
+        work = self.session.work
+        files = {
+            f"tables/{name}/part-{number:06d}.parquet": work.local(commit.parts[name])
+            for number, commit in enumerate(tables)
+            for name in publishing.TABLES
+        }
+        return files | {f"shards/{name}": work.local(commit.parts["tar"]) for name, commit in shards}
+
+    def _fingerprints(self) -> dict[str, str]:
+        corpora = [corpus_parameters(corpus) for corpus in self.session.corpora]
+        ingest = key_of(INGEST, INGEST_VERSION, corpora, self.recipe.prompts.model_dump())
+        return self.graph.fingerprints(ingest)
+
+    def _inputs(self, planned: Sequence[Planned]) -> list[dict[str, Any]]:
+        return [
+            {"source": corpus.name, "license": corpus.card.license, "access": corpus.card.access}
+            | input_listing(corpus, plan)
+            for corpus, plan in zip(self.session.corpora, planned, strict=True)
+        ]
+
+    def _answer(self, run: Mapping[str, Any], steps: Sequence[StepCounts] | None) -> dict[str, Any]:
+        timed = {step.name: step for step in steps or ()}
+        rows = []
+        for row in run["steps"]:
+            step = timed.get(row["name"])
+            rows.append(
+                {
+                    **row,
+                    "dropped": sum(row["dropped"].values()),
+                    "quarantined": sum(row["quarantined"].values()),
+                    "seconds": 0.0 if step is None else round(step.seconds, 3),
+                    "reused": row["fragments"] if step is None else step.reused,
+                }
+            )
+        keys = ("counts", "images", "shards", "samples_written", "bytes_written")
+        return {
+            "run": str(self.out.resolve()),
+            "stage": run["stage"],
+            "engine": self.engine.name,
+            **{key: run[key] for key in keys},
+            "seconds": 0.0,
+            "audit": "not_run",
+            "missing": list(self.sources.missing),
+            "steps": rows,
+        }
+
+
+def _counts(steps: Sequence[StepCounts]) -> dict[str, Any]:
+    dropped: dict[str, int] = {}
+    quarantined = 0
+    for step in steps:
+        for reason, number in step.dropped.items():
+            dropped[reason] = dropped.get(reason, 0) + number
+        quarantined += step.quarantined.total()
+    return {
+        "ingested": steps[0].given + sum(step.made for step in steps),
+        "kept": steps[-1].kept,
+        "dropped": dict(sorted(dropped.items())),
+        "quarantined": quarantined,
+    }
+
+
+def _check_written(run: Mapping[str, Any]) -> None:
+    """Every kept sample is written once.
+
+    Raises:
+        ConservationError: it is not.
+    """
+    counts = run["counts"]
+    if run["samples_written"] != counts["kept"]:
+        raise ConservationError(f"{counts['kept']} samples were kept, {run['samples_written']} were written")
+    decided = counts["kept"] + sum(counts["dropped"].values()) + counts["quarantined"]
+    if counts["ingested"] != decided:
+        raise ConservationError(f"{counts['ingested']} samples were ingested, {decided} have a verdict")
+
+
+def _versions() -> dict[str, str]:
+    """Versions of what decides about bytes."""
+    found = {}
+    for name in VERSIONED:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found

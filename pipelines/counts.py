@@ -1,0 +1,150 @@
+"""The conservation law and the error budget: every record is kept, dropped with a reason, or quarantined."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from pipelines.errors import BudgetError, ConservationError
+from sources.schema import Reason, Verdict
+
+ALWAYS_TOLERATED = 20
+ERROR_REASONS = frozenset({Reason.RECORD_MALFORMED, Reason.RECORD_ENCODING, Reason.IMAGE_UNDECODABLE})
+
+
+def is_error(reason: str) -> bool:
+    """Whether a quarantine with this reason spends the error budget: policy quarantines (`phi.*`) never do."""
+    return reason in ERROR_REASONS or reason.endswith(".error")
+
+
+def tally(given: int, made: int, verdicts: pa.Table) -> dict[str, Any]:
+    """Counts of one step on one fragment, as a commit keeps them.
+
+    Raises:
+        ConservationError: not every sample got exactly one verdict, or a verdict lacks its reason.
+    """
+    kinds = Counter(verdicts["verdict"].to_pylist())
+    dropped: Counter[str] = Counter()
+    quarantined: Counter[str] = Counter()
+    for verdict, reason in zip(verdicts["verdict"].to_pylist(), verdicts["reason"].to_pylist(), strict=True):
+        if verdict in (Verdict.DROP, Verdict.QUARANTINE):
+            if reason is None:
+                raise ConservationError(f"a sample was to be {verdict} without a reason")
+            (dropped if verdict == Verdict.DROP else quarantined)[reason] += 1
+    counts = {
+        "in": given,
+        "made": made,
+        "kept": kinds[Verdict.KEEP] + kinds[Verdict.EDIT],
+        "dropped": dict(dropped),
+        "quarantined": dict(quarantined),
+    }
+    balance(counts)
+    return counts
+
+
+def balance(counts: Mapping[str, Any]) -> None:
+    """Check `in + made = kept + dropped + quarantined`.
+
+    Raises:
+        ConservationError: it does not hold.
+    """
+    given = counts["in"] + counts["made"]
+    decided = counts["kept"] + sum(counts["dropped"].values()) + sum(counts["quarantined"].values())
+    if given != decided:
+        raise ConservationError(f"{given} samples went in, {decided} came out")
+
+
+@dataclass
+class StepCounts:
+    """Counts of one step over the whole run."""
+
+    name: str
+    given: int = 0
+    made: int = 0
+    kept: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    quarantined: Counter[str] = field(default_factory=Counter)
+    errors_by_source: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+    fragments: int = 0
+    reused: int = 0
+
+    def add(self, source: str, counts: Mapping[str, Any]) -> None:
+        """Add one fragment's counts."""
+        self.given += counts["in"]
+        self.made += counts["made"]
+        self.kept += counts["kept"]
+        self.dropped.update(counts["dropped"])
+        self.quarantined.update(counts["quarantined"])
+        errors = sum(number for reason, number in counts["quarantined"].items() if is_error(reason))
+        if errors:
+            self.errors_by_source[source] += errors
+
+    def check(self, came_in: int) -> None:
+        """Check the law for the step, and that it was given exactly what the step before kept.
+
+        Raises:
+            ConservationError: samples were lost or invented between or within steps.
+        """
+        if self.given != came_in:
+            raise ConservationError(
+                f"step {self.name} was given {self.given} samples, {came_in} were kept before it"
+            )
+        balance({"in": self.given, "made": self.made, "kept": self.kept, "dropped": self.dropped,
+                 "quarantined": self.quarantined})  # fmt: skip
+
+    def identity(self) -> dict[str, Any]:
+        """The counts as `run.json` keeps them: nothing that depends on time or place."""
+        return {
+            "name": self.name,
+            "in": self.given,
+            "made": self.made,
+            "kept": self.kept,
+            "dropped": dict(sorted(self.dropped.items())),
+            "quarantined": dict(sorted(self.quarantined.items())),
+            "fragments": self.fragments,
+        }
+
+
+@dataclass
+class ErrorBudget:
+    """How many records errors may quarantine: a share of what was ingested, by source where it has its own."""
+
+    share: float
+    own: Mapping[str, float]
+    ingested: Counter[str] = field(default_factory=Counter)
+    errors: Counter[str] = field(default_factory=Counter)
+
+    def spend(self, step: StepCounts) -> None:
+        """Charge a step's errors.
+
+        Raises:
+            BudgetError: more than the budget, or a step in which everything failed.
+        """
+        failed = sum(step.errors_by_source.values())
+        if step.given and failed == step.given + step.made:
+            raise BudgetError(
+                f"step {step.name}: every one of {step.given} samples failed",
+                "look at the reasons in events.jsonl and `curate why`; this is seldom the data's fault",
+            )
+        self.errors.update(step.errors_by_source)
+        for source, share in self.own.items():
+            self._check(self.errors[source], self.ingested[source], share, f"source {source}")
+        pooled = [source for source in self.ingested if source not in self.own]
+        errors = sum(self.errors[source] for source in pooled)
+        self._check(errors, sum(self.ingested[source] for source in pooled), self.share, self._worst(pooled))
+
+    def _check(self, errors: int, ingested: int, share: float, what: str) -> None:
+        if errors > max(ALWAYS_TOLERATED, share * ingested):
+            raise BudgetError(
+                f"{errors} of {ingested} records could not be read or processed, "
+                f"more than the budget of {share:.1%} ({what})",
+                "repair the corpus, or raise budget.quarantined if the loss is acceptable; "
+                "`curate why RUN SAMPLE_ID` tells why each was quarantined",
+            )
+
+    def _worst(self, sources: list[str]) -> str:
+        worst = max(sources, key=lambda source: self.errors[source], default="")
+        return f"most in source {worst}: {self.errors[worst]}" if worst else "no source"

@@ -1,0 +1,140 @@
+"""`--dry-run`: what a build would do and what it takes, from a probe of a few hundred records."""
+
+import resource
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from pipelines.build import BuildOptions, session_of
+from pipelines.engines.local import LocalEngine
+from pipelines.facts import FactTask, PictureTask
+from pipelines.graph import Graph, graph_of
+from pipelines.ingest import NAME as INGEST
+from pipelines.ingest import IngestTask
+from pipelines.plan import Planned, ingest_tasks, limited, plan_fragments
+from pipelines.session import Session
+from pipelines.sources import Sources, find_sources
+from pipelines.view import View
+from pipelines.work import Commit, Work
+from sources.storage import Folder
+
+PROBE_RECORDS = 200
+WORKER_BYTES = 350 * 2**20
+"""What a worker takes before it has read anything: the interpreter and the libraries, measured."""
+OVERHEAD = 1.3
+"""Steps that are not probed (deciding, exchanges, publishing) relative to those that are."""
+
+
+def forecast(options: BuildOptions) -> dict[str, Any]:
+    """Plan the build, probe each source, and predict; nothing is written to the run.
+
+    Raises:
+        CurateError: the build itself would stop at once, for the same reason.
+    """
+    sources = find_sources(options.recipe, options.data, options.id_key)
+    with TemporaryDirectory(prefix="curate-plan-") as place:
+        existing = [Folder(root) for root in (options.out, *options.reuse) if (root / "work").is_dir()]
+        session = session_of(options.recipe, sources, Work(Folder(Path(place)), existing))
+        engine = LocalEngine(options.workers)
+        try:
+            engine.start(session)
+            planned = plan_fragments(engine, session)
+        finally:
+            engine.close()
+        if options.limit is not None:
+            planned = limited(planned, options.limit)
+        tasks = list(ingest_tasks(planned, options.limit))
+        done = sum(_is_done(session, existing, task) for task in tasks)
+        probes = [_probe(session, plan) for plan in planned]
+    return _document(options, sources, planned, (len(tasks), done), probes)
+
+
+def _is_done(session: Session, existing: Sequence[Folder], task: IngestTask) -> bool:
+    key = task.key(session)
+    return any(bool(Work(folder).find(INGEST, key)) for folder in existing)
+
+
+def _probe(session: Session, planned: Planned) -> dict[str, float]:
+    """Ingest, pictures and tokens of the first records of a source, timed and weighed, in a temporary folder."""
+    first = next(iter(ingest_tasks([planned], PROBE_RECORDS)), None)
+    if first is None:
+        return {"records": 0, "seconds": 0.0, "disk_bytes": 0.0}
+    graph: Graph = graph_of(session.recipe)
+    work = Work(session.work.folder)
+    alone = Session(session.recipe, session.corpora, work, session.splits)
+    started = time.monotonic()
+    ingested = first.run(alone)
+    view = View(planned.corpus, first.fragment, (ingested.parts["samples"],), {"alive": ingested.parts["alive"]})
+    pictures = PictureTask(graph.pictures, view, 0).run(alone)
+    tokens = FactTask(graph.token_counts, view, 0).run(alone)
+    seconds = time.monotonic() - started
+    tables = sum(_bytes(commit) for commit in (ingested, pictures, tokens))
+    stored = sum(work.read(pictures.parts["images"], ["bytes"])["bytes"].to_pylist())
+    return {
+        "records": ingested.facts["counts"]["in"],
+        "seconds": seconds,
+        "disk_bytes": 3.0 * tables + stored,
+    }
+
+
+def _bytes(commit: Commit) -> int:
+    return sum(part.size for part in commit.parts.values())
+
+
+def _document(
+    options: BuildOptions,
+    sources: Sources,
+    planned: Sequence[Planned],
+    units: tuple[int, int],
+    probes: Sequence[dict[str, float]],
+) -> dict[str, Any]:
+    rows = []
+    for corpus, plan, probe in zip(sources.found, planned, probes, strict=True):
+        scale = plan.records / probe["records"] if probe["records"] else 0.0
+        rows.append(
+            {
+                "name": corpus.name,
+                "where": str(corpus.root.root),
+                "files": len(corpus.files),
+                "records": plan.records,
+                "bytes": sum(fragment.size for fragment in plan.fragments),
+                "access": corpus.card.access,
+                "license": corpus.card.license,
+                "seconds": round(probe["seconds"] * scale * OVERHEAD / options.workers, 1),
+                "disk_bytes": int(probe["disk_bytes"] * scale),
+            }
+        )
+    total, done = units
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {
+        "stage": options.recipe.stage,
+        "run": str(options.out.resolve()),
+        "sources": rows,
+        "missing": list(sources.missing),
+        "units": {"run": total - done, "reuse": done},
+        "predicted": {
+            "seconds": round(sum(row["seconds"] for row in rows), 1),
+            "disk_bytes": sum(row["disk_bytes"] for row in rows),
+            "memory_bytes": options.workers * max(peak, WORKER_BYTES),
+        },
+    }
+
+
+def forecast_lines(plan: dict[str, Any]) -> list[str]:
+    """The answer for people."""
+    lines = [f"{plan['stage']}: would build {plan['run']}"]
+    for row in plan["sources"]:
+        lines.append(
+            f"  {row['name']:<22} {row['records']:>10,} records in {row['files']:,} files, {row['access']}, "
+            f"about {row['seconds']:,.0f} s and {row['disk_bytes'] / 1e6:,.0f} MB"
+        )
+    lines += [f"  {name:<22} not found under --data (optional)" for name in plan["missing"]]
+    units, predicted = plan["units"], plan["predicted"]
+    lines.append(f"fragments to read: {units['run']:,}; found done: {units['reuse']:,}")
+    lines.append(
+        f"in all about {predicted['seconds']:,.0f} s, {predicted['disk_bytes'] / 1e6:,.0f} MB on disk, "
+        f"{predicted['memory_bytes'] / 2**30:.1f} GiB of memory"
+    )
+    return lines

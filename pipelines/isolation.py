@@ -1,0 +1,65 @@
+"""Running a suspect batch where its crash costs nothing: in a process of its own."""
+
+import os
+import pickle
+import signal
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+KILLS_BEFORE_ISOLATION = 3
+
+
+class CrashedError(Exception):
+    """The process that worked on a batch died (a codec's segmentation fault, an out-of-memory kill)."""
+
+
+def isolated(function: Callable[[int, int], T], attempt: int) -> Callable[[int, int], T]:
+    """The function itself, or, once its task has killed three workers, the function in a forked child.
+
+    A child that dies raises `CrashedError`, so that bisection finds the record that kills.
+    """
+    if attempt < KILLS_BEFORE_ISOLATION:
+        return function
+
+    def in_child(start: int, stop: int) -> T:
+        return _fork(lambda: function(start, stop))
+
+    return in_child
+
+
+def _fork(function: Callable[[], T]) -> T:
+    """Run in a forked child and return its pickled answer (our own objects, over our own pipe)."""
+    read_end, write_end = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(read_end)
+        _answer(function, write_end)
+    os.close(write_end)
+    with os.fdopen(read_end, "rb") as pipe:
+        data = pipe.read()
+    _, status = os.waitpid(child, 0)
+    if not os.WIFEXITED(status) or os.WEXITSTATUS(status) or not data:
+        raise CrashedError
+    succeeded, value = pickle.loads(data)  # noqa: S301 - written by our own child a moment ago
+    if succeeded:
+        result: T = value
+        return result
+    raise value
+
+
+def _answer(function: Callable[[], T], write_end: int) -> None:
+    """In the child: never returns."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    status = 1
+    try:
+        try:
+            answer = pickle.dumps((True, function()))
+        except Exception as error:  # noqa: BLE001 - handed to the parent, which decides
+            answer = pickle.dumps((False, error))
+        with os.fdopen(write_end, "wb") as pipe:
+            pipe.write(answer)
+        status = 0
+    finally:
+        os._exit(status)

@@ -1,0 +1,127 @@
+"""Planning: every corpus is cut into fragments of bounded size, and the cuts of unchanged files are kept."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import blake3
+
+from pipelines.engines.engine import Engine
+from pipelines.ingest import IngestTask
+from pipelines.session import Session
+from pipelines.work import Commit, key_of
+from sources.records import ChangedInputError, Corpus, Fragment
+
+NODE = "plan"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class PlanTask:
+    """Cuts one file of records. The commit holds numbers and digests, no names."""
+
+    corpus: int
+    path: str
+
+    @property
+    def label(self) -> str:
+        """What is planned."""
+        return f"{NODE} of source {self.corpus + 1}"
+
+    def run(self, session: Session) -> Commit:
+        """Commit the fragments, found again while the file's size and time are the same."""
+        corpus = session.corpora[self.corpus]
+        stat = corpus.root.stat(self.path)
+        if stat is None:
+            raise ChangedInputError(f"source {corpus.name}: a file went away while the build was planned")
+        card = corpus.card
+        named = corpus.identity.name("path", self.path)
+        ingredients = [card.reader, card.options, card.model_dump()["fields"], card.meta, named]
+        key = key_of(NODE, VERSION, corpus.name, ingredients, stat.size, stat.mtime_ns)
+        found = session.work.find(NODE, key)
+        if found is not None:
+            return found
+        fragments = session.reader(self.corpus).plan(corpus, (self.path,))
+        rows = [[part.digest, part.start, part.stop, part.first_row, part.records, part.size] for part in fragments]
+        return session.work.commit(NODE, key, {}, {"fragments": rows})
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The fragments of one corpus in order, and what the run keeps of its inputs."""
+
+    corpus: int
+    fragments: tuple[Fragment, ...]
+
+    @property
+    def records(self) -> int:
+        """Records, or files of a folder, before any is read."""
+        return sum(fragment.records for fragment in self.fragments)
+
+
+def plan_fragments(engine: Engine, session: Session) -> list[Planned]:
+    """Cut every corpus. Files of records are cut by workers, folders are listed here.
+
+    Raises:
+        CurateError: a file is not in its reader's form.
+    """
+    by_file: dict[tuple[int, str], list[Fragment]] = {}
+    tasks = [
+        PlanTask(number, path)
+        for number, corpus in enumerate(session.corpora)
+        if session.reader(number).unit == "file"
+        for path in corpus.files
+    ]
+    for number, commit in engine.run(tasks):
+        task = tasks[number]
+        by_file[task.corpus, task.path] = [Fragment(task.path, *row) for row in commit.facts["fragments"]]
+    planned = []
+    for number, corpus in enumerate(session.corpora):
+        reader = session.reader(number)
+        if reader.unit == "file":
+            fragments = [fragment for path in corpus.files for fragment in by_file[number, path]]
+        else:
+            fragments = list(reader.plan(corpus, corpus.files))
+        planned.append(Planned(number, tuple(fragments)))
+    return planned
+
+
+def ingest_tasks(planned: Sequence[Planned], limit: int | None) -> Iterator[IngestTask]:
+    """One task a fragment, in the order of the run; `limit` keeps the first records of each source."""
+    number = 0
+    for source in planned:
+        left = limit
+        for fragment in source.fragments:
+            if left is not None and left <= 0:
+                break
+            cut = left if left is not None and left < fragment.records else None
+            yield IngestTask(source.corpus, fragment, number, cut)
+            number += 1
+            left = None if left is None else left - fragment.records
+
+
+def input_listing(corpus: Corpus, planned: Planned) -> dict[str, Any]:
+    """What the run was built from, the same on every machine: names (keyed where they identify), sizes, hashes.
+
+    A folder of many files is listed as one hash over their names and sizes; its pictures have ids in the
+    images table.
+    """
+    if any(fragment.files for fragment in planned.fragments):
+        entries = [entry for fragment in planned.fragments for entry in fragment.files]
+        rows = sorted((corpus.identity.name("path", entry.path), entry.size) for entry in entries)
+        return {"files": len(rows), "bytes": sum(size for _, size in rows), "digest": key_of(rows)}
+    listing = []
+    for path in corpus.files:
+        parts = [fragment for fragment in planned.fragments if fragment.path == path]
+        digest = blake3.blake3("".join(part.digest for part in parts).encode()).hexdigest()[:32]
+        size = sum(part.size for part in parts)
+        listing.append({"path": corpus.identity.name("path", path), "bytes": size, "digest": digest})
+    return {"files": len(listing), "bytes": sum(row["bytes"] for row in listing), "listing": listing}
+
+
+def limited(planned: Sequence[Planned], limit: int) -> list[Planned]:
+    """The plan of a build that takes the first `limit` records of each source."""
+    kept: dict[int, list[Fragment]] = {}
+    for task in ingest_tasks(planned, limit):
+        kept.setdefault(task.corpus, []).append(task.fragment)
+    return [replace(source, fragments=tuple(kept.get(source.corpus, ()))) for source in planned]

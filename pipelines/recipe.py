@@ -1,0 +1,188 @@
+"""The recipe of a stage: what a user configures, validated, immutable, with the defaults of every step."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from sources.cards import GROUP_KINDS, Join, Pick, Speakers, Strict
+from sources.schema import ACCESS, MODALITIES, TASKS
+
+Stage = Literal["align", "mid", "instruct"]
+NOT_YET = ("modality", "phi", "near_text", "near_image", "decontaminate")
+"""Steps that have their place in the recipe and are not in this version: naming one is an error."""
+
+
+def _known(value: str, allowed: tuple[str, ...]) -> str:
+    if value not in allowed:
+        raise ValueError(f"{value!r} is not one of {', '.join(allowed)}")
+    return value
+
+
+class SourceEntry(Strict):
+    """One source of the recipe: a name of the catalogue, or anything with a reader.
+
+    What is given here overrides the card.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]{0,47}$")]
+    path: str | None = None
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    reader: str | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+    fields: dict[str, str | Pick | tuple[str, ...]] = Field(default_factory=dict)
+    images: str | None = None
+    task: str | None = None
+    license: str | None = None
+    access: str | None = None
+    identifiers: Literal["public", "keyed"] | None = None
+    optional: bool = False
+    split: tuple[str, ...] | None = None
+    language: str | None = None
+    modality: str | None = None
+    groups: tuple[str, ...] | None = None
+    meta: tuple[str, ...] | None = None
+    speakers: Speakers | None = None
+    join: Join | None = None
+    budget: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Share of this source's records that errors may quarantine (default: the recipe's)."""
+
+    @field_validator("split", "groups", "meta", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _vocabularies(self) -> "SourceEntry":
+        for value, allowed in ((self.task, TASKS), (self.access, ACCESS), (self.modality, MODALITIES)):
+            if value is not None:
+                _known(value, allowed)
+        for kind in self.groups or ():
+            _known(kind, GROUP_KINDS)
+        return self
+
+
+class MeasureSettings(Strict):
+    """How pictures are read. Every picture is measured, whatever the recipe."""
+
+    min_side_px: Annotated[int, Field(ge=1)] = 64
+    max_pixels: Annotated[int, Field(ge=1)] = 200_000_000
+    frames: Literal["first", "middle", "each"] = "middle"
+    """Which frames of a multi-frame picture become samples; `each` makes one sample a frame."""
+    pixel_hash: bool = True
+    """Without it, JPEGs are decoded at reduced scale and exact duplicates are told by their bytes alone."""
+
+
+class LicenseSettings(Strict):
+    """Which access and licences may enter the mix."""
+
+    enabled: bool = True
+    access: tuple[str, ...] = ("open", "noncommercial")
+    forbidden: tuple[str, ...] = ()
+    unknown: Literal["keep", "drop"] = "keep"
+
+    @field_validator("access")
+    @classmethod
+    def _access(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_known(kind, ACCESS) for kind in value)
+
+
+class TokenLimits(Strict):
+    """Fewest and most tokens of a sample's turns, both allowed."""
+
+    min: Annotated[int, Field(ge=0)] = 10
+    max: Annotated[int, Field(ge=1)] = 1024
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "TokenLimits":
+        if self.min > self.max:
+            raise ValueError(f"min {self.min} is more than max {self.max}")
+        return self
+
+
+class TokenSettings(TokenLimits):
+    """The token filter."""
+
+    enabled: bool = True
+    per_task: dict[str, TokenLimits] = Field(default_factory=dict)
+
+    @field_validator("per_task")
+    @classmethod
+    def _tasks(cls, value: dict[str, TokenLimits]) -> dict[str, TokenLimits]:
+        return {_known(task, TASKS): limits for task, limits in value.items()}
+
+
+class ExactSettings(Strict):
+    """Exact duplicates of (pictures, text) pairs and of texts."""
+
+    enabled: bool = True
+
+
+class Steps(Strict):
+    """Settings by step; a step that is not named has its defaults."""
+
+    measure: MeasureSettings = MeasureSettings()
+    license: LicenseSettings = LicenseSettings()
+    tokens: TokenSettings = TokenSettings()
+    exact: ExactSettings = ExactSettings()
+
+
+class Mixture(Strict):
+    """How sources are mixed when the shards are planned."""
+
+    seed: int = 0
+    epochs: Annotated[int, Field(ge=1)] = 1
+
+
+class ShardSettings(Strict):
+    """Limits of a tar, and how rendered pictures are stored."""
+
+    max_bytes: Annotated[int, Field(ge=1)] = 2**30
+    max_samples: Annotated[int, Field(ge=1)] = 10_000
+    dicom_bits: Literal[8, 16] = 8
+    """Depth of pictures rendered from DICOM and other deep sources: most trainers read 8 bits only."""
+
+
+class Budget(Strict):
+    """What a run tolerates."""
+
+    quarantined: Annotated[float, Field(ge=0, le=1)] = 0.05
+    """Share of the ingested records that errors may quarantine; 20 are always tolerated."""
+
+
+class Prompts(Strict):
+    """User turns of captions and of reports without indication; chosen by sample id."""
+
+    caption: tuple[str, ...] = ("Describe this image.",)
+    report: tuple[str, ...] = ("Write a radiology report for this study.",)
+
+    @field_validator("caption", "report")
+    @classmethod
+    def _some(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("at least one prompt is needed")
+        return value
+
+
+class Recipe(Strict):
+    """Everything a build depends on besides its inputs."""
+
+    stage: Stage
+    context_tokens: Annotated[int, Field(ge=1)] = 131_072
+    tokenizer: str = "o200k_harmony"
+    sources: tuple[SourceEntry, ...]
+    steps: Steps = Steps()
+    prompts: Prompts = Prompts()
+    mixture: Mixture = Mixture()
+    shards: ShardSettings = ShardSettings()
+    budget: Budget = Budget()
+
+    @field_validator("sources")
+    @classmethod
+    def _named_once(cls, value: tuple[SourceEntry, ...]) -> tuple[SourceEntry, ...]:
+        names = [entry.name for entry in value]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"named twice: {', '.join(twice)}")
+        if not names:
+            raise ValueError("at least one source is needed")
+        return value

@@ -1,0 +1,183 @@
+"""From recipe to corpora: which sources are there, under which terms, and how they name people."""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from sources.find import find_corpus
+
+from pipelines.errors import UsageError
+from pipelines.recipe import Recipe, SourceEntry
+from sources.cards import Card, catalogue
+from sources.identity import Identity, MissingIdKeyError, read_site_key
+from sources.records import Corpus, CorpusError
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The recipe's sources: the ones found, in its order, and the optional ones that are not there."""
+
+    found: tuple[Corpus, ...]
+    entries: tuple[SourceEntry, ...]
+    """Of the found ones."""
+    missing: tuple[str, ...]
+
+
+def find_sources(recipe: Recipe, roots: Sequence[Path], id_key: Path | None) -> Sources:
+    """Look for every source of the recipe under the data roots.
+
+    Raises:
+        UsageError: an unknown name, a source that must be there and is not, none at all, a source that the
+            recipe's policy refuses, or a keyed source without a site key.
+    """
+    _check_roots(roots)
+    found, entries, missing = [], [], []
+    for entry in recipe.sources:
+        card = card_of(entry)
+        corpus = _find(entry, card, roots)
+        if corpus is None:
+            missing.append(_absent(entry, card, roots))
+            continue
+        _check_policy(recipe, corpus)
+        found.append(_named(corpus, id_key))
+        entries.append(entry)
+    if not found:
+        raise UsageError(
+            f"none of the recipe's {len(recipe.sources)} sources is under {_list(roots)}",
+            "pass the folder that holds the corpora with --data; `curate sources list` names what is known",
+        )
+    return Sources(tuple(found), tuple(entries), tuple(missing))
+
+
+def card_of(entry: SourceEntry) -> Card:
+    """The catalogue's card with the entry's own settings over it, or a card made of the entry alone.
+
+    Raises:
+        UsageError: the name is not in the catalogue and the entry does not say how to read it.
+    """
+    known = catalogue().get(entry.name)
+    given: dict[str, Any] = entry.model_dump(
+        exclude={"name", "path", "weight", "optional", "split", "budget", "images"}, exclude_unset=True
+    )
+    if known is None:
+        return _own_card(entry, given)
+    document = known.model_dump()
+    document["fields"] |= given.pop("fields", {})
+    document["options"] |= given.pop("options", {})
+    document |= given
+    if entry.images is not None:
+        document["layout"]["images"] = entry.images
+    return _validated(entry, document)
+
+
+def known_card(name: str) -> Card:
+    """The catalogue's card of that name.
+
+    Raises:
+        UsageError: there is none; the hint names the nearest.
+    """
+    card = catalogue().get(name)
+    if card is None:
+        nearest = difflib.get_close_matches(name, catalogue(), 1, 0.5)
+        hint = f"did you mean {nearest[0]!r}?" if nearest else "`curate sources list` names them all"
+        raise UsageError(f"{name}: no such corpus in the catalogue", hint)
+    return card
+
+
+def read_key(source: str, id_key: Path | None) -> bytes:
+    """The site key that a keyed source needs.
+
+    Raises:
+        UsageError: no key was given, or it cannot be used.
+    """
+    site_key = _site_key(id_key)
+    if site_key is None:
+        raise UsageError(
+            f"source {source} holds identifiers that may only be stored keyed",
+            "pass --id-key FILE with your site's secret key (16 bytes or more; keep it out of the run)",
+        )
+    return site_key
+
+
+def _own_card(entry: SourceEntry, given: dict[str, Any]) -> Card:
+    if entry.reader is None:
+        nearest = difflib.get_close_matches(entry.name, catalogue(), 1, 0.5)
+        hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+        raise UsageError(
+            f"source {entry.name}: not in the catalogue, and the recipe gives it no reader",
+            f"{hint}`curate sources list` names the catalogue; your own data needs reader, path, task and access",
+        )
+    for key in ("path", "task", "access"):
+        if getattr(entry, key) is None:
+            raise UsageError(
+                f"source {entry.name}: {key} is missing", "your own data needs reader, path, task, access"
+            )
+    layout = {"files": (entry.path,), "images": entry.images}
+    return _validated(entry, {**given, "name": entry.name, "layout": layout})
+
+
+def _validated(entry: SourceEntry, document: dict[str, Any]) -> Card:
+    try:
+        return Card.model_validate(document)
+    except ValidationError as error:
+        details = error.errors()[0]
+        where = ".".join(str(part) for part in details["loc"])
+        raise UsageError(f"source {entry.name}: {where}: {details['msg']}", "see docs/recipes.md") from None
+
+
+def _find(entry: SourceEntry, card: Card, roots: Sequence[Path]) -> Corpus | None:
+    try:
+        return find_corpus(card, entry.name, roots, Identity(entry.name), entry.path, entry.split)
+    except CorpusError as error:
+        raise UsageError(str(error), "") from None
+
+
+def _absent(entry: SourceEntry, card: Card, roots: Sequence[Path]) -> str:
+    if not entry.optional:
+        where = f"{entry.path} under " if entry.path else ""
+        raise UsageError(
+            f"source {entry.name}: not found; looked for {where}{_list(roots)}",
+            card.fetch or "give its path, or mark it `optional: true`",
+        )
+    return entry.name
+
+
+def _check_policy(recipe: Recipe, corpus: Corpus) -> None:
+    policy = recipe.steps.license
+    access = corpus.card.access
+    if policy.enabled and access == "credentialed" and access not in policy.access:
+        raise UsageError(
+            f"source {corpus.name} is credentialed and this recipe allows {', '.join(policy.access)} only",
+            f"leave {corpus.name} out, or allow it where you may: --set steps.license.access="
+            f"[{','.join((*policy.access, access))}]",
+        )
+
+
+def _named(corpus: Corpus, id_key: Path | None) -> Corpus:
+    if not corpus.card.keyed:
+        return corpus
+    return replace(corpus, identity=Identity(corpus.name, read_key(corpus.name, id_key)))
+
+
+def _site_key(path: Path | None) -> bytes | None:
+    try:
+        return None if path is None else read_site_key(path)
+    except MissingIdKeyError as error:
+        raise UsageError(str(error), "make one with: head -c 32 /dev/urandom | base64 > site.key") from None
+
+
+def _check_roots(roots: Sequence[Path]) -> None:
+    for root in roots:
+        if "://" in str(root) or str(root).startswith(("s3:/", "gs:/")):
+            raise UsageError(
+                f"--data {root}: object storage is not available in this version", "use a local folder"
+            )
+        if not root.is_dir():
+            raise UsageError(f"--data {root}: no such folder", "check the path")
+
+
+def _list(roots: Sequence[Path]) -> str:
+    return ", ".join(str(root) for root in roots) or "(no --data given)"

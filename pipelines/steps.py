@@ -1,0 +1,80 @@
+"""What a step must offer. Steps know nothing of engines, paths or progress: tables in, tables out.
+
+`filters/` and `dedup/` satisfy these protocols without importing them.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from pipelines.work import key_of
+
+
+class Step(Protocol):
+    """Anything with a name, a version that changes when its answers may, and parameters."""
+
+    name: str
+    version: int
+
+    def parameters(self) -> dict[str, Any]:
+        """Everything configurable that its answers depend on."""
+        ...
+
+
+class FactStep(Step, Protocol):
+    """Computes what is expensive and independent of thresholds, so that a new threshold recomputes nothing."""
+
+    def measure(self, samples: pa.Table) -> dict[str, pa.Table]:
+        """Facts by name: tables with one row per sample given, in order."""
+        ...
+
+
+class PictureStep(Step, Protocol):
+    """A fact step that reads pictures: `images` (by image id), `links` (by sample) and `made` samples."""
+
+    def measure(
+        self, samples: pa.Table, open_image: Callable[[str], bytes], card_modality: str
+    ) -> dict[str, pa.Table]:
+        """Read every picture the samples name, once."""
+        ...
+
+
+class DecideStep(Step, Protocol):
+    """Decides about each sample from its row and the facts it names in `reads`."""
+
+    reads: tuple[str, ...]
+
+    def decide(self, samples: pa.Table, facts: Mapping[str, pa.Table]) -> pa.Table:
+        """VERDICTS, one row per sample given, in order."""
+        ...
+
+
+class KeyStep(Step, Protocol):
+    """Reduces a fragment to small keys; rows with equal keys meet in an exchange."""
+
+    def keys(self, samples: pa.Table, rows: pa.Array, facts: Mapping[str, pa.Table]) -> pa.Table:
+        """KEYS of the samples; `rows` are their numbers in the fragment."""
+        ...
+
+
+class ExchangeStep(KeyStep, Protocol):
+    """A key step that also decides, from what the exchange answered."""
+
+    def decide(self, samples: pa.Table, rows: pa.Array, answers: pa.Table) -> pa.Table:
+        """VERDICTS, one row per sample given, in order; `answers` are the fragment's FOLLOWERS."""
+        ...
+
+
+@dataclass(frozen=True)
+class Fingerprinted:
+    """A step's place in a build: its own hash, and the hash that also covers what came before it."""
+
+    own: str
+    chained: str
+
+
+def own_fingerprint(step: Step) -> str:
+    """Hash of name, version and parameters."""
+    return key_of(step.name, step.version, step.parameters())

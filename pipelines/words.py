@@ -1,0 +1,53 @@
+"""Verdicts in words: what a person reads instead of a token."""
+
+from typing import Any
+
+import orjson
+
+from sources.schema import Reason
+
+SENTENCES: dict[str, str] = {
+    Reason.IMAGE_MISSING: "a picture it names is not there or cannot be opened",
+    Reason.IMAGE_UNDECODABLE: "a picture cannot be decoded",
+    Reason.IMAGE_TOO_SMALL: "the smaller side of a picture has {score:.0f} pixels, fewer than {threshold:.0f}",
+    Reason.IMAGE_BOMB: "a picture is larger than the limits allow to decode",
+    Reason.IMAGE_BLANK: "a picture shows nothing: its grey levels span {score:.1f}, at most {threshold:.1f}",
+    Reason.RECORD_MALFORMED: "the record is not in the form its reader expects",
+    Reason.RECORD_EMPTY: "there is no text to learn from",
+    Reason.RECORD_ENCODING: "the record's bytes are not text in the expected encoding",
+    Reason.RECORD_SPLIT: "it belongs to a split that the recipe does not take",
+    Reason.LICENSE_FORBIDDEN: "its licence is not allowed by the recipe",
+    Reason.ACCESS_FORBIDDEN: "its kind of access is not allowed by the recipe",
+    Reason.TOKENS_TOO_SHORT: "it has {score:.0f} tokens, fewer than the {threshold:.0f} its task needs",
+    Reason.TOKENS_TOO_LONG: "it has {score:.0f} tokens, more than the {threshold:.0f} its task allows",
+    Reason.EXACT_IMAGE_TEXT: "a kept sample has the same pictures and the same text",
+    Reason.EXACT_TEXT: "a kept sample has the same text",
+}
+KEPT: dict[str, str] = {
+    "ingest": "the record was read",
+    "measure": "its pictures, if any, are there, decode, and show something",
+    "license": "the recipe allows its licence and access",
+    "tokens": "it has {score:.0f} tokens, within the limits of its task",
+    "exact": "no earlier sample has the same pictures and text",
+}
+
+
+def sentence(row: dict[str, Any]) -> str:
+    """One ledger row as a sentence."""
+    reason = row["reason"]
+    if reason is None:
+        template = KEPT.get(row["step"], "it passed")
+    elif reason.endswith(".error"):
+        template = "the step failed on it"
+    else:
+        template = SENTENCES.get(reason, reason)
+    numbers = {name: 0.0 if row[name] is None else row[name] for name in ("score", "threshold")}
+    return template.format(**numbers)
+
+
+def evidence(row: dict[str, Any]) -> dict[str, Any]:
+    """The evidence of a ledger row, parsed."""
+    if row["evidence"] is None:
+        return {}
+    parsed: dict[str, Any] = orjson.loads(row["evidence"])
+    return parsed

@@ -1,0 +1,155 @@
+"""Committed work: what resume, incremental builds and `--reuse` find again.
+
+A commit is the output of one unit of work (a step on a fragment, a partition of an exchange): some tables as
+Parquet and, put last, a small JSON that lists them. It is found by its key, which is the hash of everything
+the output depends on, so a commit can never be stale: it is right, or it is not looked for.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import blake3
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.errors import CurateError
+from sources.schema import FORMAT_VERSION
+from sources.storage import Folder
+
+ROW_GROUP_ROWS = 16_384
+
+
+@dataclass(frozen=True)
+class Part:
+    """One table of a commit. `digest` is BLAKE3 of the file: what depends on it names it by this."""
+
+    path: str
+    digest: str
+    rows: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What one unit of work left behind: tables by name, and `facts` (JSON values: counts, a tar's summary)."""
+
+    node: str
+    key: str
+    parts: dict[str, Part]
+    facts: dict[str, Any]
+    reused: bool = False
+
+
+def key_of(*ingredients: Any) -> str:
+    """Hash of JSON-able ingredients: 32 hex digits."""
+    return blake3.blake3(orjson.dumps(ingredients, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
+
+
+def to_parquet(table: pa.Table) -> bytes:
+    """The table as Parquet bytes: equal tables give equal bytes."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table.replace_schema_metadata(None),
+        sink,
+        compression="zstd",
+        compression_level=1,
+        row_group_size=ROW_GROUP_ROWS,
+    )
+    return bytes(sink.getvalue())
+
+
+class Work:
+    """The commits of a run, and those of other runs that may be used."""
+
+    def __init__(self, folder: Folder, reuse: Sequence[Folder] = ()) -> None:
+        self.folder = folder
+        self.reuse = tuple(reuse)
+
+    def find(self, node: str, key: str) -> Commit | None:
+        """The commit, whole, or None. One found in another run becomes this run's own."""
+        commit = self._load(self.folder, node, key)
+        if commit is not None:
+            return commit
+        for other in self.reuse:
+            commit = self._load(other, node, key)
+            if commit is not None:
+                for part in commit.parts.values():
+                    self.folder.link(other.local(part.path), part.path)
+                self._write(commit)
+                return commit
+        return None
+
+    def put(
+        self, node: str, key: str, tables: Mapping[str, pa.Table], facts: Mapping[str, Any] | None = None
+    ) -> Commit:
+        """Write tables, then the commit that makes them count."""
+        parts = {}
+        for name, table in tables.items():
+            data = to_parquet(table)
+            path = f"{_stem(node, key)}.{name}.parquet"
+            self.folder.write(path, data)
+            parts[name] = Part(path, blake3.blake3(data).hexdigest()[:32], table.num_rows, len(data))
+        return self.commit(node, key, parts, facts or {})
+
+    def commit(self, node: str, key: str, parts: dict[str, Part], facts: Mapping[str, Any]) -> Commit:
+        """Make parts that are already written count."""
+        commit = Commit(node, key, parts, dict(facts))
+        self._write(commit)
+        return commit
+
+    def path(self, node: str, key: str, suffix: str) -> str:
+        """Where a part of a commit belongs."""
+        return f"{_stem(node, key)}.{suffix}"
+
+    def read(self, part: Part, columns: Sequence[str] | None = None) -> pa.Table:
+        """A table of a commit."""
+        return pq.read_table(
+            self.local(part),
+            columns=None if columns is None else list(columns),
+            use_threads=False,
+            partitioning=None,
+        )
+
+    def read_where(self, part: Part, column: str, value: int) -> pa.Table:
+        """The rows of a table whose integer column has a value; only the row groups that may hold it are read."""
+        return pq.read_table(self.local(part), filters=[(column, "=", value)], use_threads=False, partitioning=None)
+
+    def local(self, part: Part) -> Path:
+        """The part's file."""
+        return self.folder.root / part.path
+
+    def _load(self, folder: Folder, node: str, key: str) -> Commit | None:
+        path = f"{_stem(node, key)}.json"
+        try:
+            document = orjson.loads((folder.root / path).read_bytes())
+        except FileNotFoundError:
+            return None
+        except orjson.JSONDecodeError:
+            raise CurateError(
+                f"{path} in {folder.root} is damaged", "delete it and run the same command again"
+            ) from None
+        if document["format"] != FORMAT_VERSION:
+            return None
+        parts = {name: Part(**part) for name, part in document["parts"].items()}
+        for part in parts.values():
+            stat = folder.stat(part.path)
+            if stat is None or stat.size != part.size:
+                return None
+        return Commit(node, key, parts, document["facts"], reused=True)
+
+    def _write(self, commit: Commit) -> None:
+        document = {
+            "format": FORMAT_VERSION,
+            "parts": {name: vars(part) for name, part in commit.parts.items()},
+            "facts": commit.facts,
+        }
+        self.folder.write(
+            f"{_stem(commit.node, commit.key)}.json", orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+        )
+
+
+def _stem(node: str, key: str) -> str:
+    return f"work/{node}/{key[:2]}/{key}"

@@ -1,0 +1,148 @@
+"""Writing shards: sizes of the kept samples, the tars they are cut into, and each tar as one unit of work."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from filters.measure import image_id_of
+
+from pipelines.session import Located, Session, locate
+from pipelines.view import View, aligned, alive_rows, read_samples
+from pipelines.work import Commit, Part, key_of
+from shards.samples import PictureFacts, ShardSample, json_bytes, sample_json, shard_sample
+from shards.slices import ShardSlice
+from shards.tar import member_bytes
+from shards.writer import write_shard
+from sources.pictures import Limits, render
+from sources.records import ChangedInputError
+from sources.schema import SAMPLES
+
+SIZES = "sizes"
+SHARD = "write"
+VERSION = 1
+UNCHANGED_FORMATS = {"jpeg": "jpg", "png": "png"}
+"""Source formats that go into shards byte for byte; all others are rendered as PNG."""
+PNG_OVERHEAD_BYTES = 4096
+"""Room for the headers and the incompressible case of a rendered picture."""
+
+
+@dataclass(frozen=True)
+class SizesTask:
+    """Computes how much room each kept sample of a fragment takes in a tar (an upper bound if rendered)."""
+
+    view: View
+    number: int
+
+    @property
+    def label(self) -> str:
+        """Step and fragment."""
+        return f"{SIZES} {self.number}"
+
+    def run(self, session: Session) -> Commit:
+        """Commit `sizes`: one row per kept sample, in order."""
+        work, view = session.work, self.view
+        bits = session.recipe.shards.dicom_bits
+        key = key_of(SIZES, VERSION, view.digests("links", "images", "tokens"), bits)
+        found = work.find(SIZES, key)
+        if found is not None:
+            return found
+        images = _images(session, view)
+        sizes = [
+            member_bytes(len(json_bytes(_content(row, tokens, images))))
+            + sum(member_bytes(_stored_bytes(images[image["image_id"]], bits)) for image in row["images"] or ())
+            for row, tokens in _kept(session, view)
+        ]
+        return work.put(SIZES, key, {"sizes": pa.table({"bytes": pa.array(sizes, pa.int64())})})
+
+
+@dataclass(frozen=True)
+class ShardTask:
+    """Writes one tar."""
+
+    corpus: int
+    views: tuple[View, ...]
+    """Of the fragments the slice speaks of, in its order."""
+    shard: ShardSlice
+
+    @property
+    def label(self) -> str:
+        """What is written."""
+        return f"{SHARD} of {self.shard.samples} samples"
+
+    def run(self, session: Session) -> Commit:
+        """Commit the tar; its summary stands in the commit's facts."""
+        work = session.work
+        ranges = [(part.start, part.stop) for part in self.shard.parts]
+        digests = [view.digests("links", "images", "tokens") for view in self.views]
+        key = key_of(SHARD, VERSION, digests, ranges, session.recipe.shards.dicom_bits)
+        found = work.find(SHARD, key)
+        if found is not None:
+            return found
+        path = work.path(SHARD, key, "tar")
+        with work.folder.writing(path) as file:
+            summary = write_shard(file, self._samples(session))
+        part = Part(path, summary.sha256, summary.samples, summary.bytes)
+        return work.commit(SHARD, key, {"tar": part}, asdict(summary))
+
+    def _samples(self, session: Session) -> Iterator[ShardSample]:
+        for view, part in zip(self.views, self.shard.parts, strict=True):
+            images = _images(session, view)
+            located = locate(session, view.corpus, view.fragment)
+            for row, tokens in list(_kept(session, view))[part.start : part.stop]:
+                content = _content(row, tokens, images)
+                yield shard_sample(content, [_bytes(session, located, image) for image in row["images"] or ()])
+
+
+def _kept(session: Session, view: View) -> Iterator[tuple[dict[str, Any], int]]:
+    """The kept samples of a fragment in order, each with its token count."""
+    rows = alive_rows(session.work, view)
+    samples = read_samples(session.work, view, rows, SAMPLES.names)
+    tokens = aligned(session.work.read(view.parts["tokens"]), rows)["tokens"].to_pylist()
+    return zip(samples.to_pylist(), tokens, strict=True)
+
+
+def _images(session: Session, view: View) -> dict[str, dict[str, Any]]:
+    """What the images table says of the fragment's pictures, by id."""
+    columns = ["image_id", "width", "height", "modality", "format", "bytes", "channels", "bit_depth"]
+    table = session.work.read(view.parts["images"], columns)
+    return {row["image_id"]: row for row in table.to_pylist()}
+
+
+def _content(row: Mapping[str, Any], tokens: int, images: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    facts = [images[image["image_id"]] for image in row["images"] or ()]
+    pictures = [
+        PictureFacts(
+            fact["image_id"], fact["width"], fact["height"], fact["modality"],
+            UNCHANGED_FORMATS.get(fact["format"], "png"),
+        )
+        for fact in facts
+    ]  # fmt: skip
+    return sample_json(row, tokens, pictures)
+
+
+def _stored_bytes(image: Mapping[str, Any], bits: int) -> int:
+    """The size of a picture's member; of a rendered one, the most it can be."""
+    if image["format"] in UNCHANGED_FORMATS:
+        return int(image["bytes"])
+    depth = 2 if bits == 16 and image["bit_depth"] > 8 else 1
+    raw = int(np.prod([image["width"], image["height"], image["channels"], depth], dtype=np.int64))
+    return raw + raw // 1000 + image["height"] + PNG_OVERHEAD_BYTES
+
+
+def _bytes(session: Session, located: Located, image: Mapping[str, Any]) -> bytes:
+    """The picture's bytes as the shard holds them.
+
+    Raises:
+        ChangedInputError: the file is not the one that was measured.
+    """
+    data = located.open(image["uri"])
+    if image_id_of(data, image["frame"]) != image["image_id"]:
+        raise ChangedInputError(
+            f"source {located.corpus.name}: a picture changed while the build was running; "
+            "run the same command again"
+        )
+    limits = Limits(max_pixels=session.recipe.steps.measure.max_pixels)
+    stored, _ = render(data, image["frame"], limits, session.recipe.shards.dicom_bits)
+    return stored

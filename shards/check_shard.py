@@ -1,0 +1,144 @@
+"""Checks one shard against its entry in the manifest, in one pass and with the memory of one member."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from shards.check_sample import PictureRules, SampleCheck
+from shards.manifest import ShardEntry
+from shards.names import split_member
+from shards.tar import TarError
+from shards.tar_reader import Member, TarReader
+from sources.storage import Folder
+
+KEY_BYTES = 16
+MAX_LOADED_BYTES = 2**31  # above any picture within `max_pixels`: 200 million of 8 bytes, not compressed
+MAX_FAULTS = 1000  # of one shard: a list that nobody reads to its end need not be longer
+
+
+@dataclass(frozen=True)
+class ShardJob:
+    """A shard to check: the folder it lies in, what the manifest says of it, how its pictures are looked at."""
+
+    root: Path
+    entry: ShardEntry
+    rules: PictureRules
+
+
+@dataclass(frozen=True)
+class ShardReport:
+    """What was found: the faults, the digest of the file if it could be read, the samples' keys in 16 bytes."""
+
+    faults: tuple[str, ...]
+    sha256: str | None = None
+    keys: bytes = b""
+
+
+@dataclass
+class _Contents:
+    """What the members of a shard add up to while they pass."""
+
+    rules: PictureRules
+    max_keys: int
+    """How many keys are remembered, so that an archive of nothing but keys does not fill the memory."""
+    faults: list[str] = field(default_factory=list)
+    keys: set[str] = field(default_factory=set)
+    sample: SampleCheck | None = None
+    samples: int = 0
+    first_key: str | None = None
+    last_key: str | None = None
+    source: str | None = None
+    tokens: int | None = 0
+    """None once a sample's JSON could not be read."""
+
+    def add(self, member: Member) -> None:
+        split = split_member(member.name)
+        if split is None:
+            name = f"member {member.name!a} at byte {member.offset}"
+            self.note(f"{name}: not called <sample id>.json, .jpg, .png or .<n>.<extension>")
+            return
+        key, suffix = split
+        if self.sample is None or self.sample.key != key:
+            self.close_sample()
+            if key in self.keys:
+                self.note(f"sample {key}: again at byte {member.offset}; its members must lie side by side, once")
+            elif len(self.keys) < self.max_keys:
+                self.keys.add(key)
+            self.samples += 1
+            self.first_key = self.first_key or key
+            self.last_key = key
+            self.sample = SampleCheck(key, self.rules)
+        self.sample.add(suffix, member)
+
+    def close_sample(self) -> None:
+        if self.sample is None:
+            return
+        for fault in self.sample.finish():
+            self.note(fault)
+        content = self.sample.content
+        if content is None:
+            self.tokens = None
+        else:
+            self.tokens = None if self.tokens is None else self.tokens + content.tokens
+            self.source = self.source or content.source
+            if content.source != self.source:
+                self.note(f"sample {self.sample.key}: of another source than the samples before it")
+        self.sample = None
+
+    def note(self, fault: str) -> None:
+        if len(self.faults) < MAX_FAULTS:
+            self.faults.append(fault)
+        elif len(self.faults) == MAX_FAULTS:
+            self.faults.append(f"more than {MAX_FAULTS} faults: the others are not listed")
+
+
+def check_shard(job: ShardJob) -> ShardReport:
+    """Read the shard from its first byte to its last, whatever is wrong with it, and report everything found."""
+    folder = Folder(job.root)
+    if folder.stat(job.entry.name) is None:
+        return ShardReport(("missing, or not a regular file in this folder",))
+    try:
+        with folder.open(job.entry.name) as file:
+            file_bytes = os.fstat(file.fileno()).st_size
+            return _check_file(job, TarReader(file, file_bytes, MAX_LOADED_BYTES), file_bytes)
+    except OSError as error:
+        return ShardReport((f"cannot be read ({error.strerror})",))
+
+
+def _check_file(job: ShardJob, reader: TarReader, file_bytes: int) -> ShardReport:
+    contents = _Contents(job.rules, job.entry.samples + MAX_FAULTS)
+    try:
+        for member in reader.members():
+            contents.add(member)
+    except TarError as error:
+        contents.note(str(error) if reader.ended else f"{error}; what follows was not checked")
+    sha256, _ = reader.drain()
+    faults = _faults_of_file(job.entry, sha256, file_bytes)
+    if reader.ended:
+        contents.close_sample()
+        faults += _faults_of_totals(job.entry, contents)
+    keys = b"".join(bytes.fromhex(key) for key in sorted(contents.keys))
+    return ShardReport((*faults, *contents.faults), sha256, keys)
+
+
+def _faults_of_file(entry: ShardEntry, sha256: str, file_bytes: int) -> list[str]:
+    faults = []
+    if file_bytes != entry.bytes:
+        faults.append(f"{file_bytes} bytes, the manifest says {entry.bytes}")
+    if sha256 != entry.sha256:
+        faults.append(f"sha256 is {sha256}, the manifest says {entry.sha256}")
+    return faults
+
+
+def _faults_of_totals(entry: ShardEntry, contents: _Contents) -> list[str]:
+    found = {
+        "samples": contents.samples,
+        "tokens": contents.tokens,
+        "first_key": contents.first_key,
+        "last_key": contents.last_key,
+    }
+    return [
+        f"{name} is {value}, the manifest says {getattr(entry, name)}"
+        for name, value in found.items()
+        if value is not None and value != getattr(entry, name)
+    ]

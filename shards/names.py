@@ -1,0 +1,57 @@
+"""How shards, samples and members are called: one rule, for the writer, the readers and the verifier.
+
+Every WebDataset reader takes the text before the first dot of a name as the sample's key, so a dot inside a
+key splits a sample in two (webdataset#237), and `ShardWriter` cuts long keys without a word (webdataset#428).
+A key here is the sample id: 32 lower-case hex digits, nothing else.
+"""
+
+import re
+
+from sources.identity import SAMPLE_ID_DIGITS
+
+JSON_SUFFIX = "json"
+PICTURE_FORMATS = {"jpg": ("JPEG", "MPO"), "png": ("PNG",)}
+"""Extension -> the formats, as Pillow names them, its pictures may have.
+
+These two every trainer decodes; any other picture is rendered before it is written (DESIGN.md section 7).
+MPO is what Pillow calls a JPEG with a second picture behind the first, as some cameras write it.
+"""
+
+_KEY = re.compile(rf"[0-9a-f]{{{SAMPLE_ID_DIGITS}}}")
+_MEMBER = re.compile(
+    rf"({_KEY.pattern})\.({JSON_SUFFIX}|(?:(?:0|[1-9][0-9]{{0,5}})\.)?(?:{'|'.join(PICTURE_FORMATS)}))"
+)
+_SHARD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}\.tar")
+
+
+def is_key(text: str) -> bool:
+    """Whether `text` may be the key of a sample."""
+    return _KEY.fullmatch(text) is not None
+
+
+def is_shard_name(text: str) -> bool:
+    """Whether `text` may name a shard: a plain file name that ends in `.tar`, never a path."""
+    return _SHARD.fullmatch(text) is not None
+
+
+def shard_name(stage: str, source: str, number: int) -> str:
+    """`{stage}-{source}-000000.tar`.
+
+    Raises:
+        ValueError: stage or source hold something that is no part of a plain file name.
+    """
+    name = f"{stage}-{source}-{number:06d}.tar"
+    if not is_shard_name(name):
+        raise ValueError(f"{name!r} is no name for a shard: use letters, digits, '.', '_' and '-' in source names")
+    return name
+
+
+def picture_suffix(position: int, count: int, extension: str) -> str:
+    """What follows `{key}.` in the name of picture `position` of `count`: `png`; of several `0.png`."""
+    return extension if count == 1 else f"{position}.{extension}"
+
+
+def split_member(name: str) -> tuple[str, str] | None:
+    """Key and suffix of a member's name, or None where the name breaks the rule."""
+    match = _MEMBER.fullmatch(name)
+    return (match[1], match[2]) if match else None

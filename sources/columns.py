@@ -1,0 +1,141 @@
+"""Values of a record by the canonical names of its card: columns, nested columns, picks, lists of columns."""
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from sources.cards import FIELD_NAMES, Card, Pick
+from sources.records import Record, RecordError
+
+Column = str | Pick | tuple[str, ...]
+
+KEY = "@key"
+"""Stands for the record's key where a column is named."""
+ALIASES = {"text": "caption", "image": "images"}
+"""Two spellings of one field: a card may use either."""
+TEMPLATE_NAME = re.compile(r"\{([^{}]+)\}")
+_BY_NAME: dict[str, Column] = {name: name for name in FIELD_NAMES}
+_LLAVA: dict[str, Column] = {"id": "id", "image": "image", "conversations": "conversations"}
+
+
+def fields_of(card: Card) -> Mapping[str, Column]:
+    """The card's map; of a card without one, canonical names themselves. LLaVA's own names need no map."""
+    if card.reader == "llava":
+        return {**_LLAVA, **card.fields}
+    return card.fields or _BY_NAME
+
+
+def value_of(card: Card, record: Record, name: str) -> Any:
+    """The raw value of a canonical field (either spelling of it), or None."""
+    fields = fields_of(card)
+    for spelling in (name, ALIASES.get(name)):
+        column = fields.get(spelling) if spelling else None
+        value = None if column is None else _resolve(record, column)
+        if value is not None:
+            return value
+    return None
+
+
+def text_field(card: Card, record: Record, name: str, between: str = "\n") -> str | None:
+    """The text of a canonical field, lists joined by `between`, or None where there is none.
+
+    Raises:
+        RecordError: it holds something that is no text.
+    """
+    return text_of(value_of(card, record, name), between)
+
+
+def text_of(value: Any, between: str = "\n") -> str | None:
+    r"""A value as text: stripped, newlines as `\n`; None for blank ones and NaN.
+
+    Raises:
+        RecordError: a mapping or bytes.
+    """
+    if value is None or value != value:  # noqa: PLR0124 - NaN is what is unequal to itself
+        return None
+    if isinstance(value, str):
+        return value.replace("\r\n", "\n").replace("\r", "\n").strip() or None
+    if isinstance(value, list | tuple):
+        return between.join(text for item in value if (text := text_of(item, between)) is not None) or None
+    if isinstance(value, Mapping | bytes):
+        raise RecordError(f"a text field holds {type(value).__name__}")
+    return str(value)
+
+
+def lookup(record: Record, column: str) -> Any:
+    """The value of a column; dots go into nested mappings (and through lists of them); None where absent."""
+    if column == KEY:
+        return record.key
+    if column in record.row or "." not in column:
+        return record.row.get(column)
+    value: Any = record.row
+    for part in column.split("."):
+        if isinstance(value, list):
+            value = [item.get(part) for item in value if isinstance(item, Mapping)]
+        elif isinstance(value, Mapping):
+            value = value.get(part)
+        else:
+            return None
+    return value
+
+
+def mapped_columns(card: Card) -> frozenset[str]:
+    """Every column the card names, nested ones by their outermost name: nothing else of a record is used."""
+    columns = set(card.meta)
+    for column in fields_of(card).values():
+        columns.update(_names(column))
+    if card.join is not None:
+        columns.add(card.join.left)
+    columns.update(TEMPLATE_NAME.findall(card.layout.images or ""))
+    return frozenset(name for column in columns if column != KEY for name in (column, column.partition(".")[0]))
+
+
+def required_columns(card: Card) -> frozenset[str]:
+    """The columns that some record of a file (or of its companion table) must have: the mapped fields'."""
+    return frozenset(
+        name for column in card.fields.values() for name in _names(column) if name != KEY and not _optional(column)
+    )
+
+
+def _optional(column: Column) -> bool:
+    return isinstance(column, Pick) and column.otherwise is not None
+
+
+def _names(column: Column) -> tuple[str, ...]:
+    if isinstance(column, Pick):
+        return (column.field,)
+    return (column,) if isinstance(column, str) else column
+
+
+def _resolve(record: Record, column: Column) -> Any:
+    if isinstance(column, str):
+        return lookup(record, column)
+    if isinstance(column, Pick):
+        return _pick(record, column)
+    values = [lookup(record, name) for name in column]
+    while values and text_of(values[-1]) is None:
+        values.pop()
+    return values or None
+
+
+def _pick(record: Record, pick: Pick) -> str | list[str] | None:
+    value = lookup(record, pick.field)
+    if isinstance(value, list):
+        return [picked for item in value if (picked := _pick_text(text_of(item), pick)) is not None]
+    return _pick_text(text_of(value), pick)
+
+
+def _pick_text(text: str | None, pick: Pick) -> str | None:
+    match = _compiled(pick.pattern).search(text) if text is not None else None
+    if match is None:
+        return pick.otherwise
+    if pick.value is not None:
+        return pick.value
+    picked = match.group(1) if match.re.groups else match.group()
+    return None if picked is None else pick.prefix + picked
+
+
+@lru_cache(maxsize=256)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)

@@ -1,0 +1,154 @@
+"""Companion tables: a second file whose columns are added to each record (licences, projections, test ids)."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import PurePosixPath
+from typing import Any
+
+import blake3
+import orjson
+
+from sources.cards import Join
+from sources.columns import KEY, lookup, mapped_columns, text_of
+from sources.records import MAX_RECORD_BYTES, Corpus, CorpusError, Record
+from sources.storage import FileStat, Folder
+
+MAX_COMPANION_BYTES = 256 * 2**20
+"""A companion is held in the memory of every worker: larger ones wait for the join by exchange."""
+
+
+@dataclass(frozen=True)
+class Companion:
+    """A companion table: the mapped columns of its rows, by the text of their `right` value."""
+
+    columns: tuple[str, ...]
+    """All columns of the table but `right`, mapped or not."""
+    kept: tuple[str, ...]
+    rows: dict[str, list[tuple[Any, ...]]]
+    digest: str
+
+
+def joined(corpus: Corpus, path: str, record: Record) -> Record:
+    """The record with the companion's columns added; its own columns win.
+
+    Raises:
+        CorpusError: the companion is absent, too large or not in its form.
+    """
+    table = companion(corpus, path)
+    join = corpus.card.join
+    if table is None or join is None:
+        return record
+    rows = table.rows.get(text_of(lookup(record, join.left)) or "", [])
+    if join.many:
+        added: dict[str, Any] = {name: [row[n] for row in rows] for n, name in enumerate(table.kept)}
+    else:
+        added = dict(zip(table.kept, rows[0], strict=True)) if rows else {}
+    return Record(record.key, {**added, **record.row})
+
+
+def companion(corpus: Corpus, path: str) -> Companion | None:
+    """The companion table of a record file, or None where the card names none. Kept in memory, never on disk.
+
+    Raises:
+        CorpusError: as `joined`.
+    """
+    join = corpus.card.join
+    if join is None:
+        return None
+    place = companion_path(join, path)
+    stat = corpus.root.stat(place)
+    if stat is None:
+        raise CorpusError(f"{corpus.shown(place)}: the table that the card joins is not there")
+    if stat.size > MAX_COMPANION_BYTES:
+        raise CorpusError(
+            f"{corpus.shown(place)}: a joined table may have {MAX_COMPANION_BYTES >> 20} MiB, this one has"
+            f" {stat.size >> 20}; split it, or join it into the records beforehand"
+        )
+    return _load(corpus.root, stat, join, mapped_columns(corpus.card), corpus.shown(place))
+
+
+def companion_path(join: Join, path: str) -> str:
+    """Where the companion of a record file lies under the corpus."""
+    folder = PurePosixPath(path).parent.as_posix()
+    return PurePosixPath(join.path.replace("{folder}", folder)).as_posix()
+
+
+@lru_cache(maxsize=2)
+def _load(root: Folder, stat: FileStat, join: Join, wanted: frozenset[str], shown: str) -> Companion:
+    data = root.read(stat.path)
+    columns: dict[str, None] = {}
+    rows: dict[str, list[dict[str, Any]]] = {}
+    try:
+        for key, row in _rows(stat.path, data, join.right):
+            if key is None:
+                continue
+            columns.update(dict.fromkeys(row))
+            rows.setdefault(key, []).append({name: row[name] for name in row if name in wanted})
+    except UnicodeDecodeError:
+        raise CorpusError(f"{shown}: not UTF-8") from None
+    except (ValueError, csv.Error, RecursionError) as error:
+        detail = error if isinstance(error, _FormError) else "damaged, or not in the form of its file name"
+        raise CorpusError(f"{shown}: {detail}") from None
+    kept = tuple(name for name in columns if name in wanted and name != join.right)
+    return Companion(
+        tuple(name for name in columns if name != join.right),
+        kept,
+        {key: [tuple(row.get(name) for name in kept) for row in found] for key, found in rows.items()},
+        blake3.blake3(data).hexdigest(),
+    )
+
+
+class _FormError(ValueError):
+    """What is wrong with a companion, without its content."""
+
+
+def _rows(path: str, data: bytes, right: str) -> Iterator[tuple[str | None, Mapping[str, Any]]]:
+    suffix = PurePosixPath(path).suffix.lower()
+    if suffix == ".json":
+        yield from _json_rows(orjson.loads(data), PurePosixPath(path).stem, right)
+    elif suffix == ".jsonl":
+        yield from _keyed((orjson.loads(line) for line in data.splitlines() if line.strip()), right)
+    else:
+        yield from _keyed(_csv_rows(data.decode("utf-8-sig")), right)
+
+
+def _json_rows(document: Any, stem: str, right: str) -> Iterator[tuple[str | None, Mapping[str, Any]]]:
+    if isinstance(document, list):
+        yield from _keyed(document, right)
+    elif right != KEY:
+        raise _FormError(f'its members are found by their names: write `right: "{KEY}"`')
+    else:
+        for name, value in document.items():
+            yield name, value if isinstance(value, dict) else {stem: value}
+
+
+def _csv_rows(text: str) -> Iterator[dict[str, str]]:
+    csv.field_size_limit(MAX_RECORD_BYTES)
+    first_line = text.partition("\n")[0]
+    delimiter = "\t" if "\t" in first_line else ","
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    header = [name.strip() for name in next(rows, [])]
+    for number, row in enumerate(rows):
+        if not row:
+            continue
+        if len(row) != len(header):
+            raise _FormError(f"row {number} has {len(row)} fields, the header {len(header)}")
+        yield dict(zip(header, row, strict=True))
+
+
+def _keyed(rows: Iterable[Any], right: str) -> Iterator[tuple[str | None, Mapping[str, Any]]]:
+    for number, row in enumerate(rows):
+        if not isinstance(row, dict):
+            raise _FormError(f"row {number} is not an object")
+        if number == 0 and right not in row:
+            raise _FormError(f"it has no column {right!r}; its columns: {', '.join(row)}")
+        yield text_of(row.get(right)), row
+
+
+def joined_columns(corpus: Corpus, paths: Sequence[str]) -> frozenset[str]:
+    """Columns that the companions of these files add."""
+    tables = [companion(corpus, path) for path in paths]
+    return frozenset(name for table in tables if table is not None for name in table.columns)

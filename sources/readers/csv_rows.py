@@ -1,0 +1,250 @@
+"""CSV and TSV: one record a row, fields with quoted delimiters and line ends included."""
+
+import codecs
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import BinaryIO, Literal
+
+from sources.columns import mapped_columns
+from sources.readers.expected import expect_columns
+from sources.readers.ranges import READ_BYTES, TOO_LONG, Piece, cut, found, framed, line_end, opened, pieces
+from sources.readers.text import text_start
+from sources.records import MAX_RECORD_BYTES, Corpus, CorpusError, Fragment, Record, RecordError, Unreadable
+from sources.schema import Reason
+
+UNCLOSED = "a quoted field is not closed"
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a file separates fields. `quote` empty: quotes are characters like others (`header` names columns)."""
+
+    delimiter: str
+    quote: str
+    encoding: str
+
+    @classmethod
+    def of(cls, corpus: Corpus, path: str) -> "Dialect":
+        """The card's options; the delimiter is a tab in `.tsv` files and a comma elsewhere by default.
+
+        Raises:
+            CorpusError: an option that this reader does not have.
+        """
+        options = corpus.card.options
+        default = "\t" if path.lower().endswith(".tsv") else ","
+        dialect = cls(
+            str(options.get("delimiter", default)),
+            str(options.get("quote", '"')),
+            str(options.get("encoding", "utf-8")),
+        )
+        if len(dialect.delimiter.encode()) != 1 or len(dialect.quote.encode()) > 1:
+            raise CorpusError(f"{corpus.name}: options: delimiter and quote are one ASCII character each")
+        if not _ascii_based(dialect.encoding):
+            raise CorpusError(
+                f"{corpus.name}: options: encoding: {dialect.encoding!r} is unknown or not built on ASCII;"
+                " convert the files to UTF-8"
+            )
+        return dialect
+
+    def split(self, file: BinaryIO, start: int, stop: int) -> Iterator[Piece]:
+        """The rows in `start:stop`."""
+        return split_rows(file, start, stop, self)
+
+    def fields(self, data: bytes) -> list[str]:
+        """The fields of one row.
+
+        Raises:
+            RecordError: the bytes are not in the encoding, or not one row.
+        """
+        csv.field_size_limit(MAX_RECORD_BYTES)
+        try:
+            text = data.decode(self.encoding)
+        except UnicodeDecodeError:
+            raise RecordError(f"not {self.encoding}", Reason.RECORD_ENCODING) from None
+        quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if self.quote else csv.QUOTE_NONE
+        rows = csv.reader([text], delimiter=self.delimiter, quotechar=self.quote or None, quoting=quoting)
+        try:
+            return next(rows)
+        except csv.Error:
+            raise RecordError("not one row of CSV") from None
+
+
+class CsvReader:
+    """Reads CSV and TSV. A record's key is its row number, from 0, the header and blank lines not counted.
+
+    Options: `delimiter`, `quote` (`""` where quotes mean nothing), `encoding`, `header: [names]` for files
+    without one.
+    """
+
+    unit: Literal["file", "folder"] = "file"
+
+    def plan(self, corpus: Corpus, paths: Sequence[str]) -> Iterator[Fragment]:
+        """Cut files between rows.
+
+        Raises:
+            CorpusError: a file is compressed or UTF-16, lacks a mapped column or has it twice.
+        """
+        for path in paths:
+            dialect = Dialect.of(corpus, path)
+            header, start = _header(corpus, path, dialect)
+            if not header:
+                continue
+            _expect_once(corpus, path, header)
+            expect_columns(corpus, path, header)
+            yield from cut(corpus, path, dialect.split, start, _meaning(header))
+
+    def read(self, corpus: Corpus, fragment: Fragment) -> Iterator[Record | Unreadable]:
+        """Yield one record a row, as a mapping of the header's names to text.
+
+        Raises:
+            ChangedInputError: the file is not the planned one any more.
+        """
+        dialect = Dialect.of(corpus, fragment.path)
+        header, _ = _header(corpus, fragment.path, dialect)
+        for key, piece in pieces(corpus, fragment, dialect.split, _meaning(header)):
+            try:
+                row = dialect.fields(piece.content())
+            except RecordError as error:
+                yield Unreadable(key, error.reason, str(error))
+                continue
+            if len(row) == len(header):
+                yield Record(key, dict(zip(header, row, strict=True)))
+            else:
+                detail = f"{len(row)} fields where the header has {len(header)}"
+                yield Unreadable(key, Reason.RECORD_MALFORMED, detail)
+
+
+def split_rows(
+    file: BinaryIO, start: int, stop: int, dialect: Dialect, chunk_bytes: int = READ_BYTES
+) -> Iterator[Piece]:
+    """The non-blank rows in `start:stop`, cut exactly where Python's `csv` cuts them.
+
+    A quoted field that does not end within 64 MiB, or by `stop`, costs only its first line: rows go on after it.
+    """
+    file.seek(start)
+    buffer, base = b"", start
+    place = start
+    while True:
+        chunk = file.read(min(max(chunk_bytes, len(buffer)), stop - place))
+        place += len(chunk)
+        buffer += chunk
+        ended = not chunk or place >= stop
+        used = 0
+        while used < len(buffer):
+            row = _next_row(buffer, used, dialect, ended=ended)
+            if row is None:
+                break
+            yield from _piece(buffer, base, used, row)
+            used = row.after
+        base += used
+        buffer = buffer[used:]
+        if ended:
+            return
+        if len(buffer) > MAX_RECORD_BYTES and b"\n" not in buffer:
+            end = line_end(file, place, stop)
+            yield Piece(base, end, None, TOO_LONG)
+            buffer, base, place = b"", end, end
+            file.seek(end)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """Where a row ends in the buffer, without and with its line end."""
+
+    stop: int
+    after: int
+    flaw: str = ""
+
+
+def _next_row(buffer: bytes, start: int, dialect: Dialect, *, ended: bool) -> _Row | None:
+    """The row at `start`; None where its end has not been read yet.
+
+    The answer does not depend on how much has been read: a row has at most 64 MiB, whatever the buffer holds.
+    """
+    limit = start + MAX_RECORD_BYTES + 1
+    match = _row_pattern(dialect).match(buffer, start, limit)
+    if match is not None:
+        undecided = match.end() == len(buffer) and buffer.endswith(b"\r") and not ended
+        return None if undecided else _Row(match.end(1), match.end())
+    if not ended and len(buffer) < limit:
+        return None
+    if ended and _whole_pattern(dialect).fullmatch(buffer, start, limit):
+        return _Row(len(buffer), len(buffer))
+    line_feed = buffer.find(b"\n", start)
+    if line_feed >= 0:
+        return _Row(line_feed, line_feed + 1, UNCLOSED)
+    return _Row(len(buffer), len(buffer), UNCLOSED) if ended else None
+
+
+def _piece(buffer: bytes, base: int, start: int, row: _Row) -> Iterator[Piece]:
+    data = buffer[start : row.stop]
+    if row.stop - start > MAX_RECORD_BYTES:
+        yield Piece(base + start, base + row.stop, None, TOO_LONG)
+    elif row.flaw:
+        yield Piece(base + start, base + row.stop, None, row.flaw)
+    elif data.strip(b" "):
+        yield Piece(base + start, base + row.stop, data)
+
+
+@lru_cache(maxsize=16)
+def _row_pattern(dialect: Dialect) -> re.Pattern[bytes]:
+    """A row and its line end, as the states of Python's `csv` reader take it."""
+    return re.compile(b"(" + _row(dialect) + rb")(?:\r\n|\n|\r)")
+
+
+@lru_cache(maxsize=16)
+def _whole_pattern(dialect: Dialect) -> re.Pattern[bytes]:
+    return re.compile(_row(dialect))
+
+
+def _row(dialect: Dialect) -> bytes:
+    """A quote opens a field only at its start; what follows the closing quote belongs to the field."""
+    delimiter = re.escape(dialect.delimiter.encode())
+    plain = rb"[^\r\n" + delimiter + rb"]*+"
+    quote = re.escape(dialect.quote.encode())
+    if quote:
+        inside = rb"[^" + quote + rb"]*+"
+        quoted = quote + inside + rb"(?:" + quote * 2 + inside + rb")*+" + quote
+        plain = rb"(?:" + quoted + rb"|(?!" + quote + rb"))" + plain
+    return plain + rb"(?:" + delimiter + plain + rb")*+"
+
+
+def _header(corpus: Corpus, path: str, dialect: Dialect) -> tuple[list[str], int]:
+    """The column names (stripped) and where the rows begin; no names for an empty file."""
+    start, first = text_start(corpus, path)
+    if not first:
+        return [], start
+    named = corpus.card.options.get("header")
+    if named:
+        return [str(name) for name in named], start
+    stop = found(corpus, path).size
+    with opened(corpus, path) as file:
+        piece = next(dialect.split(file, start, stop), None)
+    if piece is None or piece.data is None:
+        raise CorpusError(f"{corpus.shown(path)}: has no readable header line")
+    try:
+        return [name.strip() for name in dialect.fields(piece.data)], piece.stop
+    except RecordError as error:
+        raise CorpusError(
+            f"{corpus.shown(path)}: the header is {error}; say `options: {{encoding: ...}}`"
+        ) from None
+
+
+def _expect_once(corpus: Corpus, path: str, header: list[str]) -> None:
+    used = {name for name in header if header.count(name) > 1} & mapped_columns(corpus.card)
+    if used:
+        raise CorpusError(f"{corpus.shown(path)}: has more than one column {min(used)!r}")
+
+
+def _meaning(header: list[str]) -> bytes:
+    return framed(*(name.encode() for name in header))
+
+
+def _ascii_based(encoding: str) -> bool:
+    try:
+        return codecs.lookup(encoding).name != "utf-7" and 'a,"\n'.encode(encoding) == b'a,"\n'
+    except LookupError:
+        return False

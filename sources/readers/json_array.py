@@ -1,0 +1,148 @@
+"""One JSON document of many records: an array of objects, or an object whose values are the records."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO, Literal
+
+import orjson
+
+from sources.readers.expected import with_expected_columns
+from sources.readers.json_scan import commas, split_elements
+from sources.readers.jsonl import json_record
+from sources.readers.objects import parse_object
+from sources.readers.ranges import Piece, cut, found, opened, pieces
+from sources.readers.text import HEAD_BYTES, text_start
+from sources.records import Corpus, CorpusError, Fragment, Record, RecordError, Unreadable
+from sources.schema import Reason
+
+_MEMBER = re.compile(rb'\s*+("(?:[^"\\]|\\.)*+")\s*+:\s*+', re.DOTALL)
+_END = re.compile(rb"[\s,]*+(?:[\]}]\s*+)?")
+
+
+class JsonReader:
+    """Reads a JSON array or object in fragments; the file is never held in memory.
+
+    A record's key is its number in the array, or its name in the object. `options: {items: data.rows}` names
+    the nested array or object that holds the records.
+    """
+
+    unit: Literal["file", "folder"] = "file"
+
+    def plan(self, corpus: Corpus, paths: Sequence[str]) -> Iterator[Fragment]:
+        """Cut files between elements.
+
+        Raises:
+            CorpusError: a file is not one JSON array or object, its records are not where `items` says, or it
+                lacks a mapped column.
+        """
+        for path in paths:
+            yield from with_expected_columns(corpus, path, self.fragments(corpus, path), self.read)
+
+    def fragments(self, corpus: Corpus, path: str) -> Iterator[Fragment]:
+        """The fragments of one file, its columns unchecked."""
+        start = _records_start(corpus, path)
+        if start is None:
+            return
+        stop = start
+        for fragment in cut(corpus, path, split_elements, start):
+            stop = fragment.stop
+            yield fragment
+        if "items" not in corpus.card.options:
+            _expect_end(corpus, path, stop)
+
+    def read(self, corpus: Corpus, fragment: Fragment) -> Iterator[Record | Unreadable]:
+        """Yield one record an element.
+
+        Raises:
+            ChangedInputError: the file is not the planned one any more.
+        """
+        for key, piece in pieces(corpus, fragment, split_elements):
+            if piece.data is not None and piece.data.startswith(b'"'):
+                yield _member_record(key, piece)
+            else:
+                yield json_record(key, piece)
+
+
+def _records_start(corpus: Corpus, path: str) -> int | None:
+    """Offset of the inside of the array or object of records; None for an empty file."""
+    start, first = text_start(corpus, path)
+    if not first:
+        return None
+    if first not in (b"[", b"{"):
+        raise CorpusError(f"{corpus.shown(path)}: is neither a JSON array nor an object")
+    stop = found(corpus, path).size
+    with opened(corpus, path) as file:
+        file.seek(start)
+        start += file.read(HEAD_BYTES).index(first) + 1
+        items = str(corpus.card.options.get("items", ""))
+        for name in items.split(".") if items else ():
+            value = _value_start(file, start, stop, name)
+            if value is None or _byte(file, value) not in (b"[", b"{"):
+                raise CorpusError(f"{corpus.shown(path)}: has no array or object at {items!r} (options: items)")
+            start = value + 1
+        first = _byte(file, start - 1)
+        if first == b"{":
+            _expect_records(corpus, path, file, start)
+    return start
+
+
+def _expect_records(corpus: Corpus, path: str, file: BinaryIO, start: int) -> None:
+    file.seek(start)
+    member = _MEMBER.match(file.read(HEAD_BYTES))
+    if member and _byte(file, start + member.end()) != b"{":
+        raise CorpusError(
+            f"{corpus.shown(path)}: the members of this JSON object are no records; if one of them holds the"
+            " records, name it with `options: {items: NAME}`; if every line is an object, use `reader: jsonl`"
+        )
+
+
+def _expect_end(corpus: Corpus, path: str, stop: int) -> None:
+    """After the last element come its closing bracket and the end of the file (or a truncated file's end)."""
+    with opened(corpus, path) as file:
+        file.seek(stop)
+        tail = file.read(HEAD_BYTES)
+    end = _END.match(tail)
+    if end is None or end.end() != len(tail):
+        raise CorpusError(
+            f"{corpus.shown(path)}: goes on after its JSON array or object ends; if every line is an object, use"
+            " `reader: jsonl`"
+        )
+
+
+def _value_start(file: BinaryIO, start: int, stop: int, name: str) -> int | None:
+    """Offset of the value of the member `name` of the object that `start` is just inside."""
+    begin: int | None = start
+    rest = commas(file, start, stop)
+    while begin is not None:
+        file.seek(begin)
+        member = _MEMBER.match(file.read(HEAD_BYTES))
+        if member is None:
+            return None
+        if _text(member.group(1)) == name:
+            return begin + member.end()
+        comma = next(rest, None)
+        begin = None if comma is None else comma + 1
+    return None
+
+
+def _text(quoted: bytes) -> str | None:
+    try:
+        return str(orjson.loads(quoted))
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _byte(file: BinaryIO, place: int) -> bytes:
+    file.seek(place)
+    return file.read(1)
+
+
+def _member_record(number: str, piece: Piece) -> Record | Unreadable:
+    """The record of a piece `"name": {...}`; its key is the name."""
+    try:
+        [(name, value)] = parse_object(b"{" + piece.content() + b"}").items()
+    except RecordError as error:
+        return Unreadable(number, error.reason, str(error))
+    if not isinstance(value, dict):
+        return Unreadable(number, Reason.RECORD_MALFORMED, "the member is not a JSON object")
+    return Record(name, value)

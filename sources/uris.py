@@ -1,0 +1,90 @@
+"""Which pictures a record names: raw POSIX paths under the corpus, as written where they lead elsewhere."""
+
+import ast
+import re
+from pathlib import PurePosixPath
+from typing import Any
+
+from sources.columns import TEMPLATE_NAME, fields_of, lookup, text_of, value_of
+from sources.records import Corpus, Record, RecordError
+
+PICTURE = "@picture"
+"""Column in which a reader of picture files gives the picture's own path under the corpus."""
+MAX_URI_CHARACTERS = 4096
+_ELSEWHERE = re.compile(r"/|[A-Za-z][A-Za-z0-9+.-]*:")
+
+
+def written_images(corpus: Corpus, path: str, record: Record) -> list[str]:
+    """The record's pictures as it writes them, or as the card's template makes them.
+
+    Raises:
+        RecordError: a path of more than 4,096 characters, or something that is no path.
+    """
+    template = corpus.card.layout.images or ""
+    if PICTURE in record.row:
+        values: list[Any] = [record.row[PICTURE]]
+    elif "{" in template:
+        values = [_fill(corpus, path, record, template)]
+    else:
+        values = _list(value_of(corpus.card, record, "image"))
+    uris = [uri for value in values if (uri := text_of(value)) is not None]
+    if any(len(uri) > MAX_URI_CHARACTERS for uri in uris):
+        raise RecordError(f"the path of a picture has more than {MAX_URI_CHARACTERS} characters")
+    return uris
+
+
+def placed_images(corpus: Corpus, record: Record, written: list[str]) -> list[str]:
+    """Paths under the corpus of the pictures a record writes.
+
+    Absolute paths, URLs and `../` stay as they are: no file inside the corpus answers to them. The pictures of
+    a report are optional: where their whole folder is absent, the report is text.
+    """
+    folder = corpus.card.layout.images
+    if PICTURE in record.row or folder is None or "{" in folder:
+        return written
+    if not pictures_present(corpus):
+        return []
+    return [uri if _ELSEWHERE.match(uri) else f"{folder.rstrip('/')}/{uri}" for uri in written]
+
+
+def pictures_present(corpus: Corpus) -> bool:
+    """Whether the pictures of a corpus are to be expected: always, unless it has reports and no such folder."""
+    folder = corpus.card.layout.images
+    if corpus.card.task != "report" or folder is None or "{" in folder:
+        return True
+    return (corpus.root.root / folder).is_dir()
+
+
+def _fill(corpus: Corpus, path: str, record: Record, template: str) -> str | None:
+    """The template with its names replaced, or None where the record lacks one of them."""
+    values = {}
+    for name in TEMPLATE_NAME.findall(template):
+        value = _variable(corpus, path, record, name)
+        if value is None:
+            return None
+        values[name] = value
+    return TEMPLATE_NAME.sub(lambda match: values[match.group(1)], template)
+
+
+def _variable(corpus: Corpus, path: str, record: Record, name: str) -> str | None:
+    if name == "folder":
+        return PurePosixPath(path).parent.as_posix()
+    if name == "key":
+        return record.key
+    if name == "split" and path in corpus.splits:
+        return corpus.splits[path]
+    if name in fields_of(corpus.card):
+        return text_of(value_of(corpus.card, record, name))
+    return text_of(lookup(record, name))
+
+
+def _list(value: Any) -> list[Any]:
+    if isinstance(value, list | tuple):
+        return list(value)
+    if isinstance(value, str) and value.startswith("[") and value.rstrip().endswith("]"):
+        try:
+            parsed = ast.literal_eval(value.strip())
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            return [value]
+        return parsed if isinstance(parsed, list) else [value]
+    return [] if value is None else [value]

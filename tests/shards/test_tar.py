@@ -1,0 +1,130 @@
+import hashlib
+import io
+import os
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shards.tar import (
+    MAX_MEMBER_BYTES,
+    TarError,
+    TarWriter,
+    archive_bytes,
+    member_bytes,
+    member_header,
+    parse_header,
+)
+from tests.shards.conftest import key_of
+
+SIZES = [0, 1, 511, 512, 513, 8 * 1024, 10 * 1024, 2**20 + 1]
+
+
+def written(members: list[tuple[str, bytes]]) -> tuple[bytes, TarWriter]:
+    file = io.BytesIO()
+    writer = TarWriter(file)
+    for name, data in members:
+        writer.add(name, data)
+    writer.finish()
+    return file.getvalue(), writer
+
+
+def members_of_sizes(sizes: list[int]) -> list[tuple[str, bytes]]:
+    return [(f"{key_of(number)}.png", os.urandom(size)) for number, size in enumerate(sizes)]
+
+
+def test_the_archive_is_the_one_gnu_tar_writes_byte_for_byte(tmp_path: Path) -> None:
+    members = members_of_sizes(SIZES)
+    for name, data in members:
+        (tmp_path / name).write_bytes(data)
+    plain = ["--format=ustar", "--mode=0644", "--owner=0", "--group=0", "--numeric-owner", "--mtime=@0"]
+    names = [name for name, _ in members]
+    result = subprocess.run(["tar", *plain, "-cf", "-", *names], cwd=tmp_path, capture_output=True, check=True)
+    assert written(members)[0] == result.stdout
+
+
+def test_gnu_tar_extracts_the_bytes_that_were_added(tmp_path: Path) -> None:
+    members = members_of_sizes(SIZES)
+    subprocess.run(["tar", "-xf", "-"], cwd=tmp_path, input=written(members)[0], check=True)
+    assert {place.name: place.read_bytes() for place in tmp_path.iterdir()} == dict(members)
+
+
+def test_headers_carry_no_time_no_owner_and_one_mode() -> None:
+    with tarfile.open(fileobj=io.BytesIO(written(members_of_sizes([5]))[0])) as archive:
+        (info,) = archive.getmembers()
+    assert (info.mtime, info.uid, info.gid, info.uname, info.gname, info.mode) == (0, 0, 0, "", "", 0o644)
+    assert info.isreg()
+
+
+@given(st.lists(st.integers(0, 2000), max_size=30))
+@settings(max_examples=60, deadline=None)
+def test_tarfile_reads_back_any_members(sizes: list[int]) -> None:
+    members = members_of_sizes(sizes)
+    data, writer = written(members)
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        read = [(info.name, archive.extractfile(info).read()) for info in archive]  # type: ignore[union-attr]
+    assert read == members
+    assert writer.bytes == len(data) == archive_bytes(sum(member_bytes(size) for size in sizes))
+    assert writer.sha256 == hashlib.sha256(data).hexdigest()
+    assert len(data) % 10_240 == 0
+
+
+def test_an_offset_is_where_the_data_starts() -> None:
+    file = io.BytesIO()
+    writer = TarWriter(file)
+    members = members_of_sizes(SIZES)
+    offsets = [writer.add(name, data) for name, data in members]
+    writer.finish()
+    archive = file.getvalue()
+    assert [archive[at : at + len(data)] for at, (_, data) in zip(offsets, members, strict=True)] == [
+        data for _, data in members
+    ]
+
+
+def test_a_name_is_taken_once() -> None:
+    writer = TarWriter(io.BytesIO())
+    writer.add(f"{key_of(1)}.json", b"{}")
+    with pytest.raises(TarError, match="in the shard already"):
+        writer.add(f"{key_of(1)}.json", b"{}")
+
+
+@pytest.mark.parametrize("name", ["1.2.840.113619.png", "a/b.png", f"{key_of(1)}.tiff", "x" * 200 + ".json"])
+def test_a_name_outside_the_rule_is_refused_and_writes_nothing(name: str) -> None:
+    file = io.BytesIO()
+    writer = TarWriter(file)
+    with pytest.raises(TarError, match="sample id"):
+        writer.add(name, b"")
+    assert writer.bytes == 0
+
+
+def test_a_header_holds_sizes_up_to_the_limit_of_ustar_and_no_further() -> None:
+    header = member_header("a.png", MAX_MEMBER_BYTES)
+    assert tarfile.TarInfo.frombuf(header, "ascii", "strict").size == MAX_MEMBER_BYTES == 8 * 2**30 - 1
+    with pytest.raises(TarError, match="at most"):
+        member_header("a.png", MAX_MEMBER_BYTES + 1)
+
+
+@pytest.mark.parametrize("name", ["", "x" * 101, "ä.png"])
+def test_a_header_holds_up_to_a_hundred_ascii_characters(name: str) -> None:
+    assert member_header("x" * 100, 0)[:100] == b"x" * 100
+    with pytest.raises(TarError, match="ASCII"):
+        member_header(name, 0)
+
+
+@given(st.integers(0, 511), st.integers(0, 7))
+@settings(max_examples=300, deadline=None)
+def test_no_bit_of_a_header_can_flip_unnoticed(at: int, bit: int) -> None:
+    header = bytearray(member_header(f"{key_of(1)}.json", 4711))
+    header[at] ^= 1 << bit
+    with pytest.raises(TarError):
+        parse_header(bytes(header))
+
+
+def test_a_header_of_another_program_is_told_from_a_damaged_one() -> None:
+    with pytest.raises(TarError, match="another program"):
+        parse_header(tarfile.TarInfo("a.png").tobuf(tarfile.GNU_FORMAT))
+    with pytest.raises(TarError, match="checksum"):
+        parse_header(os.urandom(512))

@@ -1,0 +1,135 @@
+"""`curate build`: from corpora to shards."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from workflows.answer import print_json, say
+
+HELP = """Read corpora, decide about every sample, and write training shards.
+
+Examples:
+
+  curate build --stage mid --data corpora --out runs/mid
+
+  curate build --stage align --data corpora --out runs/try --limit 1000 --dry-run
+
+  curate build --stage mid --recipe my.yaml --data corpora --id-key site.key --out runs/hospital
+
+  curate build --stage mid --data corpora --out runs/b --reuse runs/mid --set steps.tokens.max=2048
+
+A build that was killed goes on where it stood when the same command is given again. Exit status: 0 done,
+1 failed, 2 wrong usage or configuration, 4 more records failed than the recipe's budget.
+"""
+
+
+class Stage(StrEnum):
+    """The phases of the curriculum."""
+
+    ALIGN = "align"
+    MID = "mid"
+    INSTRUCT = "instruct"
+
+
+class EngineName(StrEnum):
+    """Where the steps run."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
+def build(
+    stage: Annotated[Stage | None, typer.Option(help="The stage whose recipe to build.")] = None,
+    recipe: Annotated[Path | None, typer.Option(help="A recipe of your own instead of the stage's.")] = None,
+    data: Annotated[
+        list[Path] | None, typer.Option(help="A folder that holds corpora. May be given several times.")
+    ] = None,
+    evals: Annotated[
+        list[Path] | None, typer.Option(help="A folder that holds eval sets (a later version).")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The run directory: new, or the one to resume.")] = Path("run"),
+    id_key: Annotated[
+        Path | None, typer.Option(help="File with the site key for sources whose ids are keyed.")
+    ] = None,
+    inventory: Annotated[
+        Path | None, typer.Option(help="A listing to use instead of the bucket's (later).")
+    ] = None,
+    reuse: Annotated[list[Path] | None, typer.Option(help="Another run whose finished work may be used.")] = None,
+    engine: Annotated[EngineName | None, typer.Option(help="Where the steps run.")] = None,
+    address: Annotated[str | None, typer.Option(help="An existing Ray cluster (a later version).")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes (default: one per core).")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Take only the first N records of each source.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one value of the recipe.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done and what it takes.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+) -> None:
+    """See HELP, which is what `curate build --help` shows."""
+    from pipelines.build import BuildOptions
+    from pipelines.build import build as run_build
+    from pipelines.engines.local import default_workers
+    from pipelines.errors import UsageError
+    from pipelines.recipe_file import load_recipe
+
+    _refuse_later(engine, address, evals, inventory)
+    if stage is None and recipe is None:
+        raise UsageError("say what to build: --stage or --recipe", "curate build --stage mid --data DIR --out RUN")
+    options = BuildOptions(
+        recipe=load_recipe(stage, recipe, settings or ()),
+        data=tuple(data or (Path(),)),
+        out=out,
+        id_key=id_key,
+        reuse=tuple(reuse or ()),
+        workers=workers or default_workers(),
+        limit=limit,
+    )
+    if dry_run:
+        from pipelines.forecast import forecast, forecast_lines
+
+        plan = forecast(options)
+        print_json(plan) if as_json else say("\n".join(forecast_lines(plan)))
+        return
+    answer = run_build(options)
+    if as_json:
+        print_json(answer)
+    say("\n".join(summary(answer)))
+
+
+build.__doc__ = HELP
+
+
+def summary(answer: dict[str, Any]) -> list[str]:
+    """What was built, in a few lines."""
+    counts = answer["counts"]
+    lines = [
+        f"{answer['stage']}: {counts['ingested']:,} samples ingested, {counts['kept']:,} kept, "
+        f"{sum(counts['dropped'].values()):,} dropped, {counts['quarantined']:,} quarantined",
+        *(f"  {reason:<20} {number:>9,} dropped" for reason, number in counts["dropped"].items()),
+        f"{answer['shards']:,} shards with {answer['samples_written']:,} samples, "
+        f"{answer['bytes_written'] / 1e6:,.1f} MB, in {answer['seconds']:,.1f} s: {answer['run']}/shards",
+        "audit: not_run (this version writes no contamination report)",
+        f"why a sample was kept or dropped: curate why {answer['run']} SAMPLE_ID",
+    ]
+    if not counts["kept"]:
+        lines.insert(1, "warning: nothing was kept; the reasons below say why")
+    return lines
+
+
+def _refuse_later(
+    engine: EngineName | None, address: str | None, evals: list[Path] | None, inventory: Path | None
+) -> None:
+    """Refuse what this version does not do, rather than pretend."""
+    from pipelines.errors import UsageError
+
+    asked = {
+        "--engine ray": engine == EngineName.RAY,
+        "--address": address is not None,
+        "--evals": bool(evals),
+        "--inventory": inventory is not None,
+    }
+    for option, given in asked.items():
+        if given:
+            raise UsageError(f"{option}: not available in this version", "leave it out")

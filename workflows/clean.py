@@ -1,0 +1,32 @@
+"""`curate clean`: drop what only resuming needs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from workflows.answer import print_json, say
+
+
+def clean(
+    run: Annotated[Path, typer.Argument(help="A finished run.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+) -> None:
+    """Delete the committed work of a finished run; tables, shards and reports stay.
+
+    After it, the same build is still a no-op, but more input or another recipe starts from the beginning.
+
+    Example: curate clean runs/mid
+    """
+    import shutil
+
+    from pipelines.run_directory import read_run, tree_bytes
+
+    read_run(run)
+    before = tree_bytes(run)
+    shutil.rmtree(run / "work", ignore_errors=False)
+    freed = before - tree_bytes(run)
+    if as_json:
+        print_json({"run": str(run.resolve()), "freed_bytes": freed})
+    else:
+        say(f"{run}: {freed / 1e6:,.1f} MB freed")

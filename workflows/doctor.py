@@ -1,0 +1,23 @@
+"""`curate doctor`: what is installed, what is missing, how to get it."""
+
+from typing import Annotated
+
+import typer
+
+from workflows.answer import print_json, say
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+) -> None:
+    """Say what this installation can do: packages, DICOM codecs, tokenizer, cores, memory, disk.
+
+    Exit status 1 where something that a build needs is missing.
+
+    Example: curate doctor
+    """
+    from pipelines.diagnosis import diagnose, diagnosis_lines
+
+    found = diagnose()
+    print_json(found) if as_json else say("\n".join(diagnosis_lines(found)))
+    raise typer.Exit(0 if found["ok"] else 1)

@@ -1,0 +1,50 @@
+"""`curate shards`: work on written shards."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from workflows.answer import print_json, say
+
+shards = typer.Typer(help="Work on written shards.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@shards.callback()
+def group() -> None:
+    """Work on written shards."""
+
+
+@shards.command()
+def verify(
+    directory: Annotated[Path, typer.Argument(help="A folder with manifest.json, such as RUN/shards.")],
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes (default: one per core).")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+) -> None:
+    """Check shards against their manifest, byte by byte and sample by sample.
+
+    Hashes, tar structure, keys, JSON, placeholders, pictures that decode, totals, and files that the manifest
+    does not list. Exit status 1 where anything is wrong.
+
+    Example: curate shards verify runs/mid/shards
+    """
+    from pipelines.engines.local import default_workers
+    from pipelines.errors import UsageError
+    from shards.verify import verify_shards
+
+    if not directory.is_dir():
+        raise UsageError(f"{directory}: no such folder", "give the shards/ folder of a run")
+    problems = verify_shards(directory, workers or default_workers(), _progress)
+    if as_json:
+        rows = [{"shard": problem.shard, "reason": problem.reason} for problem in problems]
+        print_json({"ok": not problems, "problems": rows})
+    for problem in problems:
+        say(f"{problem.shard}: {problem.reason}")
+    if not problems:
+        say("ok: every shard is what the manifest says")
+    raise typer.Exit(1 if problems else 0)
+
+
+def _progress(done: int, total: int) -> None:
+    if done == total or done % 100 == 0:
+        say(f"verified {done} of {total} shards")
