@@ -13,12 +13,13 @@ from filters.verdicts import decided
 from sources.schema import IMAGE_PLACEHOLDER, Reason, Verdict
 
 HARMONY = "o200k_harmony"
-MAX_PIECE_CHARS = 900_000
-"""bpe-openai refuses texts of a million characters and more; longer ones are cut where o200k cuts anyway."""
+MAX_PIECE_CHARS = 50_000
+"""bpe-openai refuses more than 200,000 tokens at once, and a character has at most 4 bytes, hence 4 tokens;
+longer texts are cut where o200k cuts anyway."""
 
-_PIECE_BOUNDARY = re.compile(r"(?<=[^\W\d_])(?= [^\W\d_])|(?<=[\r\n])(?=[^\W\d_])")
-"""Before a single space between two letters, and after a line break before a letter: in o200k's pattern no
-piece reaches across either, so counts add up exactly."""
+_PIECE_BOUNDARY = re.compile(r"(?<=[^\W\d_])(?=[ 。，；：！？][^\W\d_])|(?<=[\r\n])(?=[^\W\d_])")
+"""Before one space or CJK mark between two letters, and after a line break before a letter: in o200k's pattern
+no piece reaches across either, so counts add up exactly."""
 
 
 class TokenizerError(Exception):
@@ -121,7 +122,7 @@ def _pieces(text: str) -> Iterator[str]:
         for match in _PIECE_BOUNDARY.finditer(text, 1, MAX_PIECE_CHARS):
             cut = match.start()
         if not cut:
-            raise ValueError("no place to cut a text of more than 900,000 characters")
+            raise ValueError("no place to cut a run of 50,000 characters")
         yield text[:cut]
         text = text[cut:]
     yield text

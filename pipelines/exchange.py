@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dedup.keys import FOLLOWERS, KEY_BYTES, KEYS, followers, key_range, slice_range, sorted_keys
+from dedup.keys import FOLLOWERS, KEYS, followers, key_range, slice_range, sorted_keys
 from pipelines.bisect import Failure, bisect
 from pipelines.facts import errors_of, read_facts
 from pipelines.isolation import isolated
@@ -136,15 +136,14 @@ def _read_range(work: Work, part: Part, partition: int, partitions: int) -> pa.T
     """The partition's slice of one sorted file; only the row groups that reach into it are read."""
     low, high = key_range(partition, partitions)
     file = pq.ParquetFile(work.local(part))
-    wanted = []
-    for number in range(file.metadata.num_row_groups):
-        statistics = file.metadata.row_group(number).column(0).statistics
-        smallest, largest = _bound(statistics.min, KEY_BYTES), _bound(statistics.max, KEY_BYTES)
-        if largest >= low and (high is None or smallest < high):
-            wanted.append(number)
+    groups = range(file.metadata.num_row_groups)
+    wanted = [number for number in groups if _reaches(file.metadata.row_group(number), low, high)]
     return slice_range(file.read_row_groups(wanted, use_threads=False), low, high)
 
 
-def _bound(value: bytes | str, width: int) -> bytes:
-    data = value if isinstance(value, bytes) else value.encode("latin-1")
-    return data.ljust(width, b"\0")
+def _reaches(group: pq.RowGroupMetaData, low: bytes, high: bytes | None) -> bool:
+    """Whether a row group of sorted keys may hold some of `[low, high)`; one without statistics may."""
+    statistics = group.column(KEYS.get_field_index("key")).statistics
+    if statistics is None or not statistics.has_min_max:
+        return True
+    return bool(statistics.max >= low and (high is None or statistics.min < high))

@@ -6,6 +6,7 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
+import orjson
 import pyarrow as pa
 from sources.mapping import to_sample, unreadable_sample
 
@@ -16,7 +17,7 @@ from pipelines.session import Session
 from pipelines.view import kept_rows, numbered, rows_table
 from pipelines.work import Commit, key_of
 from sources.identity import keyed_digest
-from sources.records import Corpus, Fragment, Record, Unreadable
+from sources.records import Corpus, CorpusError, Fragment, Record, RecordError, Unreadable
 from sources.schema import SAMPLES, Reason, Verdict
 
 NAME = "ingest"
@@ -103,12 +104,14 @@ def _sample(
 ) -> tuple[dict[str, Any], tuple[Verdict, str | None, str | None]]:
     corpus = session.corpora[number]
     if isinstance(item, Unreadable):
-        detail = f'{{"detail":"{item.detail}"}}'
+        detail = orjson.dumps({"detail": item.detail}).decode()
         return unreadable_sample(corpus, path, item), (Verdict.QUARANTINE, item.reason, detail)
     try:
         row = to_sample(corpus, path, item, session.prompts)
-    except PROGRAMMING_ERRORS:
+    except (*PROGRAMMING_ERRORS, CorpusError):
         raise
+    except RecordError as error:
+        return _sample(session, number, path, Unreadable(item.key, error.reason, str(error)))
     except Exception as error:  # noqa: BLE001 - a record may hold anything: it is quarantined, the others go on
         unreadable = Unreadable(item.key, Reason.RECORD_MALFORMED, type(error).__name__)
         answer = (Verdict.QUARANTINE, Reason.RECORD_MALFORMED, Failure.of(error).evidence)

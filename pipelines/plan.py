@@ -7,13 +7,16 @@ from typing import Any
 import blake3
 
 from pipelines.engines.engine import Engine
-from pipelines.ingest import IngestTask
+from pipelines.ingest import IngestTask, corpus_parameters
 from pipelines.session import Session
 from pipelines.work import Commit, key_of
+from sources.joins import companion_path
 from sources.records import ChangedInputError, Corpus, Fragment
 
 NODE = "plan"
 VERSION = 1
+NUMBERS = ("digest", "start", "stop", "first_row", "records", "size", "file_size", "file_mtime_ns")
+"""Fields of a fragment of a file of records that may be stored: all but the file's name."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +39,14 @@ class PlanTask:
             raise ChangedInputError(f"source {corpus.name}: a file went away while the build was planned")
         card = corpus.card
         named = corpus.identity.name("path", self.path)
-        ingredients = [card.reader, card.options, card.model_dump()["fields"], card.meta, named]
-        key = key_of(NODE, VERSION, corpus.name, ingredients, stat.size, stat.mtime_ns)
+        joined = corpus.root.stat(companion_path(card.join, self.path)) if card.join else None
+        times = [(file.size, file.mtime_ns) for file in (stat, joined) if file is not None]
+        key = key_of(NODE, VERSION, corpus_parameters(corpus), named, times)
         found = session.work.find(NODE, key)
         if found is not None:
             return found
         fragments = session.reader(self.corpus).plan(corpus, (self.path,))
-        rows = [[part.digest, part.start, part.stop, part.first_row, part.records, part.size] for part in fragments]
+        rows = [{name: getattr(part, name) for name in NUMBERS} for part in fragments]
         return session.work.commit(NODE, key, {}, {"fragments": rows})
 
 
@@ -74,7 +78,7 @@ def plan_fragments(engine: Engine, session: Session) -> list[Planned]:
     ]
     for number, commit in engine.run(tasks):
         task = tasks[number]
-        by_file[task.corpus, task.path] = [Fragment(task.path, *row) for row in commit.facts["fragments"]]
+        by_file[task.corpus, task.path] = [Fragment(task.path, **row) for row in commit.facts["fragments"]]
     planned = []
     for number, corpus in enumerate(session.corpora):
         reader = session.reader(number)

@@ -16,14 +16,19 @@ ALIASES = {"text": "caption", "image": "images"}
 """Two spellings of one field: a card may use either."""
 TEMPLATE_NAME = re.compile(r"\{([^{}]+)\}")
 _BY_NAME: dict[str, Column] = {name: name for name in FIELD_NAMES}
-_LLAVA: dict[str, Column] = {"id": "id", "image": "image", "conversations": "conversations"}
+_BY_READER: dict[str, dict[str, Column]] = {
+    "llava": {"id": "id", "image": "image", "conversations": "conversations"},
+    "dicom": {
+        "text": "caption", "patient": "PatientID", "study": "StudyInstanceUID", "series": "SeriesInstanceUID",
+    },
+}  # fmt: skip
+"""Columns of forms that name their own."""
 
 
 def fields_of(card: Card) -> Mapping[str, Column]:
-    """The card's map; of a card without one, canonical names themselves. LLaVA's own names need no map."""
-    if card.reader == "llava":
-        return {**_LLAVA, **card.fields}
-    return card.fields or _BY_NAME
+    """The card's map, over the reader's own where it has one; with no map at all, columns have canonical names."""
+    own = _BY_READER.get(card.reader)
+    return {**own, **card.fields} if own else card.fields or _BY_NAME
 
 
 def value_of(card: Card, record: Record, name: str) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 import blake3
 import orjson
 
-from sources.cards import Join
+from sources.cards import Card, Join
 from sources.columns import KEY, lookup, mapped_columns, text_of
 from sources.records import MAX_RECORD_BYTES, Corpus, CorpusError, Record
 from sources.storage import FileStat, Folder
@@ -34,12 +34,17 @@ class Companion:
 def joined(corpus: Corpus, path: str, record: Record) -> Record:
     """The record with the companion's columns added; its own columns win.
 
+    Whether the companion is still the same file is looked at once a fragment, when `companion` is asked.
+
     Raises:
         CorpusError: the companion is absent, too large or not in its form.
     """
-    table = companion(corpus, path)
     join = corpus.card.join
-    if table is None or join is None:
+    if join is None:
+        return record
+    held = _held.get((corpus.root, companion_path(join, path)))
+    table = held[1] if held and held[0] is corpus.card else companion(corpus, path)
+    if table is None:
         return record
     rows = table.rows.get(text_of(lookup(record, join.left)) or "", [])
     if join.many:
@@ -67,13 +72,19 @@ def companion(corpus: Corpus, path: str) -> Companion | None:
             f"{corpus.shown(place)}: a joined table may have {MAX_COMPANION_BYTES >> 20} MiB, this one has"
             f" {stat.size >> 20}; split it, or join it into the records beforehand"
         )
-    return _load(corpus.root, stat, join, mapped_columns(corpus.card), corpus.shown(place))
+    table = _load(corpus.root, stat, join, mapped_columns(corpus.card), corpus.shown(place))
+    _held.clear()
+    _held[(corpus.root, place)] = (corpus.card, table)
+    return table
+
+
+_held: dict[tuple[Folder, str], tuple[Card, Companion]] = {}
+"""The companion of the fragment that is being read."""
 
 
 def companion_path(join: Join, path: str) -> str:
     """Where the companion of a record file lies under the corpus."""
-    folder = PurePosixPath(path).parent.as_posix()
-    return PurePosixPath(join.path.replace("{folder}", folder)).as_posix()
+    return join.path.replace("{folder}", path.rpartition("/")[0] or ".").removeprefix("./")
 
 
 @lru_cache(maxsize=2)

@@ -105,11 +105,15 @@ def summary(answer: dict[str, Any]) -> list[str]:
     """What was built, in a few lines."""
     counts = answer["counts"]
     lines = [
-        f"{answer['stage']}: {counts['ingested']:,} samples ingested, {counts['kept']:,} kept, "
-        f"{sum(counts['dropped'].values()):,} dropped, {counts['quarantined']:,} quarantined",
+        (
+            f"{answer['stage']}: {counts['ingested']:,} samples ingested, {counts['kept']:,} kept, "
+            f"{sum(counts['dropped'].values()):,} dropped, {counts['quarantined']:,} quarantined"
+        ),
         *(f"  {reason:<20} {number:>9,} dropped" for reason, number in counts["dropped"].items()),
-        f"{answer['shards']:,} shards with {answer['samples_written']:,} samples, "
-        f"{answer['bytes_written'] / 1e6:,.1f} MB, in {answer['seconds']:,.1f} s: {answer['run']}/shards",
+        (
+            f"{answer['shards']:,} shards with {answer['samples_written']:,} samples, "
+            f"{answer['bytes_written'] / 1e6:,.1f} MB, in {answer['seconds']:,.1f} s: {answer['run']}/shards"
+        ),
         "audit: not_run (this version writes no contamination report)",
         f"why a sample was kept or dropped: curate why {answer['run']} SAMPLE_ID",
     ]

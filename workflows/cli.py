@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Sequence
 
-import click
 import typer
 
 from workflows.answer import fail
@@ -44,12 +43,11 @@ def run(arguments: Sequence[str]) -> int:
     as_json = "--json" in arguments
     try:
         status = app(args=list(arguments), prog_name="curate", standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError:
-        return 2
-    except click.ClickException as error:
-        return fail(error.format_message(), "see `curate --help`", 2, as_json)
-    except (KeyboardInterrupt, click.exceptions.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         return fail("interrupted", "the same command resumes", 130, as_json)
+    except typer.TyperException as error:
+        message = error.format_message() if isinstance(error, typer.BadParameter.__base__) else str(error)
+        return fail(message, "see `curate --help`", 2, as_json)
     except OSError as error:
         return fail(_os_message(error), "repair the cause, then run the same command again", 1, as_json)
     except Exception as error:
@@ -64,3 +62,7 @@ def run(arguments: Sequence[str]) -> int:
 def _os_message(error: OSError) -> str:
     where = f"{error.filename}: " if error.filename else ""
     return f"{where}{error.strerror or error}"
+
+
+if __name__ == "__main__":
+    main()

@@ -35,8 +35,10 @@ def lines(sample: dict[str, Any]) -> list[str]:
     told = [
         f"sample {sample['sample_id']}: {MARKS[sample['verdict']]}"
         + (f" ({sample['reason']})" if sample["reason"] else ""),
-        f"  source {sample['source']}, {sample['source_key']}; task {sample['task']}; "
-        f"license {sample['license']}, {sample['access']}",
+        (
+            f"  source {sample['source']}, {sample['source_key']}; task {sample['task']}; "
+            f"license {sample['license']}, {sample['access']}"
+        ),
     ]
     told += [f"  {group['kind']} {group['id']}" for group in sample["groups"] or ()]
     told += [_picture(image) for image in sample["images"]]

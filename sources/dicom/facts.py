@@ -6,7 +6,9 @@ closed vocabulary, and numbers only as numbers: neither can hold a name.
 """
 
 import math
-from collections.abc import Callable, Mapping
+import struct
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sources.dicom.vocabulary import (
@@ -26,7 +28,7 @@ from sources.pictures.picture import Facts, FactValue
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-_CODES = {
+_CODES: dict[str, Mapping[str, str] | frozenset[str]] = {
     "Modality": MODALITY_OF,
     "BodyPartExamined": BODY_PARTS,
     "ViewPosition": VIEWS,
@@ -41,6 +43,10 @@ _WHOLE_NUMBERS = ("Rows", "Columns", "BitsStored", "NumberOfFrames")
 _MEASURES = ("SliceThickness", "KVP")
 ALLOWED = (*_CODES, *_CODE_LISTS, *_WHOLE_NUMBERS, *_MEASURES)
 """Keywords of every header element that may reach any output as it is."""
+_CONVERSION_ERRORS = (
+    ArithmeticError, AttributeError, LookupError, NotImplementedError, OSError, TypeError, ValueError, struct.error,
+)  # fmt: skip
+"""pydicom converts values on access, and meets malformed ones with any of these."""
 
 
 def header_facts(dataset: "Dataset") -> dict[str, FactValue]:
@@ -57,12 +63,14 @@ def header_facts(dataset: "Dataset") -> dict[str, FactValue]:
 def header_values(dataset: "Dataset", keyword: str) -> list[Any]:
     """All values of a header element; empty where it is absent or cannot be read as its type says."""
     try:
-        value = dataset.get(keyword)
-    except (ArithmeticError, AttributeError, LookupError, NotImplementedError, OSError, TypeError, ValueError):
-        return []  # pydicom converts on access, and meets malformed values with all of these
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # they quote the value
+            value = dataset.get(keyword)
+    except _CONVERSION_ERRORS:
+        return []
     if value is None or value == "":
         return []
-    return list(value) if isinstance(value, list | tuple) or hasattr(value, "insert") else [value]
+    return list(value) if isinstance(value, Sequence) and not isinstance(value, str | bytes) else [value]
 
 
 def _allowed(keyword: str, values: list[Any]) -> FactValue | None:
@@ -94,9 +102,9 @@ def dicom_modality(facts: Facts) -> str:
 
 
 def caption_from(facts: Facts) -> str | None:
-    """A caption that says nothing but facts: `CT, abdomen.` or `X-ray, left knee, lateral view.`
+    """A caption that says nothing but facts, or None.
 
-    None where neither the modality nor the body part is known.
+    `CT, abdomen.` or `X-ray, left knee, lateral view.`; None where neither the modality nor the body part is known.
     """
     code = str(facts.get("Modality", ""))
     modality = CODE_WORDS.get(code) or MODALITY_WORDS.get(dicom_modality(facts))

@@ -19,19 +19,19 @@ _NOISY_LOGGERS = ("PIL", "pydicom", "openjpeg", "rle", "pylibjpeg")
 
 @contextmanager
 def codec_errors(what: str) -> Iterator[None]:
-    """Turn whatever a codec raises on bad bytes into a PictureError (IMAGE_UNDECODABLE).
+    """Silence a codec's warnings, and turn whatever it raises on bad bytes into IMAGE_UNDECODABLE.
 
     The detail is `what` and the exception's type: its message may quote the content. To be wrapped around calls
     into libraries only. An AttributeError or NameError that comes from a line of this project, an ImportError
     and a MemoryError are never the picture's fault: they pass.
     """
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     except (PictureError, ImportError, MemoryError):
         raise
-    except Image.DecompressionBombWarning:
-        raise PictureError(Reason.IMAGE_BOMB, f"{what}: more pixels than allowed") from None
-    except Image.DecompressionBombError:
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise PictureError(Reason.IMAGE_BOMB, f"{what}: more pixels than allowed") from None
     except Exception as error:
         if isinstance(error, NameError | AttributeError) and _raised_here(error):
@@ -59,7 +59,6 @@ def pillow_within(limits: Limits) -> Iterator[None]:
     Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = limits.max_pixels, False
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             yield
     finally:

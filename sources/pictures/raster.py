@@ -11,7 +11,6 @@ from contextlib import contextmanager, nullcontext
 from PIL import (
     BmpImagePlugin,
     GifImagePlugin,
-    Image,
     ImageFile,
     Jpeg2KImagePlugin,
     JpegImagePlugin,
@@ -27,7 +26,7 @@ from sources.pictures.guards import codec_errors, pillow_within, silence_loggers
 from sources.pictures.picture import Facts, Header, Limits, Picture, PictureError, Pixels, check_frame_number
 from sources.schema import Reason
 
-_PLUGINS = {
+_PLUGINS: dict[str, type[ImageFile.ImageFile]] = {
     "bmp": BmpImagePlugin.BmpImageFile,
     "gif": GifImagePlugin.GifImageFile,
     "jpeg": JpegImagePlugin.JpegImageFile,
@@ -42,6 +41,8 @@ _PLUGINS = {
 _FRAMED = frozenset({"gif", "tiff", "webp"})
 """Formats with frames. JPEG and PNG go into shards as they are, so each is one picture: the further images of
 an MPO or animated PNG are not frames."""
+_SEQUENTIAL = frozenset({"gif", "webp"})
+"""Formats whose frames build on one another: frame 500 is the 501st that is decoded."""
 _MOST_PAGES = 10_000
 """Pillow compares each TIFF directory's place with all before it: 10,000 take a second, a million an hour."""
 _NOISY = frozenset({"tiff", "jpeg2000"})
@@ -71,11 +72,12 @@ class Raster:
             self._image = self._open()
             self._check_frame_size()
             self.header = self._read_header()
-        limits.check_frames(self.header, len(data))
 
     def frame(self, number: int) -> Picture:
         """As OpenedPicture promises."""
         check_frame_number(number, self.header.frames)
+        if self._name in _SEQUENTIAL:
+            self._limits.check_frames(number + 1, self.header.width, self.header.height, len(self._data))
         with self._calling():
             if self._name in _FRAMED:
                 self._image.seek(number)

@@ -88,13 +88,17 @@ class CsvReader:
             CorpusError: a file is compressed or UTF-16, lacks a mapped column or has it twice.
         """
         for path in paths:
-            dialect = Dialect.of(corpus, path)
-            header, start = _header(corpus, path, dialect)
-            if not header:
-                continue
-            _expect_once(corpus, path, header)
-            expect_columns(corpus, path, header)
-            yield from cut(corpus, path, dialect.split, start, _meaning(header))
+            header, _ = _header(corpus, path, Dialect.of(corpus, path))
+            if header:
+                expect_columns(corpus, path, header)
+            yield from self.fragments(corpus, path)
+
+    def fragments(self, corpus: Corpus, path: str) -> Iterator[Fragment]:
+        """The fragments of one file, the presence of its columns unchecked."""
+        dialect = Dialect.of(corpus, path)
+        header, start = _header(corpus, path, dialect)
+        _expect_once(corpus, path, header)
+        yield from cut(corpus, path, dialect.split, start, _meaning(header))
 
     def read(self, corpus: Corpus, fragment: Fragment) -> Iterator[Record | Unreadable]:
         """Yield one record a row, as a mapping of the header's names to text.

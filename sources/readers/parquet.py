@@ -13,7 +13,16 @@ import pyarrow.parquet as pq
 from sources.columns import mapped_columns
 from sources.readers.expected import expect_columns
 from sources.readers.ranges import READ_BYTES, check_unchanged, found, framed, opened, sealed, surroundings
-from sources.records import FRAGMENT_BYTES, FRAGMENT_RECORDS, Corpus, CorpusError, Fragment, Record, Unreadable
+from sources.records import (
+    FRAGMENT_BYTES,
+    FRAGMENT_RECORDS,
+    ChangedInputError,
+    Corpus,
+    CorpusError,
+    Fragment,
+    Record,
+    Unreadable,
+)
 from sources.schema import Reason
 
 BUFFER_BYTES = 2**20
@@ -102,7 +111,7 @@ def _cut(corpus: Corpus, path: str, file: pq.ParquetFile) -> Iterator[Fragment]:
         if group.rows:
             held.append(group)
     if found(corpus, path) != stat:
-        raise CorpusError(f"{corpus.shown(path)}: changed while the build was planned; run it again")
+        raise ChangedInputError(f"{corpus.shown(path)}: changed while the build was planned; run it again")
     if held:
         yield from _fragments(corpus, path, held)
 
@@ -184,7 +193,7 @@ def _records_from(corpus: Corpus, fragment: Fragment) -> Iterator[Record | Unrea
         number = sum(file.metadata.row_group(group).num_rows for group in range(fragment.start))
         groups = list(range(fragment.start, fragment.stop))
         with suppress(pa.ArrowException, OSError):
-            for batch in file.iter_batches(FRAGMENT_RECORDS, groups, _columns(corpus, file), use_threads=False):
+            for batch in file.iter_batches(fragment.records, groups, _columns(corpus, file), use_threads=False):
                 skip = min(max(fragment.first_row - number, 0), batch.num_rows)
                 yield from _rows(batch.slice(skip), number + skip)
                 number += batch.num_rows

@@ -1,0 +1,117 @@
+"""Options of a multiple-choice question, and which of them the answer is, in all the forms they come in."""
+
+import ast
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from sources.columns import text_of
+from sources.records import RecordError
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+MAX_LITERAL_CHARACTERS = 65_536
+_LETTERED = re.compile(r"\(?([A-Za-z])\s*[:.)]\s*(.*)", re.DOTALL)
+_LETTER = re.compile(r"\(?([A-Za-z])\)?[.:]?")
+
+
+def options_of(value: Any) -> list[str] | None:
+    """The texts of the options, without letters, or None where there are none.
+
+    A list, a mapping from letters, a list of `{letter, content}`, a Python or JSON literal of these, or lines
+    `A. text`.
+
+    Raises:
+        RecordError: something else, more than 26 options, or an empty one among others.
+    """
+    if isinstance(value, str):
+        value = _parsed(value)
+    if isinstance(value, Mapping):
+        value = [f"{letter}. {text_of(value[letter]) or ''}" for letter in _ordered(value)]
+    if value is None or value == []:
+        return None
+    if not isinstance(value, list | tuple):
+        raise RecordError("the options are not a list")
+    texts = [_option(item) for item in value]
+    if any(text is None for text in texts) or len(texts) > len(LETTERS):
+        raise RecordError("an option is empty, or there are more than 26")
+    return _without_letters([text for text in texts if text is not None])
+
+
+def chosen(answer: Any, options: list[str], base: int | None) -> int | None:
+    """The index of the option that an answer names: by index from `base`, by text, or by letter.
+
+    None where the answer is a text that is no option.
+
+    Raises:
+        RecordError: an index or letter without option, or a number although the card states no `answer_base`.
+    """
+    if base is not None:
+        return _by_index(answer, len(options), base)
+    text = text_of(answer) or ""
+    folded = [option.casefold() for option in options]
+    if text.casefold() in folded:
+        return folded.index(text.casefold())
+    if isinstance(answer, int | float):
+        raise RecordError("the answer is a number: the card says where counting begins with `answer_base: 0` or 1")
+    letter = _LETTER.fullmatch(text)
+    if letter:
+        return _by_index(LETTERS.index(letter.group(1).upper()), len(options), 0)
+    lettered = _LETTERED.fullmatch(text)
+    if lettered and lettered.group(2).strip().casefold() in folded:
+        return folded.index(lettered.group(2).strip().casefold())
+    return None
+
+
+def lettered(options: list[str], index: int) -> str:
+    """An option as it is shown: `A. text`."""
+    return f"{LETTERS[index]}. {options[index]}"
+
+
+def _by_index(answer: Any, count: int, base: int) -> int:
+    try:
+        index = int(str(answer).removesuffix(".0")) - base
+    except ValueError:
+        raise RecordError("the answer is not an index, although the card states `answer_base`") from None
+    if not 0 <= index < count:
+        raise RecordError("the answer names no option")
+    return index
+
+
+def _parsed(value: str) -> Any:
+    text = value.strip()
+    if not text:
+        return None
+    if text[0] in "[{" and len(text) <= MAX_LITERAL_CHARACTERS:
+        try:
+            return ast.literal_eval(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            raise RecordError("the options are not a list") from None
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if len(lines) > 1 and all(_LETTERED.fullmatch(line) for line in lines):
+        return lines
+    raise RecordError("the options are not a list")
+
+
+def _ordered(options: Mapping[Any, Any]) -> list[Any]:
+    """The letters of a mapping in order, those of absent options at the end left out."""
+    letters = sorted(options, key=str)
+    while letters and text_of(options[letters[-1]]) is None:
+        letters.pop()
+    if any(not _LETTER.fullmatch(str(letter)) for letter in letters):
+        raise RecordError("the options are a mapping whose keys are no letters")
+    return letters
+
+
+def _option(item: Any) -> str | None:
+    if isinstance(item, Mapping):
+        letter, content = item.get("letter"), text_of(item.get("content"))
+        return content if letter is None or content is None else f"{letter}. {content}"
+    return text_of(item)
+
+
+def _without_letters(options: list[str]) -> list[str]:
+    """Strip `A:`, `B.`, `(C)`, where every option has the letter of its place."""
+    matches = [_LETTERED.fullmatch(option) for option in options]
+    stripped = [match.group(2).strip() for match in matches if match and match.group(2).strip()]
+    letters = "".join(match.group(1).upper() for match in matches if match)
+    return stripped if letters == LETTERS[: len(options)] and len(stripped) == len(options) else options

@@ -1,0 +1,223 @@
+"""One decoder for each kind of encoded frame: the safest permissively licensed one that reads it.
+
+| frames | decoder |
+|---|---|
+| uncompressed, any byte order | pydicom |
+| RLE | pylibjpeg-rle (Rust) |
+| JPEG of 8 bits (baseline, extended, progressive) | Pillow |
+| JPEG of 12 bits, lossless JPEG | python-gdcm |
+| JPEG-LS | pyjpegls |
+| JPEG 2000, HTJ2K | pylibjpeg-openjpeg |
+
+GDCM crashes on some hostile input, so it never gets a second try at what another decoder refused, and which
+decoder a JPEG frame goes to is told by the frame, not by the transfer syntax around it. pydicom's own GDCM plugin
+refuses 12 bits; GDCM itself decodes them.
+"""
+
+import io
+from functools import lru_cache, wraps
+from importlib import import_module
+from typing import Any
+
+import numpy.typing as npt
+from PIL import JpegImagePlugin
+from pydicom import uid
+from pydicom.encaps import encapsulate
+from pydicom.pixels.common import PhotometricInterpretation
+from pydicom.pixels.decoders.base import DecodeFunction, Decoder, DecodeRunner, get_decoder
+
+from sources.pictures.codestreams import JPEG_LS, LOSSLESS_JPEG, Codestream, read_codestream
+from sources.pictures.picture import Limits, PictureError
+from sources.schema import Reason
+
+JPEG = frozenset(uid.UID(f"1.2.840.10008.1.2.4.{number}") for number in (50, 51, 52, 53, 54, 55, 56, 57, 70))
+"""All processes of ITU-T T.81 that ever had a transfer syntax; 52 to 56 are retired."""
+JPEG_LS_SYNTAXES = frozenset(uid.JPEGLSTransferSyntaxes)
+JPEG_2000 = frozenset(uid.JPEG2000TransferSyntaxes)
+ENCAPSULATED = JPEG | JPEG_LS_SYNTAXES | JPEG_2000 | {uid.RLELossless}
+
+DECODER_DEPENDENCIES = dict.fromkeys(ENCAPSULATED, ("python-gdcm", "pylibjpeg-openjpeg", "pylibjpeg-rle"))
+"""Asked for by pydicom of a module with decoding functions."""
+
+_PLUGIN_MODULES = {
+    "gdcm_frame": "gdcm",
+    "jpeg_ls_frame": "jpeg_ls",
+    "openjpeg_frame": "openjpeg",
+    "pillow_frame": "PIL",
+    "rle_frame": "rle",
+}
+
+
+def is_available(syntax: str) -> bool:
+    """Asked by pydicom of a module with decoding functions."""
+    return syntax in ENCAPSULATED
+
+
+def decode_native(
+    pixels: memoryview, index: int, options: dict[str, Any], *, implicit: bool, little: bool
+) -> tuple[npt.NDArray[Any], dict[str, Any]]:
+    """One frame of uncompressed pixels: samples as stored or RGB, and what pydicom says of them."""
+    syntax = uid.ImplicitVRLittleEndian if implicit else uid.ExplicitVRLittleEndian
+    return get_decoder(syntax if little else uid.ExplicitVRBigEndian).as_array(pixels, index=index, **options)
+
+
+def decode_frame(
+    frame: bytes, syntax: uid.UID, options: dict[str, Any], limits: Limits
+) -> tuple[npt.NDArray[Any], dict[str, Any]]:
+    """One encoded frame, as `decode_native` answers.
+
+    Raises:
+        PictureError: the codestream is of another size than the header, or of more pixels than allowed.
+    """
+    codestream = _checked_codestream(frame, syntax, options, limits)
+    decoder = _decoder(syntax, _plugin(syntax, codestream))
+    try:
+        return decoder.as_array(encapsulate([frame]), index=0, **{**options, "number_of_frames": 1})
+    except _NotTheFrame as fault:
+        raise fault.error from None
+
+
+def _checked_codestream(
+    frame: bytes, syntax: uid.UID, options: dict[str, Any], limits: Limits
+) -> Codestream | None:
+    """What the frame says of itself: codecs allocate by that, so it must agree with the checked header."""
+    if syntax == uid.RLELossless:
+        return None
+    codestream = read_codestream(frame)
+    if codestream is None:
+        raise PictureError(Reason.IMAGE_UNDECODABLE, f"{syntax.name}: no codestream")
+    limits.check_size(codestream.width, codestream.height)
+    size = (codestream.width, codestream.height, codestream.components)
+    if size != (options["columns"], options["rows"], options["samples_per_pixel"]):
+        raise PictureError(Reason.IMAGE_UNDECODABLE, f"{syntax.name}: the codestream is not of the header's size")
+    return codestream
+
+
+def _plugin(syntax: uid.UID, codestream: Codestream | None) -> str:
+    """The name of the decoding function."""
+    if codestream is None:
+        return "rle_frame"
+    if syntax in JPEG_2000:
+        return "openjpeg_frame"
+    if codestream.process == JPEG_LS:
+        return "jpeg_ls_frame"
+    if codestream.precision == 8 and codestream.process != LOSSLESS_JPEG:
+        return "pillow_frame"
+    return "gdcm_frame"
+
+
+@lru_cache(maxsize=64)
+def _decoder(syntax: uid.UID, plugin: str) -> Decoder:
+    """The machinery of pydicom around one decoding function, without touching the decoders that pydicom shares.
+
+    Raises:
+        ImportError: the codec is not installed.
+    """
+    import_module(_PLUGIN_MODULES[plugin])
+    decoder = Decoder(syntax)
+    decoder.add_plugin(plugin, (__name__, plugin))
+    return decoder
+
+
+class _NotTheFrame(BaseException):
+    """An error that no frame can cause. pydicom catches every Exception of a plugin; this passes it."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
+def _plugin_function(function: DecodeFunction) -> DecodeFunction:
+    """A decoding function whose own errors surface."""
+
+    @wraps(function)
+    def decode(frame: bytes, runner: DecodeRunner) -> bytes | bytearray:
+        try:
+            return function(frame, runner)
+        except (AttributeError, ImportError, MemoryError, NameError) as error:
+            raise _NotTheFrame(error) from error
+
+    return decode
+
+
+@_plugin_function
+def pillow_frame(frame: bytes, runner: DecodeRunner) -> bytes:
+    """8-bit JPEG, without colour transform unless the codestream asks for one: pydicom does that."""
+    image = JpegImagePlugin.JpegImageFile(io.BytesIO(frame), "")
+    if runner.samples_per_pixel != 1 and "adobe_transform" not in image.info:
+        image.draft("YCbCr", image.size)
+    runner.set_option("bits_allocated", 8)
+    return image.tobytes()
+
+
+@_plugin_function
+def jpeg_ls_frame(frame: bytes, runner: DecodeRunner) -> bytearray:
+    """JPEG-LS, lossless and near-lossless."""
+    import jpeg_ls
+
+    pixels, info = jpeg_ls.decode_pixel_data(frame)
+    by_plane = info["components"] > 1 and info["interleave_mode"] == 0
+    runner.set_option("planar_configuration", int(by_plane))
+    _set_container(runner, info["bits_per_sample"])
+    return bytearray(pixels)
+
+
+@_plugin_function
+def openjpeg_frame(frame: bytes, runner: DecodeRunner) -> bytearray:
+    """JPEG 2000 and HTJ2K; colour comes out as RGB."""
+    from openjpeg.utils import decode_pixel_data
+
+    pixels = decode_pixel_data(frame, version=2)
+    if runner.photometric_interpretation in {PhotometricInterpretation.YBR_ICT, PhotometricInterpretation.YBR_RCT}:
+        runner.set_option("photometric_interpretation", PhotometricInterpretation.RGB)
+    _set_container(runner, runner.get_option("j2k_precision", runner.bits_stored))
+    return bytearray(pixels)
+
+
+@_plugin_function
+def rle_frame(frame: bytes, runner: DecodeRunner) -> bytearray:
+    """RLE (PackBits), one plane after the other."""
+    from rle.utils import decode_pixel_data
+
+    runner.set_option("planar_configuration", 1)
+    options: dict[str, Any] = {name: getattr(runner, name) for name in ("rows", "columns", "bits_allocated")}
+    return bytearray(decode_pixel_data(frame, version=2, **options))
+
+
+@_plugin_function
+def gdcm_frame(frame: bytes, runner: DecodeRunner) -> bytes:
+    """Lossless JPEG and 12-bit JPEG."""
+    import gdcm
+
+    fragment = gdcm.Fragment()
+    fragment.SetByteStringValue(frame)
+    fragments = gdcm.SequenceOfFragments.New()
+    fragments.AddFragment(fragment)
+    element = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
+    element.SetValue(fragments.__ref__())
+    image = gdcm.Image()
+    image.SetNumberOfDimensions(2)
+    image.SetDimensions((runner.columns, runner.rows, 1))
+    image.SetDataElement(element)
+    kind = gdcm.PhotometricInterpretation.GetPIType(runner.photometric_interpretation)
+    image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(kind))
+    if runner.samples_per_pixel > 1:
+        image.SetPlanarConfiguration(runner.planar_configuration)
+    syntax = gdcm.TransferSyntax.GetTSType(str.__str__(runner.transfer_syntax))
+    image.SetTransferSyntax(gdcm.TransferSyntax(syntax))
+    image.SetPixelFormat(
+        gdcm.PixelFormat(
+            runner.samples_per_pixel, runner.bits_allocated, runner.bits_stored, runner.bits_stored - 1,
+            runner.pixel_representation,
+        )
+    )  # fmt: skip
+    pixels = image.GetBuffer()
+    if pixels is None:
+        raise ValueError("GDCM refuses the frame")
+    encoded: bytes = pixels.encode("utf-8", "surrogateescape")  # GDCM's wrapper returns char* as str
+    return encoded
+
+
+def _set_container(runner: DecodeRunner, precision: int) -> None:
+    """Tell pydicom the width of a decoded sample: by the codestream's precision, not by Bits Allocated."""
+    runner.set_option("bits_allocated", 8 if precision <= 8 else 16 if precision <= 16 else 32)

@@ -1,0 +1,113 @@
+"""Where a corpus lies: its card's layout, tried under the data roots."""
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from sources.cards import Card, Layout
+from sources.identity import Identity
+from sources.records import Corpus, CorpusError
+from sources.storage import Folder
+
+_PICTURES = ("jpg", "jpeg", "png", "tif", "tiff", "bmp", "gif", "webp", "jp2")
+DEFAULT_FILES: Mapping[str, tuple[str, ...]] = {
+    "jsonl": ("**/*.jsonl",),
+    "json": ("**/*.json",),
+    "llava": ("**/*.json", "**/*.jsonl"),
+    "csv": ("**/*.csv", "**/*.tsv"),
+    "parquet": ("**/*.parquet",),
+    "image_folder": tuple(f"**/*.{end}" for suffix in _PICTURES for end in (suffix, suffix.upper())),
+    "medquad": ("**/*.xml",),
+    "dicom": ("**/*.dcm", "**/*.DCM"),
+}
+"""Record files of a source that names only a folder, by reader."""
+ANY = ("**/*",)
+
+
+def find_corpus(
+    card: Card,
+    name: str,
+    data_roots: Sequence[Path],
+    identity: Identity,
+    path: str | None = None,
+    splits: Sequence[str] | None = None,
+) -> Corpus | None:
+    """The first place under the data roots that has record files of the corpus, or None.
+
+    `path` (a recipe's) overrides the layout's folders: a folder is the corpus, anything else a glob of record
+    files. `splits` (default: the card's training splits) choose files where the layout tells splits by file.
+
+    Raises:
+        CorpusError: a record file is a link out of the data root, or `splits` names one that there is not.
+    """
+    patterns = _patterns(card, name, splits)
+    for data_root in data_roots:
+        for root, globs in _candidates(card, data_root, patterns, path):
+            corpus = _corpus_at(card, name, Folder(root, boundary=_boundary(data_root, root)), identity, globs)
+            if corpus is not None:
+                return corpus
+    return None
+
+
+Globs = dict[str | None, tuple[str, ...]]
+"""Split, or None where files do not tell it -> globs of record files."""
+
+
+def _patterns(card: Card, name: str, splits: Sequence[str] | None) -> Globs:
+    files = card.layout.files
+    if not isinstance(files, dict):
+        return {None: files}
+    taken = tuple(splits) if splits is not None else card.training_splits
+    for split in taken:
+        if split not in files:
+            nearest = difflib.get_close_matches(split, files, 1, 0.0)[0]
+            raise CorpusError(f"{name}: no split {split!r}; did you mean {nearest!r}? There are {', '.join(files)}")
+    return {split: globs for split, globs in files.items() if split in taken or not taken}
+
+
+def _candidates(card: Card, data_root: Path, patterns: Globs, path: str | None) -> Iterator[tuple[Path, Globs]]:
+    if path is None:
+        for folder in _corpus_folders(card.layout, data_root):
+            yield folder, patterns
+    elif (data_root / path).is_dir():
+        without_layout = card.layout.files == (path,)
+        yield data_root / path, {None: DEFAULT_FILES.get(card.reader, ANY)} if without_layout else patterns
+    elif Path(path).is_absolute():
+        anchor = Path(path.partition("*")[0].partition("?")[0]).parent
+        yield anchor, {None: (Path(path).relative_to(anchor).as_posix(),)}
+    else:
+        yield data_root, {None: (Path(path).as_posix(),)}
+
+
+def _corpus_folders(layout: Layout, data_root: Path) -> Iterator[Path]:
+    """The layout's folders under a data root, then the root itself where it is one of them by name."""
+    for root in layout.roots:
+        yield data_root / root
+    names = {Path(root).name.lower() for root in layout.roots}
+    if data_root.resolve().name.lower() in names:
+        yield data_root
+
+
+def _boundary(data_root: Path, root: Path) -> Path:
+    """The folder that links must stay under: the data root, or an absolute path's own folder."""
+    return data_root if root.is_relative_to(data_root) else root
+
+
+def _corpus_at(card: Card, name: str, folder: Folder, identity: Identity, globs: Globs) -> Corpus | None:
+    if not folder.root.is_dir():
+        return None
+    split_of: dict[str, str | None] = {}
+    for split, patterns in globs.items():
+        files, escaping = folder.listing(patterns)
+        if escaping:
+            link = "a record file" if card.keyed else f"{escaping[0]} in {folder.root}"
+            raise CorpusError(
+                f"{name}: {link} is a link out of the data root {folder.boundary}; copy the file, or give the"
+                " folder it leads to as --data"
+            )
+        for stat in files:
+            split_of.setdefault(stat.path, split)
+    if not split_of:
+        return None
+    splits = {path: split for path, split in split_of.items() if split is not None}
+    return Corpus(name, folder, card, identity, tuple(sorted(split_of)), splits)

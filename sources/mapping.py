@@ -1,0 +1,201 @@
+"""From a raw record to a row of the samples table."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from sources.cards import GROUP_KINDS
+from sources.choices import chosen, options_of
+from sources.columns import fields_of, lookup, text_field, text_of, value_of
+from sources.dialogues import Turn, conversation_turns, spoken_turns
+from sources.joins import joined
+from sources.licenses import spdx_license
+from sources.records import Corpus, Record, Unreadable
+from sources.turns import Content, Prompts, render
+from sources.uris import placed_images, written_images
+
+__all__ = ["Prompts", "image_uris", "to_sample", "unreadable_sample"]
+
+CONTENT_FIELDS = (
+    "text", "question", "options", "answer", "rationale", "context", "findings", "impression", "indication",
+    "instruction", "input", "output", "conversations",
+)  # fmt: skip
+"""What a sample says: with its pictures, all that its id depends on besides its key."""
+
+
+def to_sample(corpus: Corpus, path: str, record: Record, prompts: Prompts) -> dict[str, Any]:
+    """A row of SAMPLES. `path` is the record's file under the corpus, empty in folders of files.
+
+    A sample with nothing to learn has no turns. Its id does not depend on prompts, licence, split or groups.
+
+    Raises:
+        RecordError: a field holds what cannot be one.
+        CorpusError: the companion table cannot be read.
+    """
+    record = joined(corpus, path, record)
+    card = corpus.card
+    written = written_images(corpus, path, record)
+    uris = placed_images(corpus, record, written)
+    key = _source_key(corpus, path, record)
+    sample_id = corpus.identity.sample_id(key, _content_bytes(corpus, path, record, written))
+    content = _content(corpus, record, len(uris))
+    frame = _frame(path, record)
+    return {
+        "sample_id": sample_id,
+        "source": corpus.name,
+        "source_key": corpus.identity.name("key", key),
+        "split": _split(corpus, path, record),
+        "task": card.task,
+        "turns": render(card.task, content, prompts, sample_id),
+        "images": [{"image_id": None, "uri": corpus.identity.name("path", uri), "frame": frame} for uri in uris],
+        "groups": _groups(corpus, record),
+        "license": _license(corpus, record),
+        "access": card.access,
+        "language": text_field(card, record, "language") or card.language,
+        "question": content.indication if card.task == "report" else content.question,
+        "options": content.options,
+        "answer": content.answer,
+        "parent_id": None,
+        "meta": _meta(corpus, record),
+    }
+
+
+def image_uris(corpus: Corpus, path: str, record: Record) -> list[str]:
+    """Raw POSIX paths of a record's pictures under the corpus; what leads elsewhere stays as it is written.
+
+    Raises:
+        RecordError: as `to_sample`.
+    """
+    record = joined(corpus, path, record)
+    return placed_images(corpus, record, written_images(corpus, path, record))
+
+
+def unreadable_sample(corpus: Corpus, path: str, unreadable: Unreadable) -> dict[str, Any]:
+    """A row of SAMPLES for a record that could not be read: who it is, and nothing it says."""
+    key = f"{path}#{unreadable.key}" if path else unreadable.key
+    return {
+        "sample_id": corpus.identity.sample_id(key, None),
+        "source": corpus.name,
+        "source_key": corpus.identity.name("key", key),
+        "split": corpus.splits.get(path or unreadable.key),
+        "task": corpus.card.task,
+        "turns": [],
+        "images": [],
+        "groups": [],
+        "license": spdx_license(corpus.card.license),
+        "access": corpus.card.access,
+        "language": corpus.card.language,
+        "question": None,
+        "options": None,
+        "answer": None,
+        "parent_id": None,
+        "meta": None,
+    }
+
+
+def _source_key(corpus: Corpus, path: str, record: Record) -> str:
+    if not path:
+        return record.key
+    return f"{path}#{text_field(corpus.card, record, 'id') or record.key}"
+
+
+def _frame(path: str, record: Record) -> int:
+    """The frame of a multi-frame picture that the reader of a folder names."""
+    frame = None if path else record.row.get("frame")
+    return frame if isinstance(frame, int) else 0
+
+
+def _content_bytes(corpus: Corpus, path: str, record: Record, written: list[str]) -> bytes:
+    """The record's content as one byte string, whatever the order of its columns."""
+    values = {name: value_of(corpus.card, record, name) for name in CONTENT_FIELDS}
+    content = {
+        "task": corpus.card.task,
+        "fields": {name: value for name, value in values.items() if value is not None},
+        "images": written,
+        "frame": _frame(path, record),
+    }
+    return orjson.dumps(content, default=str, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+
+
+def _content(corpus: Corpus, record: Record, images: int) -> Content:
+    card = corpus.card
+    asks = card.task in ("vqa", "text_qa", "reasoning")
+    options = options_of(value_of(card, record, "options")) if asks else None
+    given = value_of(card, record, "answer")
+    indexes = _chosen(given, options, card.options.get("answer_base"))
+    answer = "; ".join(options[index] for index in indexes) if options and indexes else text_of(given, ", ")
+    return Content(
+        images=images,
+        text=text_field(card, record, "text"),
+        question=text_field(card, record, "question") if asks or card.task == "instruct" else None,
+        context=text_field(card, record, "context", "\n\n"),
+        options=options,
+        chosen=indexes,
+        answer=answer if asks or card.task == "instruct" else None,
+        rationale=text_field(card, record, "rationale"),
+        findings=text_field(card, record, "findings"),
+        impression=text_field(card, record, "impression"),
+        indication=text_field(card, record, "indication"),
+        instruction=text_field(card, record, "instruction"),
+        input=text_field(card, record, "input"),
+        output=text_field(card, record, "output"),
+        conversation=_conversation(corpus, record),
+    )
+
+
+def _chosen(given: Any, options: list[str] | None, base: int | None) -> list[int]:
+    """The options that the answer, or each of several answers, names; none where one of them is no option."""
+    if options is None or text_of(given) is None:
+        return []
+    answers = given if isinstance(given, list) else [given]
+    indexes = [chosen(answer, options, base) for answer in answers]
+    return [] if None in indexes else [index for index in indexes if index is not None]
+
+
+def _conversation(corpus: Corpus, record: Record) -> list[Turn]:
+    card = corpus.card
+    if card.task not in ("dialogue", "instruct"):
+        return []
+    conversation = value_of(card, record, "conversations")
+    if conversation is None or isinstance(conversation, str):
+        text = text_of(conversation) or text_field(card, record, "text")
+        return spoken_turns(text, card.speakers) if text and card.speakers else []
+    return conversation_turns(conversation)
+
+
+def _split(corpus: Corpus, path: str, record: Record) -> str | None:
+    by_file = corpus.splits.get(path or record.key)
+    return by_file or text_field(corpus.card, record, "split")
+
+
+def _groups(corpus: Corpus, record: Record) -> list[dict[str, str]]:
+    groups = []
+    fields = fields_of(corpus.card)
+    for kind in GROUP_KINDS:
+        value = value_of(corpus.card, record, kind) if kind in fields else None
+        for item in value if isinstance(value, list) else [value]:
+            name = text_of(item)
+            group = {"kind": kind, "id": corpus.identity.name(kind, name)} if name else None
+            if group and group not in groups:
+                groups.append(group)
+    return groups
+
+
+def _license(corpus: Corpus, record: Record) -> str:
+    """The record's own licence; where the card maps one, its absence is not the corpus's licence."""
+    if "license" in corpus.card.fields:
+        return spdx_license(text_field(corpus.card, record, "license"))
+    return spdx_license(corpus.card.license)
+
+
+def _meta(corpus: Corpus, record: Record) -> str | None:
+    values = {column: lookup(record, column) for column in corpus.card.meta}
+    kept = {column: value for column, value in values.items() if not _blank(value)}
+    if not kept:
+        return None
+    return orjson.dumps(kept, default=str, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS).decode()
+
+
+def _blank(value: Any) -> bool:
+    return value is None or (not isinstance(value, Mapping | bytes) and text_of(value) is None)

@@ -1,0 +1,82 @@
+import random
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dedup.keys import KEY_BYTES, KEYS, followers, key_range, slice_range, sorted_keys
+
+
+def keys_table(rows: list[tuple[int, int, int]]) -> pa.Table:
+    """(key number, rank, row) as KEYS; the id is the row."""
+    return pa.table(
+        [
+            pa.array([number.to_bytes(KEY_BYTES, "big") for number, _, _ in rows], pa.binary(KEY_BYTES)),
+            pa.array([rank for _, rank, _ in rows], pa.int32()),
+            pa.array([row for _, _, row in rows], pa.int32()),
+            pa.array([row.to_bytes(KEY_BYTES, "big") for _, _, row in rows], pa.binary(KEY_BYTES)),
+        ],
+        schema=KEYS,
+    )
+
+
+def in_fragment(keys: pa.Table, number: int) -> pa.Table:
+    return keys.append_column("fragment", pa.array(np.full(keys.num_rows, number, np.int32)))
+
+
+def brute_force(rows: list[tuple[int, int, int, int]]) -> set[tuple[int, int, int]]:
+    """(fragment, row, nth) of every row that is not the first of its key, by (rank, fragment, row)."""
+    groups: dict[int, list[tuple[int, int, int]]] = {}
+    for key, rank, fragment, row in rows:
+        groups.setdefault(key, []).append((rank, fragment, row))
+    return {
+        (fragment, row, nth)
+        for group in groups.values()
+        for nth, (_, fragment, row) in enumerate(sorted(group))
+        if nth
+    }
+
+
+grouped_rows = st.lists(
+    st.tuples(st.integers(0, 5), st.integers(0, 3), st.integers(0, 2), st.integers(0, 1000)),
+    unique_by=lambda row: (row[2], row[3]),
+    min_size=1,
+)
+
+
+@given(grouped_rows, st.randoms(use_true_random=False))
+def test_followers_are_those_of_a_brute_force_search_whatever_the_order(
+    rows: list[tuple[int, int, int, int]], shuffler: random.Random
+) -> None:
+    shuffled = list(rows)
+    shuffler.shuffle(shuffled)
+    tables = [in_fragment(keys_table([(key, rank, row)]), fragment) for key, rank, fragment, row in shuffled]
+    answer = followers(pa.concat_tables(tables))
+    found = set(zip(answer["fragment"].to_pylist(), answer["row"].to_pylist(), answer["nth"].to_pylist(), strict=True))
+    assert found == brute_force(rows)
+
+
+def test_the_leader_is_the_first_by_rank_then_fragment_then_row() -> None:
+    table = pa.concat_tables([in_fragment(keys_table([(7, 1, 0), (7, 0, 5)]), 0), in_fragment(keys_table([(7, 0, 1)]), 1)])
+    answer = followers(table).to_pylist()
+    assert {row["leader"] for row in answer} == {(5).to_bytes(KEY_BYTES, "big")}
+    assert [(row["fragment"], row["row"]) for row in answer] == [(0, 0), (1, 1)]
+
+
+@pytest.mark.parametrize("partitions", [1, 2, 8, 64])
+def test_every_key_is_in_exactly_one_partition(partitions: int) -> None:
+    random_bytes = np.random.default_rng(1).integers(0, 2**63, (500, 2)).astype(">u8").tobytes()
+    numbers = [int.from_bytes(random_bytes[at : at + 16], "big") for at in range(0, len(random_bytes), 16)]
+    numbers += [0, 2**128 - 1, 2**127]
+    table = sorted_keys(keys_table([(number, 0, row) for row, number in enumerate(numbers)]))
+    slices = [slice_range(table, *key_range(number, partitions)) for number in range(partitions)]
+    assert pa.concat_tables(slices).equals(table)
+
+
+def test_a_slice_of_a_sliced_table_is_still_right() -> None:
+    table = sorted_keys(keys_table([(number << 120, 0, number) for number in range(200)]))
+    tail = table.slice(50)
+    low, high = key_range(1, 2)
+    assert slice_range(tail, low, high)["row"].to_pylist() == list(range(128, 200))

@@ -1,0 +1,63 @@
+"""Running the command and looking at what it leaves, for the end-to-end tests."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import orjson
+import polars as pl
+
+CURATE = [sys.executable, "-m", "workflows.cli"]
+PUBLISHED = ("run.json", "tables", "shards")
+
+
+def curate(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run `curate` as a user does, in a process of its own."""
+    command = [*CURATE, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+
+def curate_json(*arguments: object, status: int = 0, **options: Any) -> dict[str, Any]:
+    """Run `curate ... --json` and return its one JSON object."""
+    done = curate(*arguments, "--json", **options)
+    assert done.returncode == status, done.stderr + done.stdout
+    document: dict[str, Any] = orjson.loads(done.stdout)
+    return document
+
+
+def published(run: Path) -> dict[str, str]:
+    """sha256 of every file that is part of a run's identity, by path."""
+    files = [path for name in PUBLISHED for path in sorted((run / name).rglob("*") or [])] + [run / "run.json"]
+    return {
+        path.relative_to(run).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+        if path.is_file()
+    }
+
+
+def verdict_of(run: Path, source: str, ending: str) -> tuple[str, str | None]:
+    """(verdict, reason) of the one sample of a source whose source key ends like this."""
+    samples = pl.read_parquet(run / "tables" / "samples" / "*.parquet")
+    found = samples.filter((pl.col("source") == source) & pl.col("source_key").str.ends_with(ending))
+    assert len(found) == 1, f"{len(found)} samples of {source} end with {ending}"
+    ledger = pl.read_parquet(run / "tables" / "ledger" / "*.parquet")
+    last = ledger.filter(pl.col("sample_id") == found["sample_id"][0]).row(-1, named=True)
+    return last["verdict"], last["reason"]
+
+
+def balances(answer: dict[str, Any]) -> bool:
+    """The conservation law, on the JSON of a build."""
+    counts = answer["counts"]
+    whole = counts["ingested"] == counts["kept"] + sum(counts["dropped"].values()) + counts["quarantined"]
+    steps = all(
+        step["in"] + step["made"] == step["kept"] + step["dropped"] + step["quarantined"] for step in answer["steps"]
+    )
+    return whole and steps and answer["samples_written"] == counts["kept"]
+
+
+def quiet_environment() -> dict[str, str]:
+    """The environment without anything that could reach for a network."""
+    return {**os.environ, "HF_HUB_OFFLINE": "1"}

@@ -1,0 +1,126 @@
+"""Same inputs, same bytes: any number of workers, any history of the run directory."""
+
+import shutil
+from pathlib import Path
+
+import orjson
+import pytest
+import yaml
+
+from tests.end_to_end.runs import balances, curate, curate_json, published
+from workflows.demo_corpus import write_demo_corpus
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    write_demo_corpus(tmp_path / "corpora")
+    return tmp_path
+
+
+def arguments(place: Path, *more: object) -> list[object]:
+    return ["build", "--stage", "mid", "--recipe", place / "demo.yaml", "--data", place / "corpora", *more]
+
+
+def test_one_worker_and_two_write_the_same_bytes(corpus: Path) -> None:
+    one = curate_json(*arguments(corpus, "--out", corpus / "one", "--workers", 1))
+    two = curate_json(*arguments(corpus, "--out", corpus / "two", "--workers", 2))
+    assert published(corpus / "one") == published(corpus / "two")
+    assert one["counts"] == two["counts"]
+    assert balances(one)
+
+
+def test_the_place_of_corpora_and_run_is_not_part_of_the_bytes(corpus: Path) -> None:
+    curate_json(*arguments(corpus, "--out", corpus / "here"))
+    there = corpus / "elsewhere"
+    shutil.copytree(corpus / "corpora", there / "corpora")
+    shutil.copy(corpus / "demo.yaml", there)
+    curate_json(*arguments(there, "--out", there / "run"))
+    assert published(corpus / "here") == published(there / "run")
+
+
+def test_growing_a_corpus_costs_its_own_work_and_ends_where_a_fresh_build_ends(corpus: Path) -> None:
+    run = corpus / "run"
+    curate_json(*arguments(corpus, "--out", run))
+    rows = [{"id": 100 + n, "question": f"Which unit has entry {n} of the annex?", "answer": "hertz"} for n in range(3)]
+    annex = corpus / "corpora" / "handbook" / "annex.jsonl"
+    annex.write_bytes(b"\n".join(orjson.dumps({**row, "options": ["litre", "hertz"]}) for row in rows))
+    grown = curate_json(*arguments(corpus, "--out", run))
+    fresh = curate_json(*arguments(corpus, "--out", corpus / "fresh"))
+    assert published(run) == published(corpus / "fresh")
+    assert grown["counts"] == fresh["counts"]
+    steps = {step["name"]: step for step in grown["steps"]}
+    fragments = orjson.loads((run / "run.json").read_bytes())["steps"][0]["fragments"]
+    assert [steps[name]["reused"] for name in ("ingest", "measure", "license", "tokens", "exact")] == [fragments - 1] * 5
+
+
+def test_another_run_s_work_is_used_only_when_it_is_named(corpus: Path) -> None:
+    curate_json(*arguments(corpus, "--out", corpus / "first"))
+    changed = ["--set", "steps.tokens.max=500"]
+    apart = curate_json(*arguments(corpus, "--out", corpus / "apart", *changed))
+    reused = curate_json(*arguments(corpus, "--out", corpus / "reused", "--reuse", corpus / "first", *changed))
+    assert published(corpus / "apart") == published(corpus / "reused")
+    steps = {step["name"]: (mine["reused"], step["reused"]) for mine, step in zip(apart["steps"], reused["steps"], strict=True)}
+    assert steps["ingest"] == (0, steps["ingest"][1]) and steps["ingest"][1] > 0
+    assert steps["measure"][1] > 0 == steps["measure"][0]
+    assert steps["tokens"] == (0, 0)
+
+
+def test_a_changed_recipe_in_the_same_directory_is_refused_and_says_what_changed(corpus: Path) -> None:
+    run = corpus / "run"
+    curate_json(*arguments(corpus, "--out", run))
+    before = published(run)
+    answer = curate_json(*arguments(corpus, "--out", run, "--set", "steps.tokens.max=500"), status=2)
+    assert "steps.tokens.max: 1024 is now 500" in answer["error"]
+    assert "--reuse" in answer["hint"]
+    assert published(run) == before
+
+
+def test_after_clean_the_same_build_is_a_no_op_and_a_larger_one_starts_over(corpus: Path) -> None:
+    run = corpus / "run"
+    curate_json(*arguments(corpus, "--out", run))
+    before = published(run)
+    assert curate_json("clean", run)["freed_bytes"] > 0
+    assert not (run / "work").exists()
+    again = curate_json(*arguments(corpus, "--out", run))
+    assert published(run) == before
+    assert not (run / "work" / "ingest").exists()
+    assert all(step["reused"] for step in again["steps"])
+    (corpus / "corpora" / "handbook" / "more.jsonl").write_text('{"id": 1, "question": "Which?", "answer": "That one."}')
+    assert curate_json(*arguments(corpus, "--out", run))["counts"]["ingested"] == again["counts"]["ingested"] + 1
+
+
+def test_a_repaired_picture_is_measured_again(corpus: Path) -> None:
+    run = corpus / "run"
+    before = curate_json(*arguments(corpus, "--out", run))
+    figures = corpus / "corpora" / "figures"
+    shutil.copy(figures / "PMC1005_Fig1.png", figures / "truncated.png")
+    after = curate_json(*arguments(corpus, "--out", run))
+    assert after["counts"]["quarantined"] == before["counts"]["quarantined"] - 1
+    assert after["counts"]["kept"] == before["counts"]["kept"] + 1
+
+
+def test_a_dry_run_says_what_it_takes_and_writes_nothing(corpus: Path) -> None:
+    plan = curate_json(*arguments(corpus, "--out", corpus / "run", "--dry-run"))
+    assert not (corpus / "run").exists()
+    assert plan["units"]["run"] > 0 == plan["units"]["reuse"]
+    assert {row["name"] for row in plan["sources"]} >= {"figures", "scans"}
+    assert all(plan["predicted"][name] > 0 for name in ("seconds", "disk_bytes", "memory_bytes"))
+    curate_json(*arguments(corpus, "--out", corpus / "run"))
+    assert curate_json(*arguments(corpus, "--out", corpus / "run", "--dry-run"))["units"]["run"] == 0
+
+
+def test_limit_takes_the_first_records_of_each_source(corpus: Path) -> None:
+    answer = curate_json(*arguments(corpus, "--out", corpus / "run", "--limit", 2))
+    sources = yaml.safe_load((corpus / "demo.yaml").read_bytes())["sources"]
+    assert answer["counts"]["ingested"] == 2 * len(sources) - 1  # one of them has a single record
+    assert balances(answer)
+
+
+def test_diff_names_the_setting_and_the_step_that_changed_a_sample(corpus: Path) -> None:
+    curate_json(*arguments(corpus, "--out", corpus / "a"))
+    curate_json(*arguments(corpus, "--out", corpus / "b", "--set", "steps.tokens.max=3000"))
+    found = curate_json("diff", corpus / "a", corpus / "b")
+    assert "recipe.steps.tokens.max: 1024 is now 3000" in found["settings"]
+    (changed,) = [row for row in found["changed"] if row["source"] == "notes"]
+    assert (changed["a"], changed["b"], changed["samples"]) == ("tokens: tokens.too_long", "kept", 1)
+    assert curate("diff", corpus / "a", corpus / "a").stderr.strip() == "no difference"

@@ -1,0 +1,66 @@
+"""A build that is killed anywhere ends, when it is run again, in the very tree of an undisturbed one."""
+
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.runs import CURATE, curate, published
+from workflows.demo_corpus import write_demo_corpus
+
+KILLS = 20
+
+
+@pytest.fixture(scope="module")
+def arguments(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    root = tmp_path_factory.mktemp("killed") / "corpora"
+    recipe = write_demo_corpus(root)
+    # small tars, so that several are written and kills fall between them
+    return ["build", "--stage", "mid", "--recipe", str(recipe), "--data", str(root), "--workers", "2",
+            "--set", "shards.max_samples=5"]  # fmt: skip
+
+
+def kill_after(arguments: list[str], run: Path, events: int, pause_s: float, group: bool) -> bool:
+    """Start a build and kill it some time after its log has grown by so many lines; False if it had finished."""
+    log = run / "events.jsonl"
+    before = log.stat().st_size if log.exists() else 0
+    process = subprocess.Popen(
+        [*CURATE, *arguments, "--out", str(run)], stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    while process.poll() is None:
+        if log.exists() and log.read_bytes()[before:].count(b"\n") >= events:
+            time.sleep(pause_s)
+            break
+        time.sleep(0.002)
+    if process.poll() is not None:
+        return False
+    if group:
+        os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
+    process.wait()
+    return True
+
+
+def test_twenty_kills_at_random_moments_leave_the_tree_of_an_undisturbed_run(
+    arguments: list[str], tmp_path: Path
+) -> None:
+    undisturbed = tmp_path / "undisturbed"
+    assert curate(*arguments, "--out", undisturbed).returncode == 0
+    events = (undisturbed / "events.jsonl").read_bytes().count(b"\n")
+    expected = published(undisturbed)
+    chance = random.Random(20)
+    killed = 0
+    for number in range(KILLS):
+        run = tmp_path / f"run{number // 4}"  # every directory is killed up to four times, then finished
+        killed += kill_after(arguments, run, chance.randrange(events), chance.uniform(0, 0.05), chance.random() < 0.5)
+        if number % 4 == 3:
+            done = curate(*arguments, "--out", run)
+            assert done.returncode == 0, done.stderr
+            assert published(run) == expected
+            assert not list((run / "work" / "tmp").iterdir())
+    assert killed >= KILLS // 2
