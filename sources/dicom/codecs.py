@@ -119,6 +119,10 @@ def _decoder(syntax: uid.UID, plugin: str) -> Decoder:
     return decoder
 
 
+_RUST_PANIC = "PanicException"
+"""What a failed check of pylibjpeg-rle raises; its class derives from BaseException and cannot be imported."""
+
+
 class _NotTheFrame(BaseException):
     """An error that no frame can cause. pydicom catches every Exception of a plugin; this passes it."""
 
@@ -136,6 +140,10 @@ def _plugin_function(function: DecodeFunction) -> DecodeFunction:
             return function(frame, runner)
         except (AttributeError, ImportError, MemoryError, NameError) as error:
             raise _NotTheFrame(error) from error
+        except BaseException as error:
+            if type(error).__name__ == _RUST_PANIC:
+                raise ValueError("the decoder gave up") from None
+            raise
 
     return decode
 

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_color_lut
 
-from sources.dicom.facts import header_values
+from sources.dicom.values import header_values
 from sources.pictures.picture import Pixels
 
 Values = npt.NDArray[np.float64]

@@ -6,9 +6,7 @@ closed vocabulary, and numbers only as numbers: neither can hold a name.
 """
 
 import math
-import struct
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sources.dicom.vocabulary import (
@@ -43,14 +41,12 @@ _WHOLE_NUMBERS = ("Rows", "Columns", "BitsStored", "NumberOfFrames")
 _MEASURES = ("SliceThickness", "KVP")
 ALLOWED = (*_CODES, *_CODE_LISTS, *_WHOLE_NUMBERS, *_MEASURES)
 """Keywords of every header element that may reach any output as it is."""
-_CONVERSION_ERRORS = (
-    ArithmeticError, AttributeError, LookupError, NotImplementedError, OSError, TypeError, ValueError, struct.error,
-)  # fmt: skip
-"""pydicom converts values on access, and meets malformed ones with any of these."""
 
 
 def header_facts(dataset: "Dataset") -> dict[str, FactValue]:
     """The allow-listed facts of a header by DICOM keyword; absent, malformed and unknown values are left out."""
+    from sources.dicom.values import header_values
+
     facts: dict[str, FactValue] = {}
     for keyword in ALLOWED:
         values = header_values(dataset, keyword)
@@ -58,19 +54,6 @@ def header_facts(dataset: "Dataset") -> dict[str, FactValue]:
         if fact is not None:
             facts[keyword] = fact
     return facts
-
-
-def header_values(dataset: "Dataset", keyword: str) -> list[Any]:
-    """All values of a header element; empty where it is absent or cannot be read as its type says."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # they quote the value
-            value = dataset.get(keyword)
-    except _CONVERSION_ERRORS:
-        return []
-    if value is None or value == "":
-        return []
-    return list(value) if isinstance(value, Sequence) and not isinstance(value, str | bytes) else [value]
 
 
 def _allowed(keyword: str, values: list[Any]) -> FactValue | None:

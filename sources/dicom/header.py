@@ -14,7 +14,8 @@ from pydicom.filereader import read_dataset
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from sources.dicom.bounded import BoundedFile, InflatedFile
-from sources.dicom.facts import ALLOWED, header_values
+from sources.dicom.facts import ALLOWED
+from sources.dicom.values import header_values
 from sources.pictures.formats import bare_encoding
 from sources.pictures.guards import codec_errors, silence_loggers
 from sources.pictures.picture import Limits, PictureError

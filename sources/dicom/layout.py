@@ -5,8 +5,8 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
-from sources.dicom.facts import header_values
 from sources.dicom.header import PixelElement
+from sources.dicom.values import header_values
 from sources.dicom.vocabulary import PHOTOMETRIC
 from sources.pictures.picture import PictureError
 from sources.schema import Reason

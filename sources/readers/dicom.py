@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
-from sources.dicom.facts import caption_from, header_facts, header_values
+from sources.dicom.facts import caption_from, header_facts
 from sources.pictures import Limits, PictureError
 from sources.readers.folders import cut_files, expect_unchanged, file_entries
 from sources.records import Corpus, FileEntry, Fragment, Record, Unreadable
@@ -43,6 +43,7 @@ class DicomReader:
 
 def _row(corpus: Corpus, entry: FileEntry) -> dict[str, Any]:
     from sources.dicom.header import GROUP_KEYWORDS, read_header
+    from sources.dicom.values import header_values
 
     with corpus.root.open(entry.path) as file:
         dataset = read_header(file, entry.size, Limits(), groups=True).dataset
