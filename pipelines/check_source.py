@@ -7,13 +7,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from sources.find import find_corpus
-from sources.mapping import Prompts, image_uris, to_sample
-from sources.readers.registry import reader_named
-
 from pipelines.errors import CurateError, UsageError
 from pipelines.sources import known_card, read_key
+from sources.find import find_corpus
 from sources.identity import Identity
+from sources.mapping import Prompts, image_uris, to_sample
+from sources.readers.registry import reader_named
 from sources.records import Corpus, CorpusError, Record
 
 RECORDS = 300

@@ -71,10 +71,8 @@ def diagnosis_lines(found: dict[str, Any]) -> list[str]:
     """The answer for people."""
     machine = found["machine"]
     lines = [
-        (
-            f"python {found['python']}, {machine['cores']} cores, {machine['memory_bytes'] / 2**30:.1f} GiB of memory, "
-            f"{machine['free_disk_bytes'] / 2**30:.1f} GiB free here"
-        )
+        f"python {found['python']}, {machine['cores']} cores",
+        f"{machine['memory_bytes'] / 2**30:.1f} GiB of memory, {machine['free_disk_bytes'] / 2**30:.1f} GiB free here",
     ]
     for row in found["packages"]:
         state = row["installed"] or f"MISSING ({row['hint']})"

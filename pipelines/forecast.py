@@ -90,13 +90,13 @@ def _document(
     units: tuple[int, int],
     probes: Sequence[dict[str, float]],
 ) -> dict[str, Any]:
-    rows = []
+    rows: list[dict[str, Any]] = []
     for corpus, plan, probe in zip(sources.found, planned, probes, strict=True):
         scale = plan.records / probe["records"] if probe["records"] else 0.0
         rows.append(
             {
                 "name": corpus.name,
-                "where": str(corpus.root.root),
+                "where": "(keyed)" if corpus.identity.keyed else str(corpus.root.root),
                 "files": len(corpus.files),
                 "records": plan.records,
                 "bytes": sum(fragment.size for fragment in plan.fragments),

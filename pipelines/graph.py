@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-from filters.measure import Measure, Pictures
-
 from dedup.distinct import DistinctImages, SampleIds
 from dedup.exact import Exact
 from filters.license import License
+from filters.measure import Measure, Pictures
 from filters.tokens import TokenCounts, Tokens
 from pipelines.recipe import Recipe, TokenLimits
 from pipelines.steps import DecideStep, ExchangeStep, FactStep, KeyStep, PictureStep, Step, own_fingerprint

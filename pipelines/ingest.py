@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import orjson
 import pyarrow as pa
-from sources.mapping import to_sample, unreadable_sample
 
 from filters.verdicts import decided
 from pipelines.bisect import PROGRAMMING_ERRORS, Failure
@@ -17,6 +16,7 @@ from pipelines.session import Session
 from pipelines.view import kept_rows, numbered, rows_table
 from pipelines.work import Commit, key_of
 from sources.identity import keyed_digest
+from sources.mapping import to_sample, unreadable_sample
 from sources.records import Corpus, CorpusError, Fragment, Record, RecordError, Unreadable
 from sources.schema import SAMPLES, Reason, Verdict
 

@@ -130,6 +130,11 @@ def _check_identity(folder: Folder, identity: Mapping[str, Any]) -> None:
     if before is None and (folder.root / IDENTITY).exists():
         before = orjson.loads((folder.root / IDENTITY).read_bytes())
     now = orjson.loads(_bytes(identity))
+    if before is not None and before["site_key"] != now["site_key"]:
+        raise UsageError(
+            f"{folder.root}: holds a build whose identifiers were keyed with another site key",
+            "give the same --id-key, or use a new --out",
+        )
     if before is not None and before != now:
         differences = "; ".join(changes(before, now, "")[:3])
         raise UsageError(

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
-from sources.mapping import Prompts, image_uris
-from sources.readers.registry import reader_named
-
 from pipelines.recipe import Recipe
 from pipelines.work import Commit, Work
+from sources.mapping import Prompts, image_uris
+from sources.readers.registry import reader_named
 from sources.records import Corpus, Fragment, Reader, Record
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from sources.find import find_corpus
 
 from pipelines.errors import UsageError
 from pipelines.recipe import Recipe, SourceEntry
 from sources.cards import Card, catalogue
+from sources.find import find_corpus
 from sources.identity import Identity, MissingIdKeyError, read_site_key
 from sources.records import Corpus, CorpusError
 

@@ -44,7 +44,10 @@ class PictureStep(Step, Protocol):
 class DecideStep(Step, Protocol):
     """Decides about each sample from its row and the facts it names in `reads`."""
 
-    reads: tuple[str, ...]
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Names of the facts it decides from."""
+        ...
 
     def decide(self, samples: pa.Table, facts: Mapping[str, pa.Table]) -> pa.Table:
         """VERDICTS, one row per sample given, in order."""

@@ -4,10 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-from filters.measure import image_id_of
 
+from filters.measure import image_id_of
 from pipelines.session import Located, Session, locate
 from pipelines.view import View, aligned, alive_rows, read_samples
 from pipelines.work import Commit, Part, key_of
@@ -127,8 +126,9 @@ def _stored_bytes(image: Mapping[str, Any], bits: int) -> int:
     if image["format"] in UNCHANGED_FORMATS:
         return int(image["bytes"])
     depth = 2 if bits == 16 and image["bit_depth"] > 8 else 1
-    raw = int(np.prod([image["width"], image["height"], image["channels"], depth], dtype=np.int64))
-    return raw + raw // 1000 + image["height"] + PNG_OVERHEAD_BYTES
+    height = int(image["height"])
+    raw = int(image["width"]) * height * int(image["channels"]) * depth
+    return raw + raw // 1000 + height + PNG_OVERHEAD_BYTES
 
 
 def _bytes(session: Session, located: Located, image: Mapping[str, Any]) -> bytes:

@@ -165,7 +165,7 @@ def _conversation(corpus: Corpus, record: Record) -> list[Turn]:
 
 
 def _split(corpus: Corpus, path: str, record: Record) -> str | None:
-    by_file = corpus.splits.get(path or record.key)
+    by_file = corpus.splits.get(path or record.key) or corpus.splits.get(record.key.partition("#")[0])
     return by_file or text_field(corpus.card, record, "split")
 
 

@@ -46,8 +46,8 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return fail("interrupted", "the same command resumes", 130, as_json)
     except typer.TyperException as error:
-        message = error.format_message() if isinstance(error, typer.BadParameter.__base__) else str(error)
-        return fail(message, "see `curate --help`", 2, as_json)
+        speak = getattr(error, "format_message", None)  # usage errors have it, their base class does not
+        return fail(speak() if speak else str(error), "see `curate --help`", 2, as_json)
     except OSError as error:
         return fail(_os_message(error), "repair the cause, then run the same command again", 1, as_json)
     except Exception as error:

@@ -9,9 +9,9 @@
 | JPEG-LS | pyjpegls |
 | JPEG 2000, HTJ2K | pylibjpeg-openjpeg |
 
-GDCM crashes on some hostile input, so it never gets a second try at what another decoder refused, and which
-decoder a JPEG frame goes to is told by the frame, not by the transfer syntax around it. pydicom's own GDCM plugin
-refuses 12 bits; GDCM itself decodes them.
+GDCM aborts on some broken input, so it runs in a process of its own and gets only what no other decoder reads.
+Which decoder a JPEG frame goes to is told by the frame, not by the transfer syntax around it. The GDCM plugin of
+pydicom refuses 12 bits; GDCM itself decodes them.
 """
 
 import io
@@ -26,6 +26,7 @@ from pydicom.encaps import encapsulate
 from pydicom.pixels.common import PhotometricInterpretation
 from pydicom.pixels.decoders.base import DecodeFunction, Decoder, DecodeRunner, get_decoder
 
+from sources.dicom.gdcm_process import gdcm_samples
 from sources.pictures.codestreams import JPEG_LS, LOSSLESS_JPEG, Codestream, read_codestream
 from sources.pictures.picture import Limits, PictureError
 from sources.schema import Reason
@@ -119,6 +120,9 @@ def _decoder(syntax: uid.UID, plugin: str) -> Decoder:
     return decoder
 
 
+_END_OF_IMAGE = b"\xff\xd9"
+"""Appended to JPEG-LS frames: CharLS looks for the next marker, and takes 5 seconds to find that a truncated frame
+has none."""
 _RUST_PANIC = "PanicException"
 """What a failed check of pylibjpeg-rle raises; its class derives from BaseException and cannot be imported."""
 
@@ -163,7 +167,7 @@ def jpeg_ls_frame(frame: bytes, runner: DecodeRunner) -> bytearray:
     """JPEG-LS, lossless and near-lossless."""
     import jpeg_ls
 
-    pixels, info = jpeg_ls.decode_pixel_data(frame)
+    pixels, info = jpeg_ls.decode_pixel_data(frame + _END_OF_IMAGE)
     by_plane = info["components"] > 1 and info["interleave_mode"] == 0
     runner.set_option("planar_configuration", int(by_plane))
     _set_container(runner, info["bits_per_sample"])
@@ -195,35 +199,14 @@ def rle_frame(frame: bytes, runner: DecodeRunner) -> bytearray:
 @_plugin_function
 def gdcm_frame(frame: bytes, runner: DecodeRunner) -> bytes:
     """Lossless JPEG and 12-bit JPEG."""
-    import gdcm
-
-    fragment = gdcm.Fragment()
-    fragment.SetByteStringValue(frame)
-    fragments = gdcm.SequenceOfFragments.New()
-    fragments.AddFragment(fragment)
-    element = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
-    element.SetValue(fragments.__ref__())
-    image = gdcm.Image()
-    image.SetNumberOfDimensions(2)
-    image.SetDimensions((runner.columns, runner.rows, 1))
-    image.SetDataElement(element)
-    kind = gdcm.PhotometricInterpretation.GetPIType(runner.photometric_interpretation)
-    image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(kind))
-    if runner.samples_per_pixel > 1:
-        image.SetPlanarConfiguration(runner.planar_configuration)
-    syntax = gdcm.TransferSyntax.GetTSType(str.__str__(runner.transfer_syntax))
-    image.SetTransferSyntax(gdcm.TransferSyntax(syntax))
-    image.SetPixelFormat(
-        gdcm.PixelFormat(
-            runner.samples_per_pixel, runner.bits_allocated, runner.bits_stored, runner.bits_stored - 1,
-            runner.pixel_representation,
-        )
+    names = (
+        "rows", "columns", "samples_per_pixel", "bits_allocated", "bits_stored", "pixel_representation",
+        "planar_configuration",
     )  # fmt: skip
-    pixels = image.GetBuffer()
-    if pixels is None:
-        raise ValueError("GDCM refuses the frame")
-    encoded: bytes = pixels.encode("utf-8", "surrogateescape")  # GDCM's wrapper returns char* as str
-    return encoded
+    layout = {name: getattr(runner, name) for name in names}
+    layout["photometric_interpretation"] = str(runner.photometric_interpretation)
+    layout["transfer_syntax"] = str.__str__(runner.transfer_syntax)
+    return gdcm_samples(frame, layout)
 
 
 def _set_container(runner: DecodeRunner, precision: int) -> None:

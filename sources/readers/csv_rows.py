@@ -218,15 +218,15 @@ def _row(dialect: Dialect) -> bytes:
 
 def _header(corpus: Corpus, path: str, dialect: Dialect) -> tuple[list[str], int]:
     """The column names (stripped) and where the rows begin; no names for an empty file."""
-    start, first = text_start(corpus, path)
-    if not first:
-        return [], start
+    start = text_start(corpus, path)
+    if not start.first:
+        return [], start.offset
     named = corpus.card.options.get("header")
     if named:
-        return [str(name) for name in named], start
+        return [str(name) for name in named], start.offset
     stop = found(corpus, path).size
     with opened(corpus, path) as file:
-        piece = next(dialect.split(file, start, stop), None)
+        piece = next(dialect.split(file, start.offset, stop), None)
     if piece is None or piece.data is None:
         raise CorpusError(f"{corpus.shown(path)}: has no readable header line")
     try:

@@ -2,10 +2,14 @@
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 
 from sources.columns import required_columns
 from sources.joins import joined_columns
 from sources.records import Corpus, CorpusError, Fragment, Record, Unreadable
+
+FRAGMENTS_LOOKED_AT = 10
+"""A column that none of the first 20,000 records has is taken for misspelt: the answer comes within seconds."""
 
 
 def expect_columns(corpus: Corpus, path: str, present: Iterable[str], always: frozenset[str] = frozenset()) -> None:
@@ -15,12 +19,11 @@ def expect_columns(corpus: Corpus, path: str, present: Iterable[str], always: fr
         CorpusError: one is in neither; names the file, the column and the nearest existing one.
     """
     there = set(present) | joined_columns(corpus, [path])
-    for column in sorted(required_columns(corpus.card) | always):
-        if column in there or column.partition(".")[0] in there:
-            continue
-        nearest = difflib.get_close_matches(column, there, 1, 0.4)
+    absent = _absent(corpus, there, always)
+    if absent:
+        nearest = difflib.get_close_matches(absent[0], there, 1, 0.4)
         hint = f"; did you mean {nearest[0]!r}?" if nearest else f"; it has {', '.join(sorted(there)) or 'none'}"
-        raise CorpusError(f"{corpus.shown(path)}: no column {column!r}{hint}")
+        raise CorpusError(f"{corpus.shown(path)}: no column {absent[0]!r}{hint}")
 
 
 def with_expected_columns(
@@ -30,20 +33,30 @@ def with_expected_columns(
     read: Callable[[Corpus, Fragment], Iterator[Record | Unreadable]],
     always: frozenset[str] = frozenset(),
 ) -> Iterator[Fragment]:
-    """The fragments, once the records of the first one together have every mapped column.
+    """The fragments, once the first records have every mapped column between them.
+
+    Further fragments are looked at only where the first one lacks a column.
 
     Raises:
         CorpusError: as `expect_columns`. A file without one readable record is let through: its records are
             quarantined one by one.
     """
-    first = next(fragments, None)
-    if first is None:
-        return
+    looked_at: list[Fragment] = []
     present: set[str] = set()
-    for record in read(corpus, first):
-        if isinstance(record, Record):
-            present.update(record.row)
+    for fragment in islice(fragments, FRAGMENTS_LOOKED_AT):
+        looked_at.append(fragment)
+        for record in read(corpus, fragment):
+            if isinstance(record, Record):
+                present.update(record.row)
+        if not _absent(corpus, present | joined_columns(corpus, [path]), always):
+            break
     if present:
         expect_columns(corpus, path, present, always)
-    yield first
+    yield from looked_at
     yield from fragments
+
+
+def _absent(corpus: Corpus, there: set[str], always: frozenset[str]) -> list[str]:
+    """The needed columns that are not there; a nested one is there where its outermost name is."""
+    needed = required_columns(corpus.card) | always
+    return sorted(column for column in needed if column not in there and column.partition(".")[0] not in there)

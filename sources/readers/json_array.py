@@ -65,23 +65,21 @@ class JsonReader:
 
 def _records_start(corpus: Corpus, path: str) -> int | None:
     """Offset of the inside of the array or object of records; None for an empty file."""
-    start, first = text_start(corpus, path)
-    if not first:
+    begin = text_start(corpus, path)
+    if not begin.first:
         return None
-    if first not in (b"[", b"{"):
+    if begin.first not in (b"[", b"{"):
         raise CorpusError(f"{corpus.shown(path)}: is neither a JSON array nor an object")
     stop = found(corpus, path).size
     with opened(corpus, path) as file:
-        file.seek(start)
-        start += file.read(HEAD_BYTES).index(first) + 1
+        start = begin.first_offset + 1
         items = str(corpus.card.options.get("items", ""))
         for name in items.split(".") if items else ():
             value = _value_start(file, start, stop, name)
             if value is None or _byte(file, value) not in (b"[", b"{"):
                 raise CorpusError(f"{corpus.shown(path)}: has no array or object at {items!r} (options: items)")
             start = value + 1
-        first = _byte(file, start - 1)
-        if first == b"{":
+        if _byte(file, start - 1) == b"{":
             _expect_records(corpus, path, file, start)
     return start
 

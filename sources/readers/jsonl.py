@@ -26,10 +26,10 @@ class JsonlReader:
 
     def fragments(self, corpus: Corpus, path: str) -> Iterator[Fragment]:
         """The fragments of one file, its columns unchecked."""
-        start, first = text_start(corpus, path)
-        if first == b"[":
+        start = text_start(corpus, path)
+        if start.first == b"[":
             raise CorpusError(f"{corpus.shown(path)}: begins with '[', so it is a JSON array: use `reader: json`")
-        yield from cut(corpus, path, split_lines, start)
+        yield from cut(corpus, path, split_lines, start.offset)
 
     def read(self, corpus: Corpus, fragment: Fragment) -> Iterator[Record | Unreadable]:
         """Yield one record a non-blank line.

@@ -44,4 +44,4 @@ class LlavaReader:
 
 
 def _form(corpus: Corpus, path: str) -> JsonReader | JsonlReader:
-    return JsonReader() if text_start(corpus, path)[1] == b"[" else JsonlReader()
+    return JsonReader() if text_start(corpus, path).first == b"[" else JsonlReader()

@@ -29,7 +29,9 @@ def keys_of(*rows: dict[str, Any], pixels: dict[str, str | None] | None = None) 
          | {"image_id": image_id, "pixel_hash": pixel_hash} for image_id, pixel_hash in (pixels or {}).items()],
         schema=IMAGES,
     )  # fmt: skip
-    found: list[bytes] = Exact().keys(table, pa.array(range(len(rows)), pa.int32()), {"images": images})["key"].to_pylist()
+    found: list[bytes] = (
+        Exact().keys(table, pa.array(range(len(rows)), pa.int32()), {"images": images})["key"].to_pylist()
+    )
     return found
 
 
@@ -42,7 +44,9 @@ def test_the_same_pixels_in_another_file_with_the_same_caption_are_a_duplicate()
 
 
 def test_the_prompt_that_the_recipe_chose_does_not_tell_captions_apart() -> None:
-    one, other = keys_of(caption(1, "A film.", "aa"), caption(2, "A film.", "aa", prompt="What is this?"), pixels=PIXELS)
+    one, other = keys_of(
+        caption(1, "A film.", "aa"), caption(2, "A film.", "aa", prompt="What is this?"), pixels=PIXELS
+    )
     assert one == other
 
 
@@ -73,14 +77,19 @@ def test_two_questions_about_one_picture_are_two_samples() -> None:
 
 
 def test_a_report_with_another_indication_is_another_text() -> None:
-    reports = [caption(n, "Normal.", task="report", question=question) for n, question in enumerate(("Cough", "Fall"))]
+    reports = [
+        caption(n, "Normal.", task="report", question=question) for n, question in enumerate(("Cough", "Fall"))
+    ]
     assert comparable_text(reports[0]) != comparable_text(reports[1])
 
 
 def test_dropped_samples_name_the_kept_one_and_say_whether_pictures_were_compared() -> None:
     table = pa.Table.from_pylist([caption(1, "x", "aa"), caption(2, "x", "aa"), caption(3, "x")], schema=SAMPLES)
     leader = (1).to_bytes(16, "big")
-    rows = [{"fragment": 0, "row": 11, "leader": leader, "nth": 1}, {"fragment": 0, "row": 12, "leader": leader, "nth": 1}]
+    rows = [
+        {"fragment": 0, "row": 11, "leader": leader, "nth": 1},
+        {"fragment": 0, "row": 12, "leader": leader, "nth": 1},
+    ]
     answers = pa.Table.from_pylist(rows, schema=FOLLOWERS)
     verdicts = Exact().decide(table, pa.array([10, 11, 12], pa.int32()), answers).to_pylist()
     assert [row["reason"] for row in verdicts] == [None, "exact.image_text", "exact.text"]

@@ -54,12 +54,16 @@ def test_followers_are_those_of_a_brute_force_search_whatever_the_order(
     shuffler.shuffle(shuffled)
     tables = [in_fragment(keys_table([(key, rank, row)]), fragment) for key, rank, fragment, row in shuffled]
     answer = followers(pa.concat_tables(tables))
-    found = set(zip(answer["fragment"].to_pylist(), answer["row"].to_pylist(), answer["nth"].to_pylist(), strict=True))
+    found = set(
+        zip(answer["fragment"].to_pylist(), answer["row"].to_pylist(), answer["nth"].to_pylist(), strict=True)
+    )
     assert found == brute_force(rows)
 
 
 def test_the_leader_is_the_first_by_rank_then_fragment_then_row() -> None:
-    table = pa.concat_tables([in_fragment(keys_table([(7, 1, 0), (7, 0, 5)]), 0), in_fragment(keys_table([(7, 0, 1)]), 1)])
+    table = pa.concat_tables(
+        [in_fragment(keys_table([(7, 1, 0), (7, 0, 5)]), 0), in_fragment(keys_table([(7, 0, 1)]), 1)]
+    )
     answer = followers(table).to_pylist()
     assert {row["leader"] for row in answer} == {(5).to_bytes(KEY_BYTES, "big")}
     assert [(row["fragment"], row["row"]) for row in answer] == [(0, 0), (1, 1)]

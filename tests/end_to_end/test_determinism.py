@@ -41,7 +41,9 @@ def test_the_place_of_corpora_and_run_is_not_part_of_the_bytes(corpus: Path) -> 
 def test_growing_a_corpus_costs_its_own_work_and_ends_where_a_fresh_build_ends(corpus: Path) -> None:
     run = corpus / "run"
     curate_json(*arguments(corpus, "--out", run))
-    rows = [{"id": 100 + n, "question": f"Which unit has entry {n} of the annex?", "answer": "hertz"} for n in range(3)]
+    rows = [
+        {"id": 100 + n, "question": f"Which unit has entry {n} of the annex?", "answer": "hertz"} for n in range(3)
+    ]
     annex = corpus / "corpora" / "handbook" / "annex.jsonl"
     annex.write_bytes(b"\n".join(orjson.dumps({**row, "options": ["litre", "hertz"]}) for row in rows))
     grown = curate_json(*arguments(corpus, "--out", run))
@@ -50,7 +52,9 @@ def test_growing_a_corpus_costs_its_own_work_and_ends_where_a_fresh_build_ends(c
     assert grown["counts"] == fresh["counts"]
     steps = {step["name"]: step for step in grown["steps"]}
     fragments = orjson.loads((run / "run.json").read_bytes())["steps"][0]["fragments"]
-    assert [steps[name]["reused"] for name in ("ingest", "measure", "license", "tokens", "exact")] == [fragments - 1] * 5
+    assert [steps[name]["reused"] for name in ("ingest", "measure", "license", "tokens", "exact")] == [
+        fragments - 1
+    ] * 5
 
 
 def test_another_run_s_work_is_used_only_when_it_is_named(corpus: Path) -> None:
@@ -59,8 +63,11 @@ def test_another_run_s_work_is_used_only_when_it_is_named(corpus: Path) -> None:
     apart = curate_json(*arguments(corpus, "--out", corpus / "apart", *changed))
     reused = curate_json(*arguments(corpus, "--out", corpus / "reused", "--reuse", corpus / "first", *changed))
     assert published(corpus / "apart") == published(corpus / "reused")
-    steps = {step["name"]: (mine["reused"], step["reused"]) for mine, step in zip(apart["steps"], reused["steps"], strict=True)}
-    assert steps["ingest"] == (0, steps["ingest"][1]) and steps["ingest"][1] > 0
+    steps = {
+        step["name"]: (mine["reused"], step["reused"])
+        for mine, step in zip(apart["steps"], reused["steps"], strict=True)
+    }
+    assert steps["ingest"][1] > 0 == steps["ingest"][0]
     assert steps["measure"][1] > 0 == steps["measure"][0]
     assert steps["tokens"] == (0, 0)
 
@@ -85,7 +92,9 @@ def test_after_clean_the_same_build_is_a_no_op_and_a_larger_one_starts_over(corp
     assert published(run) == before
     assert not (run / "work" / "ingest").exists()
     assert all(step["reused"] for step in again["steps"])
-    (corpus / "corpora" / "handbook" / "more.jsonl").write_text('{"id": 1, "question": "Which?", "answer": "That one."}')
+    (corpus / "corpora" / "handbook" / "more.jsonl").write_text(
+        '{"id": 1, "question": "Which?", "options": ["a", "b"], "answer": "a"}'
+    )
     assert curate_json(*arguments(corpus, "--out", run))["counts"]["ingested"] == again["counts"]["ingested"] + 1
 
 

@@ -65,7 +65,13 @@ def test_cutting_a_text_never_changes_its_count(oracle: tiktoken.Encoding, text:
 
 def row(task: str, *texts: str) -> dict[str, Any]:
     turns = [{"role": "user", "text": text} for text in texts]
-    return dict.fromkeys(SAMPLES.names, "x") | {"task": task, "turns": turns, "images": [], "groups": [], "options": []}
+    return dict.fromkeys(SAMPLES.names, "x") | {
+        "task": task,
+        "turns": turns,
+        "images": [],
+        "groups": [],
+        "options": [],
+    }
 
 
 def test_placeholders_of_pictures_are_not_counted() -> None:
@@ -76,7 +82,9 @@ def test_placeholders_of_pictures_are_not_counted() -> None:
 
 def test_limits_are_inclusive_by_task_and_never_above_the_context() -> None:
     step = Tokens({"vqa": (1, 5)}, (10, 1024), context_tokens=100)
-    samples = pa.Table.from_pylist([row(task, "") for task in ("vqa", "vqa", "text", "text", "text")], schema=SAMPLES)
+    samples = pa.Table.from_pylist(
+        [row(task, "") for task in ("vqa", "vqa", "text", "text", "text")], schema=SAMPLES
+    )
     facts = {"tokens": pa.table({"tokens": pa.array([5, 6, 9, 10, 101], pa.int32())})}
     verdicts = step.decide(samples, facts).to_pylist()
     assert [verdict["reason"] for verdict in verdicts] == [

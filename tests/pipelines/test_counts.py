@@ -9,7 +9,9 @@ from filters.verdicts import decided
 from pipelines.counts import ErrorBudget, StepCounts, balance, tally
 from pipelines.errors import BudgetError, ConservationError
 
-fates = st.sampled_from([("keep", None), ("edit", "x.y"), ("drop", "a.b"), ("drop", "a.c"), ("quarantine", "d.error")])
+fates = st.sampled_from(
+    [("keep", None), ("edit", "x.y"), ("drop", "a.b"), ("drop", "a.c"), ("quarantine", "d.error")]
+)
 
 
 @given(st.lists(fates, max_size=60), st.integers(0, 5))
@@ -44,7 +46,10 @@ def test_made_samples_count_as_going_in() -> None:
 def step(source: str, given_: int, **quarantined: int) -> StepCounts:
     counts = StepCounts("ingest")
     reasons = {name.replace("_", ".", 1): number for name, number in quarantined.items()}
-    counts.add(source, {"in": given_, "made": 0, "kept": given_ - sum(reasons.values()), "dropped": {}, "quarantined": reasons})
+    counts.add(
+        source,
+        {"in": given_, "made": 0, "kept": given_ - sum(reasons.values()), "dropped": {}, "quarantined": reasons},
+    )
     return counts
 
 

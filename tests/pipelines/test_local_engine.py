@@ -42,7 +42,9 @@ def test_tasks_are_taken_only_as_workers_become_free(engine: LocalEngine) -> Non
 
 
 @pytest.mark.parametrize("times", [1, 3])
-def test_a_task_that_kills_its_worker_is_tried_again_and_costs_nothing_else(engine: LocalEngine, times: int) -> None:
+def test_a_task_that_kills_its_worker_is_tried_again_and_costs_nothing_else(
+    engine: LocalEngine, times: int
+) -> None:
     answers = dict(engine.run([Count(0), KillsWorkers(1, times), Count(2), Count(3)]))
     assert [answers[number].facts["number"] for number in range(4)] == [0, 1, 2, 3]
 
@@ -59,7 +61,9 @@ def test_our_errors_keep_their_exit_status(engine: LocalEngine) -> None:
     assert (caught.value.status, caught.value.hint) == (4, "repair")
 
 
-@pytest.mark.parametrize(("error", "said"), [("full", "No space left on device"), ("value", "ValueError at tests|ValueError at")])
+@pytest.mark.parametrize(
+    ("error", "said"), [("full", "No space left on device"), ("value", "ValueError at tests|ValueError at")]
+)
 def test_errors_of_others_never_carry_values_or_paths(engine: LocalEngine, error: str, said: str) -> None:
     with pytest.raises(CurateError, match=said) as caught:
         list(engine.run([Raises(error)]))

@@ -27,6 +27,10 @@ def test_an_array_gives_its_elements_by_number(tmp_path: Path) -> None:
     assert rows(corpus) == [("0", {"body": "a"}), ("1", {"body": "b,]"})]
 
 
+def test_an_array_may_begin_after_much_blank(tmp_path: Path) -> None:
+    assert rows(corpus_of(tmp_path, "\ufeff" + "\n" * 200_000 + '[{"body": "a"}]')) == [("0", {"body": "a"})]
+
+
 def test_an_object_gives_its_members_by_name(tmp_path: Path) -> None:
     corpus = corpus_of(tmp_path, json.dumps({"21645374": {"body": "a"}, 'q"uoted': {"body": "b"}}))
     assert rows(corpus) == [("21645374", {"body": "a"}), ('q"uoted', {"body": "b"})]
@@ -35,7 +39,12 @@ def test_an_object_gives_its_members_by_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize("items", ["data", "payload.rows"])
 def test_records_in_a_nested_array_are_found_by_name(tmp_path: Path, items: str) -> None:
     records = [{"body": "a", "data": [1]}, {"body": "b"}]
-    nested = {"version": '1,"data": [', "data": records, "payload": {"n": 2, "rows": records, "end": 0}, "more": [1, 2]}
+    nested = {
+        "version": '1,"data": [',
+        "data": records,
+        "payload": {"n": 2, "rows": records, "end": 0},
+        "more": [1, 2],
+    }
     corpus = corpus_of(tmp_path, json.dumps(nested, indent=2), options={"items": items})
     assert rows(corpus) == [("0", records[0]), ("1", records[1])]
 

@@ -1,0 +1,92 @@
+import json
+from typing import Any
+
+import pytest
+
+from sources.choices import chosen, options_of
+from sources.records import RecordError
+
+TEXTS = ["aspirin", "no treatment", "surgery"]
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        TEXTS,
+        tuple(TEXTS),
+        {"C": "surgery", "A": "aspirin", "B": "no treatment"},
+        {"A": "aspirin", "B": "no treatment", "C": "surgery", "D": None},
+        [{"letter": letter, "content": text} for letter, text in zip("ABC", TEXTS, strict=True)],
+        ["A: aspirin", " B:no treatment", "C:surgery "],
+        ["(A) aspirin", "(B) no treatment", "(C) surgery"],
+        str(TEXTS),
+        json.dumps(TEXTS),
+        json.dumps({"A": "aspirin", "B": "no treatment", "C": "surgery"}),
+        "A. aspirin\nB. no treatment\nC. surgery",
+    ],
+    ids=["list", "columns", "mapping", "mapping_with_absent_end", "letter_and_content", "colon", "brackets",
+         "python_literal", "json", "json_mapping", "lines"],
+)  # fmt: skip
+def test_every_published_form_of_options_gives_their_texts(form: Any) -> None:
+    assert options_of(form) == TEXTS
+
+
+@pytest.mark.parametrize("nothing", [None, [], "", "  ", {}])
+def test_no_options_are_none(nothing: Any) -> None:
+    assert options_of(nothing) is None
+
+
+def test_prefixes_that_are_not_the_letters_in_order_belong_to_the_text() -> None:
+    assert options_of(["B: cells", "T: cells"]) == ["B: cells", "T: cells"]
+    assert options_of(["A. pylori", "virus"]) == ["A. pylori", "virus"]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "not a list",
+        "['unclosed",
+        "__import__('os').system('x')",
+        ["a", "", "c"],
+        7,
+        list("abcdefghijklmnopqrstuvwxyzz"),
+        {"first": "a"},
+        "[" * 5000,
+    ],
+)
+def test_what_is_no_list_of_options_is_refused(bad: Any) -> None:
+    with pytest.raises(RecordError):
+        options_of(bad)
+
+
+@pytest.mark.parametrize(
+    ("answer", "base", "index"),
+    [
+        ("no treatment", None, 1),
+        ("No Treatment ", None, 1),
+        ("B", None, 1),
+        ("b)", None, 1),
+        ("(B)", None, 1),
+        ("B: no treatment", None, 1),
+        (["B"], None, 1),
+        (1, 0, 1),
+        ("2", 1, 1),
+        (2.0, 1, 1),
+        ("wait and see", None, None),
+        ("A cure", None, None),
+    ],
+)
+def test_an_answer_names_its_option_by_text_letter_or_index(
+    answer: Any, base: int | None, index: int | None
+) -> None:
+    assert chosen(answer, TEXTS, base) == index
+
+
+def test_a_letter_that_is_an_options_text_is_that_text() -> None:
+    assert chosen("A", ["O", "A", "B"], None) == 1
+
+
+@pytest.mark.parametrize(("answer", "base"), [("D", None), (3, 0), (0, 1), ("B", 1), (1, None), (-1, 0), ("", 0)])
+def test_an_answer_that_names_no_option_is_refused(answer: Any, base: int | None) -> None:
+    with pytest.raises(RecordError):
+        chosen(answer, TEXTS, base)

@@ -1,0 +1,121 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sources import joins
+from sources.joins import joined
+from sources.records import Corpus, CorpusError, Record
+from tests.sources.corpora import corpus_in, planned
+
+JOIN = {"path": "side.csv", "left": "uid", "right": "id"}
+FIELDS = {"text": "body", "license": "cc", "images": "file"}
+
+
+def corpus_of(
+    folder: Path, side: str | bytes, name: str = "side.csv", rows: str = '{"uid": 1, "body": "x"}', **join: Any
+) -> Corpus:
+    place = folder / name
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(side if isinstance(side, bytes) else side.encode())
+    (folder / "notes.jsonl").write_text(rows, encoding="utf-8")
+    return corpus_in(folder, "jsonl", "notes.jsonl", fields=FIELDS, join={**JOIN, "path": name, **join})
+
+
+def added(corpus: Corpus, **row: Any) -> dict[str, Any]:
+    return joined(corpus, "notes.jsonl", Record("K", row)).row
+
+
+@pytest.mark.parametrize(
+    ("name", "side"),
+    [
+        ("side.csv", "id,cc,file\n1,MIT,a\n2,CC0,b\n"),
+        ("side.csv", "\ufeffid, cc,file\r\n1,MIT,a\r\n2,CC0,b"),
+        ("side.txt", "id,cc,file\n1,MIT,a\n2,CC0,b\n"),
+        ("side.tsv", "id\tcc\tfile\n1\tMIT\ta\n2\tCC0\tb\n"),
+        ("side.jsonl", '{"id": 1, "cc": "MIT", "file": "a"}\n{"id": 2, "cc": "CC0", "file": "b"}\n'),
+        ("side.json", '[{"id": 1, "cc": "MIT", "file": "a"}, {"id": "2", "cc": "CC0", "file": "b"}]'),
+    ],
+)
+def test_columns_of_the_row_with_the_same_value_are_added(tmp_path: Path, name: str, side: str) -> None:
+    corpus = corpus_of(tmp_path, side, name)
+    assert added(corpus, uid=2) == {"uid": 2, "cc": "CC0", "file": "b"}
+    assert added(corpus, uid="1", cc="own") == {"uid": "1", "cc": "own", "file": "a"}
+    assert added(corpus, uid=3) == {"uid": 3}
+
+
+def test_many_rows_make_lists(tmp_path: Path) -> None:
+    corpus = corpus_of(tmp_path, "id,cc,file\n1,x,a\n2,x,c\n1,y,b\n", many=True)
+    assert added(corpus, uid=1) == {"uid": 1, "cc": ["x", "y"], "file": ["a", "b"]}
+    assert added(corpus, uid=9) == {"uid": 9, "cc": [], "file": []}
+
+
+@pytest.mark.parametrize(("side", "column"), [('{"K": "yes"}', "side"), ('{"K": {"cc": "MIT"}}', "cc")])
+def test_members_of_an_object_are_found_by_the_records_key(tmp_path: Path, side: str, column: str) -> None:
+    fields = {"text": "body", "license": column}
+    corpus_of(tmp_path, side, "side.json")
+    join = {"path": "side.json", "left": "@key", "right": "@key"}
+    corpus = corpus_in(tmp_path, "jsonl", "notes.jsonl", fields=fields, join=join)
+    assert added(corpus, body="x") == {"body": "x", column: "yes" if column == "side" else "MIT"}
+
+
+def test_the_companion_may_lie_beside_each_record_file(tmp_path: Path) -> None:
+    for folder, value in (("a", "MIT"), ("b", "CC0")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "notes.jsonl").write_text('{"uid": 1, "body": "x"}', encoding="utf-8")
+        (tmp_path / folder / "side.csv").write_text(f"id,cc,file\n1,{value},p\n", encoding="utf-8")
+    join = {**JOIN, "path": "{folder}/side.csv"}
+    corpus = corpus_in(tmp_path, "jsonl", "*/notes.jsonl", fields=FIELDS, join=join)
+    record = Record("0", {"uid": 1})
+    assert [joined(corpus, path, record).row["cc"] for path in (*corpus.files, corpus.files[0])] == [
+        "MIT",
+        "CC0",
+        "MIT",
+    ]
+
+
+@pytest.mark.parametrize("identifiers", ["public", "keyed"])
+def test_a_changed_companion_changes_every_fragment_that_joins_it(tmp_path: Path, identifiers: str) -> None:
+    def digest(side: str) -> str:
+        corpus_of(tmp_path, side)
+        corpus = corpus_in(tmp_path, "jsonl", "notes.jsonl", fields=FIELDS, join=JOIN, identifiers=identifiers)
+        return planned(corpus)[0].digest
+
+    assert digest("id,cc,file\n1,MIT,a\n") != digest("id,cc,file\n1,CC0,a\n")
+
+
+def test_a_joined_column_counts_as_a_column_of_the_corpus(tmp_path: Path) -> None:
+    assert len(planned(corpus_of(tmp_path, "id,cc,file\n1,MIT,a\n"))) == 1
+    with pytest.raises(CorpusError, match="no column 'cc'"):
+        planned(corpus_of(tmp_path, "id,license,file\n1,MIT,a\n"))
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "said"),
+    [
+        ("side.csv", "uid,cc,file\n1,MIT,a\n", "no column 'id'"),
+        ("side.csv", "id,cc,file\n1,MIT\n", "row 0 has 2 fields, the header 3"),
+        ("side.csv", b"id,cc,file\n1,\xff,a\n", "not UTF-8"),
+        ("side.json", "[{", "damaged"),
+        ("side.json", '{"a": 1}', "@key"),
+        ("side.jsonl", "[1]", "row 0 is not an object"),
+    ],
+)
+def test_a_companion_that_cannot_be_joined_is_an_error_that_names_it(
+    tmp_path: Path, name: str, side: str | bytes, said: str
+) -> None:
+    with pytest.raises(CorpusError, match=f"test: {name}: ") as error:
+        planned(corpus_of(tmp_path, side, name))
+    assert said in str(error.value)
+
+
+def test_a_companion_that_is_absent_or_too_large_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = corpus_of(tmp_path, "id,cc,file\n1,MIT,a\n")
+    monkeypatch.setattr(joins, "MAX_COMPANION_BYTES", 10)
+    with pytest.raises(CorpusError, match="may have"):
+        planned(corpus)
+    (tmp_path / "side.csv").unlink()
+    with pytest.raises(CorpusError, match="is not there"):
+        planned(corpus)
