@@ -31,11 +31,7 @@ from filters.tokens import HARMONY, load_counter
 from shards.samples import ShardSample
 from shards.writer import write_shard
 
-WORDS = (
-    "the lungs are clear without focal consolidation pleural effusion or pneumothorax heart size is normal mild "
-    "degenerative changes of spine right lower lobe opacity measuring cm stable compared with prior study patient "
-    "reports cough fever pain left upper extremity ultrasound shows no evidence for deep venous thrombosis"
-).split()
+WORDS = ["the", "lungs", "are", "clear", "without", "focal", "consolidation", "pleural", "effusion", "or", "pneumothorax", "heart", "size", "is", "normal", "mild", "degenerative", "changes", "of", "spine", "right", "lower", "lobe", "opacity", "measuring", "cm", "stable", "compared", "with", "prior", "study", "patient", "reports", "cough", "fever", "pain", "left", "upper", "extremity", "ultrasound", "shows", "no", "evidence", "for", "deep", "venous", "thrombosis"]
 DUPLICATES = 0.01
 
 

@@ -14,6 +14,7 @@ class SampleIds:
 
     name = "identity"
     version = 1
+    columns = ("sample_id",)
 
     def parameters(self) -> dict[str, Any]:
         """Nothing to choose."""
@@ -29,6 +30,7 @@ class DistinctImages:
 
     name = "images"
     version = 1
+    columns = ("sample_id",)
 
     def parameters(self) -> dict[str, Any]:
         """Nothing to choose."""

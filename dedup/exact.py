@@ -1,6 +1,5 @@
 """Exact duplicates: the same pictures with the same text, and the same text alone."""
 
-import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,7 +17,6 @@ from sources.schema import ACCESS, IMAGE_PLACEHOLDER, Reason, Verdict
 PROMPTED_TASKS = frozenset({"caption", "report"})
 """Tasks whose user turn is a prompt that the recipe chose by sample id: it says nothing about equality."""
 
-_SPACE = re.compile(r"\s+")
 _INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
 
 
@@ -33,6 +31,7 @@ class Exact:
 
     name = "exact"
     version = 1
+    columns = ("sample_id", "task", "turns", "images", "question", "access")
 
     def parameters(self) -> dict[str, object]:
         """Nothing to choose."""
@@ -43,7 +42,7 @@ class Exact:
         pixels = _pixel_hashes(facts["images"])
         digests = [
             _digest([pixels[image["image_id"]] for image in sample["images"] or ()], comparable_text(sample))
-            for sample in samples.select(["task", "turns", "images", "question", "options", "answer"]).to_pylist()
+            for sample in samples.select(["task", "turns", "images", "question"]).to_pylist()
         ]
         ranks = pc.index_in(samples["access"], pa.array(ACCESS)).combine_chunks()
         ids = [bytes.fromhex(sample_id) for sample_id in samples["sample_id"].to_pylist()]
@@ -84,8 +83,9 @@ def normalise(text: str) -> str:
 
     Numbers, signs and punctuation stay: "3 cm" is not "8 cm".
     """
-    visible = unicodedata.normalize("NFKC", text).translate(_INVISIBLE)
-    return _SPACE.sub(" ", visible).strip().casefold()
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text).translate(_INVISIBLE)
+    return " ".join(text.split()).casefold()
 
 
 def _pixel_hashes(images: pa.Table) -> dict[str, str]:

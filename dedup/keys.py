@@ -1,6 +1,7 @@
 """Groups of equal keys: which row of each group comes first, and what the others follow."""
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
@@ -31,7 +32,8 @@ number in the group from 1."""
 
 def sorted_keys(keys: pa.Table) -> pa.Table:
     """The keys of one fragment in the order every partition expects: by key, then row."""
-    return keys.sort_by([("key", "ascending"), ("row", "ascending")])
+    high, low = _words(keys).T
+    return keys.take(pa.array(np.lexsort((keys["row"].to_numpy(), low, high))))
 
 
 def followers(keys: pa.Table) -> pa.Table:
@@ -62,12 +64,18 @@ def key_range(partition: int, partitions: int) -> tuple[bytes, bytes | None]:
 
 def slice_range(keys: pa.Table, low: bytes, high: bytes | None) -> pa.Table:
     """The rows of sorted `keys` with `low <= key < high`."""
-    column = keys["key"].combine_chunks()
-    data = np.frombuffer(column.buffers()[1], f"S{KEY_BYTES}", len(column), column.offset * KEY_BYTES)
-    words = data.view(">u4").reshape(-1, KEY_BYTES // 4)[:, 0]
-    start = int(np.searchsorted(words, int.from_bytes(low[:4], "big"), "left"))
-    stop = len(words) if high is None else int(np.searchsorted(words, int.from_bytes(high[:4], "big"), "left"))
+    words = _words(keys)[:, 0]
+    start = int(np.searchsorted(words, int.from_bytes(low[:8], "big"), "left"))
+    stop = len(words) if high is None else int(np.searchsorted(words, int.from_bytes(high[:8], "big"), "left"))
     return keys.slice(start, stop - start)
+
+
+def _words(keys: pa.Table) -> npt.NDArray[np.uint64]:
+    """The keys as two big-endian words each: they order as the bytes do."""
+    column = keys["key"].combine_chunks()
+    data = np.frombuffer(column.buffers()[1], ">u8", 2 * len(column), column.offset * KEY_BYTES)
+    words: npt.NDArray[np.uint64] = data.astype(np.uint64).reshape(-1, 2)
+    return words
 
 
 def _prefix(value: int) -> bytes:

@@ -18,7 +18,8 @@ class License:
 
     name = "license"
     version = 1
-    reads: tuple[str, ...] = ()
+    reads = ()
+    columns = ("access", "license")
 
     def __init__(
         self,

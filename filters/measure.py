@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from filters.gallery import Gallery, Shown, Wanted, image_id_of, made_sample_id
 from filters.verdicts import decided
 from sources.pictures import Limits
+from sources.pictures.memory import keep_freed_memory
 from sources.schema import IMAGE_REF, IMAGES, SAMPLES, Reason, Verdict
 
 __all__ = ["LINKS", "Measure", "Pictures", "image_id_of", "made_sample_id"]
@@ -51,6 +52,7 @@ class Pictures:
 
     name = "pictures"
     version = 1
+    columns = tuple(SAMPLES.names)
 
     def __init__(self, max_pixels: int, frames: FramePolicy, pixel_hash: bool) -> None:  # noqa: FBT001 - a recipe key
         self.max_pixels = max_pixels
@@ -66,6 +68,7 @@ class Pictures:
 
         Every uri is opened once. What `open_image` raises OSError for is image.missing.
         """
+        keep_freed_memory()
         refs = samples["images"].to_pylist()
         wanted = [[self._wanted(ref, alone=len(of_sample) == 1) for ref in of_sample or ()] for of_sample in refs]
         gallery = Gallery(Limits(max_pixels=self.max_pixels), card_modality, full_size=self.pixel_hash)
@@ -97,6 +100,7 @@ class Measure:
     name = "measure"
     version = 1
     reads = ("links", "images")
+    columns = ("turns",)
 
     def __init__(self, min_side_px: int = 64, blank_range: int = BLANK_RANGE) -> None:
         self.min_side_px = min_side_px

@@ -1,25 +1,18 @@
 """Token counts of every sample, exact for GPT-oss and made without a network, and the filter on them."""
 
 import hashlib
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from filters.verdicts import decided
 from sources.schema import IMAGE_PLACEHOLDER, Reason, Verdict
 
 HARMONY = "o200k_harmony"
-MAX_PIECE_CHARS = 50_000
-"""bpe-openai refuses more than 200,000 tokens at once, and a character has at most 4 bytes, hence 4 tokens;
-longer texts are cut where o200k cuts anyway."""
-
-_PIECE_BOUNDARY = re.compile(r"(?<=[^\W\d_])(?=[ 。，；：！？][^\W\d_])|(?<=[\r\n])(?=[^\W\d_])")
-"""Before one space or CJK mark between two letters, and after a line break before a letter: in o200k's pattern
-no piece reaches across either, so counts add up exactly."""
 
 
 class TokenizerError(Exception):
@@ -31,6 +24,7 @@ class TokenCounts:
 
     name = "token_counts"
     version = 1
+    columns = ("turns",)
 
     def __init__(self, tokenizer: str) -> None:
         self.tokenizer = tokenizer
@@ -48,7 +42,11 @@ class TokenCounts:
             TokenizerError: the tokenizer cannot be loaded.
         """
         count = load_counter(self.tokenizer)
-        counts = [sum(count(text) for text in _texts(turns)) for turns in samples["turns"].to_pylist()]
+        turns = samples["turns"].combine_chunks()
+        texts = pc.list_flatten(turns).field("text").to_pylist()
+        ends = np.cumsum(pc.fill_null(pc.list_value_length(turns), 0).to_numpy())
+        running = np.cumsum([0, *(count(_without_placeholders(text)) for text in texts)])
+        counts = np.diff(running[ends], prepend=0)
         return {"tokens": pa.table({"tokens": pa.array(counts, pa.int32())})}
 
 
@@ -57,7 +55,8 @@ class Tokens:
 
     name = "tokens"
     version = 1
-    reads: tuple[str, ...] = ("tokens",)
+    reads = ("tokens",)
+    columns = ("task",)
 
     def __init__(
         self, limits: Mapping[str, tuple[int, int]], default: tuple[int, int], context_tokens: int
@@ -109,28 +108,16 @@ def load_counter(tokenizer: str) -> Callable[[str], int]:
 
 
 def _harmony_counter() -> Callable[[str], int]:
-    from bpe_openai import get_encoding
+    """The compiled counter itself: bpe-openai's own wrapper makes Python tables for more than a second in every
+    process, and refuses long texts. A test holds its counts against another implementation's."""
+    from bpe_openai._bindings import tokenizer_for_encoding
 
-    encoding = get_encoding("o200k_base")
-    return lambda text: sum(len(encoding.encode_ordinary(piece)) for piece in _pieces(text))
-
-
-def _pieces(text: str) -> Iterator[str]:
-    """Cut a very long text at places where the tokenizer's own pattern cuts."""
-    while len(text) > MAX_PIECE_CHARS:
-        cut = 0
-        for match in _PIECE_BOUNDARY.finditer(text, 1, MAX_PIECE_CHARS):
-            cut = match.start()
-        if not cut:
-            raise ValueError("no place to cut a run of 50,000 characters")
-        yield text[:cut]
-        text = text[cut:]
-    yield text
+    count: Callable[[str], int] = tokenizer_for_encoding("o200k_base").count
+    return count
 
 
-def _texts(turns: list[dict[str, str]] | None) -> Iterator[str]:
-    for turn in turns or ():
-        yield turn["text"].replace(IMAGE_PLACEHOLDER, "").strip()
+def _without_placeholders(text: str) -> str:
+    return text.replace(IMAGE_PLACEHOLDER, "").strip()
 
 
 def _file_digest(path: Path) -> str:

@@ -16,7 +16,7 @@ from pipelines.session import Session
 from pipelines.steps import DecideStep, ExchangeStep, own_fingerprint
 from pipelines.view import View, alive_rows, kept_rows, numbered, read_samples, rows_table
 from pipelines.work import Commit, key_of
-from sources.schema import SAMPLES, VERDICTS, Verdict
+from sources.schema import VERDICTS, Verdict
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class DecideTask:
         rows = np.concatenate([given, np.arange(total - self.made, total, dtype=np.int32)])
         failed = _failures(session, view, self.errors)
         sound = rows[~np.isin(rows, list(failed))]
-        samples = read_samples(work, view, sound, SAMPLES.names)
+        samples = read_samples(work, view, sound, step.columns)
         facts = read_facts(session, view, step.reads, sound)
 
         def decide(start: int, stop: int) -> pa.Table:
@@ -92,7 +92,7 @@ class ExchangeDecideTask:
         rows = alive_rows(work, view)
         failed = _failures(session, view, f"{step.name}_key_errors")
         sound = rows[~np.isin(rows, list(failed))]
-        samples = read_samples(work, view, sound, SAMPLES.names)
+        samples = read_samples(work, view, sound, step.columns)
         table = step.decide(samples, pa.array(sound, pa.int32()), work.read(view.parts[answers]))
         verdicts = _merged(step.name, [Piece(0, len(sound), table)], sound, failed, rows)
         return _put(session, step.name, key, rows, verdicts, 0)

@@ -3,6 +3,7 @@
 import os
 import platform
 import shutil
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Any
 
@@ -10,8 +11,16 @@ from packaging.requirements import Requirement
 
 from filters.tokens import HARMONY, load_counter
 from pipelines.engines.local import default_workers
-from sources.dicom import codecs
 
+DECODERS = (
+    ("uncompressed, deflated", "pydicom", "pydicom"),
+    ("JPEG of 8 bits", "pillow", "PIL"),
+    ("JPEG of 12 bits, lossless JPEG", "python-gdcm", "gdcm"),
+    ("JPEG-LS", "pyjpegls", "jpeg_ls"),
+    ("JPEG 2000", "pylibjpeg-openjpeg", "openjpeg"),
+    ("RLE", "pylibjpeg-rle", "rle"),
+)
+"""What decodes which frames (`sources/dicom/codecs.py`): distribution and module."""
 PROBE_TEXT = "No acute cardiopulmonary process (3.2 cm)."
 PROBE_TOKENS = 13
 
@@ -20,14 +29,13 @@ def diagnose() -> dict[str, Any]:
     """Packages by extra, DICOM transfer syntaxes by what decodes them, the tokenizer, the machine."""
     packages = [_package(requirement, extra) for requirement, extra in _requirements()]
     tokenizer = _tokenizer()
-    syntaxes = codecs()
     core = all(row["installed"] for row in packages if row["extra"] == "core")
     return {
         "ok": core and tokenizer["works"],
         "python": platform.python_version(),
         "packages": packages,
         "tokenizer": tokenizer,
-        "dicom": syntaxes,
+        "dicom": [{"frames": frames, "decoder": name, "works": _imports(module)} for frames, name, module in DECODERS],
         "machine": {
             "cores": default_workers(),
             "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
@@ -61,6 +69,14 @@ def _package(requirement: Requirement, extra: str) -> dict[str, Any]:
     }
 
 
+def _imports(module: str) -> bool:
+    try:
+        import_module(module)
+    except ImportError:
+        return False
+    return True
+
+
 def _tokenizer() -> dict[str, Any]:
     """Whether the GPT-oss tokenizer counts a known text right, without a network."""
     count = load_counter(HARMONY)(PROBE_TEXT)
@@ -79,6 +95,6 @@ def diagnosis_lines(found: dict[str, Any]) -> list[str]:
         lines.append(f"  {row['extra']:<6} {row['name']:<22} {state}")
     lines.append(f"tokenizer {found['tokenizer']['name']}: {'works' if found['tokenizer']['works'] else 'BROKEN'}")
     for row in found["dicom"]:
-        lines.append(f"  DICOM {row['syntax']:<60} {', '.join(row['decoders']) or 'not decoded: quarantined'}")
+        lines.append(f"DICOM {row['frames']:<30} {row['decoder']}{'' if row['works'] else ' DOES NOT LOAD (make setup)'}")
     lines.append("everything a build needs is here" if found["ok"] else "a build would fail: see MISSING above")
     return lines

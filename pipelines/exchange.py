@@ -19,7 +19,6 @@ from pipelines.session import Session
 from pipelines.steps import KeyStep, own_fingerprint
 from pipelines.view import View, alive_rows, read_samples
 from pipelines.work import Commit, Part, Work, key_of
-from sources.schema import SAMPLES
 
 PARTITION_ROWS = 1_000_000
 """Keys solved at once: about 40 bytes each, some hundred MB at the peak of sorting."""
@@ -50,7 +49,7 @@ class KeysTask:
         if found is not None:
             return found
         rows = alive_rows(work, view)
-        samples = read_samples(work, view, rows, SAMPLES.names)
+        samples = read_samples(work, view, rows, step.columns)
         facts = read_facts(session, view, self.facts, rows)
 
         def keys(start: int, stop: int) -> pa.Table:

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipelines.bisect import Failure, Piece, bisect
 from pipelines.isolation import isolated
 from pipelines.session import Located, Session, locate
 from pipelines.steps import FactStep, PictureStep, own_fingerprint
 from pipelines.view import ERRORS, View, aligned, alive_rows, numbered, read_samples
-from pipelines.work import Commit, key_of
+from pipelines.work import Commit, Work, key_of
 from sources.schema import IMAGES, SAMPLES
 
 LOOKUPS = frozenset({"images"})
@@ -42,7 +43,7 @@ class FactTask:
         if found is not None:
             return found
         rows = alive_rows(work, view)
-        samples = read_samples(work, view, rows, SAMPLES.names)
+        samples = read_samples(work, view, rows, self.step.columns)
 
         def measure(start: int, stop: int) -> dict[str, pa.Table]:
             return self.step.measure(samples.slice(start, stop - start))
@@ -76,8 +77,7 @@ class PictureTask:
         The key covers size and time of every picture file, so that one that was repaired is read again.
         """
         work, view = session.work, self.view
-        rows = alive_rows(work, view)
-        samples = read_samples(work, view, rows, SAMPLES.names)
+        rows, samples = self._with_pictures(work, view)
         located = locate(session, view.corpus, view.fragment)
         uris = sorted({image["uri"] for images in samples["images"].to_pylist() for image in images or ()})
         card = located.corpus.card
@@ -87,6 +87,14 @@ class PictureTask:
             return found
         pieces = list(bisect(isolated(self._measure(samples, located), self.attempt), len(rows)))
         return work.put(self.step.name, key, _picture_tables(pieces, rows, view), {"rows": len(rows)})
+
+    def _with_pictures(self, work: Work, view: View) -> tuple[npt.NDArray[np.int32], pa.Table]:
+        """The samples that name a picture, and their row numbers: the others have nothing to measure."""
+        alive = alive_rows(work, view)
+        images = read_samples(work, view, alive, ("images",))["images"]
+        rows = alive[pc.fill_null(pc.list_value_length(images), 0).to_numpy() > 0]
+        columns = self.step.columns
+        return rows, read_samples(work, view, rows, columns) if len(rows) else SAMPLES.empty_table().select(columns)
 
     def _measure(self, samples: pa.Table, located: Located) -> Callable[[int, int], dict[str, pa.Table]]:
         modality = located.corpus.card.modality

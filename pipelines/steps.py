@@ -18,6 +18,11 @@ class Step(Protocol):
     name: str
     version: int
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of SAMPLES it looks at; it is given no others."""
+        ...
+
     def parameters(self) -> dict[str, Any]:
         """Everything configurable that its answers depend on."""
         ...

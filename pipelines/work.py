@@ -90,7 +90,7 @@ class Work:
         for name, table in tables.items():
             data = to_parquet(table)
             path = f"{_stem(node, key)}.{name}.parquet"
-            self.folder.write(path, data)
+            self.folder.write(path, data, last=False)
             parts[name] = Part(path, blake3.blake3(data).hexdigest()[:32], table.num_rows, len(data))
         return self.commit(node, key, parts, facts or {})
 

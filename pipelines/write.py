@@ -10,7 +10,7 @@ from filters.measure import image_id_of
 from pipelines.session import Located, Session, locate
 from pipelines.view import View, aligned, alive_rows, read_samples
 from pipelines.work import Commit, Part, key_of
-from shards.samples import PictureFacts, ShardSample, json_bytes, sample_json, shard_sample
+from shards.samples import PictureFacts, ShardSample, json_bounds, sample_json, shard_sample
 from shards.slices import ShardSlice
 from shards.tar import member_bytes
 from shards.writer import write_shard
@@ -29,7 +29,7 @@ PNG_OVERHEAD_BYTES = 4096
 
 @dataclass(frozen=True)
 class SizesTask:
-    """Computes how much room each kept sample of a fragment takes in a tar (an upper bound if rendered)."""
+    """Computes how much room each kept sample of a fragment takes in a tar at most."""
 
     view: View
     number: int
@@ -47,11 +47,13 @@ class SizesTask:
         found = work.find(SIZES, key)
         if found is not None:
             return found
-        images = _images(session, view)
+        samples = read_samples(work, view, alive_rows(work, view), SAMPLES.names)
+        pictures = {
+            image_id: member_bytes(_stored_bytes(image, bits)) for image_id, image in _images(session, view).items()
+        }
         sizes = [
-            member_bytes(len(json_bytes(_content(row, tokens, images))))
-            + sum(member_bytes(_stored_bytes(images[image["image_id"]], bits)) for image in row["images"] or ())
-            for row, tokens in _kept(session, view)
+            member_bytes(text) + sum(pictures[image["image_id"]] for image in images or ())
+            for text, images in zip(json_bounds(samples), samples["images"].to_pylist(), strict=True)
         ]
         return work.put(SIZES, key, {"sizes": pa.table({"bytes": pa.array(sizes, pa.int64())})})
 
@@ -80,7 +82,7 @@ class ShardTask:
         if found is not None:
             return found
         path = work.path(SHARD, key, "tar")
-        with work.folder.writing(path) as file:
+        with work.folder.writing(path, last=False) as file:
             summary = write_shard(file, self._samples(session))
         part = Part(path, summary.sha256, summary.samples, summary.bytes)
         return work.commit(SHARD, key, {"tar": part}, asdict(summary))

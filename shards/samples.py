@@ -4,11 +4,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+import numpy as np
 import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from shards.names import PICTURE_FORMATS, picture_suffix
 from sources.schema import ACCESS, IMAGE_PLACEHOLDER, MODALITIES, TASKS
+
+FIXED_JSON_BYTES = 512
+"""Names of the keys, ids, token count and punctuation of a sample's JSON, generously."""
+TURN_JSON_BYTES = 32
+IMAGE_JSON_BYTES = 192
+ESCAPED = r"[\x00-\x1f\"\\\x7f]"
 
 
 class SampleError(ValueError):
@@ -133,6 +143,36 @@ def sample_json(row: Mapping[str, Any], tokens: int, pictures: Sequence[PictureF
 def json_bytes(content: Mapping[str, Any]) -> bytes:
     """Return UTF-8 JSON without white space, keys in the order given: one content, one sequence of bytes."""
     return orjson.dumps(content)
+
+
+def json_bounds(samples: pa.Table) -> list[int]:
+    """Bytes that `{key}.json` of each row takes at most, told from the columns without making any JSON.
+
+    Names of keys and the like are counted generously, and a character that JSON escapes as six.
+    """
+    total = np.full(samples.num_rows, FIXED_JSON_BYTES, np.int64)
+    for name in ("source", "source_key", "license", "language", "question", "answer"):
+        total += _escaped_bytes(samples[name].combine_chunks())
+    for name, fields, fixed in (
+        ("turns", ("role", "text"), TURN_JSON_BYTES),
+        ("options", (), TURN_JSON_BYTES),
+        ("groups", ("kind", "id"), TURN_JSON_BYTES),
+        ("images", (), IMAGE_JSON_BYTES),
+    ):
+        column = samples[name].combine_chunks()
+        items = pc.list_flatten(column)
+        texts = [items.field(field) for field in fields] or ([items] if name == "options" else [])
+        sizes = sum((_escaped_bytes(text) for text in texts), start=np.full(len(items), fixed, np.int64))
+        ends = np.cumsum(pc.fill_null(pc.list_value_length(column), 0).to_numpy())
+        total += np.diff(np.concatenate([[0], np.cumsum(sizes)])[ends], prepend=0)
+    bounds: list[int] = total.tolist()
+    return bounds
+
+
+def _escaped_bytes(texts: pa.Array) -> NDArray[np.int64]:
+    size = pc.add(pc.binary_length(texts), pc.multiply(pc.count_substring_regex(texts, ESCAPED), 5))
+    counted: NDArray[np.int64] = pc.fill_null(size, 0).to_numpy().astype(np.int64)
+    return counted
 
 
 def shard_sample(content: dict[str, Any], data: Sequence[bytes]) -> ShardSample:

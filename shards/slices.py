@@ -30,7 +30,7 @@ class FragmentLoad:
     """What a fragment of a source brings: its kept samples, in order.
 
     `digest` stands for the fragment and stays the same when others come and go. `sample_bytes` has one number for
-    each kept sample: what it takes in a tar, the sum of `tar.member_bytes` over its members.
+    each kept sample: what it takes in a tar, at most: the sum of `tar.member_bytes` over its members.
     """
 
     digest: str
@@ -53,7 +53,7 @@ class ShardSlice:
     parts: tuple[SlicePart, ...]
     samples: int
     bytes: int
-    """Size of the tar's file, if the sizes given are exact."""
+    """Size of the tar's file by the sizes given: exact if they are, an upper bound if they are bounds."""
 
 
 @dataclass(frozen=True)

@@ -5,23 +5,15 @@ ustar headers (POSIX.1-1988), mode 0644, owner 0 without names, time 0, and an e
 blocks and then zeros up to a multiple of 10,240 bytes.
 """
 
-import hashlib
-from threading import Thread
 from typing import BinaryIO
 
+from shards.hashed_output import HashedOutput
 from shards.names import split_member
-from shards.writeback import Writeback
 
 BLOCK_BYTES = 512
 RECORD_BYTES = 20 * BLOCK_BYTES
 MAX_NAME_BYTES = 100
 MAX_MEMBER_BYTES = 8**11 - 1  # the size field of ustar: eleven octal digits, 8 GiB less one byte
-
-BUFFER_BYTES = 2 * 2**20  # collected before it is hashed and written: of 1, 2 and 4 MiB the fastest
-
-_WRITE_BYTES = 2**17
-"""How much one system call writes. From 256 KiB up, ext4 (Linux 6.18) allocates large folios, which at times took
-five times as long in the kernel (benchmarks/shards.py, 256 MiB)."""
 
 _JOINED_BYTES = 2**14  # below, one copy of three pieces costs less than three steps
 
@@ -96,20 +88,13 @@ def parse_header(block: bytes) -> tuple[str, int]:
 class TarWriter:
     """Writes members one after another into an open file, which it neither flushes to disk nor closes.
 
-    Memory: one member, 4 MiB of finished ones, and the names. `bytes` and `sha256` are those of the whole archive
-    once `finish` has returned.
+    Memory: one member, 4 MiB of finished ones, and the names. `bytes` is the size so far.
     """
 
     def __init__(self, file: BinaryIO) -> None:
         self.bytes = 0
-        self._file = file
-        self._hash = hashlib.sha256()
+        self._output = HashedOutput(file)
         self._names: set[str] = set()
-        # Two buffers, one filled while the other is hashed; fresh memory for every write would cost page faults.
-        self._filling, self._idle = memoryview(bytearray(BUFFER_BYTES)), memoryview(bytearray(BUFFER_BYTES))
-        self._filled = 0
-        self._hashing: Thread | None = None
-        self._writeback = Writeback(file)
 
     def add(self, name: str, data: bytes) -> int:
         """Write one member; return the offset of its data in the archive.
@@ -128,52 +113,16 @@ class TarWriter:
         self.bytes += member_bytes(size)
         padding = bytes(-size % BLOCK_BYTES)
         if size <= _JOINED_BYTES:
-            self._put(b"".join((header, data, padding)))
+            self._output.write(b"".join((header, data, padding)))
         else:
-            self._put(header)
-            self._put(memoryview(data))
-            self._put(padding)
+            self._output.write(header)
+            self._output.write(memoryview(data))
+            self._output.write(padding)
         return offset
 
-    def finish(self) -> None:
-        """Write the end of archive. Nothing may be added afterwards."""
+    def finish(self) -> str:
+        """Write the end of archive; return the SHA-256 of the whole. Nothing may be added afterwards."""
         end = bytes(archive_bytes(self.bytes) - self.bytes)
+        self._output.write(end)
         self.bytes += len(end)
-        self._put(end)
-        self._write_filled()
-
-    @property
-    def sha256(self) -> str:
-        """The digest of what has been written to the file, as 64 hex digits."""
-        self._wait_for_hash()
-        return self._hash.hexdigest()
-
-    def _put(self, piece: bytes | memoryview) -> None:
-        start = 0
-        while start < len(piece):
-            stop = min(len(piece), start + BUFFER_BYTES - self._filled)
-            filled = self._filled + stop - start
-            self._filling[self._filled : filled] = piece[start:stop]
-            self._filled, start = filled, stop
-            if filled == BUFFER_BYTES:
-                self._write_filled()
-
-    def _write_filled(self) -> None:
-        """Hash in a thread of its own while the bytes are written and the next ones collected.
-
-        SHA-256 (1.7 GB/s on the machine the benchmark ran on) is slower than a copy to the page cache.
-        """
-        self._wait_for_hash()
-        ready = self._filling[: self._filled]
-        self._hashing = Thread(target=self._hash.update, args=(ready,))
-        self._hashing.start()
-        for start in range(0, self._filled, _WRITE_BYTES):
-            self._file.write(ready[start : start + _WRITE_BYTES])
-        self._writeback.start()
-        self._filling, self._idle = self._idle, self._filling
-        self._filled = 0
-
-    def _wait_for_hash(self) -> None:
-        if self._hashing is not None:
-            self._hashing.join()
-            self._hashing = None
+        return self._output.finish()

@@ -46,17 +46,13 @@ def verify_shards(
         return [Problem(MANIFEST_NAME, str(error))]
     names = [entry.name for entry in manifest.shards]
     rules = PictureRules(decode, max_pixels)
-    reports = [ShardReport(("the process that checked it died: out of memory, or a crash in a decoder",))] * len(
-        names
-    )
+    reports = [ShardReport(("the process that checked it died: out of memory, or a crash in a decoder",))] * len(names)
     jobs = [ShardJob(root, entry, rules) for entry in manifest.shards]
     for done, (number, report) in enumerate(run_in_processes(check_shard, jobs, workers), start=1):
         reports[number] = report or reports[number]
         if progress is not None:
             progress(done, len(names))
-    problems = [
-        Problem(name, fault) for name, report in zip(names, reports, strict=True) for fault in report.faults
-    ]
+    problems = [Problem(name, fault) for name, report in zip(names, reports, strict=True) for fault in report.faults]
     return [
         *problems,
         *_misplaced(manifest, reports),
@@ -99,9 +95,7 @@ def _and_more(count: int) -> str:
 def _files_amiss(folder: Folder, manifest: Manifest) -> list[Problem]:
     """Find companions that the manifest names and that are missing, and files that nothing names."""
     companions = [name for name in (manifest.index, manifest.plan, manifest.audit) if name is not None]
-    problems = [
-        Problem(name, "named by the manifest and missing") for name in companions if folder.stat(name) is None
-    ]
+    problems = [Problem(name, "named by the manifest and missing") for name in companions if folder.stat(name) is None]
     known = {MANIFEST_NAME, *COMPANIONS, *companions, *(entry.name for entry in manifest.shards)}
     names = sorted(place.name for place in folder.root.iterdir() if not place.name.startswith("."))
     return problems + [

@@ -24,8 +24,8 @@ class ShardSummary:
 def write_shard(file: BinaryIO, samples: Iterable[ShardSample]) -> ShardSummary:
     """Write the samples in order: each its JSON, then its pictures, side by side.
 
-    The bytes depend on the samples alone. Memory is one sample, and the names. `file` is neither flushed to disk
-    nor closed: a whole file under a final name is its opener's work (`Folder.writing`).
+    The bytes depend on the samples alone. Memory is one sample, 4 MiB, and the names. `file` is neither flushed to
+    disk nor closed: a whole file under a final name is its opener's work (`Folder.writing`).
 
     Raises:
         ValueError: there is no sample at all.
@@ -44,5 +44,5 @@ def write_shard(file: BinaryIO, samples: Iterable[ShardSample]) -> ShardSummary:
         first_key = first_key or sample.key
     if first_key is None or last_key is None:
         raise ValueError("a shard without samples: leave it out of the plan")
-    tar.finish()
-    return ShardSummary(tar.sha256, tar.bytes, count, tokens, first_key, last_key)
+    sha256 = tar.finish()
+    return ShardSummary(sha256, tar.bytes, count, tokens, first_key, last_key)

@@ -31,12 +31,28 @@ def fields_of(card: Card) -> Mapping[str, Column]:
     return {**own, **card.fields} if own else card.fields or _BY_NAME
 
 
+def columns_of(card: Card) -> Mapping[str, tuple[Column, ...]]:
+    """Canonical name -> the columns that may hold it, both spellings; made once a card: every record asks."""
+    held = _columns_held.get(id(card))
+    if held is None or held[0] is not card:
+        fields = fields_of(card)
+        found = {
+            name: tuple(fields[spelling] for spelling in {name: 0, ALIASES.get(name, name): 0} if spelling in fields)
+            for name in {*fields, *ALIASES}
+        }
+        held = card, {name: columns for name, columns in found.items() if columns}
+        _columns_held.clear()
+        _columns_held[id(card)] = held
+    return held[1]
+
+
+_columns_held: dict[int, tuple[Card, dict[str, tuple[Column, ...]]]] = {}
+
+
 def value_of(card: Card, record: Record, name: str) -> Any:
     """The raw value of a canonical field (either spelling of it), or None."""
-    fields = fields_of(card)
-    for spelling in (name, ALIASES.get(name)):
-        column = fields.get(spelling) if spelling else None
-        value = None if column is None else _resolve(record, column)
+    for column in columns_of(card).get(name, ()):
+        value = _resolve(record, column)
         if value is not None:
             return value
     return None

@@ -7,7 +7,7 @@ import orjson
 
 from sources.cards import GROUP_KINDS
 from sources.choices import chosen, options_of
-from sources.columns import fields_of, lookup, text_field, text_of, value_of
+from sources.columns import columns_of, lookup, text_field, text_of, value_of
 from sources.dialogues import Turn, conversation_turns, spoken_turns
 from sources.joins import joined
 from sources.licenses import spdx_license
@@ -108,7 +108,8 @@ def _frame(path: str, record: Record) -> int:
 
 def _content_bytes(corpus: Corpus, path: str, record: Record, written: list[str]) -> bytes:
     """The record's content as one byte string, whatever the order of its columns."""
-    values = {name: value_of(corpus.card, record, name) for name in CONTENT_FIELDS}
+    mapped = columns_of(corpus.card)
+    values = {name: value_of(corpus.card, record, name) for name in CONTENT_FIELDS if name in mapped}
     content = {
         "task": corpus.card.task,
         "fields": {name: value for name, value in values.items() if value is not None},
@@ -170,10 +171,10 @@ def _split(corpus: Corpus, path: str, record: Record) -> str | None:
 
 
 def _groups(corpus: Corpus, record: Record) -> list[dict[str, str]]:
-    groups = []
-    fields = fields_of(corpus.card)
-    for kind in GROUP_KINDS:
-        value = value_of(corpus.card, record, kind) if kind in fields else None
+    groups: list[dict[str, str]] = []
+    columns = columns_of(corpus.card)
+    for kind in (kind for kind in GROUP_KINDS if kind in columns):
+        value = value_of(corpus.card, record, kind)
         for item in value if isinstance(value, list) else [value]:
             name = text_of(item)
             group = {"kind": kind, "id": corpus.identity.name(kind, name)} if name else None

@@ -9,7 +9,7 @@ from sources.identity import Identity
 from sources.schema import Reason
 from sources.storage import Folder
 
-FRAGMENT_RECORDS = 2000
+FRAGMENT_RECORDS = 4096
 FRAGMENT_BYTES = 16 * 2**20
 MAX_RECORD_BYTES = 64 * 2**20
 
@@ -50,7 +50,7 @@ class Corpus:
 
 @dataclass(frozen=True)
 class Fragment:
-    """A bounded part of a corpus: at most 2,000 records and about 16 MiB of record bytes.
+    """A bounded part of a corpus: at most 4,096 records and about 16 MiB of record bytes.
 
     `digest` stands for the content: a commit is reused exactly where it is equal. It holds no raw name.
     For files of records it is BLAKE3 of the bytes `start:stop`; for folders, of the entries in `files`.

@@ -125,10 +125,11 @@ class Folder:
             return file.read() if stop is None else file.read(stop - start)
 
     @contextmanager
-    def writing(self, path: str) -> Iterator[BinaryIO]:
+    def writing(self, path: str, *, last: bool = True) -> Iterator[BinaryIO]:
         """Write a file that appears under its name whole, or not at all.
 
-        Temporary names live in `work/tmp` of this folder, never beside the final one.
+        `last` says that nothing follows it into its folder soon: the folder's own entry is then made durable
+        too. Of several files that only count together, the last one does it for all. Temporary names live in `work/tmp` of this folder, never beside the final one.
         """
         place = self.root / path
         temporary = self.root / "work" / "tmp" / f"{os.getpid()}-{path.replace('/', '-')[-180:]}"
@@ -143,11 +144,12 @@ class Folder:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        _sync_folder(place.parent)
+        if last:
+            _sync_folder(place.parent)
 
-    def write(self, path: str, data: bytes) -> None:
+    def write(self, path: str, data: bytes, *, last: bool = True) -> None:
         """Write a small file atomically."""
-        with self.writing(path) as file:
+        with self.writing(path, last=last) as file:
             file.write(data)
 
     def link(self, source: Path, path: str) -> None:

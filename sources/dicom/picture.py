@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sources.dicom.codecs import ENCAPSULATED, decode_frame, decode_native
+from sources.dicom.decoders import ENCAPSULATED, decode_frame, decode_native
 from sources.dicom.display import displayed_colour, displayed_palette, grey_display
 from sources.dicom.facts import dicom_modality, header_facts
 from sources.dicom.frames import EncapsulatedFrames

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from sources.pictures.picture import PictureError, Pixels
+from sources.pictures.picture import PictureError
 from sources.schema import Reason
 
 _SIXTEEN_BITS = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})
@@ -13,8 +13,8 @@ _RGB_BY_CONVERSION = frozenset({"P", "CMYK", "YCbCr", "HSV", "RGBX"})
 _GREY_PROBE_SIDE = 32
 
 
-def displayed(image: Image.Image) -> Pixels:
-    """Grey or RGB pixels of a loaded image.
+def displayed(image: Image.Image) -> Image.Image | npt.NDArray[np.uint16]:
+    """A loaded image as grey or RGB of 8 bits, or deeper grey as an array.
 
     Transparent pixels are laid on white: figures with transparent background are drawn for a white page, and the
     colours under full transparency are arbitrary. RGB whose three channels are equal is grey. Integers of more
@@ -31,9 +31,9 @@ def displayed(image: Image.Image) -> Pixels:
     if mode in _ALPHA_MODES or "transparency" in image.info:
         return _grey_if_equal(_on_white(image))
     if mode in {"1", "L"}:
-        return np.asarray(image.convert("L"))
+        return image.convert("L") if mode == "1" else image
     if mode == "RGB" or mode in _RGB_BY_CONVERSION:
-        return _grey_if_equal(image.convert("RGB"))
+        return _grey_if_equal(image if mode == "RGB" else image.convert("RGB"))
     raise PictureError(Reason.IMAGE_UNDECODABLE, f"colour space {mode}")
 
 
@@ -43,15 +43,15 @@ def _on_white(image: Image.Image) -> Image.Image:
     return page.convert("RGB")
 
 
-def _grey_if_equal(image: Image.Image) -> Pixels:
+def _grey_if_equal(image: Image.Image) -> Image.Image:
     """Drop two of three equal channels. A few sampled pixels tell colour pictures apart at no cost."""
     probe = np.asarray(image.resize((_GREY_PROBE_SIDE, _GREY_PROBE_SIDE), Image.Resampling.NEAREST))
     if (probe == probe[..., :1]).all():
         red, green, blue = image.split()
         values = red.tobytes()
         if values == green.tobytes() == blue.tobytes():
-            return np.asarray(red)
-    return np.asarray(image)
+            return red
+    return image
 
 
 def _scaled(values: npt.NDArray[np.int32] | npt.NDArray[np.float32]) -> npt.NDArray[np.uint16]:

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from sources.schema import Reason
 
@@ -50,16 +51,12 @@ class Limits:
         if width < 1 or height < 1:
             raise PictureError(Reason.IMAGE_UNDECODABLE, f"{width} x {height} pixels")
         if width * height > self.max_pixels:
-            raise PictureError(
-                Reason.IMAGE_BOMB, f"{width} x {height} pixels, more than {self.max_pixels} are allowed"
-            )
+            raise PictureError(Reason.IMAGE_BOMB, f"{width} x {height} pixels, more than {self.max_pixels} are allowed")
 
     def check_frames(self, frames: int, width: int, height: int, file_bytes: int) -> None:
         """Raise PictureError (IMAGE_BOMB) where decoding so many frames is far more than the file can hold."""
         if frames * width * height > max(self.max_pixels, FRAMES_PIXELS_PER_BYTE * file_bytes):
-            raise PictureError(
-                Reason.IMAGE_BOMB, f"{frames} frames of {width} x {height} pixels in {file_bytes} bytes"
-            )
+            raise PictureError(Reason.IMAGE_BOMB, f"{frames} frames of {width} x {height} pixels in {file_bytes} bytes")
 
 
 @dataclass(frozen=True)
@@ -90,6 +87,8 @@ class Picture:
     frames: int
     modality: str = "unknown"
     facts: Facts = field(default_factory=dict)
+    image: Image.Image | None = field(default=None, compare=False, repr=False)
+    """The same pixels as Pillow holds them, where it decoded them to 8 bits: spares converting them back."""
 
     @property
     def channels(self) -> int:
@@ -132,7 +131,7 @@ def eight_bits(picture: Picture) -> npt.NDArray[np.uint8]:
     """
     pixels = picture.pixels
     if pixels.dtype == np.uint8:
-        return pixels.view(np.uint8)
+        return pixels.astype(np.uint8, copy=False)
     low, high = (0, 65535) if picture.format == "dicom" else (int(pixels.min()), int(pixels.max()))
     levels = np.arange(65536, dtype=np.int64).clip(low, high) - low
     span = max(high - low, 1)

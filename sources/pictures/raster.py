@@ -8,9 +8,11 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
+import numpy as np
 from PIL import (
     BmpImagePlugin,
     GifImagePlugin,
+    Image,
     ImageFile,
     Jpeg2KImagePlugin,
     JpegImagePlugin,
@@ -83,8 +85,7 @@ class Raster:
                 self._image.seek(number)
             self._check_frame_size()
             self._image.load()
-            pixels = displayed(self._image)
-        return self._picture(pixels, self._image.size)
+            return self._picture(displayed(self._image), self._image.size)
 
     def small_frame(self, number: int, side: int) -> Picture:
         """As OpenedPicture promises: JPEGs are decoded at 1/2, 1/4 or 1/8 of their sides."""
@@ -96,12 +97,12 @@ class Raster:
             size = image.size
             image.draft(None, (side, side))
             image.load()
-            pixels = displayed(image)
-        return self._picture(pixels, size)
+            return self._picture(displayed(image), size)
 
-    def _picture(self, pixels: Pixels, size: tuple[int, int]) -> Picture:
-        width, height = size
-        return Picture(pixels, width, height, self._name, self.header.bit_depth, self.header.frames)
+    def _picture(self, shown: Image.Image | Pixels, size: tuple[int, int]) -> Picture:
+        image = shown if isinstance(shown, Image.Image) else None
+        header = self.header
+        return Picture(np.asarray(shown), *size, self._name, header.bit_depth, header.frames, image=image)
 
     def _open(self) -> ImageFile.ImageFile:
         return _PLUGINS[self._name](io.BytesIO(self._data), "")

@@ -61,8 +61,7 @@ def row_of(number: int, images: int = 0, text: str = "Pleural effusion.", source
 
 def facts_of(number: int, extensions: Sequence[str]) -> list[PictureFacts]:
     return [
-        PictureFacts(f"{number}-{position}", 12, 9, "xray", extension)
-        for position, extension in enumerate(extensions)
+        PictureFacts(f"{number}-{position}", 12, 9, "xray", extension) for position, extension in enumerate(extensions)
     ]
 
 

@@ -149,6 +149,11 @@ NOT_CALLED = "not called <sample id>.json, .jpg, .png or .<n>.<extension>"
             id="json_that_ends_early",
         ),
         pytest.param(
+            replaced(f"{K3}.json", b'{"turns": ' + b"[" * 100_000),
+            [f"sample {K3}: json: Invalid JSON: recursion limit exceeded at line 1 column 211"],
+            id="json_nested_without_end",
+        ),
+        pytest.param(
             json_changed(K3, lambda content: content.pop("license")),
             [f"sample {K3}: json.license: Field required"],
             id="json_without_a_licence",

@@ -101,9 +101,7 @@ def test_a_manifest_this_version_does_not_read_is_refused_by_name(
         ({"name": "mid-demo-000001.tar"}, "names mid-demo-000001.tar twice"),
     ],
 )
-def test_an_entry_that_cannot_be_true_is_refused(
-    shard_folder: ShardFolder, change: dict[str, Any], says: str
-) -> None:
+def test_an_entry_that_cannot_be_true_is_refused(shard_folder: ShardFolder, change: dict[str, Any], says: str) -> None:
     shard_folder.change_manifest(lambda content: content["shards"][0].update(change))
     with pytest.raises(ManifestError, match=says):
         read_manifest(Folder(shard_folder.root))

@@ -25,9 +25,7 @@ def content(fragments: Sequence[FragmentLoad], slices: Sequence[ShardSlice]) -> 
 
 
 # Up to 20 kept samples, more than a tar admits, of up to 60 KB, more than a tar holds; usually far less.
-SAMPLE_BYTES = st.one_of(
-    st.integers(1, 6).map(lambda k: 1024 * k), st.sampled_from([CAPACITY, CAPACITY + 512, 60_000])
-)
+SAMPLE_BYTES = st.one_of(st.integers(1, 6).map(lambda k: 1024 * k), st.sampled_from([CAPACITY, CAPACITY + 512, 60_000]))
 FRAGMENTS = st.lists(st.lists(SAMPLE_BYTES, max_size=6) | st.lists(st.just(1024), max_size=20), max_size=30).map(
     lambda loads: [fragment(f"fragment {number}", load) for number, load in enumerate(loads)]
 )
@@ -42,9 +40,7 @@ def test_every_kept_sample_is_in_one_slice_and_the_order_is_kept(fragments: list
         for part in piece.parts
         for row in range(part.start, part.stop)
     ]
-    assert planned == [
-        (number, row) for number, load in enumerate(fragments) for row in range(len(load.sample_bytes))
-    ]
+    assert planned == [(number, row) for number, load in enumerate(fragments) for row in range(len(load.sample_bytes))]
 
 
 @given(FRAGMENTS)

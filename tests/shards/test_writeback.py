@@ -7,13 +7,9 @@ from shards import writeback
 from shards.writeback import Writeback
 
 
-def test_each_call_covers_what_was_written_since_the_last_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_call_covers_what_was_written_since_the_last_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[int, int, int]] = []
-    monkeypatch.setattr(
-        writeback, "_sync_file_range", lambda _, start, size, flags: calls.append((start, size, flags))
-    )
+    monkeypatch.setattr(writeback, "_sync_file_range", lambda _, start, size, flags: calls.append((start, size, flags)))
     with (tmp_path / "file").open("w+b") as file:
         file.write(b"before")
         follower = Writeback(file)

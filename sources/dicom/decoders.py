@@ -17,6 +17,7 @@ pydicom refuses 12 bits; GDCM itself decodes them.
 import io
 from functools import lru_cache, wraps
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 import numpy.typing as npt
@@ -33,6 +34,7 @@ from sources.schema import Reason
 
 JPEG = frozenset(uid.UID(f"1.2.840.10008.1.2.4.{number}") for number in (50, 51, 52, 53, 54, 55, 56, 57, 70))
 """All processes of ITU-T T.81 that ever had a transfer syntax; 52 to 56 are retired."""
+_LOSSLESS_JPEG_SYNTAXES = frozenset({uid.JPEGLossless, uid.JPEGLosslessSV1})
 JPEG_LS_SYNTAXES = frozenset(uid.JPEGLSTransferSyntaxes)
 JPEG_2000 = frozenset(uid.JPEG2000TransferSyntaxes)
 ENCAPSULATED = JPEG | JPEG_LS_SYNTAXES | JPEG_2000 | {uid.RLELossless}
@@ -40,6 +42,14 @@ ENCAPSULATED = JPEG | JPEG_LS_SYNTAXES | JPEG_2000 | {uid.RLELossless}
 DECODER_DEPENDENCIES = dict.fromkeys(ENCAPSULATED, ("python-gdcm", "pylibjpeg-openjpeg", "pylibjpeg-rle"))
 """Asked for by pydicom of a module with decoding functions."""
 
+_PACKAGE_MODULES = {
+    "pillow": "PIL",
+    "pydicom": "pydicom",
+    "pyjpegls": "jpeg_ls",
+    "pylibjpeg-openjpeg": "openjpeg",
+    "pylibjpeg-rle": "rle",
+    "python-gdcm": "gdcm",
+}
 _PLUGIN_MODULES = {
     "gdcm_frame": "gdcm",
     "jpeg_ls_frame": "jpeg_ls",
@@ -47,6 +57,31 @@ _PLUGIN_MODULES = {
     "pillow_frame": "PIL",
     "rle_frame": "rle",
 }
+
+
+def decoders_by_syntax() -> list[tuple[str, tuple[str, ...]]]:
+    """Every image transfer syntax that pydicom knows, by name, and the installed packages that decode it here."""
+    known = [*uid.AllTransferSyntaxes, *JPEG]
+    rows = {syntax.name: _packages(syntax) for syntax in dict.fromkeys(known)}
+    return [(name, tuple(package for package in needed if _installed(package))) for name, needed in rows.items()]
+
+
+def _packages(syntax: uid.UID) -> tuple[str, ...]:
+    if not syntax.is_encapsulated:
+        return ("pydicom",)
+    if syntax in _LOSSLESS_JPEG_SYNTAXES:
+        return ("python-gdcm",)
+    if syntax in JPEG:
+        return ("pillow", "python-gdcm")
+    if syntax in JPEG_LS_SYNTAXES:
+        return ("pyjpegls",)
+    if syntax in JPEG_2000:
+        return ("pylibjpeg-openjpeg",)
+    return ("pylibjpeg-rle",) if syntax == uid.RLELossless else ()
+
+
+def _installed(package: str) -> bool:
+    return find_spec(_PACKAGE_MODULES[package]) is not None
 
 
 def is_available(syntax: str) -> bool:
@@ -78,9 +113,7 @@ def decode_frame(
         raise fault.error from None
 
 
-def _checked_codestream(
-    frame: bytes, syntax: uid.UID, options: dict[str, Any], limits: Limits
-) -> Codestream | None:
+def _checked_codestream(frame: bytes, syntax: uid.UID, options: dict[str, Any], limits: Limits) -> Codestream | None:
     """What the frame says of itself: codecs allocate by that, so it must agree with the checked header."""
     if syntax == uid.RLELossless:
         return None
