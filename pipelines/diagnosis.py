@@ -45,8 +45,12 @@ def diagnose() -> dict[str, Any]:
 
 
 def _requirements() -> list[tuple[Requirement, str]]:
+    try:
+        wanted = requires("curate") or ()
+    except PackageNotFoundError:
+        return [(Requirement("curate"), "core")]  # run from a checkout that was not installed
     found = []
-    for text in requires("curate") or ():
+    for text in wanted:
         requirement = Requirement(text)
         marker = str(requirement.marker or "")
         extra = marker.split("extra ==")[1].strip().strip("\"'") if "extra ==" in marker else "core"
@@ -59,7 +63,7 @@ def _package(requirement: Requirement, extra: str) -> dict[str, Any]:
         installed = version(requirement.name)
     except PackageNotFoundError:
         installed = None
-    how = "make setup" if extra == "core" else f"pip install 'curate[{extra}]'"
+    how = "make setup" if extra == "core" else f"in the checkout: pip install '.[{extra}]'"
     return {
         "name": requirement.name,
         "extra": extra,
@@ -95,6 +99,7 @@ def diagnosis_lines(found: dict[str, Any]) -> list[str]:
         lines.append(f"  {row['extra']:<6} {row['name']:<22} {state}")
     lines.append(f"tokenizer {found['tokenizer']['name']}: {'works' if found['tokenizer']['works'] else 'BROKEN'}")
     for row in found["dicom"]:
-        lines.append(f"DICOM {row['frames']:<30} {row['decoder']}{'' if row['works'] else ' DOES NOT LOAD (make setup)'}")
+        state = "" if row["works"] else " DOES NOT LOAD (make setup)"
+        lines.append(f"DICOM {row['frames']:<31} {row['decoder']}{state}")
     lines.append("everything a build needs is here" if found["ok"] else "a build would fail: see MISSING above")
     return lines
