@@ -31,7 +31,55 @@ from filters.tokens import HARMONY, load_counter
 from shards.samples import ShardSample
 from shards.writer import write_shard
 
-WORDS = ["the", "lungs", "are", "clear", "without", "focal", "consolidation", "pleural", "effusion", "or", "pneumothorax", "heart", "size", "is", "normal", "mild", "degenerative", "changes", "of", "spine", "right", "lower", "lobe", "opacity", "measuring", "cm", "stable", "compared", "with", "prior", "study", "patient", "reports", "cough", "fever", "pain", "left", "upper", "extremity", "ultrasound", "shows", "no", "evidence", "for", "deep", "venous", "thrombosis"]
+WORDS = [
+    "the",
+    "lungs",
+    "are",
+    "clear",
+    "without",
+    "focal",
+    "consolidation",
+    "pleural",
+    "effusion",
+    "or",
+    "pneumothorax",
+    "heart",
+    "size",
+    "is",
+    "normal",
+    "mild",
+    "degenerative",
+    "changes",
+    "of",
+    "spine",
+    "right",
+    "lower",
+    "lobe",
+    "opacity",
+    "measuring",
+    "cm",
+    "stable",
+    "compared",
+    "with",
+    "prior",
+    "study",
+    "patient",
+    "reports",
+    "cough",
+    "fever",
+    "pain",
+    "left",
+    "upper",
+    "extremity",
+    "ultrasound",
+    "shows",
+    "no",
+    "evidence",
+    "for",
+    "deep",
+    "venous",
+    "thrombosis",
+]
 DUPLICATES = 0.01
 
 
@@ -141,14 +189,18 @@ def main() -> None:
         print(json.dumps(rows, indent=2))
         return
     for row in rows:
-        peak = row["peak_bytes"]
-        print(
-            f"{row['samples']:>9,} samples, {row['workers']} workers: {row['seconds']:7.1f} s, kernels "
-            f"{row['kernel_seconds']:6.1f} s (core-seconds x {row['seconds'] * row['workers'] / row['kernel_seconds']:.2f}); "
-            f"peak {peak['total'] / 2**20:,.0f} MiB (driver {peak['driver'] / 2**20:,.0f}, worker {peak['worker'] / 2**20:,.0f})"
-        )
-        for step in row["steps"]:
-            print(f"{'':>12}{step['name']:<10} {step['seconds']:7.1f} s")
+        print("\n".join(_lines(row)))
+
+
+def _lines(row: dict[str, Any]) -> list[str]:
+    peak = {name: f"{size / 2**20:,.0f} MiB" for name, size in row["peak_bytes"].items()}
+    ratio = row["seconds"] * row["workers"] / row["kernel_seconds"]
+    head = f"{row['samples']:>9,} samples, {row['workers']} workers: {row['seconds']:7.1f} s"
+    return [
+        f"{head}; bare kernels {row['kernel_seconds']:6.1f} s; workers x wall / kernels {ratio:.2f}",
+        f"{'':>12}peak {peak['total']} (driver {peak['driver']}, largest worker {peak['worker']})",
+        *(f"{'':>12}{step['name']:<10} {step['seconds']:7.1f} s" for step in row["steps"]),
+    ]
 
 
 if __name__ == "__main__":

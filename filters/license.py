@@ -50,9 +50,7 @@ class License:
         dropped = np.array([reason is not None for reason in reasons], bool)
         evidence = [
             f'{{"access":"{access}","license":"{license_id}"}}'
-            for access, license_id in zip(
-                samples["access"].to_pylist(), samples["license"].to_pylist(), strict=True
-            )
+            for access, license_id in zip(samples["access"].to_pylist(), samples["license"].to_pylist(), strict=True)
         ]
         return decided(np.where(dropped, Verdict.DROP, Verdict.KEEP), reasons, evidence=evidence)
 

@@ -58,9 +58,7 @@ class Tokens:
     reads = ("tokens",)
     columns = ("task",)
 
-    def __init__(
-        self, limits: Mapping[str, tuple[int, int]], default: tuple[int, int], context_tokens: int
-    ) -> None:
+    def __init__(self, limits: Mapping[str, tuple[int, int]], default: tuple[int, int], context_tokens: int) -> None:
         """`limits`: task -> (fewest, most) tokens, both allowed; what fits no row of the context is too long."""
         self.limits = dict(limits)
         self.default = default
@@ -108,8 +106,11 @@ def load_counter(tokenizer: str) -> Callable[[str], int]:
 
 
 def _harmony_counter() -> Callable[[str], int]:
-    """The compiled counter itself: bpe-openai's own wrapper makes Python tables for more than a second in every
-    process, and refuses long texts. A test holds its counts against another implementation's."""
+    """The compiled counter itself; a test holds its counts against another implementation's.
+
+    The wrapper that bpe-openai puts around it makes Python tables for more than a second in every process, and
+    refuses long texts.
+    """
     from bpe_openai._bindings import tokenizer_for_encoding
 
     count: Callable[[str], int] = tokenizer_for_encoding("o200k_base").count

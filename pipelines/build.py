@@ -185,8 +185,7 @@ class _Build:
         ingested = [sum(part.rows for part in view.samples) for view in flow.views]
         flow.pictures(graph.pictures)
         made = [
-            sum(part.rows for part in view.samples) - before
-            for view, before in zip(flow.views, ingested, strict=True)
+            sum(part.rows for part in view.samples) - before for view, before in zip(flow.views, ingested, strict=True)
         ]
         flow.facts(graph.token_counts)
         flow.decide(graph.measure, "pictures_errors", made)

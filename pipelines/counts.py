@@ -89,9 +89,7 @@ class StepCounts:
             ConservationError: samples were lost or invented between or within steps.
         """
         if self.given != came_in:
-            raise ConservationError(
-                f"step {self.name} was given {self.given} samples, {came_in} were kept before it"
-            )
+            raise ConservationError(f"step {self.name} was given {self.given} samples, {came_in} were kept before it")
         balance({"in": self.given, "made": self.made, "kept": self.kept, "dropped": self.dropped,
                  "quarantined": self.quarantined})  # fmt: skip
 

@@ -54,8 +54,7 @@ class DecideTask:
 
         def decide(start: int, stop: int) -> pa.Table:
             slices = {
-                name: table if name in LOOKUPS else table.slice(start, stop - start)
-                for name, table in facts.items()
+                name: table if name in LOOKUPS else table.slice(start, stop - start) for name, table in facts.items()
             }
             return step.decide(samples.slice(start, stop - start), slices)
 
@@ -126,9 +125,7 @@ def _merged(
             lost.update({int(row): piece.result.evidence for row in span})
             continue
         if piece.result.num_rows != len(span):
-            raise ConservationError(
-                f"step {name} was given {len(span)} samples and answered {piece.result.num_rows}"
-            )
+            raise ConservationError(f"step {name} was given {len(span)} samples and answered {piece.result.num_rows}")
         tables.append(piece.result)
         order.append(span)
     quarantined = np.array(sorted(lost), np.int32)
@@ -147,8 +144,6 @@ def _quarantined(name: str, evidence: list[str]) -> pa.Table:
     )
 
 
-def _put(
-    session: Session, name: str, key: str, rows: npt.NDArray[np.int32], verdicts: pa.Table, made: int
-) -> Commit:
+def _put(session: Session, name: str, key: str, rows: npt.NDArray[np.int32], verdicts: pa.Table, made: int) -> Commit:
     tables = {"verdicts": numbered(rows, verdicts), "alive": rows_table(kept_rows(rows, verdicts))}
     return session.work.put(name, key, tables, {"counts": tally(len(rows) - made, made, verdicts)})

@@ -22,9 +22,7 @@ def compare(run_a: Path, run_b: Path) -> dict[str, Any]:
     documents = [read_run(run_a), read_run(run_b)]
     fate_a, fate_b = _fates(run_a), _fates(run_b)
     joined = fate_a.join(fate_b, on="sample_id", how="full", coalesce=True, suffix="_b")
-    moved = joined.filter(
-        pl.col("fate").is_null() | pl.col("fate_b").is_null() | (pl.col("fate") != pl.col("fate_b"))
-    )
+    moved = joined.filter(pl.col("fate").is_null() | pl.col("fate_b").is_null() | (pl.col("fate") != pl.col("fate_b")))
     source = pl.coalesce("source", "source_b")
     groups = (
         moved.group_by("fate", "fate_b", source.alias("source"))

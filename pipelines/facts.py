@@ -122,9 +122,7 @@ def read_facts(
 
 def errors_of(pieces: list[Piece[Any]], rows: npt.NDArray[np.int32]) -> pa.Table:
     """ERRORS of the pieces that failed."""
-    failed = [
-        (int(rows[piece.start]), piece.result.evidence) for piece in pieces if isinstance(piece.result, Failure)
-    ]
+    failed = [(int(rows[piece.start]), piece.result.evidence) for piece in pieces if isinstance(piece.result, Failure)]
     return pa.table([[row for row, _ in failed], [evidence for _, evidence in failed]], schema=ERRORS)
 
 
@@ -152,13 +150,9 @@ def _picture_tables(
         links.append(result["links"].slice(0, given))
         made_links.append(result["links"].slice(given))
     made = pa.concat_tables([result["made"] for result in results]) if results else SAMPLES.empty_table()
-    numbers = np.concatenate(
-        [_succeeded(pieces, rows), np.arange(ingested, ingested + made.num_rows, dtype=np.int32)]
-    )
+    numbers = np.concatenate([_succeeded(pieces, rows), np.arange(ingested, ingested + made.num_rows, dtype=np.int32)])
     return {
-        "images": _distinct(pa.concat_tables([result["images"] for result in results]))
-        if results
-        else _no_images(),
+        "images": _distinct(pa.concat_tables([result["images"] for result in results])) if results else _no_images(),
         "links": numbered(numbers, pa.concat_tables(links + made_links)) if results else _no_links(),
         "made": made,
         "pictures_errors": errors_of(pieces, rows),

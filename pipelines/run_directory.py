@@ -37,9 +37,7 @@ def opened(root: Path, identity: Mapping[str, Any]) -> Iterator[Folder]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UsageError(
-                f"{root}: another build is running here", "wait for it, or use another --out"
-            ) from None
+            raise UsageError(f"{root}: another build is running here", "wait for it, or use another --out") from None
         _check_identity(folder, identity)
         _clear_temporary(root)
         folder.write(IDENTITY, _bytes(identity))
@@ -56,9 +54,7 @@ def read_run(root: Path) -> dict[str, Any]:
     if document is None:
         unfinished = (root / IDENTITY).exists()
         hint = (
-            "run the same `curate build` again: it resumes"
-            if unfinished
-            else "a run is what `curate build --out` made"
+            "run the same `curate build` again: it resumes" if unfinished else "a run is what `curate build --out` made"
         )
         raise UsageError(f"{root}: {'the build has not finished' if unfinished else 'no run here'}", hint)
     return document
@@ -114,9 +110,7 @@ def _check_place(root: Path) -> None:
     try:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(
-            f"--out {root}: cannot be made ({error.strerror})", "check the path and its rights"
-        ) from None
+        raise UsageError(f"--out {root}: cannot be made ({error.strerror})", "check the path and its rights") from None
     ours = any((root / mark).exists() for mark in (RUN, IDENTITY))
     others = [entry.name for entry in root.iterdir() if entry.name not in ("work", EVENTS)]
     if others and not ours:

@@ -112,9 +112,7 @@ def _own_card(entry: SourceEntry, given: dict[str, Any]) -> Card:
         )
     for key in ("path", "task", "access"):
         if getattr(entry, key) is None:
-            raise UsageError(
-                f"source {entry.name}: {key} is missing", "your own data needs reader, path, task, access"
-            )
+            raise UsageError(f"source {entry.name}: {key} is missing", "your own data needs reader, path, task, access")
     layout = {"files": (entry.path,), "images": entry.images}
     return _validated(entry, {**given, "name": entry.name, "layout": layout})
 
@@ -172,9 +170,7 @@ def _site_key(path: Path | None) -> bytes | None:
 def _check_roots(roots: Sequence[Path]) -> None:
     for root in roots:
         if "://" in str(root) or str(root).startswith(("s3:/", "gs:/")):
-            raise UsageError(
-                f"--data {root}: object storage is not available in this version", "use a local folder"
-            )
+            raise UsageError(f"--data {root}: object storage is not available in this version", "use a local folder")
         if not root.is_dir():
             raise UsageError(f"--data {root}: no such folder", "check the path")
 

@@ -39,9 +39,7 @@ class FactStep(Step, Protocol):
 class PictureStep(Step, Protocol):
     """A fact step that reads pictures: `images` (by image id), `links` (by sample) and `made` samples."""
 
-    def measure(
-        self, samples: pa.Table, open_image: Callable[[str], bytes], card_modality: str
-    ) -> dict[str, pa.Table]:
+    def measure(self, samples: pa.Table, open_image: Callable[[str], bytes], card_modality: str) -> dict[str, pa.Table]:
         """Read every picture the samples name, once."""
         ...
 

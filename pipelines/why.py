@@ -25,9 +25,7 @@ def explain(run: Path, wanted: str, id_key: Path | None = None) -> list[dict[str
         names.append(Identity("", read_site_key(id_key)).name("key", wanted))
     samples = pl.scan_parquet(run / "tables" / "samples" / "*.parquet")
     key = pl.col("source_key")
-    rows = (
-        samples.filter(pl.col("sample_id").is_in(names) | key.is_in(names)).collect(engine="streaming").to_dicts()
-    )
+    rows = samples.filter(pl.col("sample_id").is_in(names) | key.is_in(names)).collect(engine="streaming").to_dicts()
     if not rows:
         raise UsageError(
             f"{run}: no sample has the id or source key {wanted!r}" if id_key is None else f"{run}: no such sample",

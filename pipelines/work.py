@@ -146,9 +146,7 @@ class Work:
             "parts": {name: vars(part) for name, part in commit.parts.items()},
             "facts": commit.facts,
         }
-        self.folder.write(
-            f"{_stem(commit.node, commit.key)}.json", orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
-        )
+        self.folder.write(f"{_stem(commit.node, commit.key)}.json", orjson.dumps(document, option=orjson.OPT_SORT_KEYS))
 
 
 def _stem(node: str, key: str) -> str:

@@ -142,8 +142,7 @@ def _bytes(session: Session, located: Located, image: Mapping[str, Any]) -> byte
     data = located.open(image["uri"])
     if image_id_of(data, image["frame"]) != image["image_id"]:
         raise ChangedInputError(
-            f"source {located.corpus.name}: a picture changed while the build was running; "
-            "run the same command again"
+            f"source {located.corpus.name}: a picture changed while the build was running; run the same command again"
         )
     limits = Limits(max_pixels=session.recipe.steps.measure.max_pixels)
     stored, _ = render(data, image["frame"], limits, session.recipe.shards.dicom_bits)

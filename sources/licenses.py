@@ -24,9 +24,7 @@ _OTHER_SPELLINGS = {
     "odbl": "ODbL-1.0",
     "pddl": "PDDL-1.0",
 }
-_CC0 = re.compile(
-    r"(?:cc[\s-]*(?:0|zero)|creativecommons\.org/publicdomain/zero)(?:$|[\s/-]*(?:v?1\.0|universal).*)"
-)
+_CC0 = re.compile(r"(?:cc[\s-]*(?:0|zero)|creativecommons\.org/publicdomain/zero)(?:$|[\s/-]*(?:v?1\.0|universal).*)")
 _CC_PARTS = {"by": "BY", "attribution": "BY", "nc": "NC", "noncommercial": "NC", "sa": "SA", "sharealike": "SA",
              "nd": "ND", "noderivs": "ND", "noderivatives": "ND"}  # fmt: skip
 _CC_ALLOWED = ("BY", "BY-SA", "BY-ND", "BY-NC", "BY-NC-SA", "BY-NC-ND")

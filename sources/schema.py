@@ -49,9 +49,7 @@ class Reason(StrEnum):
 
 
 TURN = pa.struct([pa.field("role", pa.string()), pa.field("text", pa.string())])
-IMAGE_REF = pa.struct(
-    [pa.field("image_id", pa.string()), pa.field("uri", pa.string()), pa.field("frame", pa.int32())]
-)
+IMAGE_REF = pa.struct([pa.field("image_id", pa.string()), pa.field("uri", pa.string()), pa.field("frame", pa.int32())])
 GROUP = pa.struct([pa.field("kind", pa.string()), pa.field("id", pa.string())])
 
 SAMPLES = pa.schema(

@@ -128,8 +128,9 @@ class Folder:
     def writing(self, path: str, *, last: bool = True) -> Iterator[BinaryIO]:
         """Write a file that appears under its name whole, or not at all.
 
-        `last` says that nothing follows it into its folder soon: the folder's own entry is then made durable
-        too. Of several files that only count together, the last one does it for all. Temporary names live in `work/tmp` of this folder, never beside the final one.
+        Temporary names live in `work/tmp` of this folder, never beside the final one. `last` says that nothing
+        follows it into its folder soon: the folder's own entry is then made durable too. Of several files that
+        only count together, the last one does it for all.
         """
         place = self.root / path
         temporary = self.root / "work" / "tmp" / f"{os.getpid()}-{path.replace('/', '-')[-180:]}"

@@ -46,16 +46,10 @@ def build(
     data: Annotated[
         list[Path] | None, typer.Option(help="A folder that holds corpora. May be given several times.")
     ] = None,
-    evals: Annotated[
-        list[Path] | None, typer.Option(help="A folder that holds eval sets (a later version).")
-    ] = None,
+    evals: Annotated[list[Path] | None, typer.Option(help="A folder that holds eval sets (a later version).")] = None,
     out: Annotated[Path, typer.Option(help="The run directory: new, or the one to resume.")] = Path("run"),
-    id_key: Annotated[
-        Path | None, typer.Option(help="File with the site key for sources whose ids are keyed.")
-    ] = None,
-    inventory: Annotated[
-        Path | None, typer.Option(help="A listing to use instead of the bucket's (later).")
-    ] = None,
+    id_key: Annotated[Path | None, typer.Option(help="File with the site key for sources whose ids are keyed.")] = None,
+    inventory: Annotated[Path | None, typer.Option(help="A listing to use instead of the bucket's (later).")] = None,
     reuse: Annotated[list[Path] | None, typer.Option(help="Another run whose finished work may be used.")] = None,
     engine: Annotated[EngineName | None, typer.Option(help="Where the steps run.")] = None,
     address: Annotated[str | None, typer.Option(help="An existing Ray cluster (a later version).")] = None,

@@ -37,11 +37,7 @@ def examples(out: Path) -> list[dict[str, str | None]]:
     ledger = pl.scan_parquet(out / "tables" / "ledger" / "*.parquet")
     last = ledger.group_by("sample_id").agg(pl.col("verdict", "reason").last())
     return (
-        last.group_by("verdict", "reason")
-        .agg(pl.col("sample_id").min())
-        .sort("verdict", "reason")
-        .collect()
-        .to_dicts()
+        last.group_by("verdict", "reason").agg(pl.col("sample_id").min()).sort("verdict", "reason").collect().to_dicts()
     )
 
 

@@ -140,9 +140,7 @@ def _reports(root: Path) -> None:
     rows = ["uid,patient,indication,findings,impression"]
     for number in range(6):
         finding = FINDINGS[number].capitalize()
-        rows.append(
-            f'{number},p{number // 2},"Cough, day {number + 2}","{finding}.\nHeart size is normal.",No change.'
-        )
+        rows.append(f'{number},p{number // 2},"Cough, day {number + 2}","{finding}.\nHeart size is normal.",No change.')
     rows.append('6,p3,"Cough, day 2","' + FINDINGS[0].capitalize() + '.\nHeart size is normal.",No change.')
     rows.append("7,p4,Fever,,")
     rows.append("8,p4,Fever,too,many,fields")

@@ -232,9 +232,7 @@ def _header(corpus: Corpus, path: str, dialect: Dialect) -> tuple[list[str], int
     try:
         return [name.strip() for name in dialect.fields(piece.data)], piece.stop
     except RecordError as error:
-        raise CorpusError(
-            f"{corpus.shown(path)}: the header is {error}; say `options: {{encoding: ...}}`"
-        ) from None
+        raise CorpusError(f"{corpus.shown(path)}: the header is {error}; say `options: {{encoding: ...}}`") from None
 
 
 def _expect_once(corpus: Corpus, path: str, header: list[str]) -> None:

@@ -55,9 +55,7 @@ def expect_unchanged(corpus: Corpus, entry: FileEntry) -> None:
 
 
 def _is_cut(path: str, cut_every: int) -> bool:
-    return (
-        int.from_bytes(blake3.blake3(path.encode("utf-8", "surrogatepass")).digest()[:8], "little") % cut_every == 0
-    )
+    return int.from_bytes(blake3.blake3(path.encode("utf-8", "surrogatepass")).digest()[:8], "little") % cut_every == 0
 
 
 def _fragment(corpus: Corpus, entries: list[FileEntry]) -> Fragment:

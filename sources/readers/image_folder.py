@@ -103,9 +103,7 @@ def _metadata(corpus: Corpus, path: str) -> Rows:
     if not isinstance(column, str):
         raise CorpusError(f"{corpus.name}: fields: image: an image folder takes one column of file names")
     wanted = mapped_columns(corpus.card) | {column}
-    fragments = with_expected_columns(
-        corpus, path, reader.fragments(corpus, path), reader.read, frozenset({column})
-    )
+    fragments = with_expected_columns(corpus, path, reader.fragments(corpus, path), reader.read, frozenset({column}))
     rows: Rows = {}
     for fragment in fragments:
         for record in reader.read(corpus, fragment):

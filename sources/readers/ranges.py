@@ -102,9 +102,7 @@ def cut(corpus: Corpus, path: str, split: Splitter, start: int, meaning: bytes =
         yield _fragment(corpus, stat, (begin, end), (first, row), meaning)
 
 
-def pieces(
-    corpus: Corpus, fragment: Fragment, split: Splitter, meaning: bytes = b""
-) -> Iterator[tuple[str, Piece]]:
+def pieces(corpus: Corpus, fragment: Fragment, split: Splitter, meaning: bytes = b"") -> Iterator[tuple[str, Piece]]:
     """The records of a fragment, each with its row number in the file.
 
     Raises:
@@ -156,9 +154,7 @@ def framed(*parts: bytes) -> bytes:
     return b"".join(len(part).to_bytes(8, "little") + part for part in parts)
 
 
-def _fragment(
-    corpus: Corpus, stat: FileStat, span: tuple[int, int], rows: tuple[int, int], meaning: bytes
-) -> Fragment:
+def _fragment(corpus: Corpus, stat: FileStat, span: tuple[int, int], rows: tuple[int, int], meaning: bytes) -> Fragment:
     return Fragment(
         path=stat.path,
         digest=_digest(corpus, stat.path, span, rows[0], meaning),

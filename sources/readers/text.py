@@ -53,6 +53,5 @@ def _expect_plain_text(corpus: Corpus, path: str, head: bytes) -> None:
             )
     if head.startswith(_UTF16) or b"\0" in head[:4]:
         raise CorpusError(
-            f"{corpus.shown(path)}: is UTF-16 or UTF-32; UTF-8 is expected: convert it with"
-            " `iconv -f UTF-16 -t UTF-8`"
+            f"{corpus.shown(path)}: is UTF-16 or UTF-32; UTF-8 is expected: convert it with `iconv -f UTF-16 -t UTF-8`"
         )

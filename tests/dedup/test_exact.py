@@ -77,9 +77,7 @@ def test_two_questions_about_one_picture_are_two_samples() -> None:
 
 
 def test_a_report_with_another_indication_is_another_text() -> None:
-    reports = [
-        caption(n, "Normal.", task="report", question=question) for n, question in enumerate(("Cough", "Fall"))
-    ]
+    reports = [caption(n, "Normal.", task="report", question=question) for n, question in enumerate(("Cough", "Fall"))]
     assert comparable_text(reports[0]) != comparable_text(reports[1])
 
 

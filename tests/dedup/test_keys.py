@@ -32,10 +32,7 @@ def brute_force(rows: list[tuple[int, int, int, int]]) -> set[tuple[int, int, in
     for key, rank, fragment, row in rows:
         groups.setdefault(key, []).append((rank, fragment, row))
     return {
-        (fragment, row, nth)
-        for group in groups.values()
-        for nth, (_, fragment, row) in enumerate(sorted(group))
-        if nth
+        (fragment, row, nth) for group in groups.values() for nth, (_, fragment, row) in enumerate(sorted(group)) if nth
     }
 
 
@@ -54,9 +51,7 @@ def test_followers_are_those_of_a_brute_force_search_whatever_the_order(
     shuffler.shuffle(shuffled)
     tables = [in_fragment(keys_table([(key, rank, row)]), fragment) for key, rank, fragment, row in shuffled]
     answer = followers(pa.concat_tables(tables))
-    found = set(
-        zip(answer["fragment"].to_pylist(), answer["row"].to_pylist(), answer["nth"].to_pylist(), strict=True)
-    )
+    found = set(zip(answer["fragment"].to_pylist(), answer["row"].to_pylist(), answer["nth"].to_pylist(), strict=True))
     assert found == brute_force(rows)
 
 

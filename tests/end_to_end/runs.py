@@ -53,8 +53,7 @@ def balances(answer: dict[str, Any]) -> bool:
     counts = answer["counts"]
     whole = counts["ingested"] == counts["kept"] + sum(counts["dropped"].values()) + counts["quarantined"]
     steps = all(
-        step["in"] + step["made"] == step["kept"] + step["dropped"] + step["quarantined"]
-        for step in answer["steps"]
+        step["in"] + step["made"] == step["kept"] + step["dropped"] + step["quarantined"] for step in answer["steps"]
     )
     return whole and steps and answer["samples_written"] == counts["kept"]
 

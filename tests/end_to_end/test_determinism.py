@@ -41,9 +41,7 @@ def test_the_place_of_corpora_and_run_is_not_part_of_the_bytes(corpus: Path) -> 
 def test_growing_a_corpus_costs_its_own_work_and_ends_where_a_fresh_build_ends(corpus: Path) -> None:
     run = corpus / "run"
     curate_json(*arguments(corpus, "--out", run))
-    rows = [
-        {"id": 100 + n, "question": f"Which unit has entry {n} of the annex?", "answer": "hertz"} for n in range(3)
-    ]
+    rows = [{"id": 100 + n, "question": f"Which unit has entry {n} of the annex?", "answer": "hertz"} for n in range(3)]
     annex = corpus / "corpora" / "handbook" / "annex.jsonl"
     annex.write_bytes(b"\n".join(orjson.dumps({**row, "options": ["litre", "hertz"]}) for row in rows))
     grown = curate_json(*arguments(corpus, "--out", run))

@@ -57,9 +57,7 @@ def test_twenty_kills_at_random_moments_leave_the_tree_of_an_undisturbed_run(
     killed = 0
     for number in range(KILLS):
         run = tmp_path / f"run{number // 4}"  # every directory is killed up to four times, then finished
-        killed += kill_after(
-            arguments, run, chance.randrange(events), chance.uniform(0, 0.05), chance.random() < 0.5
-        )
+        killed += kill_after(arguments, run, chance.randrange(events), chance.uniform(0, 0.05), chance.random() < 0.5)
         if number % 4 == 3:
             done = curate(*arguments, "--out", run)
             assert done.returncode == 0, done.stderr

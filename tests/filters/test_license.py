@@ -22,9 +22,7 @@ def decide(step: License, access: str, license_id: str) -> tuple[str, str | None
         ("open", "unknown", ("keep", None)),
     ],
 )
-def test_access_and_forbidden_licences_decide(
-    access: str, license_id: str, expected: tuple[str, str | None]
-) -> None:
+def test_access_and_forbidden_licences_decide(access: str, license_id: str, expected: tuple[str, str | None]) -> None:
     step = License(frozenset({"open", "noncommercial"}), frozenset({"CC-BY-ND-4.0"}))
     assert decide(step, access, license_id) == expected
 

@@ -74,9 +74,7 @@ def test_placeholders_of_pictures_are_not_counted() -> None:
 
 def test_limits_are_inclusive_by_task_and_never_above_the_context() -> None:
     step = Tokens({"vqa": (1, 5)}, (10, 1024), context_tokens=100)
-    samples = pa.Table.from_pylist(
-        [row(task, "") for task in ("vqa", "vqa", "text", "text", "text")], schema=SAMPLES
-    )
+    samples = pa.Table.from_pylist([row(task, "") for task in ("vqa", "vqa", "text", "text", "text")], schema=SAMPLES)
     facts = {"tokens": pa.table({"tokens": pa.array([5, 6, 9, 10, 101], pa.int32())})}
     verdicts = step.decide(samples, facts).to_pylist()
     assert [verdict["reason"] for verdict in verdicts] == [

@@ -9,9 +9,7 @@ from filters.verdicts import decided
 from pipelines.counts import ErrorBudget, StepCounts, balance, tally
 from pipelines.errors import BudgetError, ConservationError
 
-fates = st.sampled_from(
-    [("keep", None), ("edit", "x.y"), ("drop", "a.b"), ("drop", "a.c"), ("quarantine", "d.error")]
-)
+fates = st.sampled_from([("keep", None), ("edit", "x.y"), ("drop", "a.b"), ("drop", "a.c"), ("quarantine", "d.error")])
 
 
 @given(st.lists(fates, max_size=60), st.integers(0, 5))

@@ -42,9 +42,7 @@ def test_tasks_are_taken_only_as_workers_become_free(engine: LocalEngine) -> Non
 
 
 @pytest.mark.parametrize("times", [1, 3])
-def test_a_task_that_kills_its_worker_is_tried_again_and_costs_nothing_else(
-    engine: LocalEngine, times: int
-) -> None:
+def test_a_task_that_kills_its_worker_is_tried_again_and_costs_nothing_else(engine: LocalEngine, times: int) -> None:
     answers = dict(engine.run([Count(0), KillsWorkers(1, times), Count(2), Count(3)]))
     assert [answers[number].facts["number"] for number in range(4)] == [0, 1, 2, 3]
 

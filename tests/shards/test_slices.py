@@ -139,6 +139,11 @@ def test_removing_a_fragment_rewrites_as_few_tars_as_adding_it() -> None:
     assert 1 <= len(set(without) - set(all_of_them)) <= 10
 
 
+def test_a_fragment_cut_inside_fills_its_tars_to_the_last_byte() -> None:
+    plan = plan_shards([fragment("large", [CAPACITY // 2] * 5)], MAX_BYTES, MAX_SAMPLES)
+    assert [(piece.samples, piece.bytes) for piece in plan] == [(2, MAX_BYTES), (2, MAX_BYTES), (1, 30_720)]
+
+
 @pytest.mark.parametrize(("max_bytes", "max_samples"), [(10_239, 1), (10_240, 0), (0, 0)])
 def test_limits_that_hold_nothing_are_refused(max_bytes: int, max_samples: int) -> None:
     with pytest.raises(ValueError, match="at least 10240 and 1"):

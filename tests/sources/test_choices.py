@@ -76,9 +76,7 @@ def test_what_is_no_list_of_options_is_refused(bad: Any) -> None:
         ("A cure", None, None),
     ],
 )
-def test_an_answer_names_its_option_by_text_letter_or_index(
-    answer: Any, base: int | None, index: int | None
-) -> None:
+def test_an_answer_names_its_option_by_text_letter_or_index(answer: Any, base: int | None, index: int | None) -> None:
     assert chosen(answer, TEXTS, base) == index
 
 

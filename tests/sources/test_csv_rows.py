@@ -72,8 +72,7 @@ def test_a_range_from_one_row_to_another_splits_into_the_same_rows(text: str, en
     first = ends.draw(st.integers(0, len(pieces) - 1))
     last = ends.draw(st.integers(first, len(pieces) - 1))
     assert (
-        list(split_rows(io.BytesIO(data), pieces[first].start, pieces[last].stop, COMMA, 5))
-        == pieces[first : last + 1]
+        list(split_rows(io.BytesIO(data), pieces[first].start, pieces[last].stop, COMMA, 5)) == pieces[first : last + 1]
     )
 
 

@@ -109,9 +109,7 @@ def test_a_companion_that_cannot_be_joined_is_an_error_that_names_it(
     assert said in str(error.value)
 
 
-def test_a_companion_that_is_absent_or_too_large_is_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_companion_that_is_absent_or_too_large_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     corpus = corpus_of(tmp_path, "id,cc,file\n1,MIT,a\n")
     monkeypatch.setattr(joins, "MAX_COMPANION_BYTES", 10)
     with pytest.raises(CorpusError, match="may have"):

@@ -29,9 +29,7 @@ def test_the_elements_of_an_array_are_those_json_finds_whatever_the_chunk_size(v
 
 @settings(max_examples=100, deadline=None)
 @given(members=st.dictionaries(AWKWARD, VALUES, max_size=6), layout=LAYOUTS, chunk_bytes=st.integers(1, 40))
-def test_the_members_of_an_object_are_those_json_finds_whatever_the_chunk_size(
-    members, layout, chunk_bytes
-) -> None:
+def test_the_members_of_an_object_are_those_json_finds_whatever_the_chunk_size(members, layout, chunk_bytes) -> None:
     data = json.dumps(members, **layout).encode()
     pieces = split_elements(io.BytesIO(data), 1, len(data), chunk_bytes)
     found = [json.loads(b"{" + piece.content() + b"}") for piece in pieces]

@@ -120,9 +120,7 @@ def test_an_error_about_a_keyed_corpus_names_the_file_only_keyed(tmp_path: Path)
     assert "roe" not in str(error.value)
 
 
-def test_a_record_too_long_to_hold_is_lost_without_being_held(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_record_too_long_to_hold_is_lost_without_being_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jsonl, "MAX_RECORD_BYTES", 2**20)
     write(tmp_path, line(0), b'{"body": "' + b"x" * 2**26 + b'"}', line(2))
     corpus = corpus_in(tmp_path, "jsonl", fields=TEXT)

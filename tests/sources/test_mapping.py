@@ -138,9 +138,7 @@ def test_a_report_keeps_its_indication_as_the_question_and_a_caption_none(tmp_pa
     fields = {"findings": "f", "indication": "i", "question": "q"}
     report = sample(corpus_of(tmp_path, task="report", fields=fields), {"f": "Clear.", "i": "Cough.", "q": "x"})
     assert report["question"] == "Cough."
-    caption = sample(
-        corpus_of(tmp_path, task="caption", fields={"text": "f", "question": "q"}), {"f": "A.", "q": "x"}
-    )
+    caption = sample(corpus_of(tmp_path, task="caption", fields={"text": "f", "question": "q"}), {"f": "A.", "q": "x"})
     assert (caption["question"], caption["answer"]) == (None, None)
 
 
@@ -162,9 +160,7 @@ def test_groups_are_told_apart_by_kind_and_a_list_gives_several(tmp_path: Path) 
 
 def test_a_split_comes_from_the_file_or_from_a_field(tmp_path: Path) -> None:
     (tmp_path / "train.jsonl").write_text("{}", encoding="utf-8")
-    corpus = corpus_in(
-        tmp_path, "jsonl", {"train": ("train.jsonl",)}, task="vqa", fields={**QUESTION, "split": "s"}
-    )
+    corpus = corpus_in(tmp_path, "jsonl", {"train": ("train.jsonl",)}, task="vqa", fields={**QUESTION, "split": "s"})
     row = {**ROW, "s": "test"}
     assert to_sample(corpus, "train.jsonl", Record("0", row), PROMPTS)["split"] == "train"
     assert sample(corpus_of(tmp_path, fields={**QUESTION, "split": "s"}), row)["split"] == "test"

@@ -61,6 +61,15 @@ def png_that_claims(width: int, height: int, *more: bytes) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + header + b"".join(more) + png_chunk(b"IEND", b"")
 
 
+def tiled_tiff(side: int) -> bytes:
+    """A deflated TIFF of 16 x 16 black pixels whose one tile claims this side."""
+    tile = zlib.compress(b"\0" * 256)
+    tags = [(256, 16), (257, 16), (258, 8), (259, 8), (262, 1), (277, 1), (322, side), (323, side), (324, 8)]
+    tags.append((325, len(tile)))
+    directory = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    return b"II*\0" + struct.pack("<I", 8 + len(tile)) + tile + directory + b"\0\0\0\0"
+
+
 @pytest.mark.parametrize(
     ("form", "options", "name"),
     [
@@ -121,8 +130,8 @@ def test_transparent_pixels_are_white_whatever_colour_they_hide() -> None:
 
 def test_a_transparent_palette_entry_is_white() -> None:
     image = Image.fromarray(np.array([[0, 1]], np.uint8), "P")
-    image.putpalette([10, 20, 30, 90, 90, 90])
-    assert decode(saved(image, "PNG", transparency=0)).pixels.tolist() == [[[255] * 3, [90] * 3]]
+    image.putpalette([10, 20, 30, 90, 60, 30])
+    assert decode(saved(image, "PNG", transparency=0)).pixels.tolist() == [[[255, 255, 255], [90, 60, 30]]]
 
 
 def test_sixteen_bits_are_kept() -> None:
@@ -200,9 +209,8 @@ def test_the_limit_is_ours_whatever_pillow_allows() -> None:
 
 
 def test_a_tile_larger_than_the_limit_is_a_bomb_in_a_small_tiff() -> None:
-    buffer = io.BytesIO()
-    Image.fromarray(GREY.astype(np.uint8)).save(buffer, "TIFF", tiffinfo={322: 60_000, 323: 60_000})
-    assert refused(buffer.getvalue()).reason in {Reason.IMAGE_BOMB, Reason.IMAGE_UNDECODABLE}
+    assert np.array_equal(decode(tiled_tiff(16)).pixels, np.zeros((16, 16)))
+    assert refused(tiled_tiff(60_000)).reason == Reason.IMAGE_BOMB
 
 
 def test_a_jpeg2000_codestream_larger_than_its_box_says_is_a_bomb() -> None:
@@ -292,10 +300,9 @@ def test_arbitrary_bytes_give_a_picture_error(data: bytes, magic: bytes) -> None
 def _picture_or_error(data: bytes) -> None:
     try:
         picture = open_picture(data).frame(0)
-    except PictureError as error:
-        assert error.reason in {Reason.IMAGE_UNDECODABLE, Reason.IMAGE_BOMB, Reason.IMAGE_MISSING}
-    else:
-        assert picture.pixels.shape[:2] == (picture.height, picture.width)
+    except PictureError:
+        return
+    assert picture.pixels.shape[:2] == (picture.height, picture.width)
 
 
 def test_codecs_write_nothing_to_stderr(capfd: pytest.CaptureFixture[str]) -> None:
@@ -348,7 +355,9 @@ def test_others_are_rendered_as_png_of_the_same_pixels_without_metadata() -> Non
 
 def test_rendered_png_is_the_same_bytes_every_time() -> None:
     data = encoded(COLOUR, "TIFF")
-    program = "import sys; from sources.pictures import render; sys.stdout.buffer.write(render(sys.stdin.buffer.read(), 0)[0])"
+    program = (
+        "import sys; from sources.pictures import render;sys.stdout.buffer.write(render(sys.stdin.buffer.read(), 0)[0])"
+    )
     again = subprocess.run([sys.executable, "-c", program], input=data, capture_output=True, check=True).stdout
     assert again == render(data, 0)[0]
 

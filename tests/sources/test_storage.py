@@ -34,9 +34,7 @@ TREE = (
         (["data/a.json", "data/*", "absent/*", "absent.json"], ["data/a.json", "data/b.txt"]),
     ],
 )
-def test_globs_list_what_they_match_once_and_in_order(
-    tmp_path: Path, patterns: list[str], expected: list[str]
-) -> None:
+def test_globs_list_what_they_match_once_and_in_order(tmp_path: Path, patterns: list[str], expected: list[str]) -> None:
     files(tmp_path, *TREE)
     assert [stat.path for stat in Folder(tmp_path).glob(patterns)] == expected
 
