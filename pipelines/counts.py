@@ -1,7 +1,7 @@
 """The conservation law and the error budget: every record is kept, dropped with a reason, or quarantined."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,7 +66,8 @@ class StepCounts:
     kept: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     quarantined: Counter[str] = field(default_factory=Counter)
-    errors_by_source: Counter[str] = field(default_factory=Counter)
+    errors: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Quarantines that spend the error budget, by source and reason."""
     seconds: float = 0.0
     fragments: int = 0
     reused: int = 0
@@ -78,9 +79,7 @@ class StepCounts:
         self.kept += counts["kept"]
         self.dropped.update(counts["dropped"])
         self.quarantined.update(counts["quarantined"])
-        errors = sum(number for reason, number in counts["quarantined"].items() if is_error(reason))
-        if errors:
-            self.errors_by_source[source] += errors
+        self.errors.update({(source, reason): n for reason, n in counts["quarantined"].items() if is_error(reason)})
 
     def check(self, came_in: int) -> None:
         """Check the law for the step, and that it was given exactly what the step before kept.
@@ -113,7 +112,7 @@ class ErrorBudget:
     share: float
     own: Mapping[str, float]
     ingested: Counter[str] = field(default_factory=Counter)
-    errors: Counter[str] = field(default_factory=Counter)
+    errors: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def spend(self, step: StepCounts) -> None:
         """Charge a step's errors.
@@ -121,28 +120,28 @@ class ErrorBudget:
         Raises:
             BudgetError: more than the budget, or a step in which everything failed.
         """
-        failed = sum(step.errors_by_source.values())
+        failed = step.errors.total()
         if step.given and failed == step.given + step.made:
             raise BudgetError(
                 f"step {step.name}: every one of {step.given} samples failed",
-                "look at the reasons in events.jsonl and `curate why`; this is seldom the data's fault",
+                f"{_worst(step.errors)}; this is seldom the data's fault",
             )
-        self.errors.update(step.errors_by_source)
+        self.errors.update(step.errors)
         for source, share in self.own.items():
-            self._check(self.errors[source], self.ingested[source], share, f"source {source}")
-        pooled = [source for source in self.ingested if source not in self.own]
-        errors = sum(self.errors[source] for source in pooled)
-        self._check(errors, sum(self.ingested[source] for source in pooled), self.share, self._worst(pooled))
+            self._check({source}, share)
+        self._check(set(self.ingested) - set(self.own), self.share)
 
-    def _check(self, errors: int, ingested: int, share: float, what: str) -> None:
+    def _check(self, sources: Set[str], share: float) -> None:
+        spent = Counter({key: number for key, number in self.errors.items() if key[0] in sources})
+        errors, ingested = spent.total(), sum(self.ingested[source] for source in sources)
         if errors > max(ALWAYS_TOLERATED, share * ingested):
             raise BudgetError(
-                f"{errors} of {ingested} records could not be read or processed, "
-                f"more than the budget of {share:.1%} ({what})",
-                "repair the corpus, or raise budget.quarantined if the loss is acceptable; "
-                "`curate why RUN SAMPLE_ID` tells why each was quarantined",
+                f"{errors} of {ingested} records could not be read or processed, more than the budget of {share:.1%}: "
+                f"{_worst(spent)}",
+                "repair the corpus, or raise budget.quarantined (or the source's own budget) if the loss is acceptable",
             )
 
-    def _worst(self, sources: list[str]) -> str:
-        worst = max(sources, key=lambda source: self.errors[source], default="")
-        return f"most in source {worst}: {self.errors[worst]}" if worst else "no source"
+
+def _worst(errors: Counter[tuple[str, str]]) -> str:
+    """Where most errors are, in words."""
+    return "; ".join(f"source {source}, {reason} {number} times" for (source, reason), number in errors.most_common(3))
