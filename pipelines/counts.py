@@ -1,7 +1,8 @@
 """The conservation law and the error budget: every record is kept, dropped with a reason, or quarantined."""
 
 from collections import Counter
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -131,7 +132,7 @@ class ErrorBudget:
             self._check({source}, share)
         self._check(set(self.ingested) - set(self.own), self.share)
 
-    def _check(self, sources: Set[str], share: float) -> None:
+    def _check(self, sources: AbstractSet[str], share: float) -> None:
         spent = Counter({key: number for key, number in self.errors.items() if key[0] in sources})
         errors, ingested = spent.total(), sum(self.ingested[source] for source in sources)
         if errors > max(ALWAYS_TOLERATED, share * ingested):

@@ -20,7 +20,7 @@ DECODERS = (
     ("JPEG 2000", "pylibjpeg-openjpeg", "openjpeg"),
     ("RLE", "pylibjpeg-rle", "rle"),
 )
-"""What decodes which frames (`sources/dicom/codecs.py`): distribution and module."""
+"""What decodes which frames (`sources/dicom/decoders.py`): distribution and module."""
 PROBE_TEXT = "No acute cardiopulmonary process (3.2 cm)."
 PROBE_TOKENS = 13
 

@@ -20,8 +20,8 @@ from pipelines.steps import KeyStep, own_fingerprint
 from pipelines.view import View, alive_rows, read_samples
 from pipelines.work import Commit, Part, Work, key_of
 
-PARTITION_ROWS = 1_000_000
-"""Keys solved at once: about 40 bytes each, some hundred MB at the peak of sorting."""
+PARTITION_ROWS = 250_000
+"""Keys solved at once: about 40 bytes each, some ten MB, and as much again a few times while they are sorted."""
 VERSION = 1
 
 

@@ -28,7 +28,7 @@ def hospital(tmp_path: Path) -> Path:
         name = f"DOE-JANE_{number}.png"
         noise = np.random.default_rng(number).integers(0, 255, (96, 96), np.uint8)
         Image.fromarray(noise).save(ward / name)
-        rows.append({"id": f"ACC7654321-{number}", "image": name, "text": f"Portable film number {number}, lungs clear.",
+        rows.append({"id": f"ACC7654321-{number}", "image": name, "text": f"Portable film number {number}, clear.",
                      "mrn": "MRN00123456", "patient": "PAT-778899", "ssn": "SSN987654"})  # fmt: skip
     lines = [orjson.dumps(row) for row in rows]
     lines[2:2] = [b'{"id": "ACC7654321-x", "image": "DOE-JANE', orjson.dumps({**rows[0], "image": "DOE-JANE_gone.png"})]

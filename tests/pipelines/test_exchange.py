@@ -64,8 +64,9 @@ def test_leaders_never_follow_anyone(session: Session, sent: tuple[Part, ...]) -
 
 
 def test_a_fragment_that_nothing_changed_for_keeps_its_commit(session: Session, sent: tuple[Part, ...]) -> None:
-    lonely = pa.table([pa.array([b"\0" * KEY_BYTES], pa.binary(KEY_BYTES)), pa.array([0], pa.int32()),
-                       pa.array([0], pa.int32()), pa.array([b"\1" * KEY_BYTES], pa.binary(KEY_BYTES))], schema=KEYS)  # fmt: skip
+    columns = [pa.array([b"\0" * KEY_BYTES], pa.binary(KEY_BYTES)), pa.array([0], pa.int32())]
+    columns += [pa.array([0], pa.int32()), pa.array([b"\1" * KEY_BYTES], pa.binary(KEY_BYTES))]
+    lonely = pa.table(columns, schema=KEYS)
     part = session.work.put("keys", "lonely", {"keys": lonely}).parts["keys"]
     answers(session, sent, 1)
     solved = SolveTask("t1", 0, 1, (part, *sent)).run(session).parts["followers"]

@@ -1,0 +1,97 @@
+"""The whole of the shared test data through the shipped recipe: real corpora as their owners publish them."""
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import polars as pl
+import pytest
+import webdataset
+
+from tests.end_to_end.runs import balances, curate_json, published
+
+
+@pytest.fixture(scope="module")
+def built(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    run = tmp_path_factory.mktemp("shared") / "run"
+    return run, curate_json("build", "--stage", "mid", "--data", shared_data, "--out", run)
+
+
+def table(run: Path, name: str) -> pl.DataFrame:
+    return pl.read_parquet(run / "tables" / name / "*.parquet")
+
+
+def test_counts_balance_and_every_source_of_the_recipe_is_found(built: tuple[Path, dict[str, Any]]) -> None:
+    run, answer = built
+    assert balances(answer)
+    assert answer["missing"] == []
+    samples = table(run, "samples")
+    assert len(samples) == answer["counts"]["ingested"] == samples["sample_id"].n_unique()
+    images = table(run, "images")
+    assert len(images) == answer["images"] == images["image_id"].n_unique()
+
+
+def test_the_ledger_has_one_row_for_every_step_that_saw_a_sample(built: tuple[Path, dict[str, Any]]) -> None:
+    run, answer = built
+    ledger = table(run, "ledger")
+    rows = ledger.group_by("step").len()
+    seen = dict(zip(rows["step"], rows["len"], strict=True))
+    assert seen == {step["name"]: step["in"] + step["made"] for step in answer["steps"]}
+    ended = ledger.filter(pl.col("verdict").is_in(["drop", "quarantine"]))
+    assert ended["sample_id"].n_unique() == len(ended)
+
+
+def test_shards_verify_and_webdataset_reads_them(built: tuple[Path, dict[str, Any]]) -> None:
+    run, answer = built
+    assert curate_json("shards", "verify", run / "shards") == {"ok": True, "problems": []}
+    manifest = orjson.loads((run / "shards" / "manifest.json").read_bytes())
+    names = [str(run / "shards" / shard["name"]) for shard in manifest["shards"]]
+    tokens = count = 0
+    for sample in webdataset.WebDataset(names, shardshuffle=False).decode("pil"):
+        content = sample["json"]
+        tokens += content["tokens"]
+        count += 1
+        placeholders = sum(turn["text"].count("<image>") for turn in content["turns"])
+        assert placeholders == len(content["images"]) == sum(image["member"] in sample for image in content["images"])
+    assert count == answer["samples_written"]
+    assert tokens == sum(shard["tokens"] for shard in manifest["shards"])
+
+
+def test_one_worker_writes_the_same_bytes(built: tuple[Path, dict[str, Any]], shared_data: Path) -> None:
+    run, _ = built
+    alone = run.parent / "alone"
+    curate_json("build", "--stage", "mid", "--data", shared_data, "--out", alone, "--workers", 1)
+    assert published(alone) == published(run)
+
+
+def test_no_test_item_of_a_corpus_with_splits_is_in_the_shards(built: tuple[Path, dict[str, Any]]) -> None:
+    run, _ = built
+    ended = table(run, "ledger").filter(pl.col("verdict").is_in(["drop", "quarantine"]))
+    kept = table(run, "samples").join(ended, on="sample_id", how="anti")
+    assert "test" not in set(kept["split"])
+
+
+def test_no_labelled_test_article_of_pubmedqa_is_kept(built: tuple[Path, dict[str, Any]], shared_data: Path) -> None:
+    run, _ = built
+    truth = orjson.loads((shared_data / "text" / "eval_pubmedqa" / "data" / "test_ground_truth.json").read_bytes())
+    ended = table(run, "ledger").filter(pl.col("verdict").is_in(["drop", "quarantine"]))
+    samples = table(run, "samples").filter(pl.col("source") == "pubmedqa")
+    kept = samples.join(ended, on="sample_id", how="anti")["source_key"].str.split("#").list.last()
+    assert len(kept) == 500
+    assert not set(kept) & set(truth)
+
+
+def test_roco_articles_are_those_of_its_licence_list(built: tuple[Path, dict[str, Any]], shared_data: Path) -> None:
+    run, _ = built
+    roco = table(run, "samples").filter(pl.col("source") == "roco").select("source_key", "groups")
+    told = {
+        key.split("#")[1]: next(group["id"] for group in groups if group["kind"] == "article")
+        for key, groups in roco.iter_rows()
+    }
+    listed = {}
+    for path in (shared_data / "text" / "caption_roco" / "data" / "train").rglob("licences.txt"):
+        for line in path.read_text(encoding="utf-8").splitlines()[1:]:
+            roco_id, pmc, _ = line.split(",")
+            listed[roco_id] = pmc.partition("_")[0]
+    assert told == {roco_id: listed[roco_id] for roco_id in told}
+    assert len(told) > 4000
