@@ -1,21 +1,23 @@
-"""The whole build of generated text: wall time against its bare kernels, peak memory against the number of samples.
+"""The whole build of generated text: time against its bare kernels, peak memory against the number of samples.
 
     python -m benchmarks.build --samples 100000 1000000 --workers 2 [--json]
 
-The bare kernels do the same work in one process, in loops without a pipeline around them: reading and parsing the
-lines, making ids, counting tokens, normal form and hash for exact duplicates, the samples table as Parquet, and
-the members of the tars with their hash. Peak memory is the largest sum of the resident sets of driver and workers,
-read every 50 ms; pages of libraries that processes share count in each of them.
+Two floors stand beside the build. The *step functions* are what the steps do when they are called on the same
+fragments in one process, without engine, commits, exchanges and publishing: what is above them is the pipeline's
+overhead, told in CPU seconds so that neighbours on the machine count less. The *library loops* are the least that
+any program must do: parse, hash, count tokens, write. Peak memory is the largest sum of the resident sets of
+driver and workers, read every 50 ms; pages of libraries that processes share count in each of them.
 """
 
 import argparse
-import hashlib
 import json
+import resource
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +29,19 @@ import pyarrow.parquet as pq
 import yaml
 
 from dedup.exact import normalise
+from dedup.keys import sorted_keys
+from filters.measure import LINKS
 from filters.tokens import HARMONY, load_counter
-from shards.samples import ShardSample
+from pipelines.graph import graph_of
+from pipelines.recipe_file import load_recipe
+from pipelines.sources import find_sources
+from pipelines.work import to_parquet
+from shards.samples import ShardSample, sample_json, shard_sample
 from shards.writer import write_shard
+from sources.mapping import Prompts, to_sample
+from sources.readers.registry import reader_named
+from sources.records import Record
+from sources.schema import IMAGES, SAMPLES
 
 WORDS = [
     "the",
@@ -95,15 +107,21 @@ def write_corpus(path: Path, samples: int) -> None:
             file.write(orjson.dumps({"id": number, "text": text}) + b"\n")
 
 
-def measured_build(place: Path, corpus: Path, workers: int) -> dict[str, Any]:
-    """Run `curate build` and watch it."""
-    recipe = place / "recipe.yaml"
+def write_recipe(place: Path, corpus: Path) -> Path:
+    """A recipe for the corpus: text only, every step on."""
     entry = {"name": "notes", "reader": "jsonl", "path": corpus.name, "task": "text", "access": "open",
              "license": "CC0-1.0", "fields": {"id": "id", "text": "text"}}  # fmt: skip
+    recipe = place / "recipe.yaml"
     recipe.write_text(yaml.safe_dump({"stage": "mid", "sources": [entry]}))
-    out = place / f"run-{corpus.stem}-{workers}"
-    command = [sys.executable, "-m", "workflows.cli", "build", "--recipe", str(recipe), "--data", str(corpus.parent),
-               "--out", str(out), "--workers", str(workers), "--json"]  # fmt: skip
+    return recipe
+
+
+def measured_build(recipe: Path, corpus: Path, workers: int) -> dict[str, Any]:
+    """Run `curate build` and watch it."""
+    out = recipe.parent / f"run-{corpus.stem}-{workers}"
+    command = [sys.executable, "-m", "workflows.cli", "build", "--recipe", str(recipe), "--data", str(corpus.parent)]
+    command += ["--out", str(out), "--workers", str(workers), "--json"]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.monotonic()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     peak = {"total": 0, "driver": 0, "worker": 0}
@@ -114,7 +132,9 @@ def measured_build(place: Path, corpus: Path, workers: int) -> dict[str, Any]:
         peak["worker"] = max([peak["worker"], *(size for pid, size in sizes.items() if pid != process.pid)])
         time.sleep(0.05)
     answer = json.loads(process.stdout.read() if process.stdout else b"{}")
-    return {"seconds": time.monotonic() - started, "peak_bytes": peak, "steps": answer["steps"],
+    seconds, after = time.monotonic() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {"seconds": seconds, "cpu_seconds": cpu, "peak_bytes": peak, "steps": answer["steps"],
             "kept": answer["samples_written"]}  # fmt: skip
 
 
@@ -137,34 +157,81 @@ def _children(pid: int) -> Iterator[int]:
         return
 
 
-def bare_kernels(corpus: Path, place: Path) -> dict[str, float]:
-    """Seconds of each kernel on the whole corpus, one process, no pipeline."""
-    seconds: dict[str, float] = {}
-
-    def timed(name: str, work: Callable[[], Any]) -> Any:
-        started = time.monotonic()
-        result = work()
-        seconds[name] = time.monotonic() - started
-        return result
-
+def library_loops(corpus: Path, place: Path) -> dict[str, float]:
+    """Seconds of the least that any program must do: bare library calls over the whole corpus, one process."""
+    clock = Clock()
     count = load_counter(HARMONY)
-    rows = timed("parse", lambda: [orjson.loads(line) for line in corpus.open("rb")])
+    with clock("parse"):
+        rows = [orjson.loads(line) for line in corpus.open("rb")]
     texts = [row["text"] for row in rows]
-    ids = timed("ids", lambda: [blake3.blake3(f"{row['id']} {row['text']}".encode()).hexdigest()[:32] for row in rows])
-    timed("tokens", lambda: [count(text) for text in texts])
-    timed("exact", lambda: [blake3.blake3(normalise(text).encode()).digest() for text in texts])
-    table = pa.table({"sample_id": ids, "text": texts})
-    timed("parquet", lambda: pq.write_table(table, place / "bare.parquet", compression="zstd", compression_level=1))
-
-    def tar() -> None:
-        samples = (ShardSample(i, {"sample_id": i, "turns": [{"role": "text", "text": t}], "tokens": 1}, ())
-                   for i, t in zip(ids, texts, strict=True))  # fmt: skip
+    with clock("ids"):
+        ids = [blake3.blake3(f"{row['id']} {row['text']}".encode()).hexdigest()[:32] for row in rows]
+    with clock("tokens"):
+        for text in texts:
+            count(text)
+    with clock("exact"):
+        for text in texts:
+            blake3.blake3(normalise(text).encode()).digest()
+    with clock("parquet"):
+        table = pa.table({"sample_id": ids, "text": texts})
+        pq.write_table(table, place / "bare.parquet", compression="zstd", compression_level=1)
+    with clock("tar"):
+        samples = (
+            ShardSample(key, {"sample_id": key, "turns": [{"role": "text", "text": text}], "tokens": 1}, ())
+            for key, text in zip(ids, texts, strict=True)
+        )
         with (place / "bare.tar").open("wb") as file:
             write_shard(file, samples)
+    return clock.seconds
 
-    timed("tar", tar)
-    timed("sha256", lambda: hashlib.sha256((place / "bare.tar").read_bytes()).digest())
-    return seconds
+
+def step_functions(recipe: Path, corpus: Path, place: Path) -> dict[str, float]:
+    """Seconds of the steps' own functions, fragment after fragment in one process: no engine, commits, exchange."""
+    clock = Clock()
+    loaded = load_recipe(None, recipe, ())
+    (source,) = find_sources(loaded, [corpus.parent], None).found
+    graph, reader, prompts = graph_of(loaded), reader_named(source.card.reader), Prompts()
+    with clock("plan"):
+        fragments = list(reader.plan(source, source.files))
+    for fragment in fragments:
+        with clock("ingest"):
+            records = reader.read(source, fragment)
+            rows = [to_sample(source, fragment.path, item, prompts) for item in records if isinstance(item, Record)]
+            samples = pa.Table.from_pylist(rows, schema=SAMPLES)
+        with clock("parquet"):
+            to_parquet(samples)
+            to_parquet(samples)
+        with clock("tokens"):
+            tokens = graph.token_counts.measure(samples)["tokens"]
+        numbers = pa.array(range(len(samples)), pa.int32())
+        links = pa.table(
+            {name: pa.nulls(len(samples), kind) for name, kind in zip(LINKS.names, LINKS.types, strict=True)}
+        )
+        with clock("decide"):
+            facts = {"tokens": tokens, "links": links, "images": IMAGES.empty_table()}
+            for step in (graph.measure, *(step for step, _ in graph.filters)):
+                step.decide(samples, facts)
+        with clock("exact"):
+            assert graph.exact is not None
+            sorted_keys(graph.exact.keys(samples, numbers, {"images": IMAGES.empty_table()}))
+        with clock("tar"), (place / "bare.tar").open("wb") as file:
+            pairs = zip(samples.to_pylist(), tokens["tokens"].to_pylist(), strict=True)
+            write_shard(file, (shard_sample(sample_json(row, number, ()), ()) for row, number in pairs))
+    return clock.seconds
+
+
+class Clock:
+    """Adds up the seconds of named blocks."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        """Time a block."""
+        started = time.monotonic()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - started
 
 
 def main() -> None:
@@ -180,11 +247,13 @@ def main() -> None:
             place = Path(folder)
             corpus = place / f"notes{samples}.jsonl"
             write_corpus(corpus, samples)
-            kernels = bare_kernels(corpus, place)
+            recipe = write_recipe(place, corpus)
+            loops = library_loops(corpus, place)
+            steps = step_functions(recipe, corpus, place)
             for workers in given.workers:
-                found = measured_build(place, corpus, workers)
+                found = measured_build(recipe, corpus, workers)
                 rows.append({"samples": samples, "bytes": corpus.stat().st_size, "workers": workers,
-                             "kernels": kernels, "kernel_seconds": sum(kernels.values()), **found})  # fmt: skip
+                             "library_loops": loops, "step_functions": steps, **found})  # fmt: skip
     if given.json:
         print(json.dumps(rows, indent=2))
         return
@@ -194,10 +263,11 @@ def main() -> None:
 
 def _lines(row: dict[str, Any]) -> list[str]:
     peak = {name: f"{size / 2**20:,.0f} MiB" for name, size in row["peak_bytes"].items()}
-    ratio = row["seconds"] * row["workers"] / row["kernel_seconds"]
-    head = f"{row['samples']:>9,} samples, {row['workers']} workers: {row['seconds']:7.1f} s"
+    loops, steps = sum(row["library_loops"].values()), sum(row["step_functions"].values())
+    cpu = row["cpu_seconds"]
     return [
-        f"{head}; bare kernels {row['kernel_seconds']:6.1f} s; workers x wall / kernels {ratio:.2f}",
+        f"{row['samples']:>9,} samples, {row['workers']} workers: {row['seconds']:.1f} s wall, {cpu:.1f} s of CPU",
+        f"{'':>12}step functions alone {steps:.1f} s: CPU is {cpu / steps:.2f} x; library loops {loops:.1f} s",
         f"{'':>12}peak {peak['total']} (driver {peak['driver']}, largest worker {peak['worker']})",
         *(f"{'':>12}{step['name']:<10} {step['seconds']:7.1f} s" for step in row["steps"]),
     ]

@@ -14,12 +14,13 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pydicom
 from PIL import Image
-from pydicom.pixels import apply_modality_lut, apply_voi_lut, pixel_array
+from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut, pixel_array
 
 from filters.gallery import Gallery, Wanted
 from filters.statistics import pixel_hash
@@ -62,8 +63,8 @@ def workloads() -> dict[str, list[bytes]]:
 
 def dicom_files() -> dict[str, list[bytes]]:
     """Files of pydicom's wheel."""
-    folder = pydicom.data.data_manager.DATA_ROOT
-    return {name: [open(f"{folder}/test_files/{name}", "rb").read()] for name in DICOM_FILES}  # noqa: PTH123, SIM115
+    folder = Path(pydicom.__path__[0]) / "data" / "test_files"
+    return {name: [(folder / name).read_bytes()] for name in DICOM_FILES}
 
 
 def bare(data: bytes) -> None:
@@ -75,7 +76,9 @@ def bare_dicom(data: bytes) -> None:
     """Decode and apply the display functions of pydicom."""
     dataset = pydicom.dcmread(io.BytesIO(data))
     pixels = pixel_array(dataset, index=0)
-    if pixels.ndim == 2 and dataset.PhotometricInterpretation != "PALETTE COLOR":
+    if dataset.PhotometricInterpretation == "PALETTE COLOR":
+        apply_color_lut(pixels, dataset)
+    elif pixels.ndim == 2:
         apply_voi_lut(apply_modality_lut(pixels, dataset), dataset)
 
 

@@ -11,6 +11,7 @@ deeper ones from the frame's lowest to its highest value, without padding: of 16
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +36,8 @@ class Lookup:
 
     def of(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """The entry of each value."""
-        index = np.clip(np.floor(values) - self.first, 0, len(self.entries) - 1)
+        whole = np.floor(values) if values.dtype.kind == "f" else values.astype(np.int64)
+        index = np.clip(whole - self.first, 0, len(self.entries) - 1)
         entries: npt.NDArray[Any] = self.entries[index.astype(np.int64)]
         return entries
 
@@ -82,14 +84,9 @@ class GreyDisplay:
         return 255 if 0 < self.bits <= 8 else 65535
 
     def of(self, stored: npt.NDArray[Any]) -> Pixels:
-        """Displayed pixels of a frame. Done once for each stored value where those are fewer than the pixels."""
-        low, high = stored.min(), stored.max()
+        """Displayed pixels of a frame."""
         bounds = self._bounds(stored)
-        if stored.dtype.kind in "iu" and int(high) - int(low) < stored.size:
-            levels = self._shown(np.arange(int(low), int(high) + 1, dtype=np.int64), bounds)
-            shown: Pixels = levels[np.subtract(stored, low).view(f"u{stored.dtype.itemsize}")]
-            return shown
-        return self._shown(stored, bounds)
+        return _by_level(stored, lambda values: self._shown(values, bounds))
 
     def _shown(self, stored: npt.NDArray[Any], bounds: tuple[float, float]) -> Pixels:
         values = self._measured(stored)
@@ -167,14 +164,18 @@ def displayed_palette(stored: npt.NDArray[Any], dataset: Dataset, *, bits: int, 
     Raises:
         Exception: the palette is broken (whatever pydicom raises for a segmented one).
     """
-    if "RedPaletteColorLookupTableData" in dataset:
-        colours, depth = _palette_colours(stored, dataset, little_endian=little_endian)
-    else:
-        colours = apply_color_lut(stored, dataset)[..., :3]
-        depth = 8 * colours.dtype.itemsize
-    if depth > 8 and bits <= 8:
-        colours, depth = colours >> (depth - 8), 8
-    return displayed_colour(colours, depth)
+
+    def colours_of(levels: npt.NDArray[Any]) -> Pixels:
+        if "RedPaletteColorLookupTableData" in dataset:
+            colours, depth = _palette_colours(levels, dataset, little_endian=little_endian)
+        else:
+            colours = apply_color_lut(levels, dataset)[..., :3]
+            depth = 8 * colours.dtype.itemsize
+        if depth > 8 and bits <= 8:
+            colours, depth = colours >> (depth - 8), 8
+        return displayed_colour(colours, depth)
+
+    return _by_level(stored, colours_of)
 
 
 def _palette_colours(
@@ -190,6 +191,16 @@ def _palette_colours(
             raise ValueError("a palette without usable tables")
         tables.append(table)
     return np.stack([table.of(stored) for table in tables], axis=-1), max(table.bits for table in tables)
+
+
+def _by_level(stored: npt.NDArray[Any], shown: Callable[[npt.NDArray[Any]], Pixels]) -> Pixels:
+    """Apply a function of single values: once for each value there can be, where those are fewer than the pixels."""
+    low, high = stored.min(), stored.max()
+    if stored.dtype.kind not in "iu" or int(high) - int(low) >= stored.size:
+        return shown(stored)
+    table = shown(np.arange(int(low), int(high) + 1, dtype=np.int64))
+    pixels: Pixels = table[np.subtract(stored, low).view(f"u{stored.dtype.itemsize}")]
+    return pixels
 
 
 def _unsigned(levels: Values, most: int) -> Pixels:

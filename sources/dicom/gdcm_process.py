@@ -57,9 +57,11 @@ class _Helper:
     def _read(self, length: int) -> bytes:
         stdout = self._process.stdout
         assert stdout is not None, "it was opened as a pipe"
+        waiting = select.poll()
+        waiting.register(stdout, select.POLLIN)
         data = bytearray()
         while len(data) < length:
-            if not select.select([stdout], [], [], _TIMEOUT_S)[0]:
+            if not waiting.poll(_TIMEOUT_S * 1000):
                 raise GdcmError("did not come back")
             piece = os.read(stdout.fileno(), min(_CHUNK_BYTES, length - len(data)))
             if not piece:

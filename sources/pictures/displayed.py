@@ -19,6 +19,7 @@ def displayed(image: Image.Image) -> Image.Image | npt.NDArray[np.uint16]:
     Transparent pixels are laid on white: figures with transparent background are drawn for a white page, and the
     colours under full transparency are arbitrary. RGB whose three channels are equal is grey. Integers of more
     than 16 bits and floating-point samples are scaled from their darkest to their brightest value to 16 bits.
+    Colour of 16 bits is 8 bits here: Pillow has no other form of it.
 
     Raises:
         PictureError: a colour space that has no displayed form here.
