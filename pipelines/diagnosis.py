@@ -3,7 +3,6 @@
 import os
 import platform
 import shutil
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Any
 
@@ -11,16 +10,8 @@ from packaging.requirements import Requirement
 
 from filters.tokens import HARMONY, load_counter
 from pipelines.engines.local import default_workers
+from sources.dicom import codecs
 
-DECODERS = (
-    ("uncompressed, deflated", "pydicom", "pydicom"),
-    ("JPEG of 8 bits", "pillow", "PIL"),
-    ("JPEG of 12 bits, lossless JPEG", "python-gdcm", "gdcm"),
-    ("JPEG-LS", "pyjpegls", "jpeg_ls"),
-    ("JPEG 2000", "pylibjpeg-openjpeg", "openjpeg"),
-    ("RLE", "pylibjpeg-rle", "rle"),
-)
-"""What decodes which frames (`sources/dicom/decoders.py`): distribution and module."""
 PROBE_TEXT = "No acute cardiopulmonary process (3.2 cm)."
 PROBE_TOKENS = 13
 
@@ -35,7 +26,7 @@ def diagnose() -> dict[str, Any]:
         "python": platform.python_version(),
         "packages": packages,
         "tokenizer": tokenizer,
-        "dicom": [{"frames": frames, "decoder": name, "works": _imports(module)} for frames, name, module in DECODERS],
+        "dicom": codecs(),
         "machine": {
             "cores": default_workers(),
             "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
@@ -73,14 +64,6 @@ def _package(requirement: Requirement, extra: str) -> dict[str, Any]:
     }
 
 
-def _imports(module: str) -> bool:
-    try:
-        import_module(module)
-    except ImportError:
-        return False
-    return True
-
-
 def _tokenizer() -> dict[str, Any]:
     """Whether the GPT-oss tokenizer counts a known text right, without a network."""
     count = load_counter(HARMONY)(PROBE_TEXT)
@@ -98,8 +81,8 @@ def diagnosis_lines(found: dict[str, Any]) -> list[str]:
         state = row["installed"] or f"MISSING ({row['hint']})"
         lines.append(f"  {row['extra']:<6} {row['name']:<22} {state}")
     lines.append(f"tokenizer {found['tokenizer']['name']}: {'works' if found['tokenizer']['works'] else 'BROKEN'}")
-    for row in found["dicom"]:
-        state = "" if row["works"] else " DOES NOT LOAD (make setup)"
-        lines.append(f"DICOM {row['frames']:<31} {row['decoder']}{state}")
+    decoded = [row for row in found["dicom"] if row["decoders"]]
+    lines += [f"DICOM {row['syntax']:<95} {', '.join(row['decoders'])}" for row in decoded]
+    lines.append(f"DICOM, quarantined: {', '.join(row['syntax'] for row in found['dicom'] if not row['decoders'])}")
     lines.append("everything a build needs is here" if found["ok"] else "a build would fail: see MISSING above")
     return lines

@@ -57,12 +57,7 @@ class ParquetReader:
             ChangedInputError: the file is not the planned one any more.
         """
         check_unchanged(corpus, fragment)
-        read = 0
-        for record in _records(corpus, fragment):
-            yield record
-            read += 1
-        for number in range(fragment.first_row + read, fragment.first_row + fragment.records):
-            yield Unreadable(str(number), Reason.RECORD_MALFORMED, "its Parquet page does not decode")
+        yield from _records(corpus, fragment)
 
 
 @dataclass(frozen=True)
@@ -187,16 +182,21 @@ def _records(corpus: Corpus, fragment: Fragment) -> Iterator[Record | Unreadable
 
 
 def _records_from(corpus: Corpus, fragment: Fragment) -> Iterator[Record | Unreadable]:
-    """All records of the fragment's row groups from its first row on; they end where a page does not decode."""
+    """All records of the fragment's row groups from its first row on; a page that does not decode costs its group."""
     with opened(corpus, fragment.path) as raw:
         file = _open(corpus, fragment.path, raw)
         number = sum(file.metadata.row_group(group).num_rows for group in range(fragment.start))
-        groups = list(range(fragment.start, fragment.stop))
-        with suppress(pa.ArrowException, OSError):
-            for batch in file.iter_batches(fragment.records, groups, _columns(corpus, file), use_threads=False):
-                skip = min(max(fragment.first_row - number, 0), batch.num_rows)
-                yield from _rows(batch.slice(skip), number + skip)
-                number += batch.num_rows
+        names = _columns(corpus, file)
+        for group in range(fragment.start, fragment.stop):
+            end = number + file.metadata.row_group(group).num_rows
+            with suppress(pa.ArrowException, OSError):
+                for batch in file.iter_batches(fragment.records, [group], names, use_threads=False):
+                    skip = min(max(fragment.first_row - number, 0), batch.num_rows)
+                    yield from _rows(batch.slice(skip), number + skip)
+                    number += batch.num_rows
+            for lost in range(max(number, fragment.first_row), end):
+                yield Unreadable(str(lost), Reason.RECORD_MALFORMED, "its Parquet page does not decode")
+            number = end
 
 
 def _rows(batch: pa.RecordBatch, first: int) -> Iterator[Record | Unreadable]:

@@ -20,17 +20,17 @@ def corpus_of(folder: Path, content: pa.Table, group_rows: int = 1000, **card: A
     return corpus_in(folder, "parquet", "notes.parquet", **{"fields": {"text": "body"}, **card})
 
 
-@pytest.mark.parametrize("group_rows", [7, 300, 2000, 4500])
+@pytest.mark.parametrize("group_rows", [7, 300, 4096, 9000])
 def test_every_row_is_read_once_whatever_the_row_groups(tmp_path: Path, group_rows: int) -> None:
-    corpus = corpus_of(tmp_path, table(4500), group_rows)
+    corpus = corpus_of(tmp_path, table(9000), group_rows)
     assert all(fragment.records <= FRAGMENT_RECORDS for fragment in planned(corpus))
     assert [(record.key, record.row) for record in read(corpus)] == [
-        (str(n), {"body": f"note {n}"}) for n in range(4500)
+        (str(n), {"body": f"note {n}"}) for n in range(9000)
     ]
 
 
 def test_fragments_can_be_read_in_any_order_and_more_than_once(tmp_path: Path) -> None:
-    corpus = corpus_of(tmp_path, table(4500), 4500)
+    corpus = corpus_of(tmp_path, table(9000), 9000)
     reader = reader_named("parquet")
     first, second, third = planned(corpus)
     for fragment in (second, first, second, third, first):
@@ -51,10 +51,10 @@ def test_a_column_that_the_card_does_not_map_changes_nothing(tmp_path: Path) -> 
 
 
 def test_another_value_in_one_row_group_changes_its_fragments_only(tmp_path: Path) -> None:
-    before = planned(corpus_of(tmp_path, table(6000), 2000))
-    rows = table(6000).to_pylist()
-    rows[3000]["body"] = "another"
-    after = planned(corpus_of(tmp_path, pa.Table.from_pylist(rows), 2000))
+    before = planned(corpus_of(tmp_path, table(9000), 4000))
+    rows = table(9000).to_pylist()
+    rows[5000]["body"] = "another"
+    after = planned(corpus_of(tmp_path, pa.Table.from_pylist(rows), 4000))
     assert [a.digest == b.digest for a, b in zip(after, before, strict=True)] == [True, False, True]
 
 
