@@ -10,6 +10,7 @@ import orjson
 from filters.statistics import pixel_hash, statistics_of
 from sources.pictures import Limits, OpenedPicture, Picture, PictureError, open_picture
 from sources.schema import Reason
+from sources.storage import TooLargeError, is_absence
 
 ID_DIGITS = 32
 SMALL_SIDE = 128
@@ -70,7 +71,11 @@ class Gallery:
         return self._shown[wanted]
 
     def visit(self, wanted: Sequence[Wanted], open_image: Callable[[str], bytes]) -> None:
-        """Open each file once and measure the frames of it that are wanted."""
+        """Open each file once and measure the frames of it that are wanted.
+
+        Raises:
+            OSError: a file is there and cannot be read now.
+        """
         by_uri: dict[str | None, dict[Wanted, None]] = {}
         for one in wanted:
             by_uri.setdefault(one.uri, {})[one] = None
@@ -148,11 +153,21 @@ class Gallery:
 
 
 def _read(uri: str | None, open_image: Callable[[str], bytes]) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        PictureError: IMAGE_MISSING, no such file; IMAGE_BOMB, it is too large to be read.
+        OSError: it is there and cannot be read now (no permission, a disk that fails): not the picture's fault.
+    """
     if not uri:
         raise PictureError(Reason.IMAGE_MISSING, "no file is named")
     try:
         return open_image(uri)
+    except TooLargeError as error:
+        raise PictureError(Reason.IMAGE_BOMB, error.strerror) from None
     except OSError as error:
+        if not is_absence(error):
+            raise
         raise PictureError(Reason.IMAGE_MISSING, f"cannot be opened: {type(error).__name__}") from None
 
 

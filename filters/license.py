@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
+import orjson
 import pyarrow as pa
 
 from filters.verdicts import decided
@@ -49,7 +50,7 @@ class License:
         )
         dropped = np.array([reason is not None for reason in reasons], bool)
         evidence = [
-            f'{{"access":"{access}","license":"{license_id}"}}'
+            orjson.dumps({"access": access, "license": license_id}).decode()
             for access, license_id in zip(samples["access"].to_pylist(), samples["license"].to_pylist(), strict=True)
         ]
         return decided(np.where(dropped, Verdict.DROP, Verdict.KEEP), reasons, evidence=evidence)

@@ -66,7 +66,11 @@ class Pictures:
     def measure(self, samples: pa.Table, open_image: OpenImage, card_modality: str) -> dict[str, pa.Table]:
         """`images` (IMAGES, each once, in order of first appearance), `links` (LINKS) and `made` (SAMPLES).
 
-        Every uri is opened once. What `open_image` raises OSError for is image.missing.
+        Every uri is opened once. One that `open_image` raises TooLargeError for is image.bomb; one that is not there
+        (`is_absence`) is image.missing.
+
+        Raises:
+            OSError: any other of `open_image`: the file is there and cannot be read now, which is no verdict.
         """
         keep_freed_memory()
         refs = samples["images"].to_pylist()

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from pipelines.recipe import Recipe
 from pipelines.run_directory import EVENTS, finished_with, opened, publish
 from pipelines.session import Session
 from pipelines.sources import Sources, find_sources
+from pipelines.versions import library_versions
 from pipelines.work import Commit, Work, key_of
 from pipelines.write import ShardTask, SizesTask
 from shards.manifest import MANIFEST_FORMAT, Manifest, Mixture, ShardEntry, manifest_bytes
@@ -31,8 +31,6 @@ from shards.slices import FragmentLoad, plan_shards
 from sources.identity import keyed_digest
 from sources.schema import FORMAT_VERSION
 from sources.storage import Folder
-
-VERSIONED = ("curate", "numpy", "pillow", "polars", "pyarrow", "pydicom", "python-gdcm", "bpe-openai")
 
 
 @dataclass(frozen=True)
@@ -56,10 +54,10 @@ def build(options: BuildOptions) -> dict[str, Any]:
         CurateError: the build did not finish; what it committed stays.
     """
     started = time.monotonic()
-    sources = find_sources(options.recipe, options.data, options.id_key)
+    sources = find_sources(options.recipe, options.data, options.id_key, options.out)
     identity = identity_of(options.recipe, sources, options.limit)
     with opened(options.out, identity) as folder:
-        work = Work(folder, [Folder(other) for other in _reusable(options.reuse)])
+        work = Work(folder, [Folder(other) for other in _reusable(options.reuse)], library_versions())
         session = session_of(options.recipe, sources, work)
         engine = LocalEngine(options.workers)
         with Reporter(options.out / EVENTS, options.quiet) as reporter:
@@ -67,7 +65,7 @@ def build(options: BuildOptions) -> dict[str, Any]:
             for name in sources.missing:
                 reporter.say(f"source {name}: not found under --data, left out (it is optional)")
             try:
-                engine.start(session)
+                engine.start(session.without_files())
                 answer = _Build(options, sources, session, engine, reporter, identity).run(folder)
             except BaseException as error:
                 reporter.event("failed", error=type(error).__name__)
@@ -89,22 +87,17 @@ def session_of(recipe: Recipe, sources: Sources, work: Work) -> Session:
 
 
 def identity_of(recipe: Recipe, sources: Sources, limit: int | None) -> dict[str, Any]:
-    """What makes a build this build: the recipe (paths of keyed sources keyed), the limit, the site key's mark."""
+    """What makes a build this build: the recipe, the limit, and a mark of the site key.
+
+    Paths and options of keyed sources may identify people: they are left out, whether the source is there or not.
+    """
     document = recipe.model_dump(mode="json")
-    site_key = None
-    keyed = {corpus.name: corpus.identity for corpus in sources.found if corpus.identity.keyed}
     for entry in document["sources"]:
-        identity = keyed.get(entry["name"])
-        if identity is None:
-            continue
-        site_key = identity.site_key
-        for name in ("path", "images"):
-            if entry[name] is not None:
-                entry[name] = identity.name("path", entry[name])
-        if entry["join"] is not None:
-            entry["join"]["path"] = identity.name("path", entry["join"]["path"])
+        if entry["name"] in sources.keyed:
+            for name in ("path", "images", "options", "join"):
+                entry[name] = None
     document["tokenizer"] = graph_of(recipe).token_counts.parameters()["tokenizer"]
-    mark = None if site_key is None else keyed_digest(site_key, "check", "")
+    mark = None if sources.site_key is None else keyed_digest(sources.site_key, "check", "")
     return {"recipe": document, "limit": limit, "site_key": mark}
 
 
@@ -139,19 +132,19 @@ class _Build:
 
     def run(self, folder: Folder) -> dict[str, Any]:
         """Plan, run the steps, write shards, publish."""
-        planned = plan_fragments(self.engine, self.session)
+        planned = plan_fragments(self.engine, self.session, self.sources.found, self.reporter)
         if self.limit is not None:
             planned = limited(planned, self.limit)
         inputs = self._inputs(planned)
         fingerprints = self._fingerprints()
-        fingerprint = key_of(self.identity, fingerprints, inputs)
-        before = finished_with(folder, fingerprint)
+        before = finished_with(folder, inputs, fingerprints)
         if before is not None:
             return self._answer(before, None)
         flow = self._flow()
         self._steps(flow, planned)
         tables = self._tables(flow, fingerprints)
         shards = self._shards(flow)
+        fingerprint = self._fingerprint(fingerprints, tables, shards)
         manifest = self._manifest(fingerprint, shards)
         run = {
             "format": FORMAT_VERSION,
@@ -159,7 +152,7 @@ class _Build:
             "stage": self.recipe.stage,
             "fingerprint": fingerprint,
             "fingerprints": fingerprints,
-            "versions": _versions(),
+            "versions": library_versions(),
             "seed": self.recipe.mixture.seed,
             "inputs": inputs,
             "steps": [step.identity() for step in flow.steps],
@@ -187,8 +180,8 @@ class _Build:
         made = [
             sum(part.rows for part in view.samples) - before for view, before in zip(flow.views, ingested, strict=True)
         ]
-        flow.facts(graph.token_counts)
         flow.decide(graph.measure, "pictures_errors", made)
+        flow.facts(graph.token_counts)
         for step, errors in graph.filters:
             flow.decide(step, errors)
         if graph.exact is not None:
@@ -210,7 +203,7 @@ class _Build:
             own = [place for place, view in enumerate(flow.views) if view.corpus == number]
             loads = [
                 FragmentLoad(
-                    flow.views[place].fragment.digest,
+                    flow.views[place].samples[0].digest,
                     self.session.work.read(sizes[place].parts["sizes"])["bytes"].to_numpy(),
                 )
                 for place in own
@@ -246,6 +239,13 @@ class _Build:
             for name in publishing.TABLES
         }
         return files | {f"shards/{name}": work.local(commit.parts["tar"]) for name, commit in shards}
+
+    def _fingerprint(
+        self, fingerprints: Mapping[str, str], tables: Sequence[Commit], shards: Sequence[tuple[str, Commit]]
+    ) -> str:
+        """The build's name: settings, steps, and the content of every table and tar."""
+        contents = [commit.parts[name].digest for commit in tables for name in publishing.TABLES]
+        return key_of(self.identity, fingerprints, contents, [commit.parts["tar"].digest for _, commit in shards])
 
     def _fingerprints(self) -> dict[str, str]:
         corpora = [corpus_parameters(corpus) for corpus in self.session.corpora]
@@ -313,14 +313,3 @@ def _check_written(run: Mapping[str, Any]) -> None:
     decided = counts["kept"] + sum(counts["dropped"].values()) + counts["quarantined"]
     if counts["ingested"] != decided:
         raise ConservationError(f"{counts['ingested']} samples were ingested, {decided} have a verdict")
-
-
-def _versions() -> dict[str, str]:
-    """Versions of what decides about bytes."""
-    found = {}
-    for name in VERSIONED:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found

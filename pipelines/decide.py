@@ -40,7 +40,7 @@ class DecideTask:
         """Commit `verdicts` and `alive`."""
         work, view, step = session.work, self.view, self.step
         errors = (self.errors,) if self.errors else ()
-        key = key_of(own_fingerprint(step), view.digests(*step.reads, *errors), self.made)
+        key = key_of(own_fingerprint(step), view.digests(step.columns, *step.reads, *errors), self.made)
         found = work.find(step.name, key)
         if found is not None:
             return found
@@ -84,7 +84,7 @@ class ExchangeDecideTask:
         """Commit `verdicts` and `alive`."""
         work, view, step = session.work, self.view, self.step
         answers = f"{step.name}_followers"
-        key = key_of(own_fingerprint(step), view.digests(answers, f"{step.name}_key_errors"))
+        key = key_of(own_fingerprint(step), view.digests(step.columns, answers, f"{step.name}_key_errors"))
         found = work.find(step.name, key)
         if found is not None:
             return found

@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 
 from pipelines.run_directory import changes, read_run
+from pipelines.tables import scan
 
 EXAMPLES = 3
 
@@ -47,9 +48,9 @@ def compare(run_a: Path, run_b: Path) -> dict[str, Any]:
 
 def _fates(run: Path) -> pl.LazyFrame:
     """sample_id, source and fate: `kept`, or the step and reason that ended it (`tokens: tokens.too_long`)."""
-    samples = pl.scan_parquet(run / "tables" / "samples" / "*.parquet").select("sample_id", "source")
+    samples = scan(run, "samples").select("sample_id", "source")
     ended = (
-        pl.scan_parquet(run / "tables" / "ledger" / "*.parquet")
+        scan(run, "ledger")
         .filter(pl.col("verdict").is_in(["drop", "quarantine"]))
         .select("sample_id", fate=pl.concat_str("step", pl.lit(": "), "reason"))
     )

@@ -1,6 +1,17 @@
 """Errors that end a command, with what the user can do about them and the exit status they mean."""
 
+import errno
+import os
+import traceback
+from pathlib import Path
 from typing import ClassVar
+
+from filters.tokens import TokenizerError
+from sources.identity import MissingIdKeyError
+from sources.records import CorpusError
+
+_HOUSE = Path(__file__).resolve().parent.parent
+_ROOMS = frozenset({"sources", "filters", "dedup", "shards", "pipelines", "workflows"})
 
 
 class CurateError(Exception):
@@ -31,3 +42,42 @@ class BudgetError(CurateError):
 
 class ConservationError(CurateError):
     """Counts do not balance: samples were lost or invented. Always a defect of a step."""
+
+
+def presentable(error: BaseException, label: str) -> CurateError:
+    """Any error as the user may see it.
+
+    Ours are as they are; of others only their kind and the places in the code, since messages of libraries and
+    names of files may hold what identifies a patient. `label` says what was being done.
+    """
+    if isinstance(error, CurateError):
+        return error
+    if isinstance(error, CorpusError):
+        return CurateError(str(error))
+    if isinstance(error, TokenizerError | MissingIdKeyError):
+        return UsageError(str(error))
+    if isinstance(error, OSError) and error.errno is not None:
+        return CurateError(f"{label}: {os.strerror(error.errno)}", _what_to_do(error.errno))
+    places = ", ".join(code_locations(error))
+    return CurateError(f"{label}: {type(error).__name__} at {places}", "this is a defect: please report it")
+
+
+def code_locations(error: BaseException) -> tuple[str, ...]:
+    """`folder/file.py:line` of the frames in this project, and of the innermost frame wherever it is."""
+    frames = traceback.extract_tb(error.__traceback__)
+    places = []
+    for number, frame in enumerate(frames):
+        path = Path(frame.filename)
+        if path.is_relative_to(_HOUSE) and path.relative_to(_HOUSE).parts[0] in _ROOMS:
+            places.append(f"{path.relative_to(_HOUSE).as_posix()}:{frame.lineno}")
+        elif number == len(frames) - 1:
+            places.append(f"{path.name}:{frame.lineno}")
+    return tuple(places)
+
+
+def _what_to_do(number: int) -> str:
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return "free some space, then run the same command again: it resumes"
+    if number in (errno.EACCES, errno.EPERM):
+        return "give this user the right to read the data and to write the run, then run the same command again"
+    return "repair the cause, then run the same command again: it resumes"

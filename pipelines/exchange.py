@@ -20,9 +20,11 @@ from pipelines.steps import KeyStep, own_fingerprint
 from pipelines.view import View, alive_rows, read_samples
 from pipelines.work import Commit, Part, Work, key_of
 
-PARTITION_ROWS = 250_000
+PARTITION_ROWS = 500_000
 """Keys solved at once: about 40 bytes each, some ten MB, and as much again a few times while they are sorted."""
 VERSION = 1
+NUMBERED_KEYS = KEYS.append(pa.field("fragment", pa.int32()))
+"""Keys with the number of their fragment, as partitions see them."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class KeysTask:
         """Commit `keys` and `{step}_key_errors`."""
         work, view, step = session.work, self.view, self.step
         node = f"{step.name}_keys"
-        key = key_of(own_fingerprint(step), view.digests(*self.facts))
+        key = key_of(own_fingerprint(step), view.digests(step.columns, *self.facts))
         found = work.find(node, key)
         if found is not None:
             return found
@@ -94,7 +96,7 @@ class SolveTask:
             for number, part in enumerate(self.keys)
             for slice_ in [_read_range(work, part, self.partition, self.partitions)]
         ]
-        return work.put(node, key, {"followers": followers(pa.concat_tables(tables))})
+        return work.put(node, key, {"followers": followers(pa.concat_tables([NUMBERED_KEYS.empty_table(), *tables]))})
 
 
 @dataclass(frozen=True)

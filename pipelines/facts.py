@@ -13,7 +13,7 @@ from pipelines.bisect import Failure, Piece, bisect
 from pipelines.isolation import isolated
 from pipelines.session import Located, Session, locate
 from pipelines.steps import FactStep, PictureStep, own_fingerprint
-from pipelines.view import ERRORS, View, aligned, alive_rows, numbered, read_samples
+from pipelines.view import ERRORS, View, aligned, alive_rows, numbered, read_samples, required
 from pipelines.work import Commit, Work, key_of
 from sources.schema import IMAGES, SAMPLES
 
@@ -38,7 +38,7 @@ class FactTask:
     def run(self, session: Session) -> Commit:
         """Commit the facts, with the numbers of their samples, and `{step}_errors` for the ones that failed."""
         work, view = session.work, self.view
-        key = key_of(own_fingerprint(self.step), view.digests())
+        key = key_of(own_fingerprint(self.step), view.digests(self.step.columns))
         found = work.find(self.step.name, key)
         if found is not None:
             return found
@@ -49,6 +49,8 @@ class FactTask:
             return self.step.measure(samples.slice(start, stop - start))
 
         pieces = list(bisect(isolated(measure, self.attempt), len(rows)))
+        if all(isinstance(piece.result, Failure) for piece in pieces):
+            pieces.append(Piece(len(rows), len(rows), measure(len(rows), len(rows))))  # the tables, without rows
         tables = {name: numbered(_succeeded(pieces, rows), table) for name, table in _joined(pieces).items()}
         return work.put(self.step.name, key, {**tables, f"{self.step.name}_errors": errors_of(pieces, rows)})
 
@@ -81,7 +83,9 @@ class PictureTask:
         located = locate(session, view.corpus, view.fragment)
         uris = sorted({image["uri"] for images in samples["images"].to_pylist() for image in images or ()})
         card = located.corpus.card
-        key = key_of(own_fingerprint(self.step), card.modality, view.digests(), located.signature(uris))
+        key = key_of(
+            own_fingerprint(self.step), card.modality, view.digests(self.step.columns), located.signature(uris)
+        )
         found = work.find(self.step.name, key)
         if found is not None:
             return found
@@ -116,8 +120,13 @@ def read_facts(
     facts = {}
     for name in names:
         table = session.work.read(view.parts[name])
-        facts[name] = table if name in LOOKUPS else aligned(table, rows)
+        facts[name] = table if name in LOOKUPS else _of_samples(table, rows, name)
     return facts
+
+
+def _of_samples(table: pa.Table, rows: npt.NDArray[np.int32], name: str) -> pa.Table:
+    """Samples without pictures have no links; any other fact every sample must have."""
+    return aligned(table, rows) if name == "links" else required(table, rows, name)
 
 
 def errors_of(pieces: list[Piece[Any]], rows: npt.NDArray[np.int32]) -> pa.Table:

@@ -7,15 +7,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pipelines.build import BuildOptions, session_of
+from pipelines.build import BuildOptions, identity_of, session_of
 from pipelines.engines.local import LocalEngine
 from pipelines.facts import FactTask, PictureTask
 from pipelines.graph import Graph, graph_of
 from pipelines.ingest import NAME as INGEST
 from pipelines.ingest import IngestTask
 from pipelines.plan import Planned, ingest_tasks, limited, plan_fragments
+from pipelines.run_directory import check_identity
 from pipelines.session import Session
 from pipelines.sources import Sources, find_sources
+from pipelines.versions import library_versions
 from pipelines.view import View
 from pipelines.work import Commit, Work
 from sources.storage import Folder
@@ -33,14 +35,15 @@ def forecast(options: BuildOptions) -> dict[str, Any]:
     Raises:
         CurateError: the build itself would stop at once, for the same reason.
     """
-    sources = find_sources(options.recipe, options.data, options.id_key)
+    sources = find_sources(options.recipe, options.data, options.id_key, options.out)
+    check_identity(options.out, identity_of(options.recipe, sources, options.limit))
     with TemporaryDirectory(prefix="curate-plan-") as place:
         existing = [Folder(root) for root in (options.out, *options.reuse) if (root / "work").is_dir()]
-        session = session_of(options.recipe, sources, Work(Folder(Path(place)), existing))
+        session = session_of(options.recipe, sources, Work(Folder(Path(place)), existing, library_versions()))
         engine = LocalEngine(options.workers)
         try:
-            engine.start(session)
-            planned = plan_fragments(engine, session)
+            engine.start(session.without_files())
+            planned = plan_fragments(engine, session, sources.found)
         finally:
             engine.close()
         if options.limit is not None:
@@ -53,7 +56,7 @@ def forecast(options: BuildOptions) -> dict[str, Any]:
 
 def _is_done(session: Session, existing: Sequence[Folder], task: IngestTask) -> bool:
     key = task.key(session)
-    return any(bool(Work(folder).find(INGEST, key)) for folder in existing)
+    return any(bool(Work(folder, (), library_versions()).find(INGEST, key)) for folder in existing)
 
 
 def _probe(session: Session, planned: Planned) -> dict[str, float]:
@@ -62,7 +65,7 @@ def _probe(session: Session, planned: Planned) -> dict[str, float]:
     if first is None:
         return {"records": 0, "seconds": 0.0, "disk_bytes": 0.0}
     graph: Graph = graph_of(session.recipe)
-    work = Work(session.work.folder)
+    work = Work(session.work.folder, (), library_versions())
     alone = Session(session.recipe, session.corpora, work, session.splits)
     started = time.monotonic()
     ingested = first.run(alone)

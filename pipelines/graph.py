@@ -62,10 +62,10 @@ def graph_of(recipe: Recipe) -> Graph:
 
 
 def _token_filter(recipe: Recipe) -> Tokens:
-    """The filter; switched off it has no limits, and still quarantines texts that cannot be counted."""
+    """The filter; switched off, only what cannot be counted, or fits no row of the context, is not kept."""
     settings = recipe.steps.tokens
     if not settings.enabled:
-        return Tokens({}, (0, NO_LIMIT), NO_LIMIT)
+        return Tokens({}, (0, NO_LIMIT), recipe.context_tokens)
     limits = {task: _pair(limit) for task, limit in settings.per_task.items()}
     return Tokens(limits, _pair(settings), recipe.context_tokens)
 

@@ -10,14 +10,14 @@ import orjson
 import pyarrow as pa
 
 from filters.verdicts import decided
-from pipelines.bisect import PROGRAMMING_ERRORS, Failure
+from pipelines.bisect import FATAL_ERRORS, Failure
 from pipelines.counts import tally
 from pipelines.session import Session
 from pipelines.view import kept_rows, numbered, rows_table
 from pipelines.work import Commit, key_of
 from sources.identity import keyed_digest
 from sources.mapping import to_sample, unreadable_sample
-from sources.records import Corpus, CorpusError, Fragment, Record, RecordError, Unreadable
+from sources.records import Corpus, Fragment, Record, RecordError, Unreadable
 from sources.schema import SAMPLES, Reason, Verdict
 
 NAME = "ingest"
@@ -108,7 +108,7 @@ def _sample(
         return unreadable_sample(corpus, path, item), (Verdict.QUARANTINE, item.reason, detail)
     try:
         row = to_sample(corpus, path, item, session.prompts)
-    except (*PROGRAMMING_ERRORS, CorpusError):
+    except FATAL_ERRORS:
         raise
     except RecordError as error:
         return _sample(session, number, path, Unreadable(item.key, error.reason, str(error)))

@@ -2,13 +2,20 @@
 
 import os
 import pickle
+import select
 import signal
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
 
 KILLS_BEFORE_ISOLATION = 3
+
+
+DEADLINE_S = 600.0
+"""A child may hang: it is forked from a process that has threads."""
+END = b"done"
 
 
 class CrashedError(Exception):
@@ -37,16 +44,27 @@ def _fork(function: Callable[[], T]) -> T:
         os.close(read_end)
         _answer(function, write_end)
     os.close(write_end)
-    with os.fdopen(read_end, "rb") as pipe:
-        data = pipe.read()
-    _, status = os.waitpid(child, 0)
-    if not os.WIFEXITED(status) or os.WEXITSTATUS(status) or not data:
+    data = _read_until(read_end, time.monotonic() + DEADLINE_S)
+    os.kill(child, signal.SIGKILL)  # it has answered, or it hangs
+    os.waitpid(child, 0)
+    if not data.endswith(END):
         raise CrashedError
-    succeeded, value = pickle.loads(data)  # noqa: S301 - written by our own child a moment ago
+    succeeded, value = pickle.loads(data[: -len(END)])  # noqa: S301 - written by our own child a moment ago
     if succeeded:
         result: T = value
         return result
     raise value
+
+
+def _read_until(descriptor: int, deadline: float) -> bytes:
+    parts = []
+    with os.fdopen(descriptor, "rb", buffering=0) as pipe:
+        while select.select([pipe], [], [], max(deadline - time.monotonic(), 0))[0]:
+            part = pipe.read(2**20)
+            if not part:
+                break
+            parts.append(part)
+    return b"".join(parts)
 
 
 def _answer(function: Callable[[], T], write_end: int) -> None:
@@ -59,7 +77,7 @@ def _answer(function: Callable[[], T], write_end: int) -> None:
         except Exception as error:  # noqa: BLE001 - handed to the parent, which decides
             answer = pickle.dumps((False, error))
         with os.fdopen(write_end, "wb") as pipe:
-            pipe.write(answer)
+            pipe.write(answer + END)
         status = 0
     finally:
         os._exit(status)

@@ -8,9 +8,10 @@ import blake3
 
 from pipelines.engines.engine import Engine
 from pipelines.ingest import IngestTask, corpus_parameters
+from pipelines.progress import Reporter
 from pipelines.session import Session
 from pipelines.work import Commit, key_of
-from sources.joins import companion_path
+from sources.readers.ranges import surroundings
 from sources.records import ChangedInputError, Corpus, Fragment
 
 NODE = "plan"
@@ -37,11 +38,9 @@ class PlanTask:
         stat = corpus.root.stat(self.path)
         if stat is None:
             raise ChangedInputError(f"source {corpus.name}: a file went away while the build was planned")
-        card = corpus.card
         named = corpus.identity.name("path", self.path)
-        joined = corpus.root.stat(companion_path(card.join, self.path)) if card.join else None
-        times = [(file.size, file.mtime_ns) for file in (stat, joined) if file is not None]
-        key = key_of(NODE, VERSION, corpus_parameters(corpus), named, times)
+        around = surroundings(corpus, self.path).decode()
+        key = key_of(NODE, VERSION, corpus_parameters(corpus), named, around, stat.size, stat.mtime_ns)
         found = session.work.find(NODE, key)
         if found is not None:
             return found
@@ -63,8 +62,12 @@ class Planned:
         return sum(fragment.records for fragment in self.fragments)
 
 
-def plan_fragments(engine: Engine, session: Session) -> list[Planned]:
+def plan_fragments(
+    engine: Engine, session: Session, corpora: Sequence[Corpus], reporter: Reporter | None = None
+) -> list[Planned]:
     """Cut every corpus. Files of records are cut by workers, folders are listed here.
+
+    `corpora` are those of the session, with their files.
 
     Raises:
         CurateError: a file is not in its reader's form.
@@ -72,15 +75,21 @@ def plan_fragments(engine: Engine, session: Session) -> list[Planned]:
     by_file: dict[tuple[int, str], list[Fragment]] = {}
     tasks = [
         PlanTask(number, path)
-        for number, corpus in enumerate(session.corpora)
+        for number, corpus in enumerate(corpora)
         if session.reader(number).unit == "file"
         for path in corpus.files
     ]
+    if reporter is not None:
+        reporter.begin(NODE, len(tasks))
     for number, commit in engine.run(tasks):
         task = tasks[number]
+        if reporter is not None:
+            reporter.advance(0, commit.reused)
         by_file[task.corpus, task.path] = [Fragment(task.path, **row) for row in commit.facts["fragments"]]
+    if reporter is not None:
+        reporter.end()
     planned = []
-    for number, corpus in enumerate(session.corpora):
+    for number, corpus in enumerate(corpora):
         reader = session.reader(number)
         if reader.unit == "file":
             fragments = [fragment for path in corpus.files for fragment in by_file[number, path]]
@@ -114,9 +123,11 @@ def input_listing(corpus: Corpus, planned: Planned) -> dict[str, Any]:
         entries = [entry for fragment in planned.fragments for entry in fragment.files]
         rows = sorted((corpus.identity.name("path", entry.path), entry.size) for entry in entries)
         return {"files": len(rows), "bytes": sum(size for _, size in rows), "digest": key_of(rows)}
+    by_path: dict[str, list[Fragment]] = {path: [] for path in corpus.files}
+    for fragment in planned.fragments:
+        by_path[fragment.path].append(fragment)
     listing = []
-    for path in corpus.files:
-        parts = [fragment for fragment in planned.fragments if fragment.path == path]
+    for path, parts in by_path.items():
         digest = blake3.blake3("".join(part.digest for part in parts).encode()).hexdigest()[:32]
         size = sum(part.size for part in parts)
         listing.append({"path": corpus.identity.name("path", path), "bytes": size, "digest": digest})

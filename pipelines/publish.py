@@ -31,7 +31,7 @@ class PublishTask:
     def run(self, session: Session) -> Commit:
         """Commit `samples`, `images` and `ledger`."""
         work, view = session.work, self.view
-        digests = view.digests("links", "images", "images_followers")
+        digests = view.digests(SAMPLES.names, "images", "images_followers")
         key = key_of(NODE, VERSION, digests, [part.digest for _, part in view.verdicts], self.fingerprints)
         found = work.find(NODE, key)
         if found is not None:

@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from sources.cards import GROUP_KINDS, Join, Pick, Speakers, Strict
-from sources.schema import ACCESS, MODALITIES, TASKS
+from sources.licenses import spdx_license
+from sources.schema import ACCESS, MODALITIES, TASKS, UNKNOWN_LICENSE
 
 Stage = Literal["align", "mid", "instruct"]
 NOT_YET = ("modality", "phi", "near_text", "near_image", "decontaminate")
@@ -84,6 +85,15 @@ class LicenseSettings(Strict):
     @classmethod
     def _access(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(_known(kind, ACCESS) for kind in value)
+
+    @field_validator("forbidden")
+    @classmethod
+    def _licenses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        found = tuple(spdx_license(text) for text in value)
+        for text, license_id in zip(value, found, strict=True):
+            if license_id == UNKNOWN_LICENSE:
+                raise ValueError(f"{text!r} is no licence this version knows; for unstated ones use unknown: drop")
+        return found
 
 
 class TokenLimits(Strict):

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from pipelines.errors import UsageError
-from pipelines.recipe import NOT_YET, Recipe
+from pipelines.recipe import NOT_YET, Recipe, Steps
 
 SHIPPED = Path(__file__).parent / "recipes"
 
@@ -114,7 +114,7 @@ def _nearest(details: ErrorDetails) -> str:
     model: Any = Recipe
     for part in parents:
         model = _child(model, part)
-    return _did_you_mean(str(key), list(getattr(model, "model_fields", {})) + (list(NOT_YET) if parents else []))
+    return _did_you_mean(str(key), [*getattr(model, "model_fields", {}), *(NOT_YET if model is Steps else ())])
 
 
 def _child(model: Any, part: int | str) -> Any:

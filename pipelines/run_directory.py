@@ -2,6 +2,8 @@
 
 import fcntl
 import os
+import re
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,9 +18,13 @@ from sources.storage import Folder
 RUN = "run.json"
 IDENTITY = "work/identity.json"
 MANIFEST = "shards/manifest.json"
-LOCK = "work/lock"
+LOCK = ".lock"
 EVENTS = "events.jsonl"
 PUBLISHED = ("tables", "shards")
+OURS = re.compile(
+    r"tables/[a-z]+/part-\d+\.parquet|shards/(align|mid|instruct)-[a-z0-9_]+-\d+\.tar|shards/manifest\.json"
+)
+"""Files that a build publishes, and so may remove; what else people put there is theirs."""
 
 
 @contextmanager
@@ -28,20 +34,46 @@ def opened(root: Path, identity: Mapping[str, Any]) -> Iterator[Folder]:
     Raises:
         UsageError: it is another build's, or holds something that is no run, or a build is using it now.
     """
-    if "://" in str(root) or str(root).startswith(("s3:/", "gs:/")):
-        raise UsageError(f"--out {root}: object storage is not available in this version", "use a local folder")
-    _check_place(root)
-    folder = Folder(root)
-    (root / "work").mkdir(parents=True, exist_ok=True)
+    check_place(root)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--out {root}: cannot be made ({error.strerror})", "check the path and its rights") from None
+    with locked(root):
+        check_identity(root, identity)
+        clear_temporary(root)
+        folder = Folder(root)
+        folder.write(IDENTITY, _bytes(identity))
+        yield folder
+
+
+@contextmanager
+def locked(root: Path) -> Iterator[None]:
+    """Keep builds and cleaning out of each other's way.
+
+    Raises:
+        UsageError: somebody else has the run.
+    """
     with (root / LOCK).open("wb") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UsageError(f"{root}: another build is running here", "wait for it, or use another --out") from None
-        _check_identity(folder, identity)
-        _clear_temporary(root)
-        folder.write(IDENTITY, _bytes(identity))
-        yield folder
+        yield
+
+
+def clean_work(root: Path) -> int:
+    """Delete the committed work of a finished run; returns the bytes that this freed.
+
+    Raises:
+        UsageError: the run has not finished, or is in use.
+    """
+    read_run(root)
+    with locked(root):
+        before = tree_bytes(root)
+        if (root / "work").exists():
+            shutil.rmtree(root / "work")
+        return before - tree_bytes(root)
 
 
 def read_run(root: Path) -> dict[str, Any]:
@@ -77,16 +109,20 @@ def publish(folder: Folder, files: Mapping[str, Path], manifest: bytes, run: Map
             folder.link(files[path], path)
         folder.write(MANIFEST, manifest)
         folder.write(RUN, run_bytes)
-    _clear_temporary(folder.root)
+    clear_temporary(folder.root)
 
 
-def finished_with(folder: Folder, fingerprint: str) -> dict[str, Any] | None:
-    """`run.json` of this very build, if it finished and its work was cleaned away."""
+def finished_with(folder: Folder, inputs: Any, fingerprints: Mapping[str, str]) -> dict[str, Any] | None:
+    """`run.json` of this very build, if it finished and its work was cleaned away.
+
+    Files of records are compared by content, pictures and other files by name and size: what else was known of
+    them went with the work.
+    """
     document = _finished(folder)
-    cleaned = not (folder.root / "work" / "ingest").exists()
-    if document is not None and cleaned and document["fingerprint"] == fingerprint:
-        return document
-    return None
+    if document is None or (folder.root / "work" / "ingest").exists():
+        return None
+    same = document["inputs"] == inputs and document["fingerprints"] == dict(fingerprints)
+    return document if same else None
 
 
 def _finished(folder: Folder) -> dict[str, Any] | None:
@@ -104,36 +140,46 @@ def _finished(folder: Folder) -> dict[str, Any] | None:
     return document
 
 
-def _check_place(root: Path) -> None:
+def check_place(root: Path) -> None:
+    """Whether a run may be made here.
+
+    Raises:
+        UsageError: a file, a folder with other content, or object storage.
+    """
+    if "://" in str(root) or str(root).startswith(("s3:/", "gs:/")):
+        raise UsageError(f"--out {root}: object storage is not available in this version", "use a local folder")
     if root.exists() and not root.is_dir():
         raise UsageError(f"--out {root}: is a file", "name a folder")
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"--out {root}: cannot be made ({error.strerror})", "check the path and its rights") from None
-    ours = any((root / mark).exists() for mark in (RUN, IDENTITY))
-    others = [entry.name for entry in root.iterdir() if entry.name not in ("work", EVENTS)]
-    if others and not ours:
+    if not root.exists() or any((root / mark).exists() for mark in (RUN, IDENTITY)):
+        return
+    if [entry.name for entry in root.iterdir() if entry.name not in ("work", EVENTS, LOCK)]:
         raise UsageError(f"--out {root}: holds files and is no run of curate", "name a new folder")
 
 
-def _check_identity(folder: Folder, identity: Mapping[str, Any]) -> None:
-    """The same recipe continues a run; another one needs another directory."""
-    run = _finished(folder)
+def check_identity(root: Path, identity: Mapping[str, Any]) -> None:
+    """Whether the build that is here, if any, is this one: another recipe needs another directory.
+
+    Raises:
+        UsageError: it is another; the message says in what.
+    """
+    check_place(root)
+    run = _finished(Folder(root))
     before: Any = run["identity"] if run is not None else None
-    if before is None and (folder.root / IDENTITY).exists():
-        before = orjson.loads((folder.root / IDENTITY).read_bytes())
+    if before is None and (root / IDENTITY).exists():
+        before = orjson.loads((root / IDENTITY).read_bytes())
+    if before is None:
+        return
     now = orjson.loads(_bytes(identity))
-    if before is not None and before["site_key"] != now["site_key"]:
+    if None not in (before["site_key"], now["site_key"]) and before["site_key"] != now["site_key"]:
         raise UsageError(
-            f"{folder.root}: holds a build whose identifiers were keyed with another site key",
+            f"{root}: holds a build whose identifiers were keyed with another site key",
             "give the same --id-key, or use a new --out",
         )
-    if before is not None and before != now:
-        differences = "; ".join(changes(before, now, "")[:3])
+    differences = changes({**before, "site_key": None}, {**now, "site_key": None}, "")
+    if differences:
         raise UsageError(
-            f"{folder.root}: holds a build with other settings ({differences})",
-            f"use a new --out, and --reuse {folder.root} to take over what is still right",
+            f"{root}: holds a build with other settings ({'; '.join(differences[:3])})",
+            f"use a new --out, and --reuse {root} to take over what is still right",
         )
 
 
@@ -160,7 +206,7 @@ def _published_files(folder: Folder) -> set[str]:
         path.relative_to(folder.root).as_posix()
         for name in PUBLISHED
         for path in (folder.root / name).rglob("*")
-        if path.is_file()
+        if path.is_file() and OURS.fullmatch(path.relative_to(folder.root).as_posix())
     }
 
 
@@ -191,7 +237,8 @@ def _holds(folder: Folder, path: str, data: bytes) -> bool:
         return False
 
 
-def _clear_temporary(root: Path) -> None:
+def clear_temporary(root: Path) -> None:
+    """Remove what a killed write left behind."""
     for leftover in (root / "work" / "tmp").glob("*"):
         leftover.unlink(missing_ok=True)
 

@@ -1,7 +1,7 @@
 """What every worker of a build holds: the corpora, the steps, the committed work. Sent once, never stored."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -26,6 +26,10 @@ class Session:
     def prompts(self) -> Prompts:
         """The recipe's prompts."""
         return Prompts(caption=self.recipe.prompts.caption, report=self.recipe.prompts.report)
+
+    def without_files(self) -> "Session":
+        """For workers, who are told which file to read: corpora may have millions."""
+        return replace(self, corpora=tuple(replace(corpus, files=()) for corpus in self.corpora))
 
     def reader(self, corpus: int) -> Reader:
         """The reader of a corpus."""

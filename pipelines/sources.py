@@ -24,24 +24,30 @@ class Sources:
     entries: tuple[SourceEntry, ...]
     """Of the found ones."""
     missing: tuple[str, ...]
+    keyed: frozenset[str] = frozenset()
+    """Names of all sources of the recipe, found or not, whose identifiers are keyed."""
+    site_key: bytes | None = None
 
 
-def find_sources(recipe: Recipe, roots: Sequence[Path], id_key: Path | None) -> Sources:
-    """Look for every source of the recipe under the data roots.
+def find_sources(recipe: Recipe, roots: Sequence[Path], id_key: Path | None, out: Path | None = None) -> Sources:
+    """Look for every source of the recipe under the data roots. What lies under `out` is the run's own, no corpus.
 
     Raises:
         UsageError: an unknown name, a source that must be there and is not, none at all, a source that the
             recipe's policy refuses, or a keyed source without a site key.
     """
     _check_roots(roots)
-    found, entries, missing = [], [], []
+    found, entries, missing, keyed = [], [], [], set()
     for entry in recipe.sources:
         card = card_of(entry)
+        if card.keyed:
+            keyed.add(entry.name)
         corpus = _find(entry, card, roots)
         if corpus is None:
             missing.append(_absent(entry, card, roots))
             continue
         _check_policy(recipe, corpus)
+        corpus = corpus if out is None else _without(corpus, out)
         found.append(_named(corpus, id_key))
         entries.append(entry)
     if not found:
@@ -49,7 +55,7 @@ def find_sources(recipe: Recipe, roots: Sequence[Path], id_key: Path | None) -> 
             f"none of the recipe's {len(recipe.sources)} sources is under {_list(roots)}",
             "pass the folder that holds the corpora with --data; `curate sources list` names what is known",
         )
-    return Sources(tuple(found), tuple(entries), tuple(missing))
+    return Sources(tuple(found), tuple(entries), tuple(missing), frozenset(keyed), _site_key(id_key))
 
 
 def card_of(entry: SourceEntry) -> Card:
@@ -135,7 +141,7 @@ def _find(entry: SourceEntry, card: Card, roots: Sequence[Path]) -> Corpus | Non
 
 def _absent(entry: SourceEntry, card: Card, roots: Sequence[Path]) -> str:
     if not entry.optional:
-        where = f"{entry.path} under " if entry.path else ""
+        where = f"{entry.path} under " if entry.path and not card.keyed else ""
         raise UsageError(
             f"source {entry.name}: not found; looked for {where}{_list(roots)}",
             card.fetch or "give its path, or mark it `optional: true`",
@@ -152,6 +158,15 @@ def _check_policy(recipe: Recipe, corpus: Corpus) -> None:
             f"leave {corpus.name} out, or allow it where you may: --set steps.license.access="
             f"[{','.join((*policy.access, access))}]",
         )
+
+
+def _without(corpus: Corpus, out: Path) -> Corpus:
+    """The corpus without the files of a run that lies inside it."""
+    root, run = corpus.root.root.resolve(), out.resolve()
+    if not run.is_relative_to(root):
+        return corpus
+    inside = f"{run.relative_to(root).as_posix()}/"
+    return replace(corpus, files=tuple(path for path in corpus.files if not path.startswith(inside)))
 
 
 def _named(corpus: Corpus, id_key: Path | None) -> Corpus:

@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -71,14 +70,6 @@ class ExchangeStep(KeyStep, Protocol):
     def decide(self, samples: pa.Table, rows: pa.Array, answers: pa.Table) -> pa.Table:
         """VERDICTS, one row per sample given, in order; `answers` are the fragment's FOLLOWERS."""
         ...
-
-
-@dataclass(frozen=True)
-class Fingerprinted:
-    """A step's place in a build: its own hash, and the hash that also covers what came before it."""
-
-    own: str
-    chained: str
 
 
 def own_fingerprint(step: Step) -> str:

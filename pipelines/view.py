@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.errors import ConservationError
 from pipelines.work import Part, Work
 from sources.identity import SAMPLE_ID_DIGITS
 from sources.records import Fragment
@@ -43,9 +44,15 @@ class View:
         """The view after a step that decided."""
         return replace(self, verdicts=(*self.verdicts, (step, part)))
 
-    def digests(self, *names: str) -> list[str]:
-        """What a step that reads the samples and these parts depends on."""
-        wanted = [self.parts[name].digest for name in ("ids", "alive", *names) if name in self.parts]
+    def digests(self, columns: Sequence[str], *names: str) -> list[str]:
+        """What a step that reads these columns of the samples, and these parts, depends on.
+
+        Ids of duplicate records and of pictures are not in the samples as they were ingested.
+        """
+        implied = ("ids", "alive", *(("links",) if "images" in columns else ()))
+        wanted = [
+            f"{name} {self.parts[name].digest}" for name in dict.fromkeys((*implied, *names)) if name in self.parts
+        ]
         return [part.digest for part in self.samples] + wanted
 
 
@@ -73,6 +80,18 @@ def aligned(fact: pa.Table, rows: npt.NDArray[np.int32]) -> pa.Table:
     """
     places, found = _places(fact, rows)
     return fact.take(pa.array(places, pa.int64(), mask=~found)).drop_columns(["row"]).combine_chunks()
+
+
+def required(fact: pa.Table, rows: npt.NDArray[np.int32], name: str) -> pa.Table:
+    """As `aligned`, for facts that every sample must have.
+
+    Raises:
+        ConservationError: a sample has none.
+    """
+    _, found = _places(fact, rows)
+    if not found.all():
+        raise ConservationError(f"{(~found).sum()} samples have no {name}")
+    return aligned(fact, rows)
 
 
 def _places(fact: pa.Table, rows: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:

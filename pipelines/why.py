@@ -7,6 +7,7 @@ import polars as pl
 
 from pipelines.errors import UsageError
 from pipelines.run_directory import read_run
+from pipelines.tables import scan
 from pipelines.words import evidence, sentence
 from sources.identity import Identity, read_site_key
 
@@ -23,7 +24,7 @@ def explain(run: Path, wanted: str, id_key: Path | None = None) -> list[dict[str
     names = [wanted]
     if id_key is not None:
         names.append(Identity("", read_site_key(id_key)).name("key", wanted))
-    samples = pl.scan_parquet(run / "tables" / "samples" / "*.parquet")
+    samples = scan(run, "samples")
     key = pl.col("source_key")
     rows = samples.filter(pl.col("sample_id").is_in(names) | key.is_in(names)).collect(engine="streaming").to_dicts()
     if not rows:
@@ -35,7 +36,7 @@ def explain(run: Path, wanted: str, id_key: Path | None = None) -> list[dict[str
 
 
 def _explained(run: Path, sample: dict[str, Any]) -> dict[str, Any]:
-    ledger = pl.scan_parquet(run / "tables" / "ledger" / "*.parquet")
+    ledger = scan(run, "ledger")
     found = ledger.filter(pl.col("sample_id") == sample["sample_id"]).collect(engine="streaming").to_dicts()
     verdicts = [
         {
@@ -63,7 +64,7 @@ def _explained(run: Path, sample: dict[str, Any]) -> dict[str, Any]:
 def _images(run: Path, sample: dict[str, Any]) -> list[dict[str, Any]]:
     """The sample's pictures as the images table has them; one that was not decoded has only its name."""
     wanted = [image["image_id"] for image in sample["images"] or () if image["image_id"]]
-    images = pl.scan_parquet(run / "tables" / "images" / "*.parquet", missing_columns="insert")
+    images = scan(run, "images")
     columns = ["image_id", "width", "height", "bit_depth", "format", "modality"]
     known = images.filter(pl.col("image_id").is_in(wanted)).select(columns).collect(engine="streaming")
     by_id = {row["image_id"]: row for row in known.to_dicts()}

@@ -64,12 +64,15 @@ def to_parquet(table: pa.Table) -> bytes:
 class Work:
     """The commits of a run, and those of other runs that may be used."""
 
-    def __init__(self, folder: Folder, reuse: Sequence[Folder] = ()) -> None:
+    def __init__(self, folder: Folder, reuse: Sequence[Folder] = (), versions: Mapping[str, str] | None = None) -> None:
+        """`versions` of libraries are part of every key: after an upgrade all work is done anew."""
         self.folder = folder
         self.reuse = tuple(reuse)
+        self._salt = key_of(dict(versions or {}))
 
     def find(self, node: str, key: str) -> Commit | None:
         """The commit, whole, or None. One found in another run becomes this run's own."""
+        key = self._salted(key)
         commit = self._load(self.folder, node, key)
         if commit is not None:
             return commit
@@ -86,23 +89,30 @@ class Work:
         self, node: str, key: str, tables: Mapping[str, pa.Table], facts: Mapping[str, Any] | None = None
     ) -> Commit:
         """Write tables, then the commit that makes them count."""
+        key = self._salted(key)
         parts = {}
         for name, table in tables.items():
             data = to_parquet(table)
             path = f"{_stem(node, key)}.{name}.parquet"
             self.folder.write(path, data, last=False)
             parts[name] = Part(path, blake3.blake3(data).hexdigest()[:32], table.num_rows, len(data))
-        return self.commit(node, key, parts, facts or {})
+        return self._made(node, key, parts, facts or {})
 
     def commit(self, node: str, key: str, parts: dict[str, Part], facts: Mapping[str, Any]) -> Commit:
         """Make parts that are already written count."""
-        commit = Commit(node, key, parts, dict(facts))
-        self._write(commit)
-        return commit
+        return self._made(node, self._salted(key), parts, facts)
 
     def path(self, node: str, key: str, suffix: str) -> str:
         """Where a part of a commit belongs."""
-        return f"{_stem(node, key)}.{suffix}"
+        return f"{_stem(node, self._salted(key))}.{suffix}"
+
+    def _salted(self, key: str) -> str:
+        return key_of(key, self._salt)
+
+    def _made(self, node: str, key: str, parts: dict[str, Part], facts: Mapping[str, Any]) -> Commit:
+        commit = Commit(node, key, parts, dict(facts))
+        self._write(commit)
+        return commit
 
     def read(self, part: Part, columns: Sequence[str] | None = None) -> pa.Table:
         """A table of a commit."""

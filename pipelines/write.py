@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from filters.measure import image_id_of
 from pipelines.session import Located, Session, locate
-from pipelines.view import View, aligned, alive_rows, read_samples
+from pipelines.view import View, alive_rows, read_samples, required
 from pipelines.work import Commit, Part, key_of
 from shards.samples import PictureFacts, ShardSample, json_bounds, sample_json, shard_sample
 from shards.slices import ShardSlice
@@ -43,7 +43,7 @@ class SizesTask:
         """Commit `sizes`: one row per kept sample, in order."""
         work, view = session.work, self.view
         bits = session.recipe.shards.dicom_bits
-        key = key_of(SIZES, VERSION, view.digests("links", "images", "tokens"), bits)
+        key = key_of(SIZES, VERSION, view.digests(SAMPLES.names, "images", "tokens"), bits)
         found = work.find(SIZES, key)
         if found is not None:
             return found
@@ -76,7 +76,7 @@ class ShardTask:
         """Commit the tar; its summary stands in the commit's facts."""
         work = session.work
         ranges = [(part.start, part.stop) for part in self.shard.parts]
-        digests = [view.digests("links", "images", "tokens") for view in self.views]
+        digests = [view.digests(SAMPLES.names, "images", "tokens") for view in self.views]
         key = key_of(SHARD, VERSION, digests, ranges, session.recipe.shards.dicom_bits)
         found = work.find(SHARD, key)
         if found is not None:
@@ -100,7 +100,7 @@ def _kept(session: Session, view: View) -> Iterator[tuple[dict[str, Any], int]]:
     """The kept samples of a fragment in order, each with its token count."""
     rows = alive_rows(session.work, view)
     samples = read_samples(session.work, view, rows, SAMPLES.names)
-    tokens = aligned(session.work.read(view.parts["tokens"]), rows)["tokens"].to_pylist()
+    tokens = required(session.work.read(view.parts["tokens"]), rows, "token count")["tokens"].to_pylist()
     return zip(samples.to_pylist(), tokens, strict=True)
 
 

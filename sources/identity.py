@@ -29,9 +29,9 @@ class Identity:
         return self.site_key is not None
 
     def name(self, kind: str, value: str) -> str:
-        """Return `value` as it may be stored. `kind` (`key`, `path`, `patient` ...) separates the domains."""
+        """Return `value` as it may and can be stored. `kind` (`key`, `path`, `patient` ...) separates the domains."""
         if self.site_key is None:
-            return value
+            return storable(value)
         return keyed_digest(self.site_key, kind, value)
 
     def sample_id(self, source_key: str, content: bytes | None) -> str:
@@ -46,6 +46,27 @@ class Identity:
         if self.site_key is None:
             return blake3.blake3(message).hexdigest()[:SAMPLE_ID_DIGITS]
         return hmac.new(self.site_key, b"sample\0" + message, hashlib.sha256).hexdigest()[:SAMPLE_ID_DIGITS]
+
+
+def storable(name: str) -> str:
+    """A name as tables can hold it: as it is, or, of one that is not UTF-8, with its wrong bytes and `%` as `%XX`.
+
+    Python gives a file whose name is not UTF-8 a name with lone surrogates (PEP 383), which is no text.
+    """
+    if name.isascii():
+        return name
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return "".join(_escaped(character) for character in name)
+    return name
+
+
+def _escaped(character: str) -> str:
+    if character != "%" and not "\ud800" <= character <= "\udfff":
+        return character
+    data = character.encode("utf-8", "surrogateescape" if "\udc80" <= character <= "\udcff" else "surrogatepass")
+    return "".join(f"%{byte:02X}" for byte in data)
 
 
 def keyed_digest(site_key: bytes, kind: str, value: str) -> str:

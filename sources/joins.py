@@ -72,7 +72,11 @@ def companion(corpus: Corpus, path: str) -> Companion | None:
             f"{corpus.shown(place)}: a joined table may have {MAX_COMPANION_BYTES >> 20} MiB, this one has"
             f" {stat.size >> 20}; split it, or join it into the records beforehand"
         )
-    table = _load(corpus.root, stat, join, mapped_columns(corpus.card), corpus.shown(place))
+    try:
+        table = _load(corpus.root, stat, join, mapped_columns(corpus.card))
+    except _FormError as error:
+        columns = "" if error.columns is None else f"; it has {corpus.shown_columns(error.columns)}"
+        raise CorpusError(f"{corpus.shown(place)}: {error}{columns}") from None
     _held.clear()
     _held[(corpus.root, place)] = (corpus.card, table)
     return table
@@ -88,7 +92,7 @@ def companion_path(join: Join, path: str) -> str:
 
 
 @lru_cache(maxsize=2)
-def _load(root: Folder, stat: FileStat, join: Join, wanted: frozenset[str], shown: str) -> Companion:
+def _load(root: Folder, stat: FileStat, join: Join, wanted: frozenset[str]) -> Companion:
     data = root.read(stat.path)
     columns: dict[str, None] = {}
     rows: dict[str, list[dict[str, Any]]] = {}
@@ -99,10 +103,11 @@ def _load(root: Folder, stat: FileStat, join: Join, wanted: frozenset[str], show
             columns.update(dict.fromkeys(row))
             rows.setdefault(key, []).append({name: row[name] for name in row if name in wanted})
     except UnicodeDecodeError:
-        raise CorpusError(f"{shown}: not UTF-8") from None
-    except (ValueError, csv.Error, RecursionError) as error:
-        detail = error if isinstance(error, _FormError) else "damaged, or not in the form of its file name"
-        raise CorpusError(f"{shown}: {detail}") from None
+        raise _FormError("not UTF-8") from None
+    except _FormError:
+        raise
+    except (ValueError, csv.Error, RecursionError):
+        raise _FormError("damaged, or not in the form of its file name") from None
     kept = tuple(name for name in columns if name in wanted and name != join.right)
     return Companion(
         tuple(name for name in columns if name != join.right),
@@ -113,7 +118,11 @@ def _load(root: Folder, stat: FileStat, join: Join, wanted: frozenset[str], show
 
 
 class _FormError(ValueError):
-    """What is wrong with a companion, without its content."""
+    """What is wrong with a companion, without its content; `columns` are not to be shown as they are."""
+
+    def __init__(self, detail: str, columns: tuple[str, ...] | None = None) -> None:
+        super().__init__(detail)
+        self.columns = columns
 
 
 def _rows(path: str, data: bytes, right: str) -> Iterator[tuple[str | None, Mapping[str, Any]]]:
@@ -155,7 +164,7 @@ def _keyed(rows: Iterable[Any], right: str) -> Iterator[tuple[str | None, Mappin
         if not isinstance(row, dict):
             raise _FormError(f"row {number} is not an object")
         if number == 0 and right not in row:
-            raise _FormError(f"it has no column {right!r}; its columns: {', '.join(row)}")
+            raise _FormError(f"no column {right!r}", tuple(row))
         yield text_of(row.get(right)), row
 
 

@@ -9,6 +9,7 @@ from sources.cards import GROUP_KINDS
 from sources.choices import chosen, options_of
 from sources.columns import columns_of, lookup, text_field, text_of, value_of
 from sources.dialogues import Turn, conversation_turns, spoken_turns
+from sources.identity import storable
 from sources.joins import joined
 from sources.licenses import spdx_license
 from sources.records import Corpus, Record, Unreadable
@@ -100,10 +101,10 @@ def _source_key(corpus: Corpus, path: str, record: Record) -> str:
     return f"{path}#{text_field(corpus.card, record, 'id') or record.key}"
 
 
-def _frame(path: str, record: Record) -> int:
-    """The frame of a multi-frame picture that the reader of a folder names."""
+def _frame(path: str, record: Record) -> int | None:
+    """The frame of a multi-frame picture that the reader of a folder names; None leaves it to `measure.frames`."""
     frame = None if path else record.row.get("frame")
-    return frame if isinstance(frame, int) else 0
+    return frame if isinstance(frame, int) else None
 
 
 def _content_bytes(corpus: Corpus, path: str, record: Record, written: list[str]) -> bytes:
@@ -113,8 +114,8 @@ def _content_bytes(corpus: Corpus, path: str, record: Record, written: list[str]
     content = {
         "task": corpus.card.task,
         "fields": {name: value for name, value in values.items() if value is not None},
-        "images": written,
-        "frame": _frame(path, record),
+        "images": [storable(uri) for uri in written],
+        "frame": _frame(path, record) or 0,
     }
     return orjson.dumps(content, default=str, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
 

@@ -1,6 +1,6 @@
 """What passes between readers and the build: a fragment of a corpus, and the records read from it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -47,6 +47,15 @@ class Corpus:
         """A file's name as messages may show it: keyed where the corpus is keyed."""
         return f"{self.name}: {self.identity.name('path', path)}"
 
+    def shown_columns(self, names: Collection[str]) -> str:
+        """A table's columns as messages may show them: of a keyed corpus their number.
+
+        Where a file has no header line, what stands in its place is a record.
+        """
+        if self.identity.keyed:
+            return f"{len(names)} columns"
+        return ", ".join(names) or "none"
+
 
 @dataclass(frozen=True)
 class Fragment:
@@ -63,12 +72,15 @@ class Fragment:
     first_row: int = 0
     """Number in the file, from 0, of the first record."""
     records: int = 0
+    """Number of records in it, or of files where `counted` says so."""
     size: int = 0
     """Bytes of the records (files of records) or of all files (folders)."""
     files: tuple["FileEntry", ...] = ()
     file_size: int = 0
     """Bytes of the file at `path` when it was planned (files of records)."""
     file_mtime_ns: int = 0
+    counted: Literal["records", "files"] = "records"
+    """What `records` counts: of files with several records each, how many there are is not known until they are read."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +118,8 @@ class Reader(Protocol):
 
     unit: Literal["file", "folder"]
     """`plan` is called once a file (and its answer kept while the file is unchanged), or once for all files."""
+    version: int
+    """Raised whenever the same corpus gives other fragments or records: what was committed before is then not reused."""
 
     def plan(self, corpus: Corpus, paths: Sequence[str]) -> Iterator[Fragment]:
         """Cut files of the corpus into fragments, in order.

@@ -1,5 +1,6 @@
 """`curate build`: from corpora to shards."""
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -125,9 +126,10 @@ def _refuse_later(
     asked = {
         "--engine ray": engine == EngineName.RAY,
         "--address": address is not None,
+        "RAY_ADDRESS is set, and the ray engine": engine is None and bool(os.environ.get("RAY_ADDRESS")),
         "--evals": bool(evals),
         "--inventory": inventory is not None,
     }
     for option, given in asked.items():
         if given:
-            raise UsageError(f"{option}: not available in this version", "leave it out")
+            raise UsageError(f"{option}: not available in this version", "leave it out, or say --engine local")

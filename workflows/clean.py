@@ -18,14 +18,9 @@ def clean(
 
     Example: curate clean runs/mid
     """
-    import shutil
+    from pipelines.run_directory import clean_work
 
-    from pipelines.run_directory import read_run, tree_bytes
-
-    read_run(run)
-    before = tree_bytes(run)
-    shutil.rmtree(run / "work", ignore_errors=False)
-    freed = before - tree_bytes(run)
+    freed = clean_work(run)
     if as_json:
         print_json({"run": str(run.resolve()), "freed_bytes": freed})
     else:

@@ -1,5 +1,7 @@
 """The `curate` command. Each verb lives in a file of its own; heavy imports wait until one is called."""
 
+import difflib
+import re
 import sys
 from collections.abc import Sequence
 
@@ -13,6 +15,8 @@ from workflows.doctor import doctor
 from workflows.shards import shards
 from workflows.sources import sources
 from workflows.why import why
+
+INTERRUPTED = 130
 
 app = typer.Typer(
     name="curate",
@@ -41,27 +45,34 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run the command; every failure is one clear message, or one JSON object where `--json` was asked for."""
     as_json = "--json" in arguments
+    if not arguments:
+        app(args=["--help"], prog_name="curate", standalone_mode=False)
+        return 2
     try:
         status = app(args=list(arguments), prog_name="curate", standalone_mode=False)
-    except (KeyboardInterrupt, typer.Abort):
-        return fail("interrupted", "the same command resumes", 130, as_json)
+    except KeyboardInterrupt:
+        status = INTERRUPTED
     except typer.TyperException as error:
         speak = getattr(error, "format_message", None)  # usage errors have it, their base class does not
-        return fail(speak() if speak else str(error), "see `curate --help`", 2, as_json)
-    except OSError as error:
-        return fail(_os_message(error), "repair the cause, then run the same command again", 1, as_json)
-    except Exception as error:
-        from pipelines.errors import CurateError
+        message = speak() if speak else str(error)
+        return fail(message, _nearest(message) or "see `curate --help`", 2, as_json)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the user gets one message without private values
+        from pipelines.errors import presentable
 
-        if not isinstance(error, CurateError):
-            raise
-        return fail(error.message, error.hint, error.status, as_json)
+        shown = presentable(error, "curate")
+        return fail(shown.message, shown.hint, shown.status, as_json)
+    if status == INTERRUPTED:
+        return fail("interrupted", "the same command resumes", INTERRUPTED, as_json)
     return int(status or 0)
 
 
-def _os_message(error: OSError) -> str:
-    where = f"{error.filename}: " if error.filename else ""
-    return f"{where}{error.strerror or error}"
+def _nearest(message: str) -> str:
+    """What was meant by a value that is none of those allowed."""
+    found = re.search(r"'([^']*)' is not one of (.*)", message)
+    if found is None:
+        return ""
+    nearest = difflib.get_close_matches(found[1], re.findall(r"'([^']+)'", found[2]), 1, 0.4)
+    return f"did you mean {nearest[0]!r}?" if nearest else ""
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from pipelines.tables import scan
 from workflows.answer import say
 from workflows.cli import run
 from workflows.demo_corpus import write_demo_corpus
@@ -28,13 +29,13 @@ def main(place: Path) -> int:
     for sample in examples(out):
         say(f"  {sample['verdict']:<10} {sample['reason'] or '':<20} curate why {out} {sample['sample_id']}")
     say(f"\nWhere to look: {out}/shards (tars and manifest.json), {out}/tables (Parquet), {out}/run.json (counts)")
-    say(f"Try next:      {sys.executable.replace('python', 'curate')} why {out} <one of the ids above>")
+    say(f"Try next:      {Path(sys.executable).with_name('curate')} why {out} <one of the ids above>")
     return 0
 
 
 def examples(out: Path) -> list[dict[str, str | None]]:
     """The sample with the smallest id of every verdict and reason; `keep` stands for samples kept to the end."""
-    ledger = pl.scan_parquet(out / "tables" / "ledger" / "*.parquet")
+    ledger = scan(out, "ledger")
     last = ledger.group_by("sample_id").agg(pl.col("verdict", "reason").last())
     return (
         last.group_by("verdict", "reason").agg(pl.col("sample_id").min()).sort("verdict", "reason").collect().to_dicts()

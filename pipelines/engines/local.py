@@ -13,22 +13,28 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
-from filters.tokens import TokenizerError
-from pipelines.bisect import code_locations
-from pipelines.errors import CurateError
+from pipelines.errors import CurateError, presentable
 from pipelines.isolation import KILLS_BEFORE_ISOLATION
 from pipelines.session import Session, Task
 from pipelines.work import Commit
-from sources.records import CorpusError
 
 _CONTEXT = multiprocessing.get_context("spawn")
+
+
+@dataclass(frozen=True)
+class _Try:
+    """A task, its number, and how many workers it has killed so far."""
+
+    number: int
+    task: Task
+    killed: int = 0
 
 
 @dataclass
 class _Worker:
     process: BaseProcess
     pipe: Connection
-    task: tuple[int, Task] | None = None
+    trying: _Try | None = None
 
 
 class LocalEngine:
@@ -53,8 +59,8 @@ class LocalEngine:
         Raises:
             CurateError: what a task raised, or a task that kills every worker it is given.
         """
-        source = iter(enumerate(tasks))
-        again: deque[tuple[int, Task]] = deque()
+        source = (_Try(number, task) for number, task in enumerate(tasks))
+        again: deque[_Try] = deque()
         try:
             while True:
                 busy = self._feed(source, again)
@@ -77,68 +83,80 @@ class LocalEngine:
             worker.pipe.close()
         self._workers = []
 
-    def _feed(self, source: Iterator[tuple[int, Task]], again: deque[tuple[int, Task]]) -> list[_Worker]:
+    def _feed(self, source: Iterator[_Try], again: deque[_Try]) -> list[_Worker]:
         """Give every idle worker a task while there are any; return the busy workers."""
         for number in range(self.count):
-            if number < len(self._workers) and self._workers[number].task is not None:
+            if number < len(self._workers) and self._workers[number].trying is not None:
                 continue
-            task = again.popleft() if again else next(source, None)
-            if task is None:
+            trying = again.popleft() if again else next(source, None)
+            if trying is None:
                 break
             if number == len(self._workers):
                 self._workers.append(self._hire())
-            self._give(number, task)
-        return [worker for worker in self._workers if worker.task is not None]
+            self._give(number, trying)
+        return [worker for worker in self._workers if worker.trying is not None]
 
-    def _give(self, number: int, task: tuple[int, Task]) -> None:
-        worker = self._workers[number]
-        worker.task = task
+    def _give(self, number: int, trying: _Try) -> None:
+        """Send a task; a worker that died while it was idle is replaced."""
         try:
-            worker.pipe.send(("task", task[1]))
+            self._workers[number].pipe.send(("task", trying.task))
         except (BrokenPipeError, ConnectionResetError):
-            worker = self._workers[number] = self._hire()
-            worker.task = task
-            worker.pipe.send(("task", task[1]))
+            self._workers[number].pipe.close()
+            self._workers[number] = self._hire()
+            self._workers[number].pipe.send(("task", trying.task))
+        self._workers[number].trying = trying
 
-    def _receive(self, worker: _Worker, again: deque[tuple[int, Task]]) -> tuple[int, Commit] | None:
-        assert worker.task is not None
-        number, task = worker.task
+    def _receive(self, worker: _Worker, again: deque[_Try]) -> tuple[int, Commit] | None:
+        trying = worker.trying
+        assert trying is not None
         try:
             succeeded, answer = worker.pipe.recv()
         except (EOFError, ConnectionResetError):
             worker.process.join()
-            again.append((number, _after_death(task, worker.process.exitcode)))
-            place = self._workers.index(worker)
-            self._workers[place] = self._hire()
+            worker.pipe.close()
+            again.append(_after_death(trying, worker.process.exitcode))
+            self._workers[self._workers.index(worker)] = self._hire()
             return None
-        worker.task = None
+        worker.trying = None
         if not succeeded:
             raise answer
-        return number, answer
+        return trying.number, answer
 
     def _hire(self) -> _Worker:
+        """Start a worker.
+
+        Raises:
+            CurateError: it dies before it can take the session.
+        """
         ours, theirs = _CONTEXT.Pipe()
         process = _CONTEXT.Process(target=_work, args=(theirs, os.getpid()), daemon=False)
         process.start()
         theirs.close()
-        ours.send(("session", self._session))
+        try:
+            ours.send(("session", self._session))
+        except (BrokenPipeError, ConnectionResetError):
+            process.join()
+            raise CurateError(
+                f"a worker died as it started (exit code {process.exitcode})",
+                "if the machine ran out of memory, use fewer --workers; the same command resumes",
+            ) from None
         return _Worker(process, ours)
 
 
-def _after_death(task: Task, exit_code: int | None) -> Task:
-    """The task as it is tried again.
+def _after_death(trying: _Try, exit_code: int | None) -> _Try:
+    """The task as it is tried again: apart from others, where it knows how, once it has killed three workers.
 
     Raises:
-        CurateError: it has killed a worker even where its records were tried apart.
+        CurateError: it kills every worker it is given.
     """
-    attempt = getattr(task, "attempt", None)
-    if attempt is None or attempt > KILLS_BEFORE_ISOLATION:
+    killed = trying.killed + 1
+    if killed > KILLS_BEFORE_ISOLATION:
         raise CurateError(
-            f"{task.label}: its worker died (exit code {exit_code})",
+            f"{trying.task.label}: its workers died {killed} times (exit code {exit_code})",
             "if the machine ran out of memory, use fewer --workers; the same command resumes",
         )
-    following: Task = task.again()  # type: ignore[attr-defined]
-    return following
+    again = getattr(trying.task, "again", None)
+    return _Try(trying.number, trying.task if again is None else again(), killed)
 
 
 def _work(pipe: Connection, driver: int) -> None:
@@ -159,27 +177,15 @@ def _work(pipe: Connection, driver: int) -> None:
         except BrokenPipeError:
             return
         except BaseException as error:  # noqa: BLE001 - handed to the driver, which ends the run with it
-            pipe.send((False, _presentable(error, value)))
+            _send_last(pipe, presentable(error, value.label))
 
 
-def _presentable(error: BaseException, task: Task) -> Exception:
-    """The error as the user may see it: ours as it is, others without their message, which may hold PHI."""
-    if isinstance(error, CurateError):
-        return error
-    if isinstance(error, OSError) and error.errno is not None:
-        return CurateError(f"{task.label}: {os.strerror(error.errno)}", _os_hint(error))
-    if isinstance(error, CorpusError | TokenizerError):
-        return CurateError(str(error))
-    places = ", ".join(code_locations(error))
-    return CurateError(f"{task.label}: {type(error).__name__} at {places}", "this is a defect: please report it")
-
-
-def _os_hint(error: OSError) -> str:
-    import errno
-
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "free some space, then run the same command again: it resumes"
-    return "repair the cause, then run the same command again: it resumes"
+def _send_last(pipe: Connection, error: Exception) -> None:
+    """Hand over an error; where nobody listens any more, end without a word: it may hold what nobody may read."""
+    try:
+        pipe.send((False, error))
+    except OSError:
+        os._exit(1)
 
 
 def default_workers() -> int:

@@ -80,6 +80,7 @@ class CsvReader:
     """
 
     unit: Literal["file", "folder"] = "file"
+    version: int = 1
 
     def plan(self, corpus: Corpus, paths: Sequence[str]) -> Iterator[Fragment]:
         """Cut files between rows.

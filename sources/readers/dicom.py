@@ -5,7 +5,8 @@ from typing import Any, Literal
 
 from sources.dicom.facts import caption_from, header_facts
 from sources.pictures import Limits, PictureError
-from sources.readers.folders import cut_files, expect_unchanged, file_entries
+from sources.readers.folders import cut_files, expect_unchanged, file_entries, misnamed
+from sources.readers.ranges import opened
 from sources.records import Corpus, FileEntry, Fragment, Record, Unreadable
 from sources.schema import Reason
 from sources.uris import PICTURE
@@ -20,6 +21,7 @@ class DicomReader:
     """
 
     unit: Literal["file", "folder"] = "folder"
+    version: int = 1
 
     def plan(self, corpus: Corpus, paths: Sequence[str]) -> Iterator[Fragment]:
         """Cut the sorted files into lists; none is opened."""
@@ -30,22 +32,24 @@ class DicomReader:
 
         Raises:
             ChangedInputError: a file is not the planned one any more.
+            CorpusError: a file cannot be read now (no permission, a disk that fails).
         """
         for entry in fragment.files:
+            if (unreadable := misnamed(corpus, entry)) is not None:
+                yield unreadable
+                continue
             expect_unchanged(corpus, entry)
             try:
                 yield Record(entry.path, _row(corpus, entry))
             except PictureError as error:
                 yield Unreadable(entry.path, Reason.RECORD_MALFORMED, error.detail)
-            except OSError as error:
-                yield Unreadable(entry.path, Reason.RECORD_MALFORMED, f"cannot be read: {type(error).__name__}")
 
 
 def _row(corpus: Corpus, entry: FileEntry) -> dict[str, Any]:
     from sources.dicom.header import GROUP_KEYWORDS, read_header
     from sources.dicom.values import header_values
 
-    with corpus.root.open(entry.path) as file:
+    with opened(corpus, entry.path) as file:
         dataset = read_header(file, entry.size, Limits(), groups=True).dataset
     facts = header_facts(dataset)
     groups = {keyword: _identifier(header_values(dataset, keyword)) for keyword in GROUP_KEYWORDS}

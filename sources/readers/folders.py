@@ -5,8 +5,10 @@ from collections.abc import Iterable, Iterator
 import blake3
 import orjson
 
+from sources.identity import storable
 from sources.readers.ranges import framed, sealed, surroundings
-from sources.records import ChangedInputError, Corpus, FileEntry, Fragment
+from sources.records import ChangedInputError, Corpus, FileEntry, Fragment, Unreadable
+from sources.schema import Reason
 
 CUT_EVERY = 512
 """Mean number of files between two cuts."""
@@ -52,6 +54,13 @@ def expect_unchanged(corpus: Corpus, entry: FileEntry) -> None:
     stat = corpus.root.stat(entry.path)
     if stat is None or (stat.size, stat.mtime_ns) != (entry.size, entry.mtime_ns):
         raise ChangedInputError(f"{corpus.shown(entry.path)}: changed since the build was planned; run it again")
+
+
+def misnamed(corpus: Corpus, entry: FileEntry) -> Unreadable | None:
+    """What a picture is whose name is not UTF-8, where it would be stored: no table could say where it lies."""
+    if corpus.identity.keyed or storable(entry.path) == entry.path:
+        return None
+    return Unreadable(entry.path, Reason.RECORD_ENCODING, "the name of the file is not UTF-8: rename it")
 
 
 def _is_cut(path: str, cut_every: int) -> bool:

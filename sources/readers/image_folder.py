@@ -8,7 +8,7 @@ from sources.columns import mapped_columns
 from sources.joins import MAX_COMPANION_BYTES
 from sources.readers.csv_rows import CsvReader
 from sources.readers.expected import with_expected_columns
-from sources.readers.folders import cut_files, expect_unchanged, file_entries
+from sources.readers.folders import cut_files, expect_unchanged, file_entries, misnamed
 from sources.readers.jsonl import JsonlReader
 from sources.records import Corpus, CorpusError, FileEntry, Fragment, Record, Unreadable
 from sources.schema import Reason
@@ -28,6 +28,7 @@ class ImageFolderReader:
     """
 
     unit: Literal["file", "folder"] = "folder"
+    version: int = 1
 
     def plan(self, corpus: Corpus, paths: Sequence[str]) -> Iterator[Fragment]:
         """Cut the sorted pictures into lists of files.
@@ -51,6 +52,8 @@ class ImageFolderReader:
             if _FLAW in row:
                 reason, detail = row[_FLAW]
                 yield Unreadable(entry.path, Reason(reason), detail)
+            elif (unreadable := misnamed(corpus, entry)) is not None:
+                yield unreadable
             else:
                 expect_unchanged(corpus, entry)
                 yield Record(entry.path, {**row, PICTURE: entry.path})

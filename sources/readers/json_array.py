@@ -27,6 +27,7 @@ class JsonReader:
     """
 
     unit: Literal["file", "folder"] = "file"
+    version: int = 1
 
     def plan(self, corpus: Corpus, paths: Sequence[str]) -> Iterator[Fragment]:
         """Cut files between elements.

@@ -14,6 +14,7 @@ class JsonlReader:
     """Reads JSON Lines. A record's key is its number among the file's non-blank lines, from 0."""
 
     unit: Literal["file", "folder"] = "file"
+    version: int = 1
 
     def plan(self, corpus: Corpus, paths: Sequence[str]) -> Iterator[Fragment]:
         """Cut files at line ends.

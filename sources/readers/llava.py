@@ -17,6 +17,7 @@ class LlavaReader:
     """Reads LLaVA conversations; every record has the columns `conversations` and, with pictures, `image`."""
 
     unit: Literal["file", "folder"] = "file"
+    version: int = 1
 
     def plan(self, corpus: Corpus, paths: Sequence[str]) -> Iterator[Fragment]:
         """Cut files as the JSON or the JSON Lines reader does.

@@ -1,6 +1,7 @@
 """MedQuAD: XML documents of question and answer pairs."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Literal, NoReturn
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
@@ -21,10 +22,12 @@ class MedquadReader:
     """
 
     unit: Literal["file", "folder"] = "folder"
+    version: int = 1
 
     def plan(self, corpus: Corpus, paths: Sequence[str]) -> Iterator[Fragment]:
-        """Cut the sorted files into lists."""
-        yield from cut_files(corpus, file_entries(corpus, paths), CUT_EVERY, MAX_FILES)
+        """Cut the sorted files into lists; how many pairs they hold is known once they are read."""
+        for fragment in cut_files(corpus, file_entries(corpus, paths), CUT_EVERY, MAX_FILES):
+            yield replace(fragment, counted="files")
 
     def read(self, corpus: Corpus, fragment: Fragment) -> Iterator[Record | Unreadable]:
         """Yield the pairs of every file; a file that is not safe, well-formed XML is one unreadable record.

@@ -36,9 +36,10 @@ class ParquetReader:
     """
 
     unit: Literal["file", "folder"] = "file"
+    version: int = 1
 
     def plan(self, corpus: Corpus, paths: Sequence[str]) -> Iterator[Fragment]:
-        """Cut files at row groups, and these at 2,000 rows or about 16 MiB of the columns that are read.
+        """Cut files at row groups, and these at 4,096 rows or about 16 MiB of the columns that are read.
 
         Raises:
             CorpusError: a file is not Parquet, is truncated, or lacks a mapped column.

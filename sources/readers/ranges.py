@@ -81,7 +81,7 @@ def found(corpus: Corpus, path: str) -> FileStat:
 
 
 def cut(corpus: Corpus, path: str, split: Splitter, start: int, meaning: bytes = b"") -> Iterator[Fragment]:
-    """Cut a file into fragments of at most 2,000 records and, but for a single longer one, 16 MiB.
+    """Cut a file into fragments of at most 4,096 records and, but for a single longer one, 16 MiB.
 
     Cuts depend only on what lies before them, so records appended to a file touch its last fragment alone.
     `meaning` is what the records depend on outside their own bytes (a header).

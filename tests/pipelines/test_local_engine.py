@@ -48,7 +48,7 @@ def test_a_task_that_kills_its_worker_is_tried_again_and_costs_nothing_else(engi
 
 
 def test_a_task_that_kills_every_worker_ends_the_run_with_advice(engine: LocalEngine) -> None:
-    with pytest.raises(CurateError, match="killer: its worker died") as caught:
+    with pytest.raises(CurateError, match="killer: its workers died 4 times") as caught:
         list(engine.run([KillsWorkers(0, 99)]))
     assert "fewer --workers" in caught.value.hint
 
