@@ -164,7 +164,7 @@ def _read(uri: str | None, open_image: Callable[[str], bytes]) -> bytes:
     try:
         return open_image(uri)
     except TooLargeError as error:
-        raise PictureError(Reason.IMAGE_BOMB, error.strerror) from None
+        raise PictureError(Reason.IMAGE_BOMB, error.detail) from None
     except OSError as error:
         if not is_absence(error):
             raise

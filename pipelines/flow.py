@@ -4,9 +4,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from pipelines.counts import ErrorBudget, StepCounts
+import numpy as np
+
+from pipelines.counts import ErrorBudget, StepCounts, is_error
 from pipelines.decide import DecideTask, ExchangeDecideTask
 from pipelines.engines.engine import Engine
+from pipelines.errors import BudgetError
 from pipelines.exchange import GatherTask, KeysTask, SolveTask, partitions_for
 from pipelines.facts import FactTask, PictureTask
 from pipelines.ingest import NAME as INGEST
@@ -14,10 +17,12 @@ from pipelines.ingest import IngestTask
 from pipelines.progress import Reporter
 from pipelines.session import Session, Task
 from pipelines.steps import DecideStep, ExchangeStep, FactStep, KeyStep, PictureStep
-from pipelines.view import View
+from pipelines.view import View, read_samples
 from pipelines.work import Commit
+from sources.schema import Verdict
 
 T = TypeVar("T", bound=Task)
+EXAMPLES = 5
 
 
 class Flow:
@@ -127,7 +132,26 @@ class Flow:
         self._seconds = 0.0
         self.steps.append(counts)
         counts.check(came_in)
-        self.budget.spend(counts)
+        try:
+            self.budget.spend(counts)
+        except BudgetError as error:
+            raise BudgetError(error.message, f"{error.hint}; for example {', '.join(self._failed())}") from None
+
+    def _failed(self) -> list[str]:
+        """Source keys (keyed where they identify) of the first few samples that errors quarantined, with reasons."""
+        shown: list[str] = []
+        for view in self.views:
+            for _, part in view.verdicts:
+                table = self.session.work.read(part, ["row", "verdict", "reason"])
+                rows = [
+                    row for row in table.to_pylist() if row["verdict"] == Verdict.QUARANTINE and is_error(row["reason"])
+                ]
+                numbers = np.array([row["row"] for row in rows[:EXAMPLES]], np.int32)
+                keys = read_samples(self.session.work, view, numbers, ("source_key",))["source_key"].to_pylist()
+                shown += [f"{key} ({row['reason']})" for key, row in zip(keys, rows, strict=False)]
+                if len(shown) >= EXAMPLES:
+                    return shown[:EXAMPLES]
+        return shown
 
     def _source(self, number: int) -> str:
         return self.session.corpora[self.views[number].corpus].name

@@ -123,8 +123,8 @@ class Work:
             partitioning=None,
         )
 
-    def read_where(self, part: Part, column: str, value: int) -> pa.Table:
-        """The rows of a table whose integer column has a value; only the row groups that may hold it are read."""
+    def read_where(self, part: Part, column: str, value: int | str) -> pa.Table:
+        """The rows of a table whose column has a value; only the row groups that may hold it are read."""
         return pq.read_table(self.local(part), filters=[(column, "=", value)], use_threads=False, partitioning=None)
 
     def local(self, part: Part) -> Path:

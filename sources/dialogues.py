@@ -80,7 +80,7 @@ def with_placeholders(turns: list[Turn], images: int) -> list[Turn]:
 
 
 def without_placeholders(text: str, keep: int = 0) -> str:
-    """The text with only its first `keep` placeholders."""
+    """The text with only its first `keep` placeholders; none comes about where one was taken out of its middle."""
     seen = 0
 
     def kept(match: re.Match[str]) -> str:
@@ -88,7 +88,23 @@ def without_placeholders(text: str, keep: int = 0) -> str:
         seen += 1
         return match.group() if seen <= keep else ""
 
-    return _PLACEHOLDER.sub(kept, text).strip()
+    left = _PLACEHOLDER.sub(kept, text)
+    if left.count(IMAGE_PLACEHOLDER) > keep:
+        left = _without_nested(left, keep)
+    return left.strip()
+
+
+def _without_nested(text: str, keep: int) -> str:
+    """`without_placeholders` of a text like `<im<image>age>`, in one pass however deep they lie."""
+    written: list[str] = []
+    seen = 0
+    for character in text:
+        written.append(character)
+        if character == IMAGE_PLACEHOLDER[-1] and "".join(written[-len(IMAGE_PLACEHOLDER) :]) == IMAGE_PLACEHOLDER:
+            seen += 1
+            if seen > keep:
+                del written[-len(IMAGE_PLACEHOLDER) :]
+    return "".join(written)
 
 
 def image_lines(images: int, text: str) -> str:

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from sources.cards import Card, Layout
-from sources.identity import Identity
+from sources.identity import Identity, storable
+from sources.readers.registry import reader_named
 from sources.records import Corpus, CorpusError
 from sources.storage import Folder
 
@@ -38,7 +39,8 @@ def find_corpus(
     files. `splits` (default: the card's training splits) choose files where the layout tells splits by file.
 
     Raises:
-        CorpusError: a record file is a link out of the data root, or `splits` names one that there is not.
+        CorpusError: a record file is a link out of the data root, cannot be read or has a name that is not UTF-8, or
+            `splits` names one that there is not.
     """
     patterns = _patterns(card, name, splits)
     for data_root in data_roots:
@@ -93,20 +95,33 @@ def _boundary(data_root: Path, root: Path) -> Path:
     return data_root if root.is_relative_to(data_root) else root
 
 
+def _listed(card: Card, name: str, folder: Folder, patterns: Sequence[str]) -> list[str]:
+    """The files that match, every one of them readable by its name."""
+    try:
+        files, escaping = folder.listing(patterns)
+    except OSError as error:
+        raise CorpusError(f"{name}: a file or folder in {folder.root} cannot be read ({error.strerror})") from None
+    if escaping:
+        link = "a file or folder" if card.keyed else f"{storable(escaping[0])} in {folder.root}"
+        raise CorpusError(
+            f"{name}: {link} is a link out of the data root {folder.boundary}; copy what it leads to, or give the"
+            " folder it leads to as --data"
+        )
+    paths = [stat.path for stat in files]
+    misnamed = next((path for path in paths if storable(path) != path), None)
+    if misnamed is not None and reader_named(card.reader).unit == "file":
+        file = "a record file" if card.keyed else f"{storable(misnamed)} (the % are not in it) in {folder.root}"
+        raise CorpusError(f"{name}: the name of {file} is not UTF-8: rename it")
+    return paths
+
+
 def _corpus_at(card: Card, name: str, folder: Folder, identity: Identity, globs: Globs) -> Corpus | None:
     if not folder.root.is_dir():
         return None
     split_of: dict[str, str | None] = {}
     for split, patterns in globs.items():
-        files, escaping = folder.listing(patterns)
-        if escaping:
-            link = "a record file" if card.keyed else f"{escaping[0]} in {folder.root}"
-            raise CorpusError(
-                f"{name}: {link} is a link out of the data root {folder.boundary}; copy the file, or give the"
-                " folder it leads to as --data"
-            )
-        for stat in files:
-            split_of.setdefault(stat.path, split)
+        for path in _listed(card, name, folder, patterns):
+            split_of.setdefault(path, split)
     if not split_of:
         return None
     splits = {path: split for path, split in split_of.items() if split is not None}

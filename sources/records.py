@@ -80,7 +80,7 @@ class Fragment:
     """Bytes of the file at `path` when it was planned (files of records)."""
     file_mtime_ns: int = 0
     counted: Literal["records", "files"] = "records"
-    """What `records` counts: of files with several records each, how many there are is not known until they are read."""
+    """What `records` counts: where a file holds several records, how many is known only once it is read."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class Reader(Protocol):
     unit: Literal["file", "folder"]
     """`plan` is called once a file (and its answer kept while the file is unchanged), or once for all files."""
     version: int
-    """Raised whenever the same corpus gives other fragments or records: what was committed before is then not reused."""
+    """Raised whenever the same corpus gives other fragments or records than before: nothing old is then reused."""
 
     def plan(self, corpus: Corpus, paths: Sequence[str]) -> Iterator[Fragment]:
         """Cut files of the corpus into fragments, in order.

@@ -1,18 +1,47 @@
-"""Folders of files: listing that stays inside, and writes that are whole or absent."""
+"""Folders of files: reading that stays inside, and writes that are whole or absent."""
 
+import errno
 import os
-import re
 import shutil
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
+
+from sources.globs import Glob
+
+MAX_READ_BYTES = 2**30
+"""What `Folder.read` takes into memory, if nothing else is said."""
 
 
 class OutsideError(OSError):
     """A path or a symbolic link leads out of the folder it is read under."""
+
+
+class TooLargeError(OSError):
+    """A file is larger than what may be read at once. `detail` tells both sizes and no name."""
+
+    def __init__(self, size: int, allowed: int) -> None:
+        self.detail = f"{size} bytes, more than {allowed} are allowed"
+        super().__init__(errno.EFBIG, self.detail)
+        self.sizes = (size, allowed)
+
+    def __reduce__(self) -> tuple[type["TooLargeError"], tuple[int, int]]:
+        return type(self), self.sizes
+
+
+_ABSENT = (OutsideError, FileNotFoundError, NotADirectoryError, IsADirectoryError)
+_ABSENT_NUMBERS = frozenset({errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO, errno.EINVAL})
+
+
+def is_absence(error: OSError) -> bool:
+    """Whether the error says that there is no such file, and so will say it again.
+
+    Any other (no permission, a disk that fails, a server that is away) says that it cannot be had now.
+    """
+    return isinstance(error, _ABSENT) or error.errno in _ABSENT_NUMBERS
 
 
 @dataclass(frozen=True)
@@ -40,9 +69,13 @@ class Folder:
 
         Raises:
             OutsideError: the path, with its links resolved, leaves the boundary.
+            FileNotFoundError: no file can have such a name.
         """
         place = self.root / path
-        resolved = os.path.realpath(place)
+        try:
+            resolved = os.path.realpath(place)
+        except ValueError:  # a NUL in it
+            raise FileNotFoundError(errno.ENOENT, "not the name of a file") from None
         boundary = os.path.realpath(self.boundary or self.root)
         if resolved != boundary and not resolved.startswith(boundary + os.sep):
             raise OutsideError("leads out of its folder")
@@ -51,78 +84,81 @@ class Folder:
     def glob(self, patterns: Sequence[str]) -> list[FileStat]:
         """All files that match any pattern (`**` crosses folders), sorted by path; hidden ones are left out.
 
-        A link that leaves the boundary is not listed. Only folders that a pattern can reach are visited.
+        A link that leaves the boundary is not listed; links to folders inside it are followed. Only folders that a
+        pattern can reach are visited.
+
+        Raises:
+            OSError: a folder or a file cannot be looked at now.
         """
         return self.listing(patterns)[0]
 
     def listing(self, patterns: Sequence[str]) -> tuple[list[FileStat], list[str]]:
-        """What `glob` lists, and the matching names whose links leave the boundary."""
+        """What `glob` lists, and the names whose links leave the boundary: matching files, folders on the way."""
         found: dict[str, FileStat] = {}
-        escaping = set()
+        escaping: set[str] = set()
         for pattern in patterns:
-            for path in self._matching(pattern):
-                stat = self.stat(path)
-                if stat is not None:
-                    found[path] = stat
+            glob = Glob(self.root, pattern, self._escapes)
+            for path in glob.matching():
+                listed = self.stat(path)
+                if listed is not None:
+                    found[path] = listed
                 elif self._escapes(path):
                     escaping.add(path)
+            escaping.update(glob.escaping)
         return [found[path] for path in sorted(found)], sorted(escaping)
-
-    def _matching(self, pattern: str) -> Iterator[str]:
-        """Names that match, from the folder that the pattern's fixed beginning names."""
-        segments = pattern.split("/")
-        fixed = next((number for number, segment in enumerate(segments) if _WILD.search(segment)), None)
-        if fixed is None:
-            yield pattern
-            return
-        matcher = _matcher(pattern)
-        prefix = "".join(f"{segment}/" for segment in segments[:fixed])
-        depth = None if "**" in pattern else len(segments) - fixed - 1
-        for path in self._walk(prefix, depth):
-            if matcher.fullmatch(path):
-                yield path
-
-    def _walk(self, prefix: str, depth: int | None) -> Iterator[str]:
-        """Names under the folder `prefix`, at most `depth` folders below it."""
-        top = self.root / prefix
-        for place, folders, names in os.walk(top):
-            relative = Path(place).relative_to(top)
-            visible = [name for name in folders if not name.startswith(".")]
-            folders[:] = [] if depth is not None and len(relative.parts) >= depth else sorted(visible)
-            inside = "" if relative == Path() else relative.as_posix() + "/"
-            for name in sorted(names):
-                if not name.startswith("."):
-                    yield prefix + inside + name
 
     def _escapes(self, path: str) -> bool:
         try:
             self.local(path)
         except OutsideError:
             return True
-        except (OSError, ValueError):
+        except FileNotFoundError:
             return False
         return False
 
     def stat(self, path: str) -> FileStat | None:
-        """Size and time of a file, or None where there is no regular file inside the boundary."""
+        """Size and time of a file, or None where there is no regular file inside the boundary.
+
+        Raises:
+            OSError: whether there is one cannot be told now (`is_absence` of the error is false).
+        """
         try:
-            place = self.local(path)
-            result = place.stat()
-        except (OSError, ValueError):
+            result = self.local(path).stat()
+        except OSError as error:
+            if not is_absence(error):
+                raise
             return None
-        if not place.is_file():
+        if not stat.S_ISREG(result.st_mode):
             return None
         return FileStat(path, result.st_size, result.st_mtime_ns)
 
     def open(self, path: str) -> BinaryIO:
-        """Open a file for reading; seekable."""
-        return self.local(path).open("rb")
+        """Open a regular file for reading; seekable.
 
-    def read(self, path: str, start: int = 0, stop: int | None = None) -> bytes:
-        """The bytes `start:stop` of a file."""
+        Raises:
+            OutsideError: it lies outside the boundary.
+            FileNotFoundError: there is none, or it is a folder, a pipe, a device.
+            OSError: it cannot be opened.
+        """
+        # Without O_NONBLOCK, opening a pipe waits for its writer, for ever.
+        descriptor = os.open(self.local(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise FileNotFoundError(errno.ENOENT, "not a regular file")
+        return os.fdopen(descriptor, "rb")
+
+    def read(self, path: str, max_bytes: int = MAX_READ_BYTES) -> bytes:
+        """The bytes of a file.
+
+        Raises:
+            TooLargeError: it has more than `max_bytes`; none is read.
+            OSError: as `open`.
+        """
         with self.open(path) as file:
-            file.seek(start)
-            return file.read() if stop is None else file.read(stop - start)
+            size = os.fstat(file.fileno()).st_size
+            if size > max_bytes:
+                raise TooLargeError(size, max_bytes)
+            return file.read()
 
     @contextmanager
     def writing(self, path: str, *, last: bool = True) -> Iterator[BinaryIO]:
@@ -169,17 +205,6 @@ class Folder:
         temporary.replace(place)
         temporary.unlink(missing_ok=True)  # replacing a link by another to the same file does nothing
         _sync_folder(place.parent)
-
-
-_WILD = re.compile(r"[*?]")
-
-
-@lru_cache(maxsize=256)
-def _matcher(pattern: str) -> re.Pattern[str]:
-    """A glob over POSIX paths: `*` and `?` stay within a folder, `**/` crosses any number of them."""
-    tokens = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    parts = re.split(r"(\*\*/|\*\*|\*|\?)", pattern)
-    return re.compile("".join(tokens.get(part, re.escape(part)) for part in parts), re.DOTALL)
 
 
 def _sync_folder(folder: Path) -> None:

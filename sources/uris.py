@@ -6,7 +6,9 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from sources.columns import TEMPLATE_NAME, fields_of, lookup, text_of, value_of
+from sources.identity import storable
 from sources.records import Corpus, Record, RecordError
+from sources.schema import Reason
 
 PICTURE = "@picture"
 """Column in which a reader of picture files gives the picture's own path under the corpus."""
@@ -18,7 +20,7 @@ def written_images(corpus: Corpus, path: str, record: Record) -> list[str]:
     """The record's pictures as it writes them, or as the card's template makes them.
 
     Raises:
-        RecordError: a path of more than 4,096 characters, or something that is no path.
+        RecordError: a path of more than 4,096 characters, one that is not UTF-8, or something that is no path.
     """
     template = corpus.card.layout.images or ""
     if PICTURE in record.row:
@@ -30,6 +32,8 @@ def written_images(corpus: Corpus, path: str, record: Record) -> list[str]:
     uris = [uri for value in values if (uri := text_of(value)) is not None]
     if any(len(uri) > MAX_URI_CHARACTERS for uri in uris):
         raise RecordError(f"the path of a picture has more than {MAX_URI_CHARACTERS} characters")
+    if PICTURE not in record.row and any(storable(uri) != uri for uri in uris):
+        raise RecordError("the path of a picture is not UTF-8", Reason.RECORD_ENCODING)
     return uris
 
 

@@ -1,5 +1,6 @@
 """What stands around every call into a codec: its errors are the picture's, its noise is nobody's."""
 
+import errno
 import logging
 import os
 import warnings
@@ -14,6 +15,8 @@ from sources.schema import Reason
 
 _HOUSE = str(Path(__file__).resolve().parent.parent.parent) + os.sep
 _LIBRARIES = f"{os.sep}site-packages{os.sep}"
+_NOT_THE_SYSTEM = frozenset({None, errno.EINVAL})
+"""Error numbers of the OSErrors that bad bytes cause: codecs give none, and EINVAL is a seek to a bad offset."""
 _NOISY_LOGGERS = ("PIL", "pydicom", "openjpeg", "rle", "pylibjpeg")
 
 
@@ -22,8 +25,9 @@ def codec_errors(what: str) -> Iterator[None]:
     """Silence a codec's warnings, and turn whatever it raises on bad bytes into IMAGE_UNDECODABLE.
 
     The detail is `what` and the exception's type: its message may quote the content. To be wrapped around calls
-    into libraries only. An AttributeError or NameError that comes from a line of this project, an ImportError
-    and a MemoryError are never the picture's fault: they pass.
+    into libraries only. An AttributeError or NameError that comes from a line of this project, an ImportError, a
+    MemoryError and an error of the system (no permission, a disk that fails) are never the picture's fault: they
+    pass.
     """
     try:
         with warnings.catch_warnings():
@@ -35,6 +39,8 @@ def codec_errors(what: str) -> Iterator[None]:
         raise PictureError(Reason.IMAGE_BOMB, f"{what}: more pixels than allowed") from None
     except Exception as error:
         if isinstance(error, NameError | AttributeError) and _raised_here(error):
+            raise
+        if isinstance(error, OSError) and error.errno not in _NOT_THE_SYSTEM:
             raise
         raise PictureError(Reason.IMAGE_UNDECODABLE, f"{what}: {type(error).__name__}") from None
 

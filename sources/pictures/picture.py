@@ -9,6 +9,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from sources.schema import Reason
+from sources.storage import MAX_READ_BYTES
 
 Pixels = npt.NDArray[np.unsignedinteger[Any]]
 """uint8 or uint16: the displayed picture: H x W grey or H x W x 3 RGB, 0 black, full range white."""
@@ -43,7 +44,7 @@ class Limits:
 
     max_pixels: int = 200_000_000
     """Width x height of one frame. What a call decodes at once, and so its memory, is bounded by it."""
-    max_bytes: int = 2**30
+    max_bytes: int = MAX_READ_BYTES
     """Of the file."""
 
     def check_size(self, width: int, height: int) -> None:

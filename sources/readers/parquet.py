@@ -1,7 +1,7 @@
 """Parquet: row groups cut to fragments, and only the columns that the card names are read."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal
@@ -10,6 +10,7 @@ import blake3
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sources.cards import Card
 from sources.columns import mapped_columns
 from sources.readers.expected import expect_columns
 from sources.readers.ranges import READ_BYTES, check_unchanged, found, framed, opened, sealed, surroundings
@@ -120,15 +121,26 @@ def _groups(corpus: Corpus, path: str, file: pq.ParquetFile) -> Iterator[_Group]
         for number in range(file.num_row_groups):
             meta = file.metadata.row_group(number)
             hasher = blake3.blake3(framed(schema, *(name.encode() for name in names)))
-            size = 0
-            for chunk in (meta.column(column) for column in range(meta.num_columns)):
-                if chunk.path_in_schema.partition(".")[0] not in names:
-                    continue
-                size += chunk.total_uncompressed_size
+            for chunk in _chunks(meta, names):
                 begin = min(chunk.dictionary_page_offset or chunk.data_page_offset, chunk.data_page_offset)
                 _hash_range(hasher, raw, begin, begin + chunk.total_compressed_size)
-            yield _Group(number, first_row, meta.num_rows, size, hasher.digest())
+            yield _Group(number, first_row, meta.num_rows, _bytes_of(meta, names), hasher.digest())
             first_row += meta.num_rows
+
+
+def _chunks(group: pq.RowGroupMetaData, names: Collection[str]) -> Iterator[pq.ColumnChunkMetaData]:
+    """The column chunks of a row group that are read."""
+    chunks = (group.column(column) for column in range(group.num_columns))
+    return (chunk for chunk in chunks if chunk.path_in_schema.partition(".")[0] in names)
+
+
+def _bytes_of(group: pq.RowGroupMetaData, names: Collection[str]) -> int:
+    return sum(chunk.total_uncompressed_size for chunk in _chunks(group, names))
+
+
+def _rows_at_once(rows: int, size: int) -> int:
+    """Rows of a large row group that are a fragment, and that are decoded together."""
+    return max(1, min(FRAGMENT_RECORDS, FRAGMENT_BYTES // max(1, size // max(1, rows))))
 
 
 def _hash_range(hasher: blake3.blake3, raw: Any, start: int, stop: int) -> None:
@@ -147,7 +159,7 @@ def _fragments(corpus: Corpus, path: str, groups: list[_Group]) -> Iterator[Frag
         sum(group.size for group in groups),
     )
     row_bytes = max(1, size // rows)
-    step = max(1, min(FRAGMENT_RECORDS, FRAGMENT_BYTES // row_bytes)) if len(groups) == 1 else rows
+    step = _rows_at_once(rows, size) if len(groups) == 1 else rows
     named = corpus.identity.name("path", path).encode("utf-8", "surrogatepass")
     for begin in range(first, first + rows, step):
         records = min(step, first + rows - begin)
@@ -167,37 +179,56 @@ def _fragments(corpus: Corpus, path: str, groups: list[_Group]) -> Iterator[Frag
         )
 
 
-_cursors: dict[tuple[Any, ...], Iterator[Record | Unreadable]] = {}
+_cursors: dict[tuple[Any, ...], tuple[Card, Iterator[Record | Unreadable]]] = {}
 """Where reading stopped, for the fragment that follows: a large row group is decoded once, not once a fragment."""
 
 
 def _records(corpus: Corpus, fragment: Fragment) -> Iterator[Record | Unreadable]:
-    """The records of a fragment, going on from where the last one read ended if that is where this one begins."""
-    place = (corpus.root, corpus.name, fragment.path, fragment.file_mtime_ns, fragment.start)
-    records = _cursors.pop((*place, fragment.first_row), None)
+    """The records of a fragment, going on from where the last one read ended if that is where this one begins.
+
+    They are the same either way: which rows are decoded together depends on their row group alone.
+    """
+    place = (corpus.root, fragment.path, fragment.file_size, fragment.file_mtime_ns, fragment.start, fragment.stop)
+    held = _cursors.pop((*place, fragment.first_row), None)
     _cursors.clear()
-    if records is None:
-        records = _records_from(corpus, fragment)
+    records = held[1] if held and held[0] is corpus.card else _records_from(corpus, fragment)
     yield from islice(records, fragment.records)
-    _cursors[(*place, fragment.first_row + fragment.records)] = records
+    _cursors[(*place, fragment.first_row + fragment.records)] = (corpus.card, records)
 
 
 def _records_from(corpus: Corpus, fragment: Fragment) -> Iterator[Record | Unreadable]:
-    """All records of the fragment's row groups from its first row on; a page that does not decode costs its group."""
+    """All records of the fragment's row groups from its first row on.
+
+    A page that does not decode costs the rows that are decoded with it, and all later ones of its row group.
+    """
     with opened(corpus, fragment.path) as raw:
         file = _open(corpus, fragment.path, raw)
         number = sum(file.metadata.row_group(group).num_rows for group in range(fragment.start))
         names = _columns(corpus, file)
         for group in range(fragment.start, fragment.stop):
-            end = number + file.metadata.row_group(group).num_rows
-            with suppress(pa.ArrowException, OSError):
-                for batch in file.iter_batches(fragment.records, [group], names, use_threads=False):
+            meta = file.metadata.row_group(group)
+            end = number + meta.num_rows
+            at_once = _rows_at_once(meta.num_rows, _bytes_of(meta, names))
+            with _damage_suppressed():
+                for batch in file.iter_batches(at_once, [group], names, use_threads=False):
                     skip = min(max(fragment.first_row - number, 0), batch.num_rows)
                     yield from _rows(batch.slice(skip), number + skip)
                     number += batch.num_rows
             for lost in range(max(number, fragment.first_row), end):
                 yield Unreadable(str(lost), Reason.RECORD_MALFORMED, "its Parquet page does not decode")
             number = end
+
+
+@contextmanager
+def _damage_suppressed() -> Iterator[None]:
+    """Pass over what Arrow says of damaged pages, but not over a disk that fails: only that has an error number."""
+    try:
+        yield
+    except pa.ArrowException:
+        pass
+    except OSError as error:
+        if error.errno is not None:
+            raise
 
 
 def _rows(batch: pa.RecordBatch, first: int) -> Iterator[Record | Unreadable]:

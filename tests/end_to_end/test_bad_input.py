@@ -137,7 +137,8 @@ def test_too_many_errors_end_the_run_with_status_4_and_say_where(place: Path) ->
     (place / "data" / "a.jsonl").write_bytes(b"\n".join([*lines(100), *[b"{"] * 30]))
     answer = build(place, source("jsonl", "a.jsonl"), status=4)
     assert "30 of 130 records" in answer["error"]
-    assert "corpus" in answer["error"]
+    assert "source corpus, record.malformed 30 times" in answer["error"]
+    assert "a.jsonl#100 (record.malformed)" in answer["hint"]
     assert build(place, source("jsonl", "a.jsonl", budget=0.5), more=("--out", place / "own"))["counts"]["kept"] == 100
 
 

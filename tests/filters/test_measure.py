@@ -1,3 +1,4 @@
+import errno
 import io
 import json
 from pathlib import Path
@@ -14,7 +15,9 @@ from filters.measure import LINKS, Measure, Pictures, image_id_of, made_sample_i
 from filters.statistics import pixel_hash, statistics_of
 from sources.pictures import decode, thumbnail_only
 from sources.schema import IMAGES, SAMPLES, VERDICTS, Reason, Verdict
-from sources.storage import OutsideError
+from sources.storage import OutsideError, TooLargeError
+from tests.sources.corpora import corpus_in
+from tests.sources.corpora import samples as samples_of
 from tests.sources.dicom_files import bytes_of, picture_of, wheel_file
 
 GREY = (np.add.outer(np.arange(96), 2 * np.arange(128)) % 256).astype(np.uint8)
@@ -157,10 +160,10 @@ def test_without_pixel_hash_jpegs_are_measured_on_a_reduced_decode() -> None:
     [
         (FileNotFoundError(f"/data/{SECRET}.png"), "cannot be opened: FileNotFoundError"),
         (OutsideError(f"{SECRET} leads out"), "cannot be opened: OutsideError"),
-        (PermissionError(SECRET), "cannot be opened: PermissionError"),
+        (OSError(errno.ELOOP, SECRET), "cannot be opened: OSError"),
     ],
 )
-def test_a_file_that_cannot_be_opened_is_missing_and_its_path_is_told_nobody(error: OSError, detail: str) -> None:
+def test_a_file_that_is_not_there_is_missing_and_its_path_is_told_nobody(error: OSError, detail: str) -> None:
     def opening(uri: str) -> bytes:
         raise error
 
@@ -172,8 +175,21 @@ def test_a_file_that_cannot_be_opened_is_missing_and_its_path_is_told_nobody(err
     assert (verdict["verdict"], verdict["reason"]) == ("drop", "image.missing")
 
 
-@pytest.mark.parametrize("error", [KeyError("x"), MemoryError(), AttributeError("x")])
-def test_errors_of_the_program_surface(error: Exception) -> None:
+def test_a_file_that_is_too_large_to_be_read_is_a_bomb() -> None:
+    def opening(uri: str) -> bytes:
+        raise TooLargeError(2**40, 2**30)
+
+    (link,) = Pictures(10**6, "first", True).measure(table(sample(1, "x")), opening, "unknown")["links"].to_pylist()
+    assert link["problem"] == "image.bomb"
+    assert json.loads(link["detail"])["detail"] == "1099511627776 bytes, more than 1073741824 are allowed"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [KeyError("x"), MemoryError(), AttributeError("x"), PermissionError(errno.EACCES, "x"), OSError(errno.EIO, "x"),
+     OSError(errno.EMFILE, "x"), OSError(errno.ESTALE, "x")],
+)  # fmt: skip
+def test_errors_of_the_program_and_of_the_machine_surface(error: Exception) -> None:
     def opening(uri: str) -> bytes:
         raise error
 
@@ -356,3 +372,21 @@ def test_statistics_of_large_pictures_are_of_their_area_average(channels: int) -
     assert (found.minimum, found.maximum) == grey.getextrema()
     assert found.mean == pytest.approx(np.asarray(grey).mean(), abs=0.5)
     assert found.std == pytest.approx(np.asarray(grey).std(), abs=0.5)
+
+
+@pytest.mark.parametrize(("policy", "frames"), [("first", [0]), ("middle", [1]), ("each", [0, 1, 2])])
+@pytest.mark.parametrize("form", ["TIFF", "GIF", "DICOM"])
+def test_the_frame_policy_holds_for_the_pictures_of_a_folder(
+    tmp_path: Path, policy: str, frames: list[int], form: str
+) -> None:
+    levels = [Image.fromarray((GREY // 2 + level).astype(np.uint8)) for level in (0, 10, 20)]
+    place = tmp_path / "stack.file"
+    if form == "DICOM":
+        place.write_bytes(bytes_of(picture_of(np.stack([np.asarray(level) for level in levels]), NumberOfFrames=3)))
+    else:
+        levels[0].save(place, form, save_all=True, append_images=levels[1:])
+    corpus = corpus_in(tmp_path, "image_folder", "*.file", task="caption")
+    rows = samples_of(corpus)
+    found = Pictures(10**6, policy, True).measure(table(*rows), corpus.root.read, "unknown")
+    assert [images[0]["frame"] for images in found["links"]["images"].to_pylist()] == frames
+    assert found["images"]["image_id"].to_pylist() == [image_id_of(place.read_bytes(), frame) for frame in frames]

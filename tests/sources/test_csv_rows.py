@@ -200,3 +200,12 @@ def test_captions_with_stray_quotes_are_read_line_by_line(shared_data: Path) -> 
     lines = (folder / "captions.txt").read_text(encoding="utf-8").splitlines()
     assert [record.row["caption"] for record in read(corpus)] == [line.split("\t")[1] for line in lines]
     assert reader_named("csv").unit == "file"
+
+
+def test_a_keyed_file_without_a_header_is_not_quoted_in_its_error(tmp_path: Path) -> None:
+    content = "1,DOE JANE,MRN00123456\n2,ROE RICHARD,MRN00123457\n"
+    corpus = corpus_of(tmp_path, content, identifiers="keyed", fields={"text": "MRN001"})
+    with pytest.raises(CorpusError, match=r"no column 'MRN001'; it has 3 columns$"):
+        planned(corpus)
+    with pytest.raises(CorpusError, match="it has 1, DOE JANE, MRN00123456"):
+        planned(corpus_of(tmp_path, content))

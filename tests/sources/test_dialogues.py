@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sources.cards import Speakers
-from sources.dialogues import conversation_turns, spoken_turns, with_placeholders
+from sources.dialogues import conversation_turns, spoken_turns, with_placeholders, without_placeholders
 from sources.records import RecordError
 
 ACI = Speakers(pattern=r"\s*\[([a-z ]+)\]", roles={"doctor": "assistant"})
@@ -55,8 +55,9 @@ def test_a_text_without_speakers_has_no_turns() -> None:
         (["<image>\nlook", "a <image> b"], 1, ["<image>\nlook", "a b"]),
         (["<image>\nlook", "a"], 0, ["look", "a"]),
         (["first", "a", "second <image>", "b"], 2, ["<image>\nfirst", "a", "second <image>", "b"]),
+        (["<image><im<image>age> look", "a <im<image> \nage>b"], 1, ["<image> look", "a b"]),
     ],
-    ids=["kept", "added", "surplus", "in_an_answer", "no_picture", "partly_placed"],
+    ids=["kept", "added", "surplus", "in_an_answer", "no_picture", "partly_placed", "nested"],
 )
 def test_there_is_one_placeholder_a_picture(texts: list[str], images: int, expected: list[str]) -> None:
     turns = [turn("assistant" if number % 2 else "user", text) for number, text in enumerate(texts)]
@@ -70,7 +71,11 @@ def test_pictures_of_a_conversation_without_user_are_shown_before_the_answer() -
 
 @given(
     texts=st.lists(
-        st.text(alphabet="ab \n") | st.just("x <image> y") | st.just("<image><image>"), min_size=1, max_size=6
+        st.text(alphabet="ab \n")
+        | st.sampled_from(["x <image> y", "<image><image>", "<im<image>age>"])
+        | st.lists(st.sampled_from(["<image>", "<im", "age>", "<", "image>", " "]), max_size=12).map("".join),
+        min_size=1,
+        max_size=6,
     ),
     images=st.integers(0, 4),
 )
@@ -80,3 +85,8 @@ def test_placeholders_equal_pictures_and_stand_only_in_user_turns(texts: list[st
     assert sum(part["text"].count("<image>") for part in placed if part["role"] == "user") == images
     assert not any("<image>" in part["text"] for part in placed if part["role"] != "user")
     assert with_placeholders(placed, images) == placed
+
+
+def test_placeholders_nested_a_million_times_are_taken_out_in_time() -> None:
+    depth = 10**6
+    assert without_placeholders("a" + "<im" * depth + "<image>" + "age>" * depth + "b") == "ab"

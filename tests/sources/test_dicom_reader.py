@@ -1,3 +1,5 @@
+import errno
+import io
 import json
 import os
 from pathlib import Path
@@ -6,8 +8,9 @@ import numpy as np
 import pytest
 
 from sources.pictures import PictureError, open_picture
-from sources.records import ChangedInputError, Record, Unreadable
+from sources.records import ChangedInputError, CorpusError, Record, Unreadable
 from sources.schema import Reason
+from sources.storage import Folder
 from sources.uris import PICTURE
 from tests.sources.corpora import corpus_in, planned, read, samples
 from tests.sources.dicom_files import bytes_of, header_of, picture_of, wheel_file
@@ -103,3 +106,33 @@ def test_the_real_files_of_pydicom_are_read(shared_data: Path) -> None:
     assert unreadable == ["no_meta.dcm"]
     captions = {record.row["caption"] for record in records if isinstance(record, Record)}
     assert {"CT.", "MRI.", "Ultrasound.", None} <= captions
+
+
+class Failing(io.BytesIO):
+    def read(self, size: int | None = -1) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+@pytest.mark.parametrize("fails", ["opening", "reading"])
+def test_a_file_that_cannot_be_read_now_ends_the_fragment_and_tells_no_raw_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    def opening(_folder: Folder, path: str) -> io.BytesIO:
+        if fails == "opening":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return Failing(b"x")
+
+    write(tmp_path, f"{MRN}.dcm", Modality="CT")
+    corpus = corpus_in(tmp_path, "dicom", "*.dcm", identifiers="keyed")
+    monkeypatch.setattr(Folder, "open", opening)
+    with pytest.raises(CorpusError, match="cannot be read") as caught:
+        read(corpus)
+    assert MRN not in str(caught.value)
+
+
+def test_a_file_whose_name_is_not_utf8_is_lost_only_where_names_are_stored(tmp_path: Path) -> None:
+    write(tmp_path, "m\udcfcller.dcm", Modality="CT")
+    [lost] = read(corpus_in(tmp_path, "dicom", "*.dcm", identifiers="public"))
+    assert isinstance(lost, Unreadable)
+    assert lost.reason == Reason.RECORD_ENCODING
+    assert len(samples(corpus_in(tmp_path, "dicom", "*.dcm", identifiers="keyed"))) == 1

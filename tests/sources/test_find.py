@@ -117,3 +117,32 @@ def test_links_within_the_data_root_are_followed(tmp_path: Path) -> None:
     corpus = find(card(), tmp_path)
     assert corpus is not None
     assert corpus.files == ("data/a.json", "data/b.json")
+
+
+def test_a_folder_that_links_out_of_the_data_root_is_an_error_that_names_it(tmp_path: Path) -> None:
+    files(tmp_path, "data/set/data/a.json", "secret/b.json")
+    (tmp_path / "data/set/data/more").symlink_to(tmp_path / "secret")
+    with pytest.raises(CorpusError, match=r"data/more in .*set is a link out of the data root"):
+        find(card(layout={"roots": ["set"], "files": ["data/**/*.json"]}), tmp_path / "data")
+
+
+def test_a_folder_that_cannot_be_read_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    files(tmp_path, "set/data/a.json")
+    monkeypatch.setattr("sources.globs.os.scandir", refuse)
+    with pytest.raises(CorpusError, match=r"cannot be read \(Permission denied\)"):
+        find(card(), tmp_path)
+
+
+def test_a_record_file_whose_name_is_not_utf8_is_an_error_and_a_picture_is_listed(tmp_path: Path) -> None:
+    files(tmp_path, "set/data/a.json", "set/data/caf\udce9.json")
+    with pytest.raises(CorpusError, match=r"the name of data/caf%E9\.json .* is not UTF-8: rename it"):
+        find(card(), tmp_path)
+    with pytest.raises(CorpusError, match="is not UTF-8: rename it") as caught:
+        find(card(identifiers="keyed"), tmp_path)
+    assert "caf" not in str(caught.value)
+    corpus = find(card(reader="image_folder"), tmp_path)
+    assert corpus is not None
+    assert corpus.files == ("data/a.json", "data/caf\udce9.json")

@@ -1,12 +1,15 @@
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
+from sources.identity import keyed_digest
+from sources.mapping import unreadable_sample
 from sources.readers.registry import reader_named
-from sources.records import ChangedInputError, Corpus, CorpusError, Fragment, Unreadable
-from sources.schema import Reason
-from tests.sources.corpora import corpus_in, planned, read, samples
+from sources.records import ChangedInputError, Corpus, CorpusError, Fragment, Record, Unreadable
+from sources.schema import SAMPLES, Reason
+from tests.sources.corpora import KEY, corpus_in, planned, read, samples
 
 
 def pictures(folder: Path, *paths: str) -> None:
@@ -148,3 +151,29 @@ def test_a_picture_that_changed_after_planning_is_refused(tmp_path: Path, change
         (tmp_path / "a.png").write_bytes(b"other")
     with pytest.raises(ChangedInputError):
         list(reader_named("image_folder").read(corpus, fragment))
+
+
+def test_a_picture_whose_name_is_not_utf8_is_the_only_one_lost(tmp_path: Path) -> None:
+    pictures(tmp_path, "a.png", "caf\udce9.png")
+    corpus = corpus_of(tmp_path)
+    good, lost = read(corpus)
+    assert isinstance(good, Record)
+    assert isinstance(lost, Unreadable)
+    assert lost.reason == Reason.RECORD_ENCODING
+    row = unreadable_sample(corpus, "", lost)
+    assert row["source_key"] == "caf%E9.png"
+    assert pa.Table.from_pylist([row], schema=SAMPLES).num_rows == 1
+
+
+def test_a_keyed_corpus_stores_no_names_so_that_any_will_do(tmp_path: Path) -> None:
+    pictures(tmp_path, "caf\udce9.png")
+    corpus = corpus_of(tmp_path, identifiers="keyed")
+    [row] = samples(corpus)
+    assert row["images"][0]["uri"] == keyed_digest(KEY, "path", "caf\udce9.png")
+    assert pa.Table.from_pylist([row], schema=SAMPLES).num_rows == 1
+
+
+def test_every_file_is_one_record(tmp_path: Path) -> None:
+    pictures(tmp_path, "a.png", "b.png")
+    [fragment] = planned(corpus_of(tmp_path))
+    assert (fragment.records, fragment.counted) == (2, "records")

@@ -34,7 +34,7 @@ def test_a_record_becomes_a_row_of_the_samples_table(tmp_path: Path) -> None:
         "split": None,
         "task": "vqa",
         "turns": [{"role": "user", "text": "<image>\nWhere?"}, {"role": "assistant", "text": "Left"}],
-        "images": [{"image_id": None, "uri": "img/7.jpg", "frame": 0}],
+        "images": [{"image_id": None, "uri": "img/7.jpg", "frame": None}],
         "groups": [{"kind": "patient", "id": "P12"}],
         "license": "CC-BY-4.0",
         "access": "gated",
@@ -178,7 +178,8 @@ def test_the_frame_of_a_picture_is_part_of_the_sample(tmp_path: Path) -> None:
     corpus = corpus_of(tmp_path, task="caption", fields={"text": "t"})
     first, second = (
         to_sample(corpus, "", Record("scan.dcm", {"@picture": "scan.dcm", "t": "CT.", "frame": frame}), PROMPTS)
-        for frame in (0, 3)
+        for frame in (None, 3)
     )
+    assert first["images"][0]["frame"] is None
     assert (first["source_key"], second["images"][0]["frame"]) == ("scan.dcm", 3)
     assert first["sample_id"] != second["sample_id"]

@@ -63,3 +63,9 @@ def test_the_real_documents_have_1961_pairs_in_bounded_fragments(shared_data: Pa
     assert len({record.key for record in records}) == 1961
     assert all(isinstance(record, Record) and record.row["answer"].strip() for record in records)
     assert all(len(fragment.files) <= 256 for fragment in planned(corpus))
+
+
+def test_a_fragment_says_that_it_counts_files_whose_pairs_are_more(tmp_path: Path) -> None:
+    assert len(documents(tmp_path, a=DOCUMENT, b=DOCUMENT)) == 4
+    [fragment] = planned(corpus_in(tmp_path, "medquad", "*.xml", fields=FIELDS, task="text_qa"))
+    assert (fragment.records, fragment.counted) == (2, "files")

@@ -1,3 +1,4 @@
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -5,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from sources.readers import parquet
 from sources.readers.registry import reader_named
 from sources.records import FRAGMENT_RECORDS, ChangedInputError, Corpus, CorpusError, Record, Unreadable
 from sources.schema import Reason
@@ -111,3 +113,47 @@ def test_a_large_row_group_is_cut_by_bytes(tmp_path: Path) -> None:
     assert len(fragments) == 3
     assert all(fragment.size <= 17 * 2**20 for fragment in fragments)
     assert len(read(corpus)) == 400
+
+
+def test_what_a_damaged_page_costs_depends_on_no_fragment_read_before(tmp_path: Path) -> None:
+    corpus = corpus_of(tmp_path, table(9000), 9000)
+    path = tmp_path / "notes.parquet"
+    pq.write_table(
+        table(9000).select(["body"]), path, row_group_size=9000, data_page_size=4096, use_dictionary=False,
+        write_batch_size=100,
+    )  # fmt: skip
+    chunk = pq.ParquetFile(path).metadata.row_group(0).column(0)
+    data = bytearray(path.read_bytes())
+    start = chunk.data_page_offset + chunk.total_compressed_size * 7 // 10
+    data[start : start + 2000] = b"\xff" * 2000
+    path.write_bytes(data)
+    reader = reader_named("parquet")
+    fragments = planned(corpus)
+    assert [fragment.records for fragment in fragments] == [4096, 4096, 808]
+
+    def lost(*order: int) -> list[list[str]]:
+        found = {}
+        parquet._cursors.clear()
+        for number in order:
+            records = list(reader.read(corpus, fragments[number]))
+            assert len(records) == fragments[number].records
+            found[number] = [record.key for record in records if isinstance(record, Unreadable)]
+        return [found[number] for number in sorted(found)]
+
+    together = lost(0, 1, 2)
+    assert together[0] == []
+    assert together[1]
+    assert lost(2, 1, 0) == together
+    assert lost(1, 2, 0) == together
+    assert [lost(number)[0] for number in range(3)] == together
+
+
+def test_a_disk_that_fails_is_not_a_damaged_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    corpus = corpus_of(tmp_path, table(10))
+    [fragment] = planned(corpus)
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", fail)
+    with pytest.raises(CorpusError, match="Input/output error"):
+        list(reader_named("parquet").read(corpus, fragment))

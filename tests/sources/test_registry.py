@@ -32,3 +32,8 @@ def test_naming_readers_imports_none_of_what_they_need() -> None:
     script = "import sys, sources.readers.registry; print({'pyarrow.parquet', 'pydicom'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_every_reader_has_a_version(name: str) -> None:
+    assert reader_named(name).version >= 1

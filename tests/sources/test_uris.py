@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 
 from sources.mapping import image_uris
-from sources.records import Corpus, Record
+from sources.records import Corpus, Record, RecordError
+from sources.schema import Reason
 from tests.sources.corpora import corpus_in
 
 
@@ -85,3 +86,9 @@ def test_pictures_that_arrive_later_make_another_fragment_of_the_same_samples(tm
     assert before.digest != after.digest
     assert (text_only["sample_id"], text_only["images"]) == (with_pictures["sample_id"], [])
     assert len(with_pictures["images"]) == 1
+
+
+def test_a_record_that_names_a_picture_in_no_encoding_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecordError) as caught:
+        uris(corpus_of(tmp_path, "pics"), img=r"['caf\udce9.jpg']")
+    assert caught.value.reason == Reason.RECORD_ENCODING
