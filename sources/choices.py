@@ -83,7 +83,8 @@ def _parsed(value: str) -> Any:
         return None
     if text[0] in "[{" and len(text) <= MAX_LITERAL_CHARACTERS:
         try:
-            return ast.literal_eval(text)
+            parsed = ast.literal_eval(text)
+            repr(parsed).encode()
         except (ValueError, SyntaxError, RecursionError, MemoryError):
             raise RecordError("the options are not a list") from None
     lines = [line.strip() for line in text.splitlines() if line.strip()]

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from filters.tokens import HARMONY, load_counter
 from pipelines.errors import UsageError
 from pipelines.recipe_file import load_recipe
 
@@ -20,6 +21,13 @@ def test_shipped_recipes_load_and_every_source_is_optional(stage: str) -> None:
     recipe = load_recipe(stage, None, ())
     assert recipe.stage == stage
     assert all(entry.optional for entry in recipe.sources)
+
+
+@pytest.mark.parametrize("stage", ["align", "mid", "instruct"])
+def test_shipped_prompts_are_of_one_length_so_that_none_decides_about_a_sample(stage: str) -> None:
+    prompts, count = load_recipe(stage, None, ()).prompts, load_counter(HARMONY)
+    for choices in (prompts.caption, prompts.report):
+        assert len({count(prompt) for prompt in choices}) == 1
 
 
 def test_set_overrides_one_value_and_a_source_by_its_name() -> None:

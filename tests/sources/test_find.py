@@ -1,3 +1,4 @@
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ PUBLIC = Identity("set")
 
 def card(**settings: Any) -> Card:
     layout = {"roots": ["corpora/set", "set"], "files": ["data/*.json"], **settings.pop("layout", {})}
-    return Card(name="set", reader="json", layout=layout, task="vqa", access="open", **settings)
+    return Card(**{"name": "set", "reader": "json", "layout": layout, "task": "vqa", "access": "open", **settings})
 
 
 def files(folder: Path, *paths: str) -> None:

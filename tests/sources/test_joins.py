@@ -120,9 +120,9 @@ def test_a_companion_that_is_absent_or_too_large_is_an_error(tmp_path: Path, mon
 
 
 def test_the_columns_of_a_keyed_companion_are_counted_and_not_named(tmp_path: Path) -> None:
-    corpus_of(tmp_path, "1,DOE JANE,MRN00123456\n")
+    corpus_of(tmp_path, "1,DOE JANE,MRN00123456\n2,ROE RICHARD,MRN00123457\n")
     corpus = corpus_in(tmp_path, "jsonl", "notes.jsonl", fields=FIELDS, join=JOIN, identifiers="keyed")
     with pytest.raises(CorpusError, match=r"no column 'id'; it has 3 columns$"):
         planned(corpus)
     with pytest.raises(CorpusError, match="no column 'id'; it has 1, DOE JANE, MRN00123456"):
-        planned(corpus_of(tmp_path, "1,DOE JANE,MRN00123456\n"))
+        planned(corpus_of(tmp_path, "1,DOE JANE,MRN00123456\n2,ROE RICHARD,MRN00123457\n"))
