@@ -101,7 +101,10 @@ def load_counter(tokenizer: str) -> Callable[[str], int]:
         raise TokenizerError(f"tokenizer: {tokenizer} is neither {HARMONY} nor a tokenizer.json on this machine")
     from tokenizers import Tokenizer
 
-    loaded = Tokenizer.from_file(str(path))
+    try:
+        loaded = Tokenizer.from_file(str(path))
+    except Exception as error:  # noqa: BLE001 - the library raises nothing more special
+        raise TokenizerError(f"tokenizer: {tokenizer} is no tokenizer.json ({type(error).__name__})") from None
     return lambda text: len(loaded.encode(text, add_special_tokens=False).ids)
 
 

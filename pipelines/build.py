@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from filters.tokens import load_counter
 from pipelines import publish as publishing
-from pipelines.counts import ErrorBudget, StepCounts
+from pipelines.counts import ErrorBudget, StepCounts, by_source
 from pipelines.engines.engine import Engine
 from pipelines.engines.local import LocalEngine, default_workers
 from pipelines.errors import ConservationError, UsageError
@@ -55,6 +56,7 @@ def build(options: BuildOptions) -> dict[str, Any]:
     """
     started = time.monotonic()
     sources = find_sources(options.recipe, options.data, options.id_key, options.out)
+    load_counter(options.recipe.tokenizer)
     identity = identity_of(options.recipe, sources, options.limit)
     with opened(options.out, identity) as folder:
         work = Work(folder, [Folder(other) for other in _reusable(options.reuse)], library_versions())
@@ -157,6 +159,7 @@ class _Build:
             "inputs": inputs,
             "steps": [step.identity() for step in flow.steps],
             "counts": _counts(flow.steps),
+            "sources": by_source(flow.steps),
             "images": sum(commit.parts["images"].rows for commit in tables),
             "shards": len(manifest.shards),
             "samples_written": sum(shard.samples for shard in manifest.shards),
@@ -273,7 +276,7 @@ class _Build:
                     "reused": row["fragments"] if step is None else step.reused,
                 }
             )
-        keys = ("counts", "images", "shards", "samples_written", "bytes_written")
+        keys = ("counts", "sources", "images", "shards", "samples_written", "bytes_written")
         return {
             "run": str(self.out.resolve()),
             "stage": run["stage"],

@@ -46,18 +46,21 @@ def _read(corpus: Corpus) -> dict[str, Any]:
     problems: Counter[str] = Counter()
     samples: list[dict[str, Any]] = []
     batches = [files] if reader.unit == "folder" else [(path,) for path in files]
+    read = 0
     for batch in batches:
         try:
-            for fragment in islice(reader.plan(corpus, batch), 1):
-                for item in islice(reader.read(corpus, fragment), share):
-                    _take(corpus, fragment.path, item, samples, problems)
+            fragments = reader.plan(corpus, batch)
+            items = ((fragment.path, item) for fragment in fragments for item in reader.read(corpus, fragment))
+            for path, item in islice(items, share):
+                read += 1
+                _take(corpus, path, item, samples, problems)
         except CorpusError as error:
             problems[str(error)] += 1
     return {
         "name": corpus.name,
         "where": str(corpus.root.root),
         "files": len(corpus.files),
-        "records_read": len(samples) + sum(problems.values()),
+        "records_read": read,
         "problems": [{"what": what, "count": count} for what, count in problems.most_common()],
         "group_coverage": _coverage(corpus, samples),
         "samples": [_shown(sample) for sample in samples[:SHOWN]],

@@ -1,7 +1,7 @@
 """The conservation law and the error budget: every record is kept, dropped with a reason, or quarantined."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
@@ -69,6 +69,9 @@ class StepCounts:
     quarantined: Counter[str] = field(default_factory=Counter)
     errors: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Quarantines that spend the error budget, by source and reason."""
+    ended: Counter[str] = field(default_factory=Counter)
+    """Samples dropped or quarantined, by source."""
+    given_by_source: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
     fragments: int = 0
     reused: int = 0
@@ -80,6 +83,8 @@ class StepCounts:
         self.kept += counts["kept"]
         self.dropped.update(counts["dropped"])
         self.quarantined.update(counts["quarantined"])
+        self.given_by_source[source] += counts["in"] + counts["made"]
+        self.ended[source] += counts["in"] + counts["made"] - counts["kept"]
         self.errors.update({(source, reason): n for reason, n in counts["quarantined"].items() if is_error(reason)})
 
     def check(self, came_in: int) -> None:
@@ -104,6 +109,19 @@ class StepCounts:
             "quarantined": dict(sorted(self.quarantined.items())),
             "fragments": self.fragments,
         }
+
+
+def by_source(steps: Sequence[StepCounts]) -> dict[str, dict[str, int]]:
+    """Source -> samples ingested and kept."""
+    made: Counter[str] = Counter()
+    ended: Counter[str] = Counter()
+    for number, step in enumerate(steps):
+        ended.update(step.ended)
+        if number:
+            before = steps[number - 1]
+            made.update(step.given_by_source - (before.given_by_source - before.ended))
+    ingested = steps[0].given_by_source + made
+    return {source: {"ingested": number, "kept": number - ended[source]} for source, number in ingested.items()}
 
 
 @dataclass

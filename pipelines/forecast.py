@@ -3,10 +3,12 @@
 import resource
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from filters.tokens import load_counter
 from pipelines.build import BuildOptions, identity_of, session_of
 from pipelines.engines.local import LocalEngine
 from pipelines.facts import FactTask, PictureTask
@@ -49,9 +51,9 @@ def forecast(options: BuildOptions) -> dict[str, Any]:
         if options.limit is not None:
             planned = limited(planned, options.limit)
         tasks = list(ingest_tasks(planned, options.limit))
-        done = sum(_is_done(session, existing, task) for task in tasks)
+        left = [task for task in tasks if not _is_done(session, existing, task)]
         probes = [_probe(session, plan) for plan in planned]
-    return _document(options, sources, planned, (len(tasks), done), probes)
+    return _document(options, sources, planned, (len(tasks), left), probes)
 
 
 def _is_done(session: Session, existing: Sequence[Folder], task: IngestTask) -> bool:
@@ -67,6 +69,8 @@ def _probe(session: Session, planned: Planned) -> dict[str, float]:
     graph: Graph = graph_of(session.recipe)
     work = Work(session.work.folder, (), library_versions())
     alone = Session(session.recipe, session.corpora, work, session.splits)
+    load_counter(session.recipe.tokenizer)
+    replace(first, limit=1).run(alone)  # what is slow once is not slow for every record
     started = time.monotonic()
     ingested = first.run(alone)
     view = View(planned.corpus, first.fragment, (ingested.parts["samples"],), {"alive": ingested.parts["alive"]})
@@ -74,12 +78,21 @@ def _probe(session: Session, planned: Planned) -> dict[str, float]:
     tokens = FactTask(graph.token_counts, view, 0).run(alone)
     seconds = time.monotonic() - started
     tables = sum(_bytes(commit) for commit in (ingested, pictures, tokens))
-    stored = sum(work.read(pictures.parts["images"], ["bytes"])["bytes"].to_pylist())
     return {
         "records": ingested.facts["counts"]["in"],
         "seconds": seconds,
-        "disk_bytes": 3.0 * tables + stored,
+        "disk_bytes": 3.0 * tables + _shard_bytes(work, ingested, pictures),
     }
+
+
+def _shard_bytes(work: Work, ingested: Commit, pictures: Commit) -> int:
+    """What the probed samples take in tars: their JSON, and their pictures as often as samples show them."""
+    images = work.read(pictures.parts["images"], ["image_id", "bytes"]).to_pydict()
+    size_of = dict(zip(images["image_id"], images["bytes"], strict=True))
+    shown = [image for links in work.read(pictures.parts["links"], ["images"])["images"].to_pylist() for image in links]
+    samples = work.read(ingested.parts["samples"])
+    pictures_bytes = sum(size_of.get(image["image_id"], 0) for image in shown)
+    return pictures_bytes + int(samples.nbytes) + 1024 * int(samples.num_rows)
 
 
 def _bytes(commit: Commit) -> int:
@@ -90,18 +103,20 @@ def _document(
     options: BuildOptions,
     sources: Sources,
     planned: Sequence[Planned],
-    units: tuple[int, int],
+    units: tuple[int, list[IngestTask]],
     probes: Sequence[dict[str, float]],
 ) -> dict[str, Any]:
     rows: list[dict[str, Any]] = []
-    for corpus, plan, probe in zip(sources.found, planned, probes, strict=True):
-        scale = plan.records / probe["records"] if probe["records"] else 0.0
+    for number, (corpus, plan, probe) in enumerate(zip(sources.found, planned, probes, strict=True)):
+        share = _records_left(units[1], number) / max(1, plan.records)
+        records = plan.records if options.limit is None else min(options.limit, plan.records)
+        scale = records * share / probe["records"] if probe["records"] else 0.0
         rows.append(
             {
                 "name": corpus.name,
                 "where": "(keyed)" if corpus.identity.keyed else str(corpus.root.root),
                 "files": len(corpus.files),
-                "records": plan.records,
+                "records": records,
                 "bytes": sum(fragment.size for fragment in plan.fragments),
                 "access": corpus.card.access,
                 "license": corpus.card.license,
@@ -109,7 +124,7 @@ def _document(
                 "disk_bytes": int(probe["disk_bytes"] * scale),
             }
         )
-    total, done = units
+    total, done = units[0], units[0] - len(units[1])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {
         "stage": options.recipe.stage,
@@ -123,6 +138,10 @@ def _document(
             "memory_bytes": options.workers * max(peak, WORKER_BYTES),
         },
     }
+
+
+def _records_left(tasks: Sequence[IngestTask], corpus: int) -> int:
+    return sum(task.fragment.records for task in tasks if task.corpus == corpus)
 
 
 def forecast_lines(plan: dict[str, Any]) -> list[str]:

@@ -116,9 +116,15 @@ def _sample(
         unreadable = Unreadable(item.key, Reason.RECORD_MALFORMED, type(error).__name__)
         answer = (Verdict.QUARANTINE, Reason.RECORD_MALFORMED, Failure.of(error).evidence)
         return unreadable_sample(corpus, path, unreadable), answer
-    taken = session.splits[number]
-    if taken is not None and row["split"] is not None and row["split"] not in taken:
-        return row, (Verdict.DROP, Reason.RECORD_SPLIT, None)
+    if not _is_taken(row["split"], session.splits[number]):
+        return row, (Verdict.DROP, Reason.RECORD_SPLIT, orjson.dumps({"split": row["split"]}).decode())
     if not row["turns"] and not row["images"]:
         return row, (Verdict.DROP, Reason.RECORD_EMPTY, None)
     return row, (Verdict.KEEP, None, None)
+
+
+def _is_taken(split: str | None, taken: tuple[str, ...] | None) -> bool:
+    """Whether a record's split is one of those asked for; where none is asked for, all but `test` are."""
+    if split is None:
+        return True
+    return split in taken if taken is not None else split.casefold() != "test"

@@ -59,6 +59,8 @@ class SourceEntry(Strict):
                 _known(value, allowed)
         for kind in self.groups or ():
             _known(kind, GROUP_KINDS)
+        if self.license not in (None, UNKNOWN_LICENSE) and spdx_license(self.license) == UNKNOWN_LICENSE:
+            raise ValueError(f"{self.license!r} is no licence this version knows; give an SPDX identifier, or unknown")
         return self
 
 

@@ -13,12 +13,13 @@ import orjson
 
 from pipelines.errors import CurateError, UsageError
 from sources.schema import FORMAT_VERSION
-from sources.storage import Folder
+from sources.storage import RUN_MARK, Folder
 
 RUN = "run.json"
 IDENTITY = "work/identity.json"
 MANIFEST = "shards/manifest.json"
-LOCK = ".lock"
+LOCK = RUN_MARK
+"""Taken while a build works; it also says that this folder is a run, so that no corpus is looked for in it."""
 EVENTS = "events.jsonl"
 PUBLISHED = ("tables", "shards")
 OURS = re.compile(
@@ -119,10 +120,20 @@ def finished_with(folder: Folder, inputs: Any, fingerprints: Mapping[str, str]) 
     them went with the work.
     """
     document = _finished(folder)
-    if document is None or (folder.root / "work" / "ingest").exists():
+    if document is None or not (folder.root / MANIFEST).exists() or (folder.root / "work" / "ingest").exists():
         return None
     same = document["inputs"] == inputs and document["fingerprints"] == dict(fingerprints)
-    return document if same else None
+    return document if same and _shards_are_there(folder) else None
+
+
+def _shards_are_there(folder: Folder) -> bool:
+    """Whether every shard of the manifest stands beside it with its size; `shards verify` looks closer."""
+    manifest = orjson.loads((folder.root / MANIFEST).read_bytes())
+    stats = {shard["name"]: folder.stat(f"shards/{shard['name']}") for shard in manifest["shards"]}
+    return all(
+        stat is not None and stat.size == shard["bytes"]
+        for shard, stat in zip(manifest["shards"], stats.values(), strict=True)
+    )
 
 
 def _finished(folder: Folder) -> dict[str, Any] | None:

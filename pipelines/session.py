@@ -1,10 +1,11 @@
 """What every worker of a build holds: the corpora, the steps, the committed work. Sent once, never stored."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
 
+from pipelines.bisect import FATAL_ERRORS
 from pipelines.recipe import Recipe
 from pipelines.work import Commit, Work
 from sources.mapping import Prompts, image_uris
@@ -90,10 +91,15 @@ def locate(session: Session, corpus_number: int, fragment: Fragment) -> Located:
     paths: dict[str, str] = {}
     for record in session.reader(corpus_number).read(corpus, fragment):
         if isinstance(record, Record):
-            paths.update(_named_images(corpus, fragment, record))
+            paths.update({corpus.identity.name("path", uri): uri for uri in _uris(corpus, fragment, record)})
     return Located(corpus, paths)
 
 
-def _named_images(corpus: Corpus, fragment: Fragment, record: Record) -> Iterator[tuple[str, str]]:
-    for uri in image_uris(corpus, fragment.path, record):
-        yield corpus.identity.name("path", uri), uri
+def _uris(corpus: Corpus, fragment: Fragment, record: Record) -> list[str]:
+    """The pictures of a record; none of one that ingest could not use either, whatever it held."""
+    try:
+        return image_uris(corpus, fragment.path, record)
+    except FATAL_ERRORS:
+        raise
+    except Exception:  # noqa: BLE001 - ingest met the same record and quarantined it
+        return []

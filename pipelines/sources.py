@@ -40,6 +40,11 @@ def find_sources(recipe: Recipe, roots: Sequence[Path], id_key: Path | None, out
     found, entries, missing, keyed = [], [], [], set()
     for entry in recipe.sources:
         card = card_of(entry)
+        if entry.split and not isinstance(card.layout.files, dict) and "split" not in card.fields:
+            raise UsageError(
+                f"source {entry.name}: takes split {', '.join(entry.split)}, and no field tells a split",
+                "map it: fields: {split: COLUMN}",
+            )
         if card.keyed:
             keyed.add(entry.name)
         corpus = _find(entry, card, roots)

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from sources.columns import text_of
+from sources.identity import storable
 from sources.records import RecordError
+from sources.schema import Reason
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 MAX_LITERAL_CHARACTERS = 65_536
@@ -26,15 +28,21 @@ def options_of(value: Any) -> list[str] | None:
     if isinstance(value, str):
         value = _parsed(value)
     if isinstance(value, Mapping):
-        value = [f"{letter}. {text_of(value[letter]) or ''}" for letter in _ordered(value)]
+        return _texts([value[letter] for letter in _ordered(value)]) or None
     if value is None or value == []:
         return None
     if not isinstance(value, list | tuple):
         raise RecordError("the options are not a list")
-    texts = [_option(item) for item in value]
+    return _without_letters(_texts([_option(item) for item in value]))
+
+
+def _texts(values: list[Any]) -> list[str]:
+    texts = [text_of(value) for value in values]
     if any(text is None for text in texts) or len(texts) > len(LETTERS):
         raise RecordError("an option is empty, or there are more than 26")
-    return _without_letters([text for text in texts if text is not None])
+    if any(storable(text) != text for text in texts if text is not None):
+        raise RecordError("an option is not UTF-8", Reason.RECORD_ENCODING)
+    return [text for text in texts if text is not None]
 
 
 def chosen(answer: Any, options: list[str], base: int | None) -> int | None:
@@ -51,7 +59,7 @@ def chosen(answer: Any, options: list[str], base: int | None) -> int | None:
     folded = [option.casefold() for option in options]
     if text.casefold() in folded:
         return folded.index(text.casefold())
-    if isinstance(answer, int | float):
+    if isinstance(answer, int | float) or text.isdecimal():
         raise RecordError("the answer is a number: the card says where counting begins with `answer_base: 0` or 1")
     letter = _LETTER.fullmatch(text)
     if letter:
@@ -83,8 +91,7 @@ def _parsed(value: str) -> Any:
         return None
     if text[0] in "[{" and len(text) <= MAX_LITERAL_CHARACTERS:
         try:
-            parsed = ast.literal_eval(text)
-            repr(parsed).encode()
+            return ast.literal_eval(text)
         except (ValueError, SyntaxError, RecursionError, MemoryError):
             raise RecordError("the options are not a list") from None
     lines = [line.strip() for line in text.splitlines() if line.strip()]
@@ -100,6 +107,8 @@ def _ordered(options: Mapping[Any, Any]) -> list[Any]:
         letters.pop()
     if any(not _LETTER.fullmatch(str(letter)) for letter in letters):
         raise RecordError("the options are a mapping whose keys are no letters")
+    if "".join(str(letter).strip("().:").upper() for letter in letters) != LETTERS[: len(letters)]:
+        raise RecordError("the letters of the options have a gap")
     return letters
 
 

@@ -39,6 +39,7 @@ def to_sample(corpus: Corpus, path: str, record: Record, prompts: Prompts) -> di
     written = written_images(corpus, path, record)
     uris = placed_images(corpus, record, written)
     key = _source_key(corpus, path, record)
+    license_id = _license(corpus, record)
     sample_id = corpus.identity.sample_id(key, _content_bytes(corpus, path, record, written))
     content = _content(corpus, record, len(uris))
     frame = _frame(path, record)
@@ -51,8 +52,8 @@ def to_sample(corpus: Corpus, path: str, record: Record, prompts: Prompts) -> di
         "turns": render(card.task, content, prompts, sample_id),
         "images": [{"image_id": None, "uri": corpus.identity.name("path", uri), "frame": frame} for uri in uris],
         "groups": _groups(corpus, record),
-        "license": _license(corpus, record),
-        "access": card.access,
+        "license": license_id,
+        "access": _access(card.access, license_id),
         "language": text_field(card, record, "language") or card.language,
         "question": content.indication if card.task == "report" else content.question,
         "options": content.options,
@@ -189,6 +190,11 @@ def _license(corpus: Corpus, record: Record) -> str:
     if "license" in corpus.card.fields:
         return spdx_license(text_field(corpus.card, record, "license"))
     return spdx_license(corpus.card.license)
+
+
+def _access(access: str, license_id: str) -> str:
+    """The card's, but a record under a non-commercial licence is never `open`."""
+    return "noncommercial" if access == "open" and "-NC" in license_id else access
 
 
 def _meta(corpus: Corpus, record: Record) -> str | None:

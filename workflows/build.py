@@ -105,6 +105,7 @@ def summary(answer: dict[str, Any]) -> list[str]:
             f"{sum(counts['dropped'].values()):,} dropped, {counts['quarantined']:,} quarantined"
         ),
         *(f"  {reason:<20} {number:>9,} dropped" for reason, number in counts["dropped"].items()),
+        *(f"  {name:<20} {row['kept']:>9,} of {row['ingested']:,} kept" for name, row in answer["sources"].items()),
         (
             f"{answer['shards']:,} shards with {answer['samples_written']:,} samples, "
             f"{answer['bytes_written'] / 1e6:,.1f} MB, in {answer['seconds']:,.1f} s: {answer['run']}/shards"

@@ -16,8 +16,12 @@ def committed(root: Path, **files: str) -> dict[str, Path]:
         place = root / "work" / "commits" / name
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(text)
-        found[f"tables/samples/{name}.parquet"] = place
+        found[part(name)] = place
     return found
+
+
+def part(name: str) -> str:
+    return f"tables/samples/part-{ord(name):06d}.parquet"
 
 
 def run_document(**more: object) -> dict[str, object]:
@@ -28,8 +32,8 @@ def test_publishing_gives_names_and_removes_what_is_no_longer_part(tmp_path: Pat
     folder = Folder(tmp_path)
     publish(folder, committed(tmp_path, a="1", b="2"), b"{}", run_document())
     publish(folder, committed(tmp_path, b="2", c="3"), b"{ }", run_document(counts=1))
-    names = sorted(path.name for path in (tmp_path / "tables").rglob("*.parquet"))
-    assert names == ["b.parquet", "c.parquet"]
+    names = sorted(path.relative_to(tmp_path).as_posix() for path in (tmp_path / "tables").rglob("*.parquet"))
+    assert names == [part("b"), part("c")]
     assert (tmp_path / MANIFEST).read_bytes() == b"{ }"
     assert read_run(tmp_path)["counts"] == 1
 
@@ -38,7 +42,7 @@ def test_a_run_killed_while_it_publishes_does_not_count_as_published(tmp_path: P
     folder = Folder(tmp_path)
     publish(folder, committed(tmp_path, a="1"), b"{}", run_document())
     gone = committed(tmp_path, a="1", z="2")
-    gone["tables/samples/z.parquet"].unlink()
+    gone[part("z")].unlink()
     with pytest.raises(Exception, match="is gone"):
         publish(folder, gone, b"{}", run_document())
     (tmp_path / "work" / "commits" / "z").write_text("2")

@@ -88,3 +88,8 @@ def test_a_letter_that_is_an_options_text_is_that_text() -> None:
 def test_an_answer_that_names_no_option_is_refused(answer: Any, base: int | None) -> None:
     with pytest.raises(RecordError):
         chosen(answer, TEXTS, base)
+
+
+def test_an_option_that_is_no_text_is_refused() -> None:
+    with pytest.raises(RecordError, match="not UTF-8"):
+        options_of(r"['\udce9', 'b']")

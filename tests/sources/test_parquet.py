@@ -119,13 +119,13 @@ def test_what_a_damaged_page_costs_depends_on_no_fragment_read_before(tmp_path: 
     corpus = corpus_of(tmp_path, table(9000), 9000)
     path = tmp_path / "notes.parquet"
     pq.write_table(
-        table(9000).select(["body"]), path, row_group_size=9000, data_page_size=4096, use_dictionary=False,
-        write_batch_size=100,
+        table(9000).select(["body"]), path, row_group_size=9000, data_page_size=256, use_dictionary=False,
+        write_batch_size=10, compression="none",
     )  # fmt: skip
     chunk = pq.ParquetFile(path).metadata.row_group(0).column(0)
     data = bytearray(path.read_bytes())
-    start = chunk.data_page_offset + chunk.total_compressed_size * 7 // 10
-    data[start : start + 2000] = b"\xff" * 2000
+    start = chunk.data_page_offset + chunk.total_compressed_size * 995 // 1000
+    data[start : start + 200] = b"\xff" * 200
     path.write_bytes(data)
     reader = reader_named("parquet")
     fragments = planned(corpus)
@@ -141,8 +141,7 @@ def test_what_a_damaged_page_costs_depends_on_no_fragment_read_before(tmp_path: 
         return [found[number] for number in sorted(found)]
 
     together = lost(0, 1, 2)
-    assert together[0] == []
-    assert together[1]
+    assert [bool(keys) for keys in together] == [False, False, True]
     assert lost(2, 1, 0) == together
     assert lost(1, 2, 0) == together
     assert [lost(number)[0] for number in range(3)] == together
