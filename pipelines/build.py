@@ -55,7 +55,7 @@ def build(options: BuildOptions) -> dict[str, Any]:
         CurateError: the build did not finish; what it committed stays.
     """
     started = time.monotonic()
-    sources = find_sources(options.recipe, options.data, options.id_key, options.out)
+    sources = find_sources(options.recipe, options.data, options.id_key)
     load_counter(options.recipe.tokenizer)
     identity = identity_of(options.recipe, sources, options.limit)
     with opened(options.out, identity) as folder:

@@ -37,7 +37,7 @@ def forecast(options: BuildOptions) -> dict[str, Any]:
     Raises:
         CurateError: the build itself would stop at once, for the same reason.
     """
-    sources = find_sources(options.recipe, options.data, options.id_key, options.out)
+    sources = find_sources(options.recipe, options.data, options.id_key)
     check_identity(options.out, identity_of(options.recipe, sources, options.limit))
     with TemporaryDirectory(prefix="curate-plan-") as place:
         existing = [Folder(root) for root in (options.out, *options.reuse) if (root / "work").is_dir()]
@@ -88,10 +88,10 @@ def _probe(session: Session, planned: Planned) -> dict[str, float]:
 def _shard_bytes(work: Work, ingested: Commit, pictures: Commit) -> int:
     """What the probed samples take in tars: their JSON, and their pictures as often as samples show them."""
     images = work.read(pictures.parts["images"], ["image_id", "bytes"]).to_pydict()
-    size_of = dict(zip(images["image_id"], images["bytes"], strict=True))
+    size_of: dict[str, int] = dict(zip(images["image_id"], images["bytes"], strict=True))
     shown = [image for links in work.read(pictures.parts["links"], ["images"])["images"].to_pylist() for image in links]
     samples = work.read(ingested.parts["samples"])
-    pictures_bytes = sum(size_of.get(image["image_id"], 0) for image in shown)
+    pictures_bytes: int = sum(size_of.get(image["image_id"], 0) for image in shown)
     return pictures_bytes + int(samples.nbytes) + 1024 * int(samples.num_rows)
 
 

@@ -12,8 +12,9 @@ from typing import Any
 import orjson
 
 from pipelines.errors import CurateError, UsageError
+from sources.globs import RUN_MARK
 from sources.schema import FORMAT_VERSION
-from sources.storage import RUN_MARK, Folder
+from sources.storage import Folder
 
 RUN = "run.json"
 IDENTITY = "work/identity.json"

@@ -29,8 +29,8 @@ class Sources:
     site_key: bytes | None = None
 
 
-def find_sources(recipe: Recipe, roots: Sequence[Path], id_key: Path | None, out: Path | None = None) -> Sources:
-    """Look for every source of the recipe under the data roots. What lies under `out` is the run's own, no corpus.
+def find_sources(recipe: Recipe, roots: Sequence[Path], id_key: Path | None) -> Sources:
+    """Look for every source of the recipe under the data roots.
 
     Raises:
         UsageError: an unknown name, a source that must be there and is not, none at all, a source that the
@@ -52,7 +52,6 @@ def find_sources(recipe: Recipe, roots: Sequence[Path], id_key: Path | None, out
             missing.append(_absent(entry, card, roots))
             continue
         _check_policy(recipe, corpus)
-        corpus = corpus if out is None else _without(corpus, out)
         found.append(_named(corpus, id_key))
         entries.append(entry)
     if not found:
@@ -163,15 +162,6 @@ def _check_policy(recipe: Recipe, corpus: Corpus) -> None:
             f"leave {corpus.name} out, or allow it where you may: --set steps.license.access="
             f"[{','.join((*policy.access, access))}]",
         )
-
-
-def _without(corpus: Corpus, out: Path) -> Corpus:
-    """The corpus without the files of a run that lies inside it."""
-    root, run = corpus.root.root.resolve(), out.resolve()
-    if not run.is_relative_to(root):
-        return corpus
-    inside = f"{run.relative_to(root).as_posix()}/"
-    return replace(corpus, files=tuple(path for path in corpus.files if not path.startswith(inside)))
 
 
 def _named(corpus: Corpus, id_key: Path | None) -> Corpus:

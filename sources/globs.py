@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
+RUN_MARK = ".curate-run"
+"""A folder with this file in it is a run of ours: what lies there is no corpus."""
 _WILD = re.compile(r"[*?]")
 
 Inode = tuple[int, int]
@@ -98,9 +100,12 @@ def _entries(folder: Path) -> tuple[Inode, list["os.DirEntry[str]"]] | None:
     try:
         status = folder.stat()
         with os.scandir(folder) as entries:
-            return (status.st_dev, status.st_ino), [entry for entry in entries if not entry.name.startswith(".")]
+            found = list(entries)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    if any(entry.name == RUN_MARK for entry in found):
+        found = []
+    return (status.st_dev, status.st_ino), [entry for entry in found if not entry.name.startswith(".")]
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool:

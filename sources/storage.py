@@ -77,7 +77,7 @@ class Folder:
         except ValueError:  # a NUL in it
             raise FileNotFoundError(errno.ENOENT, "not the name of a file") from None
         boundary = os.path.realpath(self.boundary or self.root)
-        if resolved != boundary and not resolved.startswith(boundary + os.sep):
+        if resolved != boundary and not resolved.startswith(boundary.rstrip(os.sep) + os.sep):
             raise OutsideError("leads out of its folder")
         return place
 
