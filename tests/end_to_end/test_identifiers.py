@@ -135,3 +135,13 @@ def test_a_credentialed_source_outside_the_policy_is_refused_by_name(hospital: P
     changes = ("--set", "steps.license.access=[open]")
     answer, _ = build(hospital, "--id-key", hospital / "site.key", *changes, status=2)
     assert "source ward is credentialed" in str(answer["error"])
+
+
+def test_a_record_of_a_keyed_source_whose_picture_field_is_broken_costs_only_itself(hospital: Path) -> None:
+    notes = hospital / "data" / "ward" / "MRN00123456" / "PAT-778899.jsonl"
+    with notes.open("ab") as file:
+        file.write(b'\n{"id": "ACC7654321-c", "image": {"a": 1}, "text": "A picture field that is a mapping."}')
+    before_kept = 4
+    answer, _ = build(hospital, "--id-key", hospital / "site.key")
+    assert answer["counts"]["kept"] >= before_kept  # type: ignore[index]
+    assert balances(answer)

@@ -174,3 +174,31 @@ def test_the_run_may_lie_inside_the_data(tmp_path: Path, captions: dict[str, Any
     build(tmp_path, source, "data/run")
     assert published(tmp_path / "data" / "run") == first
     shutil.rmtree(tmp_path / "data" / "run")
+
+
+def test_another_run_under_the_data_is_no_corpus(tmp_path: Path, captions: dict[str, Any]) -> None:
+    source = captions | {"path": "**/*.jsonl"}
+    build(tmp_path, source, "data/first")
+    assert build(tmp_path, source, "data/second")["counts"]["ingested"] == 3
+
+
+def test_a_split_called_test_is_left_out_unless_it_is_asked_for(tmp_path: Path, captions: dict[str, Any]) -> None:
+    rows = [{"id": n, "text": f"{CAPTION} {n}.", "part": part} for n, part in enumerate(("train", "test", None))]
+    (tmp_path / "data" / "texts.jsonl").write_bytes(b"\n".join(orjson.dumps(row) for row in rows))
+    source = {"reader": "jsonl", "path": "texts.jsonl", "task": "text", "fields": {"id": "id", "text": "text"}}
+    mapped = source | {"fields": {"id": "id", "text": "text", "split": "part"}}
+    assert build(tmp_path, mapped, "run")["counts"]["dropped"] == {"record.split": 1}
+    assert build(tmp_path, mapped | {"split": ["test"]}, "asked")["counts"]["dropped"] == {"record.split": 1}
+    assert "no field tells a split" in build(tmp_path, source | {"split": ["train"]}, "blind", status=2)["error"]
+
+
+def test_a_record_under_a_noncommercial_licence_is_not_open(tmp_path: Path, captions: dict[str, Any]) -> None:
+    rows = [
+        {"id": n, "text": f"{CAPTION} {n}.", "terms": terms} for n, terms in enumerate(("CC BY 4.0", "CC BY-NC 4.0"))
+    ]
+    (tmp_path / "data" / "texts.jsonl").write_bytes(b"\n".join(orjson.dumps(row) for row in rows))
+    fields = {"id": "id", "text": "text", "license": "terms"}
+    source = {"reader": "jsonl", "path": "texts.jsonl", "task": "text", "fields": fields}
+    answer = build(tmp_path, source, "run", "--set", "steps.license.access=[open]")
+    assert answer["counts"]["dropped"] == {"access.forbidden": 1}
+    assert answer["sources"] == {"corpus": {"ingested": 2, "kept": 1}}
