@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from filters.tokens import load_counter
+from filters.tokens import HARMONY, load_counter
 from pipelines import publish as publishing
 from pipelines.counts import ErrorBudget, StepCounts, by_source
 from pipelines.engines.engine import Engine
@@ -56,7 +56,8 @@ def build(options: BuildOptions) -> dict[str, Any]:
     """
     started = time.monotonic()
     sources = find_sources(options.recipe, options.data, options.id_key)
-    load_counter(options.recipe.tokenizer)
+    if options.recipe.tokenizer != HARMONY:
+        load_counter(options.recipe.tokenizer)  # a file may be anything: better told now than by a worker
     identity = identity_of(options.recipe, sources, options.limit)
     with opened(options.out, identity) as folder:
         work = Work(folder, [Folder(other) for other in _reusable(options.reuse)], library_versions())

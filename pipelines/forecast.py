@@ -25,6 +25,8 @@ from pipelines.work import Commit, Work
 from sources.storage import Folder
 
 PROBE_RECORDS = 200
+PROBE_FILES = 20
+"""Where a file holds several records, so many files stand for the others."""
 WORKER_BYTES = 350 * 2**20
 """What a worker takes before it has read anything: the interpreter and the libraries, measured."""
 OVERHEAD = 1.3
@@ -66,6 +68,9 @@ def _probe(session: Session, planned: Planned) -> dict[str, float]:
     first = next(iter(ingest_tasks([planned], PROBE_RECORDS)), None)
     if first is None:
         return {"records": 0, "seconds": 0.0, "disk_bytes": 0.0}
+    files = first.fragment.files[:PROBE_FILES]
+    if first.fragment.counted == "files":
+        first = replace(first, limit=None, fragment=replace(first.fragment, files=files))
     graph: Graph = graph_of(session.recipe)
     work = Work(session.work.folder, (), library_versions())
     alone = Session(session.recipe, session.corpora, work, session.splits)
@@ -79,7 +84,7 @@ def _probe(session: Session, planned: Planned) -> dict[str, float]:
     seconds = time.monotonic() - started
     tables = sum(_bytes(commit) for commit in (ingested, pictures, tokens))
     return {
-        "records": ingested.facts["counts"]["in"],
+        "records": ingested.facts["counts"]["in"] if first.fragment.counted == "records" else len(files),
         "seconds": seconds,
         "disk_bytes": 3.0 * tables + _shard_bytes(work, ingested, pictures),
     }

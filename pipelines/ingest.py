@@ -45,6 +45,7 @@ class IngestTask:
             NAME,
             VERSION,
             corpus_parameters(corpus),
+            session.reader_version(self.corpus),
             session.splits[self.corpus],
             session.recipe.prompts.model_dump(),
             corpus.splits.get(self.fragment.path),

@@ -40,7 +40,16 @@ class PlanTask:
             raise ChangedInputError(f"source {corpus.name}: a file went away while the build was planned")
         named = corpus.identity.name("path", self.path)
         around = surroundings(corpus, self.path).decode()
-        key = key_of(NODE, VERSION, corpus_parameters(corpus), named, around, stat.size, stat.mtime_ns)
+        key = key_of(
+            NODE,
+            VERSION,
+            session.reader_version(self.corpus),
+            corpus_parameters(corpus),
+            named,
+            around,
+            stat.size,
+            stat.mtime_ns,
+        )
         found = session.work.find(NODE, key)
         if found is not None:
             return found
@@ -107,10 +116,12 @@ def ingest_tasks(planned: Sequence[Planned], limit: int | None) -> Iterator[Inge
         for fragment in source.fragments:
             if left is not None and left <= 0:
                 break
-            cut = left if left is not None and left < fragment.records else None
+            known = fragment.counted == "records"
+            cut = left if left is not None and (left < fragment.records or not known) else None
             yield IngestTask(source.corpus, fragment, number, cut)
             number += 1
-            left = None if left is None else left - fragment.records
+            if left is not None:
+                left = left - fragment.records if known else 0  # at most the limit, where files hold several records
 
 
 def input_listing(corpus: Corpus, planned: Planned) -> dict[str, Any]:

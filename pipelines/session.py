@@ -32,6 +32,10 @@ class Session:
         """For workers, who are told which file to read: corpora may have millions."""
         return replace(self, corpora=tuple(replace(corpus, files=()) for corpus in self.corpora))
 
+    def reader_version(self, corpus: int) -> int:
+        """What a reader raises when its records may change; readers of others may have none."""
+        return int(getattr(self.reader(corpus), "version", 0))
+
     def reader(self, corpus: int) -> Reader:
         """The reader of a corpus."""
         return reader_named(self.corpora[corpus].card.reader)

@@ -53,5 +53,5 @@ def _picture(image: dict[str, Any]) -> str:
         return f"  picture {image['uri']}: not decoded"
     return (
         f"  picture {image['image_id']}: {image['width']} x {image['height']}, {image['bit_depth']} bit "
-        f"{image['format']}, {image['modality']}, {image['uri']} frame {image['frame']}"
+        f"{image['format']}, {image['modality']}, {image['uri']} frame {image['frame'] or 0}"
     )
