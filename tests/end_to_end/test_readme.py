@@ -1,0 +1,28 @@
+"""Every `curate` command of the README does what it says, in the order it is shown."""
+
+import re
+import shutil
+from pathlib import Path
+
+import polars as pl
+
+from tests.end_to_end.runs import curate
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def test_the_readme_s_commands_run_on_real_corpora(shared_data: Path, tmp_path: Path) -> None:
+    (tmp_path / "corpora").symlink_to(shared_data)
+    commands = re.findall(r"^\$ curate (.*?)(?:\s+#.*)?$", README.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(commands) >= 8
+    for shown in commands:
+        command = shown
+        if "SAMPLE_ID" in shown:
+            samples = pl.scan_parquet(tmp_path / "runs" / "mid" / "tables" / "samples" / "*.parquet")
+            command = shown.replace("SAMPLE_ID", samples.select("sample_id").head(1).collect().item())
+        if command.startswith("diff"):
+            for day in ("monday", "tuesday"):
+                shutil.copytree(tmp_path / "runs" / "mid", tmp_path / "runs" / day)
+        done = curate(*command.split(), cwd=tmp_path)
+        assert done.returncode == 0, (command, done.stderr)
+        assert done.stderr or done.stdout
