@@ -185,9 +185,10 @@ class _Build:
             sum(part.rows for part in view.samples) - before for view, before in zip(flow.views, ingested, strict=True)
         ]
         flow.decide(graph.measure, "pictures_errors", made)
-        flow.facts(graph.token_counts)
-        for step, errors in graph.filters:
-            flow.decide(step, errors)
+        for step, facts in graph.filters:
+            if facts is not None:
+                flow.facts(facts)
+            flow.decide(step, None if facts is None else f"{facts.name}_errors")
         if graph.exact is not None:
             flow.decide_exchange(graph.exact)
 

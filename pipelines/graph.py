@@ -16,14 +16,14 @@ NO_LIMIT = 2**31 - 1
 
 @dataclass(frozen=True)
 class Graph:
-    """ingest, identity, pictures, token counts; then the deciding steps; then images and shards."""
+    """ingest, identity, pictures; the deciding steps, each after the facts it needs; then images and shards."""
 
     identity: KeyStep
     pictures: PictureStep
     token_counts: FactStep
     measure: DecideStep
-    filters: tuple[tuple[DecideStep, str | None], ...]
-    """Deciding steps, each with the part that lists samples whose facts failed."""
+    filters: tuple[tuple[DecideStep, FactStep | None], ...]
+    """Deciding steps, each with what computes its facts."""
     exact: ExchangeStep | None
     images: KeyStep
 
@@ -44,16 +44,17 @@ class Graph:
 def graph_of(recipe: Recipe) -> Graph:
     """The steps that the recipe enables, configured."""
     settings = recipe.steps
-    filters: list[tuple[DecideStep, str | None]] = []
+    filters: list[tuple[DecideStep, FactStep | None]] = []
     if settings.license.enabled:
         policy = settings.license
         filters.append((License(frozenset(policy.access), frozenset(policy.forbidden), policy.unknown), None))
-    filters.append((_token_filter(recipe), "token_counts_errors"))
+    token_counts = TokenCounts(recipe.tokenizer)
+    filters.append((_token_filter(recipe), token_counts))
     measure = settings.measure
     return Graph(
         identity=SampleIds(),
         pictures=Pictures(measure.max_pixels, measure.frames, measure.pixel_hash),
-        token_counts=TokenCounts(recipe.tokenizer),
+        token_counts=token_counts,
         measure=Measure(min_side_px=measure.min_side_px),
         filters=tuple(filters),
         exact=Exact() if settings.exact.enabled else None,
