@@ -19,7 +19,7 @@ DEFAULT_FILES: Mapping[str, tuple[str, ...]] = {
     "parquet": ("**/*.parquet",),
     "image_folder": tuple(f"**/*.{end}" for suffix in _PICTURES for end in (suffix, suffix.upper())),
     "medquad": ("**/*.xml",),
-    "dicom": ("**/*.dcm", "**/*.DCM"),
+    "dicom": ("**/*",),
 }
 """Record files of a source that names only a folder, by reader."""
 ANY = ("**/*",)

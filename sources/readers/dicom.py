@@ -1,6 +1,7 @@
 """Folders of DICOM files: one record a file, read from its header alone."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from sources.dicom.facts import caption_from, header_facts
@@ -10,6 +11,12 @@ from sources.readers.ranges import opened
 from sources.records import Corpus, FileEntry, Fragment, Record, Unreadable
 from sources.schema import Reason
 from sources.uris import PICTURE
+
+COMPANIONS = frozenset(
+    (".csv", ".gz", ".htm", ".html", ".jpeg", ".jpg", ".json", ".jsonl", ".log", ".md", ".pdf", ".png", ".tar", ".tsv",
+     ".txt", ".xml", ".yaml", ".zip")
+)  # fmt: skip
+"""Suffixes of what stands beside DICOM files. DICOM itself often has none, or the end of a UID (`1.2.840.113`)."""
 
 
 class DicomReader:
@@ -24,8 +31,9 @@ class DicomReader:
     version: int = 1
 
     def plan(self, corpus: Corpus, paths: Sequence[str]) -> Iterator[Fragment]:
-        """Cut the sorted files into lists; none is opened."""
-        yield from cut_files(corpus, file_entries(corpus, paths))
+        """Cut the sorted files into lists; none is opened. Files that say they are something else are left out."""
+        own = [path for path in paths if PurePosixPath(path).suffix.lower() not in COMPANIONS]
+        yield from cut_files(corpus, file_entries(corpus, own))
 
     def read(self, corpus: Corpus, fragment: Fragment) -> Iterator[Record | Unreadable]:
         """Yield the files of a fragment. A file that is not DICOM, or whose header is broken, is Unreadable.

@@ -7,6 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sources.cards import Card, Layout
+from sources.find import find_corpus
+from sources.identity import Identity
 from sources.pictures import PictureError, open_picture
 from sources.records import ChangedInputError, CorpusError, Record, Unreadable
 from sources.schema import Reason
@@ -136,3 +139,17 @@ def test_a_file_whose_name_is_not_utf8_is_lost_only_where_names_are_stored(tmp_p
     assert isinstance(lost, Unreadable)
     assert lost.reason == Reason.RECORD_ENCODING
     assert len(samples(corpus_in(tmp_path, "dicom", "*.dcm", identifiers="keyed"))) == 1
+
+
+def test_a_folder_is_read_whatever_its_files_are_called_but_for_companions(tmp_path: Path) -> None:
+    data = wheel_file("CT_small.dcm")
+    for name in ("IM000001", "1.2.840.113619.2.5", "slice.dcm", "deep/er/IMG"):
+        (tmp_path / "scans" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "scans" / name).write_bytes(data)
+    (tmp_path / "scans" / "README.txt").write_text("about these files")
+    layout = Layout(files=("scans",))
+    card = Card(name="s", reader="dicom", task="caption", access="open", identifiers="public", layout=layout)
+    corpus = find_corpus(card, "s", [tmp_path], Identity("s"), "scans")
+    assert corpus is not None
+    keys = [record.key for record in read(corpus)]
+    assert keys == ["1.2.840.113619.2.5", "IM000001", "deep/er/IMG", "slice.dcm"]
