@@ -42,6 +42,7 @@ from sources.mapping import Prompts, to_sample
 from sources.readers.registry import reader_named
 from sources.records import Record
 from sources.schema import IMAGES, SAMPLES
+from sources.storage import LocalFolder
 
 WORDS = [
     "the",
@@ -189,7 +190,7 @@ def step_functions(recipe: Path, corpus: Path, place: Path) -> dict[str, float]:
     """Seconds of the steps' own functions, fragment after fragment in one process: no engine, commits, exchange."""
     clock = Clock()
     loaded = load_recipe(None, recipe, ())
-    (source,) = find_sources(loaded, [corpus.parent], None).found
+    (source,) = find_sources(loaded, [LocalFolder(corpus.parent)], None).found
     graph, reader, prompts = graph_of(loaded), reader_named(source.card.reader), Prompts()
     with clock("plan"):
         fragments = list(reader.plan(source, source.files))

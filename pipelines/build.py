@@ -8,10 +8,11 @@ from typing import Any
 
 from filters.tokens import HARMONY, load_counter
 from pipelines import publish as publishing
-from pipelines.counts import ErrorBudget, StepCounts, by_source
+from pipelines.counts import ErrorBudget, StepCounts
 from pipelines.engines.engine import Engine
 from pipelines.engines.local import LocalEngine, default_workers
-from pipelines.errors import ConservationError, UsageError
+from pipelines.errors import UsageError
+from pipelines.event_log import EventLog
 from pipelines.flow import Flow
 from pipelines.graph import Graph, graph_of
 from pipelines.ingest import NAME as INGEST
@@ -21,6 +22,7 @@ from pipelines.plan import Planned, ingest_tasks, input_listing, limited, plan_f
 from pipelines.progress import Reporter
 from pipelines.recipe import Recipe
 from pipelines.run_directory import EVENTS, finished_with, opened, publish
+from pipelines.run_document import answer_of, check_written, counted
 from pipelines.session import Session
 from pipelines.sources import Sources, find_sources
 from pipelines.versions import library_versions
@@ -39,10 +41,10 @@ class BuildOptions:
     """What `curate build` was asked for."""
 
     recipe: Recipe
-    data: tuple[Path, ...]
-    out: Path
+    data: tuple[Folder, ...]
+    out: Folder
     id_key: Path | None = None
-    reuse: tuple[Path, ...] = ()
+    reuse: tuple[Folder, ...] = ()
     workers: int = field(default_factory=default_workers)
     limit: int | None = None
     quiet: bool = False
@@ -59,11 +61,12 @@ def build(options: BuildOptions) -> dict[str, Any]:
     if options.recipe.tokenizer != HARMONY:
         load_counter(options.recipe.tokenizer)  # a file may be anything: better told now than by a worker
     identity = identity_of(options.recipe, sources, options.limit)
-    with opened(options.out, identity) as folder:
-        work = Work(folder, [Folder(other) for other in _reusable(options.reuse)], library_versions())
+    folder = options.out
+    with opened(folder, identity):
+        work = Work(folder, _reusable(options.reuse), library_versions())
         session = session_of(options.recipe, sources, work)
         engine = LocalEngine(options.workers)
-        with Reporter(options.out / EVENTS, options.quiet) as reporter:
+        with Reporter(EventLog(folder, EVENTS), options.quiet) as reporter:
             reporter.event("start", stage=options.recipe.stage, engine=engine.name, workers=options.workers)
             for name in sources.missing:
                 reporter.say(f"source {name}: not found under --data, left out (it is optional)")
@@ -104,10 +107,10 @@ def identity_of(recipe: Recipe, sources: Sources, limit: int | None) -> dict[str
     return {"recipe": document, "limit": limit, "site_key": mark}
 
 
-def _reusable(reuse: Sequence[Path]) -> Sequence[Path]:
-    for root in reuse:
-        if not (root / "work").is_dir():
-            raise UsageError(f"--reuse {root}: holds no committed work", "name a run that was not cleaned")
+def _reusable(reuse: Sequence[Folder]) -> Sequence[Folder]:
+    for run in reuse:
+        if not run.has_folder("work"):
+            raise UsageError(f"--reuse {run.place}: holds no committed work", "name a run that was not cleaned")
     return reuse
 
 
@@ -142,7 +145,7 @@ class _Build:
         fingerprints = self._fingerprints()
         before = finished_with(folder, inputs, fingerprints)
         if before is not None:
-            return self._answer(before, None)
+            return self._answer(before, ())
         flow = self._flow()
         self._steps(flow, planned)
         tables = self._tables(flow, fingerprints)
@@ -158,15 +161,13 @@ class _Build:
             "versions": library_versions(),
             "seed": self.recipe.mixture.seed,
             "inputs": inputs,
-            "steps": [step.identity() for step in flow.steps],
-            "counts": _counts(flow.steps),
-            "sources": by_source(flow.steps),
+            **counted(flow.steps),
             "images": sum(commit.parts["images"].rows for commit in tables),
             "shards": len(manifest.shards),
             "samples_written": sum(shard.samples for shard in manifest.shards),
             "bytes_written": sum(shard.bytes for shard in manifest.shards),
         }
-        _check_written(run)
+        check_written(run)
         publish(folder, self._files(tables, shards), manifest_bytes(manifest), run)
         return self._answer(run, flow.steps)
 
@@ -235,15 +236,14 @@ class _Build:
             mixture=Mixture(seed=mixture.seed, epochs=mixture.epochs, weights=weights),
         )
 
-    def _files(self, tables: Sequence[Commit], shards: Sequence[tuple[str, Commit]]) -> dict[str, Path]:
-        """Final name -> committed file."""
-        work = self.session.work
+    def _files(self, tables: Sequence[Commit], shards: Sequence[tuple[str, Commit]]) -> dict[str, str]:
+        """Final name -> committed file, under the run."""
         files = {
-            f"tables/{name}/part-{number:06d}.parquet": work.local(commit.parts[name])
+            f"tables/{name}/part-{number:06d}.parquet": commit.parts[name].path
             for number, commit in enumerate(tables)
             for name in publishing.TABLES
         }
-        return files | {f"shards/{name}": work.local(commit.parts["tar"]) for name, commit in shards}
+        return files | {f"shards/{name}": commit.parts["tar"].path for name, commit in shards}
 
     def _fingerprint(
         self, fingerprints: Mapping[str, str], tables: Sequence[Commit], shards: Sequence[tuple[str, Commit]]
@@ -264,57 +264,10 @@ class _Build:
             for corpus, plan in zip(self.session.corpora, planned, strict=True)
         ]
 
-    def _answer(self, run: Mapping[str, Any], steps: Sequence[StepCounts] | None) -> dict[str, Any]:
-        timed = {step.name: step for step in steps or ()}
-        rows = []
-        for row in run["steps"]:
-            step = timed.get(row["name"])
-            rows.append(
-                {
-                    **row,
-                    "dropped": sum(row["dropped"].values()),
-                    "quarantined": sum(row["quarantined"].values()),
-                    "seconds": 0.0 if step is None else round(step.seconds, 3),
-                    "reused": row["fragments"] if step is None else step.reused,
-                }
-            )
-        keys = ("counts", "sources", "images", "shards", "samples_written", "bytes_written")
+    def _answer(self, run: Mapping[str, Any], steps: Sequence[StepCounts]) -> dict[str, Any]:
         return {
-            "run": str(self.out.resolve()),
-            "stage": run["stage"],
+            "run": self.out.place,
             "engine": self.engine.name,
-            **{key: run[key] for key in keys},
-            "seconds": 0.0,
-            "audit": "not_run",
             "missing": list(self.sources.missing),
-            "steps": rows,
+            **answer_of(run, steps),
         }
-
-
-def _counts(steps: Sequence[StepCounts]) -> dict[str, Any]:
-    dropped: dict[str, int] = {}
-    quarantined = 0
-    for step in steps:
-        for reason, number in step.dropped.items():
-            dropped[reason] = dropped.get(reason, 0) + number
-        quarantined += step.quarantined.total()
-    return {
-        "ingested": steps[0].given + sum(step.made for step in steps),
-        "kept": steps[-1].kept,
-        "dropped": dict(sorted(dropped.items())),
-        "quarantined": quarantined,
-    }
-
-
-def _check_written(run: Mapping[str, Any]) -> None:
-    """Every kept sample is written once.
-
-    Raises:
-        ConservationError: it is not.
-    """
-    counts = run["counts"]
-    if run["samples_written"] != counts["kept"]:
-        raise ConservationError(f"{counts['kept']} samples were kept, {run['samples_written']} were written")
-    decided = counts["kept"] + sum(counts["dropped"].values()) + counts["quarantined"]
-    if counts["ingested"] != decided:
-        raise ConservationError(f"{counts['ingested']} samples were ingested, {decided} have a verdict")

@@ -14,13 +14,14 @@ from sources.identity import Identity
 from sources.mapping import Prompts, image_uris, to_sample
 from sources.readers.registry import reader_named
 from sources.records import Corpus, CorpusError, Record
+from sources.storage import Folder
 
 RECORDS = 300
 SHOWN = 3
 SHOWN_CHARS = 300
 
 
-def check_source(name: str, roots: Sequence[Path], id_key: Path | None) -> dict[str, Any]:
+def check_source(name: str, roots: Sequence[Folder], id_key: Path | None) -> dict[str, Any]:
     """Read up to 300 records spread over the corpus's files.
 
     Raises:
@@ -32,7 +33,7 @@ def check_source(name: str, roots: Sequence[Path], id_key: Path | None) -> dict[
     except CorpusError as error:
         raise CurateError(str(error)) from None
     if corpus is None:
-        places = ", ".join(str(root) for root in roots)
+        places = ", ".join(root.place for root in roots)
         raise UsageError(f"{name}: not found under {places}", card.fetch or f"see {card.home}")
     if card.keyed:
         corpus = replace(corpus, identity=Identity(name, read_key(name, id_key)))
@@ -58,7 +59,7 @@ def _read(corpus: Corpus) -> dict[str, Any]:
             problems[str(error)] += 1
     return {
         "name": corpus.name,
-        "where": str(corpus.root.root),
+        "where": corpus.root.place,
         "files": len(corpus.files),
         "records_read": read,
         "problems": [{"what": what, "count": count} for what, count in problems.most_common()],

@@ -1,17 +1,17 @@
 """Two runs side by side: what changed, and which step changed it."""
 
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from pipelines.run_directory import changes, read_run
 from pipelines.tables import scan
+from sources.storage import Folder
 
 EXAMPLES = 3
 
 
-def compare(run_a: Path, run_b: Path) -> dict[str, Any]:
+def compare(run_a: Folder, run_b: Folder) -> dict[str, Any]:
     """What differs between two finished runs.
 
     `settings`: values of the recipe; `only_in_a`, `only_in_b`: samples that one run never saw, by source;
@@ -46,7 +46,7 @@ def compare(run_a: Path, run_b: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _fates(run: Path) -> pl.LazyFrame:
+def _fates(run: Folder) -> pl.LazyFrame:
     """sample_id, source and fate: `kept`, or the step and reason that ended it (`tokens: tokens.too_long`)."""
     samples = scan(run, "samples").select("sample_id", "source")
     ended = (

@@ -136,10 +136,10 @@ def partitions_for(keys: int) -> int:
 def _read_range(work: Work, part: Part, partition: int, partitions: int) -> pa.Table:
     """The partition's slice of one sorted file; only the row groups that reach into it are read."""
     low, high = key_range(partition, partitions)
-    file = pq.ParquetFile(work.local(part))
-    groups = range(file.metadata.num_row_groups)
-    wanted = [number for number in groups if _reaches(file.metadata.row_group(number), low, high)]
-    return slice_range(file.read_row_groups(wanted, use_threads=False), low, high)
+    with work.parquet_file(part) as file:
+        groups = range(file.metadata.num_row_groups)
+        wanted = [number for number in groups if _reaches(file.metadata.row_group(number), low, high)]
+        return slice_range(file.read_row_groups(wanted, use_threads=False), low, high)
 
 
 def _reaches(group: pq.RowGroupMetaData, low: bytes, high: bytes | None) -> bool:

@@ -22,7 +22,7 @@ from pipelines.sources import Sources, find_sources
 from pipelines.versions import library_versions
 from pipelines.view import View
 from pipelines.work import Commit, Work
-from sources.storage import Folder
+from sources.storage import Folder, LocalFolder
 
 PROBE_RECORDS = 200
 PROBE_FILES = 20
@@ -42,8 +42,8 @@ def forecast(options: BuildOptions) -> dict[str, Any]:
     sources = find_sources(options.recipe, options.data, options.id_key)
     check_identity(options.out, identity_of(options.recipe, sources, options.limit))
     with TemporaryDirectory(prefix="curate-plan-") as place:
-        existing = [Folder(root) for root in (options.out, *options.reuse) if (root / "work").is_dir()]
-        session = session_of(options.recipe, sources, Work(Folder(Path(place)), existing, library_versions()))
+        existing = [folder for folder in (options.out, *options.reuse) if folder.has_folder("work")]
+        session = session_of(options.recipe, sources, Work(LocalFolder(Path(place)), existing, library_versions()))
         engine = LocalEngine(options.workers)
         try:
             engine.start(session.without_files())
@@ -119,7 +119,7 @@ def _document(
         rows.append(
             {
                 "name": corpus.name,
-                "where": "(keyed)" if corpus.identity.keyed else str(corpus.root.root),
+                "where": "(keyed)" if corpus.identity.keyed else corpus.root.place,
                 "files": len(corpus.files),
                 "records": records,
                 "bytes": sum(fragment.size for fragment in plan.fragments),
@@ -133,7 +133,7 @@ def _document(
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {
         "stage": options.recipe.stage,
-        "run": str(options.out.resolve()),
+        "run": options.out.place,
         "sources": rows,
         "missing": list(sources.missing),
         "units": {"run": total - done, "reuse": done},

@@ -16,7 +16,7 @@ from sources.records import ChangedInputError, Corpus, Fragment
 
 NODE = "plan"
 VERSION = 1
-NUMBERS = ("digest", "start", "stop", "first_row", "records", "size", "file_size", "file_mtime_ns")
+NUMBERS = ("digest", "start", "stop", "first_row", "records", "size", "file_size", "file_stamp")
 """Fields of a fragment of a file of records that may be stored: all but the file's name."""
 
 
@@ -48,7 +48,7 @@ class PlanTask:
             named,
             around,
             stat.size,
-            stat.mtime_ns,
+            stat.stamp,
         )
         found = session.work.find(NODE, key)
         if found is not None:

@@ -1,14 +1,14 @@
 """Progress for people (stderr) and for machines (`events.jsonl`). Neither is part of a run's identity."""
 
 import time
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import orjson
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import TimeRemainingColumn as Remaining
+
+from pipelines.event_log import EventLog
 
 LINE_EVERY_S = 30.0
 
@@ -16,9 +16,9 @@ LINE_EVERY_S = 30.0
 class Reporter:
     """Bars on a terminal, one line every 30 s otherwise, and an event per step in the run's `events.jsonl`."""
 
-    def __init__(self, events: Path | None, quiet: bool = False) -> None:  # noqa: FBT001, FBT002 - as the flag
+    def __init__(self, events: EventLog | None, quiet: bool = False) -> None:  # noqa: FBT001, FBT002 - as the flag
         self._console = Console(stderr=True, quiet=quiet)
-        self._file = None if events is None else _open_events(events)
+        self._events = events
         self._bars: Progress | None = None
         self._bar: TaskID | None = None
         self._step = ""
@@ -40,8 +40,8 @@ class Reporter:
     ) -> None:
         if self._bars is not None:
             self._bars.stop()
-        if self._file is not None:
-            self._file.close()
+        if self._events is not None:
+            self._events.close()
 
     def begin(self, step: str, total: int) -> None:
         """A step starts on `total` units."""
@@ -78,15 +78,5 @@ class Reporter:
 
     def event(self, kind: str, **facts: Any) -> None:
         """A line for machines. Facts hold counts and names of steps and sources, never names of records."""
-        if self._file is not None:
-            self._file.write(orjson.dumps({"time": round(time.time(), 3), "event": kind, **facts}) + b"\n")
-
-
-def _open_events(path: Path) -> Any:
-    """Append; a line that a killed run left unfinished is ended first."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    torn = path.exists() and path.stat().st_size > 0 and path.read_bytes()[-1:] != b"\n"
-    file = path.open("ab", buffering=0)
-    if torn:
-        file.write(b"\n")
-    return file
+        if self._events is not None:
+            self._events.add(kind, facts)

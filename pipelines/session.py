@@ -79,7 +79,7 @@ class Located:
         rows = []
         for uri in uris:
             stat = self.corpus.root.stat(self.path(uri))
-            rows.append((uri, -1, -1) if stat is None else (uri, stat.size, stat.mtime_ns))
+            rows.append((uri, -1, -1) if stat is None else (uri, stat.size, stat.stamp))
         return rows
 
 

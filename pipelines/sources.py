@@ -14,6 +14,7 @@ from sources.cards import Card, catalogue
 from sources.find import find_corpus
 from sources.identity import Identity, MissingIdKeyError, read_site_key
 from sources.records import Corpus, CorpusError
+from sources.storage import Folder
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Sources:
     site_key: bytes | None = None
 
 
-def find_sources(recipe: Recipe, roots: Sequence[Path], id_key: Path | None) -> Sources:
+def find_sources(recipe: Recipe, roots: Sequence[Folder], id_key: Path | None) -> Sources:
     """Look for every source of the recipe under the data roots.
 
     Raises:
@@ -136,14 +137,14 @@ def _validated(entry: SourceEntry, document: dict[str, Any]) -> Card:
         raise UsageError(f"source {entry.name}: {where}: {details['msg']}", "see docs/recipes.md") from None
 
 
-def _find(entry: SourceEntry, card: Card, roots: Sequence[Path]) -> Corpus | None:
+def _find(entry: SourceEntry, card: Card, roots: Sequence[Folder]) -> Corpus | None:
     try:
         return find_corpus(card, entry.name, roots, Identity(entry.name), entry.path, entry.split)
     except CorpusError as error:
         raise UsageError(str(error), "") from None
 
 
-def _absent(entry: SourceEntry, card: Card, roots: Sequence[Path]) -> str:
+def _absent(entry: SourceEntry, card: Card, roots: Sequence[Folder]) -> str:
     if not entry.optional:
         where = f"{entry.path} under " if entry.path and not card.keyed else ""
         raise UsageError(
@@ -177,13 +178,11 @@ def _site_key(path: Path | None) -> bytes | None:
         raise UsageError(str(error), "make one with: head -c 32 /dev/urandom | base64 > site.key") from None
 
 
-def _check_roots(roots: Sequence[Path]) -> None:
+def _check_roots(roots: Sequence[Folder]) -> None:
     for root in roots:
-        if "://" in str(root) or str(root).startswith(("s3:/", "gs:/")):
-            raise UsageError(f"--data {root}: object storage is not available in this version", "use a local folder")
-        if not root.is_dir():
-            raise UsageError(f"--data {root}: no such folder", "check the path")
+        if not root.exists():
+            raise UsageError(f"--data {root.place}: no such folder", "check the path")
 
 
-def _list(roots: Sequence[Path]) -> str:
-    return ", ".join(str(root) for root in roots) or "(no --data given)"
+def _list(roots: Sequence[Folder]) -> str:
+    return ", ".join(root.place for root in roots) or "(no --data given)"

@@ -1,20 +1,19 @@
 """Reading the published tables of a run, as much of them as is asked for."""
 
-from pathlib import Path
-
 import polars as pl
 import pyarrow as pa
 
 from sources.schema import IMAGES, LEDGER, SAMPLES
+from sources.storage import Folder
 
 SCHEMAS: dict[str, pa.Schema] = {"samples": SAMPLES, "images": IMAGES, "ledger": LEDGER}
 
 
-def scan(run: Path, name: str) -> pl.LazyFrame:
+def scan(run: Folder, name: str) -> pl.LazyFrame:
     """A table of a finished run; one without a single file is empty."""
-    folder = run / "tables" / name
-    if any(folder.glob("*.parquet")):
-        return pl.scan_parquet(folder / "*.parquet")
+    paths = [stat.path for stat in run.glob([f"tables/{name}/*.parquet"])]
+    if paths:
+        return pl.scan_parquet([f"{run.place}/{path}" for path in paths], glob=False)
     empty = pl.from_arrow(SCHEMAS[name].empty_table())
     assert isinstance(empty, pl.DataFrame)
     return empty.lazy()

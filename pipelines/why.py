@@ -10,9 +10,10 @@ from pipelines.run_directory import read_run
 from pipelines.tables import scan
 from pipelines.words import evidence, sentence
 from sources.identity import Identity, read_site_key
+from sources.storage import Folder
 
 
-def explain(run: Path, wanted: str, id_key: Path | None = None) -> list[dict[str, Any]]:
+def explain(run: Folder, wanted: str, id_key: Path | None = None) -> list[dict[str, Any]]:
     """Everything the run says of a sample id, or of all samples with a source key.
 
     With the site key, a raw source key of a keyed source is found too.
@@ -29,13 +30,15 @@ def explain(run: Path, wanted: str, id_key: Path | None = None) -> list[dict[str
     rows = samples.filter(pl.col("sample_id").is_in(names) | key.is_in(names)).collect(engine="streaming").to_dicts()
     if not rows:
         raise UsageError(
-            f"{run}: no sample has the id or source key {wanted!r}" if id_key is None else f"{run}: no such sample",
+            f"{run.place}: no sample has the id or source key {wanted!r}"
+            if id_key is None
+            else f"{run.place}: no such sample",
             "a sample id is 32 hex digits, a source key `file#record`; for keyed sources pass --id-key",
         )
     return [_explained(run, row) for row in rows]
 
 
-def _explained(run: Path, sample: dict[str, Any]) -> dict[str, Any]:
+def _explained(run: Folder, sample: dict[str, Any]) -> dict[str, Any]:
     ledger = scan(run, "ledger")
     found = ledger.filter(pl.col("sample_id") == sample["sample_id"]).collect(engine="streaming").to_dicts()
     verdicts = [
@@ -61,7 +64,7 @@ def _explained(run: Path, sample: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _images(run: Path, sample: dict[str, Any]) -> list[dict[str, Any]]:
+def _images(run: Folder, sample: dict[str, Any]) -> list[dict[str, Any]]:
     """The sample's pictures as the images table has them; one that was not decoded has only its name."""
     wanted = [image["image_id"] for image in sample["images"] or () if image["image_id"]]
     images = scan(run, "images")

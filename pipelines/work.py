@@ -7,7 +7,6 @@ the output depends on, so a commit can never be stale: it is right, or it is not
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import blake3
@@ -17,7 +16,7 @@ import pyarrow.parquet as pq
 
 from pipelines.errors import CurateError
 from sources.schema import FORMAT_VERSION
-from sources.storage import Folder
+from sources.storage import Folder, LocalFolder
 
 ROW_GROUP_ROWS = 16_384
 
@@ -80,7 +79,7 @@ class Work:
             commit = self._load(other, node, key)
             if commit is not None:
                 for part in commit.parts.values():
-                    self.folder.link(other.local(part.path), part.path)
+                    self.folder.take(other, part.path, part.path)
                 self._write(commit)
                 return commit
         return None
@@ -117,7 +116,7 @@ class Work:
     def read(self, part: Part, columns: Sequence[str] | None = None) -> pa.Table:
         """A table of a commit."""
         return pq.read_table(
-            self.local(part),
+            self._whole(part),
             columns=None if columns is None else list(columns),
             use_threads=False,
             partitioning=None,
@@ -125,21 +124,29 @@ class Work:
 
     def read_where(self, part: Part, column: str, value: int | str) -> pa.Table:
         """The rows of a table whose column has a value; only the row groups that may hold it are read."""
-        return pq.read_table(self.local(part), filters=[(column, "=", value)], use_threads=False, partitioning=None)
+        return pq.read_table(self._whole(part), filters=[(column, "=", value)], use_threads=False, partitioning=None)
 
-    def local(self, part: Part) -> Path:
-        """The part's file."""
-        return self.folder.root / part.path
+    def parquet_file(self, part: Part) -> pq.ParquetFile:
+        """The part as a file of which only what is asked for is read; close it."""
+        if isinstance(self.folder, LocalFolder):
+            return pq.ParquetFile(self.folder.root / part.path)
+        return pq.ParquetFile(self.folder.open(part.path))
+
+    def _whole(self, part: Part) -> Any:
+        """The part for Arrow to read at once."""
+        if isinstance(self.folder, LocalFolder):
+            return self.folder.root / part.path
+        return pa.BufferReader(self.folder.read(part.path))
 
     def _load(self, folder: Folder, node: str, key: str) -> Commit | None:
         path = f"{_stem(node, key)}.json"
         try:
-            document = orjson.loads((folder.root / path).read_bytes())
+            document = orjson.loads(folder.read(path))
         except FileNotFoundError:
             return None
         except orjson.JSONDecodeError:
             raise CurateError(
-                f"{path} in {folder.root} is damaged", "delete it and run the same command again"
+                f"{path} in {folder.place} is damaged", "delete it and run the same command again"
             ) from None
         if document["format"] != FORMAT_VERSION:
             return None

@@ -1,8 +1,6 @@
 """Checks one shard against its entry in the manifest, in one pass and with the memory of one member."""
 
-import os
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from shards.check_sample import PictureRules, SampleCheck
 from shards.manifest import ShardEntry
@@ -20,7 +18,7 @@ MAX_FAULTS = 1000  # of one shard: a list that nobody reads to its end need not 
 class ShardJob:
     """A shard to check: the folder it lies in, what the manifest says of it, how its pictures are looked at."""
 
-    root: Path
+    folder: Folder
     entry: ShardEntry
     rules: PictureRules
 
@@ -94,13 +92,12 @@ class _Contents:
 
 def check_shard(job: ShardJob) -> ShardReport:
     """Read the shard from its first byte to its last, whatever is wrong with it, and report everything found."""
-    folder = Folder(job.root)
-    if folder.stat(job.entry.name) is None:
+    stat = job.folder.stat(job.entry.name)
+    if stat is None:
         return ShardReport(("missing, or not a regular file in this folder",))
     try:
-        with folder.open(job.entry.name) as file:
-            file_bytes = os.fstat(file.fileno()).st_size
-            return _check_file(job, TarReader(file, file_bytes, MAX_LOADED_BYTES), file_bytes)
+        with job.folder.open(job.entry.name) as file:
+            return _check_file(job, TarReader(file, stat.size, MAX_LOADED_BYTES), stat.size)
     except OSError as error:
         return ShardReport((f"cannot be read ({error.strerror})",))
 

@@ -88,7 +88,7 @@ def read_manifest(folder: Folder) -> Manifest:
     Raises:
         ManifestError: it is missing, damaged, of another format, or names one shard twice.
     """
-    place = folder.root / MANIFEST_NAME
+    place = f"{folder.place}/{MANIFEST_NAME}"
     stat = folder.stat(MANIFEST_NAME)
     if stat is None:
         raise ManifestError(f"{place}: there is none; give the shards/ folder of a finished build")

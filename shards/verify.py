@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -26,7 +25,7 @@ class Problem:
 
 
 def verify_shards(
-    root: Path,
+    folder: Folder,
     workers: int,
     progress: Callable[[int, int], None] | None = None,
     *,
@@ -39,7 +38,6 @@ def verify_shards(
     their pixels are not decoded. `progress` is told (shards done, shards in all). Memory is one member of a tar for
     each worker, and 16 bytes for each sample of the folder.
     """
-    folder = Folder(root)
     try:
         manifest = read_manifest(folder)
     except (ManifestError, OSError) as error:
@@ -47,7 +45,7 @@ def verify_shards(
     names = [entry.name for entry in manifest.shards]
     rules = PictureRules(decode, max_pixels)
     reports = [ShardReport(("the process that checked it died: out of memory, or a crash in a decoder",))] * len(names)
-    jobs = [ShardJob(root, entry, rules) for entry in manifest.shards]
+    jobs = [ShardJob(folder, entry, rules) for entry in manifest.shards]
     for done, (number, report) in enumerate(run_in_processes(check_shard, jobs, workers), start=1):
         reports[number] = report or reports[number]
         if progress is not None:
@@ -97,7 +95,7 @@ def _files_amiss(folder: Folder, manifest: Manifest) -> list[Problem]:
     companions = [name for name in (manifest.index, manifest.plan, manifest.audit) if name is not None]
     problems = [Problem(name, "named by the manifest and missing") for name in companions if folder.stat(name) is None]
     known = {MANIFEST_NAME, *COMPANIONS, *companions, *(entry.name for entry in manifest.shards)}
-    names = sorted(place.name for place in folder.root.iterdir() if not place.name.startswith("."))
+    names = [name for name in folder.names() if not name.startswith(".")]
     return problems + [
         Problem(name, "not listed in the manifest: readers ignore it; move it away")
         for name in names

@@ -8,7 +8,7 @@ from sources.cards import Card, Layout
 from sources.identity import Identity, storable
 from sources.readers.registry import reader_named
 from sources.records import Corpus, CorpusError
-from sources.storage import Folder
+from sources.storage import Folder, folder_at, is_url
 
 _PICTURES = ("jpg", "jpeg", "png", "tif", "tiff", "bmp", "gif", "webp", "jp2")
 DEFAULT_FILES: Mapping[str, tuple[str, ...]] = {
@@ -28,7 +28,7 @@ ANY = ("**/*",)
 def find_corpus(
     card: Card,
     name: str,
-    data_roots: Sequence[Path],
+    data_roots: Sequence[Folder],
     identity: Identity,
     path: str | None = None,
     splits: Sequence[str] | None = None,
@@ -44,8 +44,8 @@ def find_corpus(
     """
     patterns = _patterns(card, name, splits)
     for data_root in data_roots:
-        for root, globs in _candidates(card, data_root, patterns, path):
-            corpus = _corpus_at(card, name, Folder(root, boundary=_boundary(data_root, root)), identity, globs)
+        for folder, globs in _candidates(card, data_root, patterns, path):
+            corpus = _corpus_at(card, name, folder, identity, globs)
             if corpus is not None:
                 return corpus
     return None
@@ -67,32 +67,39 @@ def _patterns(card: Card, name: str, splits: Sequence[str] | None) -> Globs:
     return {split: globs for split, globs in files.items() if split in taken or not taken}
 
 
-def _candidates(card: Card, data_root: Path, patterns: Globs, path: str | None) -> Iterator[tuple[Path, Globs]]:
+def _candidates(card: Card, data_root: Folder, patterns: Globs, path: str | None) -> Iterator[tuple[Folder, Globs]]:
+    """Folders to look in, each with what to look for. Links must stay under the data root, or an own place's folder."""
     if path is None:
         for folder in _corpus_folders(card.layout, data_root):
             yield folder, patterns
-    elif (data_root / path).is_dir():
-        without_layout = card.layout.files == (path,)
-        yield data_root / path, {None: DEFAULT_FILES.get(card.reader, ANY)} if without_layout else patterns
-    elif Path(path).is_absolute():
-        anchor = Path(path.partition("*")[0].partition("?")[0]).parent
-        yield anchor, {None: (Path(path).relative_to(anchor).as_posix(),)}
+    elif is_url(path) or Path(path).is_absolute():
+        yield from _own_place(card, patterns, path)
+    elif data_root.has_folder(path):
+        yield data_root.inside(path), _in_folder(card, patterns, path)
     else:
         yield data_root, {None: (Path(path).as_posix(),)}
 
 
-def _corpus_folders(layout: Layout, data_root: Path) -> Iterator[Path]:
+def _own_place(card: Card, patterns: Globs, path: str) -> Iterator[tuple[Folder, Globs]]:
+    """A path or URL that no data root says anything of: a folder, or a glob of record files."""
+    if folder_at(path).exists():
+        yield folder_at(path), _in_folder(card, patterns, path)
+        return
+    anchor = path.partition("*")[0].partition("?")[0].rpartition("/")[0]
+    yield folder_at(anchor or "/"), {None: (path[len(anchor) :].lstrip("/"),)}
+
+
+def _in_folder(card: Card, patterns: Globs, path: str) -> Globs:
+    return {None: DEFAULT_FILES.get(card.reader, ANY)} if card.layout.files == (path,) else patterns
+
+
+def _corpus_folders(layout: Layout, data_root: Folder) -> Iterator[Folder]:
     """The layout's folders under a data root, then the root itself where it is one of them by name."""
     for root in layout.roots:
-        yield data_root / root
+        yield data_root.inside(root)
     names = {Path(root).name.lower() for root in layout.roots}
-    if data_root.resolve().name.lower() in names:
+    if Path(data_root.place).name.lower() in names:
         yield data_root
-
-
-def _boundary(data_root: Path, root: Path) -> Path:
-    """The folder that links must stay under: the data root, or an absolute path's own folder."""
-    return data_root if root.is_relative_to(data_root) else root
 
 
 def _listed(card: Card, name: str, folder: Folder, patterns: Sequence[str]) -> list[str]:
@@ -100,23 +107,23 @@ def _listed(card: Card, name: str, folder: Folder, patterns: Sequence[str]) -> l
     try:
         files, escaping = folder.listing(patterns)
     except OSError as error:
-        raise CorpusError(f"{name}: a file or folder in {folder.root} cannot be read ({error.strerror})") from None
+        raise CorpusError(f"{name}: a file or folder in {folder.place} cannot be read ({error.strerror})") from None
     if escaping:
-        link = "a file or folder" if card.keyed else f"{storable(escaping[0])} in {folder.root}"
+        link = "a file or folder" if card.keyed else f"{storable(escaping[0])} in {folder.place}"
         raise CorpusError(
-            f"{name}: {link} is a link out of the data root {folder.boundary}; copy what it leads to, or give the"
+            f"{name}: {link} is a link out of the data root; copy what it leads to, or give the"
             " folder it leads to as --data"
         )
     paths = [stat.path for stat in files]
     misnamed = next((path for path in paths if storable(path) != path), None)
     if misnamed is not None and reader_named(card.reader).unit == "file":
-        file = "a record file" if card.keyed else f"{storable(misnamed)} (the % are not in it) in {folder.root}"
+        file = "a record file" if card.keyed else f"{storable(misnamed)} (the % are not in it) in {folder.place}"
         raise CorpusError(f"{name}: the name of {file} is not UTF-8: rename it")
     return paths
 
 
 def _corpus_at(card: Card, name: str, folder: Folder, identity: Identity, globs: Globs) -> Corpus | None:
-    if not folder.root.is_dir():
+    if not folder.exists():
         return None
     split_of: dict[str, str | None] = {}
     for split, patterns in globs.items():

@@ -78,7 +78,7 @@ class Fragment:
     files: tuple["FileEntry", ...] = ()
     file_size: int = 0
     """Bytes of the file at `path` when it was planned (files of records)."""
-    file_mtime_ns: int = 0
+    file_stamp: int = 0
     counted: Literal["records", "files"] = "records"
     """What `records` counts: where a file holds several records, how many is known only once it is read."""
 
@@ -92,7 +92,7 @@ class FileEntry:
 
     path: str
     size: int
-    mtime_ns: int
+    stamp: int
     row: dict[str, Any] | None = None
 
 

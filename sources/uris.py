@@ -56,7 +56,7 @@ def pictures_present(corpus: Corpus) -> bool:
     folder = corpus.card.layout.images
     if corpus.card.task != "report" or folder is None or "{" in folder:
         return True
-    return (corpus.root.root / folder).is_dir()
+    return corpus.root.has_folder(folder)
 
 
 def _fill(corpus: Corpus, path: str, record: Record, template: str) -> str | None:

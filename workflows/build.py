@@ -45,13 +45,13 @@ def build(
     stage: Annotated[Stage | None, typer.Option(help="The stage whose recipe to build.")] = None,
     recipe: Annotated[Path | None, typer.Option(help="A recipe of your own instead of the stage's.")] = None,
     data: Annotated[
-        list[Path] | None, typer.Option(help="A folder that holds corpora. May be given several times.")
+        list[str] | None, typer.Option(help="A folder or URL that holds corpora. May be given several times.")
     ] = None,
     evals: Annotated[list[Path] | None, typer.Option(help="A folder that holds eval sets (a later version).")] = None,
-    out: Annotated[Path, typer.Option(help="The run directory: new, or the one to resume.")] = Path("run"),
+    out: Annotated[str, typer.Option(help="The run directory or URL: new, or the one to resume.")] = "run",
     id_key: Annotated[Path | None, typer.Option(help="File with the site key for sources whose ids are keyed.")] = None,
     inventory: Annotated[Path | None, typer.Option(help="A listing to use instead of the bucket's (later).")] = None,
-    reuse: Annotated[list[Path] | None, typer.Option(help="Another run whose finished work may be used.")] = None,
+    reuse: Annotated[list[str] | None, typer.Option(help="Another run whose finished work may be used.")] = None,
     engine: Annotated[EngineName | None, typer.Option(help="Where the steps run.")] = None,
     address: Annotated[str | None, typer.Option(help="An existing Ray cluster (a later version).")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes (default: one per core).")] = None,
@@ -67,6 +67,7 @@ def build(
     from pipelines.build import build as run_build
     from pipelines.engines.local import default_workers
     from pipelines.errors import UsageError
+    from pipelines.places import folder_of
     from pipelines.recipe_file import load_recipe
 
     _refuse_later(engine, address, evals, inventory)
@@ -74,10 +75,10 @@ def build(
         raise UsageError("say what to build: --stage or --recipe", "curate build --stage mid --data DIR --out RUN")
     options = BuildOptions(
         recipe=load_recipe(stage, recipe, settings or ()),
-        data=tuple(data or (Path(),)),
-        out=out,
+        data=tuple(folder_of(place, "--data") for place in data or (".",)),
+        out=folder_of(out, "--out"),
         id_key=id_key,
-        reuse=tuple(reuse or ()),
+        reuse=tuple(folder_of(place, "--reuse") for place in reuse or ()),
         workers=workers or default_workers(),
         limit=limit,
     )

@@ -1,6 +1,5 @@
 """`curate clean`: drop what only resuming needs."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,7 +8,7 @@ from workflows.answer import print_json, say
 
 
 def clean(
-    run: Annotated[Path, typer.Argument(help="A finished run.")],
+    run: Annotated[str, typer.Argument(help="A finished run.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> None:
     """Delete the committed work of a finished run; tables, shards and reports stay.
@@ -18,10 +17,12 @@ def clean(
 
     Example: curate clean runs/mid
     """
+    from pipelines.places import folder_of
     from pipelines.run_directory import clean_work
 
-    freed = clean_work(run)
+    folder = folder_of(run)
+    freed = clean_work(folder)
     if as_json:
-        print_json({"run": str(run.resolve()), "freed_bytes": freed})
+        print_json({"run": folder.place, "freed_bytes": freed})
     else:
         say(f"{run}: {freed / 1e6:,.1f} MB freed")

@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from pipelines.tables import scan
+from sources.storage import LocalFolder
 from workflows.answer import say
 from workflows.cli import run
 from workflows.demo_corpus import write_demo_corpus
@@ -35,7 +36,7 @@ def main(place: Path) -> int:
 
 def examples(out: Path) -> list[dict[str, str | None]]:
     """The sample with the smallest id of every verdict and reason; `keep` stands for samples kept to the end."""
-    ledger = scan(out, "ledger")
+    ledger = scan(LocalFolder(out), "ledger")
     last = ledger.group_by("sample_id").agg(pl.col("verdict", "reason").last())
     return (
         last.group_by("verdict", "reason").agg(pl.col("sample_id").min()).sort("verdict", "reason").collect().to_dicts()

@@ -1,6 +1,5 @@
 """`curate diff`: what changed between two runs."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -9,8 +8,8 @@ from workflows.answer import print_json, say
 
 
 def diff(
-    a: Annotated[Path, typer.Argument(help="A finished run.")],
-    b: Annotated[Path, typer.Argument(help="Another.")],
+    a: Annotated[str, typer.Argument(help="A finished run.")],
+    b: Annotated[str, typer.Argument(help="Another.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> None:
     """Compare two runs: settings, samples that only one has, and samples whose fate changed, by step.
@@ -18,8 +17,9 @@ def diff(
     Example: curate diff runs/monday runs/tuesday
     """
     from pipelines.diff import compare
+    from pipelines.places import folder_of
 
-    found = compare(a, b)
+    found = compare(folder_of(a), folder_of(b))
     if as_json:
         print_json(found)
         return

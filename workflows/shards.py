@@ -1,6 +1,5 @@
 """`curate shards`: work on written shards."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,7 +16,7 @@ def group() -> None:
 
 @shards.command()
 def verify(
-    directory: Annotated[Path, typer.Argument(help="A folder with manifest.json, such as RUN/shards.")],
+    directory: Annotated[str, typer.Argument(help="A folder (or URL) with manifest.json, such as RUN/shards.")],
     workers: Annotated[int | None, typer.Option(min=1, help="Processes (default: one per core).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> None:
@@ -30,11 +29,13 @@ def verify(
     """
     from pipelines.engines.local import default_workers
     from pipelines.errors import UsageError
+    from pipelines.places import folder_of
     from shards.verify import verify_shards
 
-    if not directory.is_dir():
+    folder = folder_of(directory)
+    if not folder.exists():
         raise UsageError(f"{directory}: no such folder", "give the shards/ folder of a run")
-    problems = verify_shards(directory, workers or default_workers(), _progress)
+    problems = verify_shards(folder, workers or default_workers(), _progress)
     if as_json:
         rows = [{"shard": problem.shard, "reason": problem.reason} for problem in problems]
         print_json({"ok": not problems, "problems": rows})

@@ -53,7 +53,7 @@ def show(name: Annotated[str, typer.Argument(help="A name of the catalogue.")], 
 @sources.command()
 def check(
     name: Annotated[str, typer.Argument(help="A name of the catalogue.")],
-    data: Annotated[list[Path], typer.Option(help="A folder that holds the corpus.")],
+    data: Annotated[list[str], typer.Option(help="A folder or URL that holds the corpus.")],
     id_key: Annotated[Path | None, typer.Option(help="The site key, for keyed sources.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -64,7 +64,8 @@ def check(
     Example: curate sources check vqa_rad --data corpora
     """
     from pipelines.check_source import check_lines, check_source
+    from pipelines.places import folder_of
 
-    found = check_source(name, data, id_key)
+    found = check_source(name, [folder_of(place, "--data") for place in data], id_key)
     print_json(found) if as_json else say("\n".join(check_lines(found)))
     raise typer.Exit(1 if found["problems"] else 0)

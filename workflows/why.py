@@ -11,7 +11,7 @@ MARKS = {"keep": "kept", "edit": "edited", "drop": "DROPPED", "quarantine": "QUA
 
 
 def why(
-    run: Annotated[Path, typer.Argument(help="A finished run.")],
+    run: Annotated[str, typer.Argument(help="A finished run: a folder or a URL.")],
     sample_id: Annotated[str, typer.Argument(help="A sample id (32 hex digits) or a source key (file#record).")],
     id_key: Annotated[Path | None, typer.Option(help="The site key, to name samples of keyed sources.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
@@ -20,9 +20,10 @@ def why(
 
     Example: curate why runs/mid "data/trainset.json#17"
     """
+    from pipelines.places import folder_of
     from pipelines.why import explain
 
-    found = explain(run, sample_id, id_key)
+    found = explain(folder_of(run), sample_id, id_key)
     if as_json:
         print_json({**found[0], "others": found[1:]})
         return

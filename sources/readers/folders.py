@@ -40,7 +40,7 @@ def file_entries(corpus: Corpus, paths: Iterable[str]) -> Iterator[FileEntry]:
     for path in sorted(paths):
         stat = corpus.root.stat(path)
         if stat is not None:
-            yield FileEntry(path, stat.size, stat.mtime_ns)
+            yield FileEntry(path, stat.size, stat.stamp)
 
 
 def expect_unchanged(corpus: Corpus, entry: FileEntry) -> None:
@@ -49,10 +49,10 @@ def expect_unchanged(corpus: Corpus, entry: FileEntry) -> None:
     Raises:
         ChangedInputError: it has another size or time.
     """
-    if not entry.mtime_ns:
+    if not entry.stamp:
         return
     stat = corpus.root.stat(entry.path)
-    if stat is None or (stat.size, stat.mtime_ns) != (entry.size, entry.mtime_ns):
+    if stat is None or (stat.size, stat.stamp) != (entry.size, entry.stamp):
         raise ChangedInputError(f"{corpus.shown(entry.path)}: changed since the build was planned; run it again")
 
 
@@ -72,7 +72,7 @@ def _fragment(corpus: Corpus, entries: list[FileEntry]) -> Fragment:
     for entry in entries:
         named = corpus.identity.name("path", entry.path).encode("utf-8", "surrogatepass")
         row = orjson.dumps(entry.row, option=orjson.OPT_SORT_KEYS)
-        hasher.update(framed(named, f"{entry.size} {entry.mtime_ns}".encode(), row))
+        hasher.update(framed(named, f"{entry.size} {entry.stamp}".encode(), row))
     return Fragment(
         path="",
         digest=sealed(corpus, hasher),

@@ -69,7 +69,7 @@ def _entries(corpus: Corpus, pictures: Sequence[str], rows: Rows) -> Iterator[Fi
         name = PurePosixPath(entry.path).name if _by_name(corpus) else entry.path
         used.add(name)
         for row in rows.get(name, [None]):
-            yield FileEntry(entry.path, entry.size, entry.mtime_ns, row)
+            yield FileEntry(entry.path, entry.size, entry.stamp, row)
     for name, without_picture in rows.items():
         if name not in used:
             for row in without_picture:

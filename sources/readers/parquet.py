@@ -175,7 +175,7 @@ def _fragments(corpus: Corpus, path: str, groups: list[_Group]) -> Iterator[Frag
             records=records,
             size=records * row_bytes,
             file_size=stat.size,
-            file_mtime_ns=stat.mtime_ns,
+            file_stamp=stat.stamp,
         )
 
 
@@ -188,7 +188,7 @@ def _records(corpus: Corpus, fragment: Fragment) -> Iterator[Record | Unreadable
 
     They are the same either way: which rows are decoded together depends on their row group alone.
     """
-    place = (corpus.root, fragment.path, fragment.file_size, fragment.file_mtime_ns, fragment.start, fragment.stop)
+    place = (corpus.root, fragment.path, fragment.file_size, fragment.file_stamp, fragment.start, fragment.stop)
     held = _cursors.pop((*place, fragment.first_row), None)
     _cursors.clear()
     records = held[1] if held and held[0] is corpus.card else _records_from(corpus, fragment)

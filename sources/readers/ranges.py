@@ -134,7 +134,7 @@ def check_unchanged(corpus: Corpus, fragment: Fragment) -> None:
         ChangedInputError: they differ.
     """
     stat = found(corpus, fragment.path)
-    if (stat.size, stat.mtime_ns) != (fragment.file_size, fragment.file_mtime_ns):
+    if (stat.size, stat.stamp) != (fragment.file_size, fragment.file_stamp):
         raise ChangedInputError(f"{corpus.shown(fragment.path)}: changed since the build was planned; run it again")
 
 
@@ -164,7 +164,7 @@ def _fragment(corpus: Corpus, stat: FileStat, span: tuple[int, int], rows: tuple
         records=rows[1] - rows[0],
         size=span[1] - span[0],
         file_size=stat.size,
-        file_mtime_ns=stat.mtime_ns,
+        file_stamp=stat.stamp,
     )
 
 

@@ -11,14 +11,14 @@ from pipelines.exchange import PARTITION_ROWS, GatherTask, SolveTask, partitions
 from pipelines.recipe import Recipe, SourceEntry
 from pipelines.session import Session
 from pipelines.work import Part, Work
-from sources.storage import Folder
+from sources.storage import LocalFolder
 
 FRAGMENTS, ROWS, KINDS = 7, 40, 90
 
 
 @pytest.fixture
 def session(tmp_path: Path) -> Session:
-    return Session(Recipe(stage="mid", sources=(SourceEntry(name="x"),)), (), Work(Folder(tmp_path)))
+    return Session(Recipe(stage="mid", sources=(SourceEntry(name="x"),)), (), Work(LocalFolder(tmp_path)))
 
 
 @pytest.fixture

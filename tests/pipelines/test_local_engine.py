@@ -10,14 +10,14 @@ from pipelines.errors import BudgetError, CurateError
 from pipelines.recipe import Recipe, SourceEntry
 from pipelines.session import Session
 from pipelines.work import Work
-from sources.storage import Folder
+from sources.storage import LocalFolder
 from tests.pipelines.engine_tasks import Count, KillsWorkers, Raises, SleepsThenMarks
 
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[LocalEngine]:
     engine = LocalEngine(2)
-    engine.start(Session(Recipe(stage="mid", sources=(SourceEntry(name="x"),)), (), Work(Folder(tmp_path))))
+    engine.start(Session(Recipe(stage="mid", sources=(SourceEntry(name="x"),)), (), Work(LocalFolder(tmp_path))))
     yield engine
     engine.close()
 

@@ -5,15 +5,20 @@ import pyarrow as pa
 import pytest
 
 from pipelines.errors import CurateError
-from pipelines.work import Work, key_of, to_parquet
-from sources.storage import Folder
+from pipelines.work import Part, Work, key_of, to_parquet
+from sources.storage import LocalFolder
 
 TABLE = pa.table({"row": pa.array([1, 2, 3], pa.int32()), "text": ["a", "b", None]})
 
 
 @pytest.fixture
 def work(tmp_path: Path) -> Work:
-    return Work(Folder(tmp_path / "run"))
+    return Work(LocalFolder(tmp_path / "run"))
+
+
+def place_of(work: Work, part: Part) -> Path:
+    assert isinstance(work.folder, LocalFolder)
+    return work.folder.root / part.path
 
 
 def test_a_commit_is_found_again_with_its_tables_and_facts(work: Work) -> None:
@@ -33,9 +38,9 @@ def test_nothing_is_found_under_another_key_or_step(work: Work) -> None:
 
 def test_a_commit_whose_table_is_cut_or_gone_does_not_count(work: Work) -> None:
     part = work.put("tokens", "ab12", {"verdicts": TABLE}).parts["verdicts"]
-    work.local(part).write_bytes(work.local(part).read_bytes()[:-1])
+    place_of(work, part).write_bytes(place_of(work, part).read_bytes()[:-1])
     assert work.find("tokens", "ab12") is None
-    work.local(part).unlink()
+    place_of(work, part).unlink()
     assert work.find("tokens", "ab12") is None
 
 
@@ -60,11 +65,11 @@ def test_a_damaged_commit_says_which_file_to_delete(work: Work) -> None:
 
 
 def test_work_of_a_named_run_is_taken_over_and_then_stands_alone(work: Work, tmp_path: Path) -> None:
-    other = Work(Folder(tmp_path / "other"), [work.folder])
+    other = Work(LocalFolder(tmp_path / "other"), [work.folder])
     part = work.put("tokens", "ab12", {"verdicts": TABLE}).parts["verdicts"]
     assert other.find("tokens", "ab12") is not None
-    work.local(part).unlink()
-    alone = Work(Folder(tmp_path / "other")).find("tokens", "ab12")
+    place_of(work, part).unlink()
+    alone = Work(LocalFolder(tmp_path / "other")).find("tokens", "ab12")
     assert alone is not None
     assert other.read(alone.parts["verdicts"]).equals(TABLE)
 

@@ -17,7 +17,7 @@ from shards.samples import PictureFacts, ShardSample, sample_json, shard_sample
 from shards.tar import archive_bytes, member_header
 from shards.tar_reader import TarReader
 from shards.writer import write_shard
-from sources.storage import Folder
+from sources.storage import LocalFolder
 
 
 def key_of(number: int) -> str:
@@ -142,7 +142,7 @@ def shard_folder(tmp_path: Path) -> ShardFolder:
         mixture=Mixture(seed=0, epochs=1, weights={"other": 0.5, "demo": 1.0}),
         shards=tuple(entries),
     )
-    Folder(root).write("manifest.json", manifest_bytes(manifest))
+    LocalFolder(root).write("manifest.json", manifest_bytes(manifest))
     (root / "work" / "tmp").rmdir()
     (root / "work").rmdir()
     return ShardFolder(root, samples)

@@ -9,7 +9,7 @@ import pytest
 from shards.check_sample import PictureRules
 from shards.check_shard import MAX_FAULTS, ShardJob, ShardReport, check_shard
 from shards.manifest import read_manifest
-from sources.storage import Folder
+from sources.storage import LocalFolder
 from tests.shards.conftest import MIXED, TEXTS, ShardFolder, key_of, picture_bytes, sample_of
 
 K1, K2, K3, K4 = (key_of(number) for number in (1, 2, 3, 4))
@@ -17,8 +17,8 @@ Members = list[tuple[str, bytes]]
 
 
 def check(folder: ShardFolder, name: str) -> ShardReport:
-    (entry,) = (entry for entry in read_manifest(Folder(folder.root)).shards if entry.name == name)
-    return check_shard(ShardJob(folder.root, entry, PictureRules(decode=True, max_pixels=10**6)))
+    (entry,) = (entry for entry in read_manifest(LocalFolder(folder.root)).shards if entry.name == name)
+    return check_shard(ShardJob(LocalFolder(folder.root), entry, PictureRules(decode=True, max_pixels=10**6)))
 
 
 def replaced(name: str, data: bytes) -> Callable[[Members], None]:

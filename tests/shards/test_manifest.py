@@ -12,7 +12,7 @@ from shards.manifest import (
     manifest_bytes,
     read_manifest,
 )
-from sources.storage import Folder
+from sources.storage import LocalFolder
 from tests.shards.conftest import ShardFolder, key_of
 
 ENTRY = ShardEntry(
@@ -39,7 +39,7 @@ def manifest_of(weights: dict[str, float], *entries: ShardEntry) -> Manifest:
 
 def test_a_manifest_reads_back_as_it_was_written(tmp_path: Any) -> None:
     manifest = manifest_of({"slake": 0.25, "vqa_rad": 1.0}, ENTRY)
-    folder = Folder(tmp_path)
+    folder = LocalFolder(tmp_path)
     folder.write("manifest.json", manifest_bytes(manifest))
     assert read_manifest(folder) == manifest
 
@@ -61,7 +61,7 @@ def test_equal_manifests_are_equal_bytes_whatever_the_order_of_sources() -> None
 
 
 def test_a_build_that_kept_nothing_has_a_manifest_without_shards(tmp_path: Any) -> None:
-    folder = Folder(tmp_path)
+    folder = LocalFolder(tmp_path)
     folder.write("manifest.json", manifest_bytes(manifest_of({})))
     assert read_manifest(folder).shards == ()
 
@@ -84,7 +84,7 @@ def test_a_manifest_this_version_does_not_read_is_refused_by_name(
 ) -> None:
     shard_folder.change_manifest(lambda content: content.update(change))
     with pytest.raises(ManifestError, match=says) as caught:
-        read_manifest(Folder(shard_folder.root))
+        read_manifest(LocalFolder(shard_folder.root))
     assert str(shard_folder.root / "manifest.json") in str(caught.value)
 
 
@@ -104,26 +104,26 @@ def test_a_manifest_this_version_does_not_read_is_refused_by_name(
 def test_an_entry_that_cannot_be_true_is_refused(shard_folder: ShardFolder, change: dict[str, Any], says: str) -> None:
     shard_folder.change_manifest(lambda content: content["shards"][0].update(change))
     with pytest.raises(ManifestError, match=says):
-        read_manifest(Folder(shard_folder.root))
+        read_manifest(LocalFolder(shard_folder.root))
 
 
 @pytest.mark.parametrize("data", [b"", b"\x00\xff", b"[]", b'{"format": 1', b"[" * 100_000])
 def test_what_is_no_manifest_at_all_is_refused(tmp_path: Any, data: bytes) -> None:
     (tmp_path / "manifest.json").write_bytes(data)
     with pytest.raises(ManifestError, match=r"not JSON|not a manifest"):
-        read_manifest(Folder(tmp_path))
+        read_manifest(LocalFolder(tmp_path))
 
 
 def test_a_missing_manifest_says_which_folder_to_give(tmp_path: Any) -> None:
     with pytest.raises(ManifestError, match="shards/ folder of a finished build"):
-        read_manifest(Folder(tmp_path / "nowhere"))
+        read_manifest(LocalFolder(tmp_path / "nowhere"))
 
 
 def test_a_manifest_of_unbounded_size_is_not_loaded(tmp_path: Any) -> None:
     with (tmp_path / "manifest.json").open("wb") as file:
         file.truncate(MAX_MANIFEST_BYTES + 1)
     with pytest.raises(ManifestError, match="at most"):
-        read_manifest(Folder(tmp_path))
+        read_manifest(LocalFolder(tmp_path))
 
 
 def test_weights_are_finite_and_not_negative() -> None:

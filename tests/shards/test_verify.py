@@ -5,13 +5,14 @@ from typing import Any
 import pytest
 
 from shards.verify import Problem, verify_shards
+from sources.storage import LocalFolder
 from tests.shards.conftest import MIXED, OTHER, TEXTS, ShardFolder, key_of, members_of
 
 K1, K2, K4 = (key_of(number) for number in (1, 2, 4))
 
 
 def problems_of(folder: ShardFolder, **options: Any) -> list[tuple[str, str]]:
-    return [(problem.shard, problem.reason) for problem in verify_shards(folder.root, 1, **options)]
+    return [(problem.shard, problem.reason) for problem in verify_shards(LocalFolder(folder.root), 1, **options)]
 
 
 def mixed_problems_of(folder: ShardFolder) -> list[str]:
@@ -36,8 +37,8 @@ def test_processes_find_what_one_process_finds(shard_folder: ShardFolder) -> Non
     flip_bit(shard_folder.place(OTHER), 700)
     shard_folder.place(TEXTS).unlink()
     seen: list[tuple[int, int]] = []
-    parallel = verify_shards(shard_folder.root, 2, lambda done, total: seen.append((done, total)))
-    assert parallel == verify_shards(shard_folder.root, 1)
+    parallel = verify_shards(LocalFolder(shard_folder.root), 2, lambda done, total: seen.append((done, total)))
+    assert parallel == verify_shards(LocalFolder(shard_folder.root), 1)
     assert {problem.shard for problem in parallel} == {TEXTS, OTHER}
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
@@ -146,14 +147,14 @@ def test_a_shard_that_is_a_pipe_or_a_link_out_of_the_folder_is_not_read(shard_fo
 
 
 def test_without_a_manifest_there_is_one_problem(tmp_path: Path) -> None:
-    (problem,) = verify_shards(tmp_path, 1)
+    (problem,) = verify_shards(LocalFolder(tmp_path), 1)
     assert problem.shard == "manifest.json"
     assert "there is none" in problem.reason
 
 
 def test_a_manifest_of_another_format_is_the_problem(shard_folder: ShardFolder) -> None:
     shard_folder.change_manifest(lambda content: content.update(format=9))
-    (problem,) = verify_shards(shard_folder.root, 1)
+    (problem,) = verify_shards(LocalFolder(shard_folder.root), 1)
     assert problem.shard == "manifest.json"
     assert "format 9 is newer than 1" in problem.reason
 
@@ -194,7 +195,7 @@ def test_a_shard_of_another_tar_program_is_refused(shard_folder: ShardFolder) ->
     data[148:156] = b"%06o\0 " % (sum(data[:148]) + 8 * 32 + sum(data[156:512]))
     shard_folder.place(TEXTS).write_bytes(data)
     shard_folder.sign(TEXTS, bytes(data))
-    (problem,) = verify_shards(shard_folder.root, 1)
+    (problem,) = verify_shards(LocalFolder(shard_folder.root), 1)
     assert problem == Problem(
         TEXTS,
         "the header at byte 0: not a plain file with fixed mode, owner and time: another program wrote it; "

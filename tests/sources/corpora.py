@@ -10,6 +10,7 @@ from sources.identity import Identity
 from sources.mapping import Prompts, to_sample
 from sources.readers.registry import reader_named
 from sources.records import Corpus, Fragment, Record, Unreadable
+from sources.storage import LocalFolder
 
 KEY = b"a site key of a test"
 PROMPTS = Prompts(caption=("Describe this image.",), report=("Write a report.",))
@@ -20,7 +21,7 @@ def corpus_in(folder: Path, reader: str, files: str | dict[str, tuple[str, ...]]
     layout = Layout(files=(files,) if isinstance(files, str) else files, images=card.pop("images", None))
     site_key = KEY if card.get("identifiers") == "keyed" else None
     made = Card(name="test", reader=reader, layout=layout, **{"task": "text", "access": "open", **card})
-    corpus = find_corpus(made, "test", [folder], Identity("test", site_key))
+    corpus = find_corpus(made, "test", [LocalFolder(folder)], Identity("test", site_key))
     assert corpus is not None, f"nothing matches in {folder}"
     return corpus
 

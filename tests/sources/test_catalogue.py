@@ -13,6 +13,7 @@ from sources.licenses import spdx_license
 from sources.mapping import to_sample, unreadable_sample
 from sources.readers.registry import READERS, reader_named
 from sources.records import Corpus, Record
+from sources.storage import LocalFolder
 from tests.sources.corpora import PROMPTS
 
 RECORDS = {
@@ -38,7 +39,7 @@ UNREADABLE = {"pydicom_files": 1}
 
 
 def found(name: str, *roots: Path, splits: list[str] | None = None) -> Corpus:
-    corpus = find_corpus(catalogue()[name], name, roots, Identity(name), splits=splits)
+    corpus = find_corpus(catalogue()[name], name, [LocalFolder(root) for root in roots], Identity(name), splits=splits)
     assert corpus is not None
     return corpus
 
@@ -94,7 +95,9 @@ def test_no_card_takes_another_corpus_for_its_own(shared_data: Path) -> None:
         root = found(name, shared_data).root.root
         for other, card in catalogue().items():
             if other != name:
-                assert find_corpus(card, other, [root], Identity(other)) is None, f"{other} found in {name}"
+                assert find_corpus(card, other, [LocalFolder(root)], Identity(other)) is None, (
+                    f"{other} found in {name}"
+                )
 
 
 def test_eval_splits_are_read_only_when_asked_for(shared_data: Path) -> None:

@@ -13,7 +13,7 @@ from sources.identity import Identity
 from sources.pictures import PictureError, open_picture
 from sources.records import ChangedInputError, CorpusError, Record, Unreadable
 from sources.schema import Reason
-from sources.storage import Folder
+from sources.storage import LocalFolder
 from sources.uris import PICTURE
 from tests.sources.corpora import corpus_in, planned, read, samples
 from tests.sources.dicom_files import bytes_of, header_of, picture_of, wheel_file
@@ -120,14 +120,14 @@ class Failing(io.BytesIO):
 def test_a_file_that_cannot_be_read_now_ends_the_fragment_and_tells_no_raw_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
 ) -> None:
-    def opening(_folder: Folder, path: str) -> io.BytesIO:
+    def opening(_folder: LocalFolder, path: str) -> io.BytesIO:
         if fails == "opening":
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
         return Failing(b"x")
 
     write(tmp_path, f"{MRN}.dcm", Modality="CT")
     corpus = corpus_in(tmp_path, "dicom", "*.dcm", identifiers="keyed")
-    monkeypatch.setattr(Folder, "open", opening)
+    monkeypatch.setattr(LocalFolder, "open", opening)
     with pytest.raises(CorpusError, match="cannot be read") as caught:
         read(corpus)
     assert MRN not in str(caught.value)
@@ -149,7 +149,7 @@ def test_a_folder_is_read_whatever_its_files_are_called_but_for_companions(tmp_p
     (tmp_path / "scans" / "README.txt").write_text("about these files")
     layout = Layout(files=("scans",))
     card = Card(name="s", reader="dicom", task="caption", access="open", identifiers="public", layout=layout)
-    corpus = find_corpus(card, "s", [tmp_path], Identity("s"), "scans")
+    corpus = find_corpus(card, "s", [LocalFolder(tmp_path)], Identity("s"), "scans")
     assert corpus is not None
     keys = [record.key for record in read(corpus)]
     assert keys == ["1.2.840.113619.2.5", "IM000001", "deep/er/IMG", "slice.dcm"]

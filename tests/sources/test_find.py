@@ -8,6 +8,7 @@ from sources.cards import Card
 from sources.find import find_corpus
 from sources.identity import Identity
 from sources.records import Corpus, CorpusError
+from sources.storage import LocalFolder
 
 PUBLIC = Identity("set")
 
@@ -24,7 +25,7 @@ def files(folder: Path, *paths: str) -> None:
 
 
 def find(card: Card, *roots: Path, **settings: Any) -> Corpus | None:
-    return find_corpus(card, "set", roots, PUBLIC, **settings)
+    return find_corpus(card, "set", [LocalFolder(root) for root in roots], PUBLIC, **settings)
 
 
 @pytest.mark.parametrize("folder", ["corpora/set", "set"])
@@ -132,7 +133,7 @@ def test_a_folder_that_cannot_be_read_is_an_error(tmp_path: Path, monkeypatch: p
         raise PermissionError(errno.EACCES, "Permission denied")
 
     files(tmp_path, "set/data/a.json")
-    monkeypatch.setattr("sources.globs.os.scandir", refuse)
+    monkeypatch.setattr("sources.storage.globs.os.scandir", refuse)
     with pytest.raises(CorpusError, match=r"cannot be read \(Permission denied\)"):
         find(card(), tmp_path)
 

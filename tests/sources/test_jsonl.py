@@ -199,7 +199,7 @@ def test_a_file_that_changed_after_planning_is_refused(tmp_path: Path, change: s
     else:
         content = {"appended": path.read_bytes() + b"\n" + line(2), "touched": path.read_bytes()}
         path.write_bytes(content.get(change, path.read_bytes().replace(b"note 1", b"note 9")))
-        time_ns = fragment.file_mtime_ns + (0 if change == "rewritten_in_place" else 10**9)
+        time_ns = fragment.file_stamp + (0 if change == "rewritten_in_place" else 10**9)
         os.utime(path, ns=(time_ns, time_ns))
     with pytest.raises(ChangedInputError, match=r"notes\.jsonl"):
         list(reader_named("jsonl").read(corpus, fragment))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sources.storage import Folder, OutsideError, TooLargeError, is_absence
+from sources.storage import LocalFolder, OutsideError, TooLargeError, is_absence
 
 
 def files(folder: Path, *paths: str) -> None:
@@ -40,7 +40,7 @@ TREE = (
 )
 def test_globs_list_what_they_match_once_and_in_order(tmp_path: Path, patterns: list[str], expected: list[str]) -> None:
     files(tmp_path, *TREE)
-    assert [stat.path for stat in Folder(tmp_path).glob(patterns)] == expected
+    assert [stat.path for stat in LocalFolder(tmp_path).glob(patterns)] == expected
 
 
 def test_a_folder_that_no_pattern_can_reach_is_not_visited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,8 +52,8 @@ def test_a_folder_that_no_pattern_can_reach_is_not_visited(tmp_path: Path, monke
         visited.append(Path(place).relative_to(tmp_path).as_posix())
         return scandir(place)
 
-    monkeypatch.setattr("sources.globs.os.scandir", watched)
-    Folder(tmp_path).glob(["data/*.json", "*.json", "*_QA/*.xml"])
+    monkeypatch.setattr("sources.storage.globs.os.scandir", watched)
+    LocalFolder(tmp_path).glob(["data/*.json", "*.json", "*_QA/*.xml"])
     assert visited == ["data", ".", ".", "a_QA"]
 
 
@@ -63,7 +63,7 @@ def test_links_are_followed_inside_the_boundary_and_reported_outside_it(tmp_path
     (tmp_path / "corpus/dangling.json").symlink_to("nothing")
     (tmp_path / "data").mkdir()
     (tmp_path / "corpus/outside.json").symlink_to("/etc/passwd")
-    folder = Folder(tmp_path / "corpus", boundary=tmp_path)
+    folder = LocalFolder(tmp_path / "corpus", boundary=tmp_path)
     listed, escaping = folder.listing(["*.json"])
     assert [stat.path for stat in listed] == ["inside.json", "real.json"]
     assert escaping == ["outside.json"]
@@ -75,13 +75,13 @@ def test_links_to_folders_are_followed_inside_the_boundary_and_reported_outside_
     files(tmp_path, "store/x/a.json", "store/x/deep/b.json", "corpus/real.json", "corpus/.hidden/c.json")
     (tmp_path / "corpus/train").symlink_to("../store/x")
     (tmp_path / "corpus/system").symlink_to("/etc")
-    folder = Folder(tmp_path / "corpus", boundary=tmp_path)
+    folder = LocalFolder(tmp_path / "corpus", boundary=tmp_path)
     listed, escaping = folder.listing(["**/*.json"])
     assert [stat.path for stat in listed] == ["real.json", "train/a.json", "train/deep/b.json"]
     assert escaping == ["system"]
     assert folder.listing(["train/*.json"])[1] == []
     assert folder.listing(["system/*.conf"]) == ([], ["system"])
-    assert Folder(tmp_path / "corpus").listing(["t*/*.json"]) == ([], ["train"])
+    assert LocalFolder(tmp_path / "corpus").listing(["t*/*.json"]) == ([], ["train"])
 
 
 def test_folders_linked_in_a_circle_are_listed_once(tmp_path: Path) -> None:
@@ -89,22 +89,22 @@ def test_folders_linked_in_a_circle_are_listed_once(tmp_path: Path) -> None:
     (tmp_path / "a/b/up").symlink_to("..")
     (tmp_path / "a/self").symlink_to(".")
     (tmp_path / "a/loop").symlink_to("loop")
-    assert [stat.path for stat in Folder(tmp_path).glob(["**/*.json"])] == ["a/b/y.json", "a/x.json"]
+    assert [stat.path for stat in LocalFolder(tmp_path).glob(["**/*.json"])] == ["a/b/y.json", "a/x.json"]
 
 
 def test_of_several_names_of_a_folder_the_real_one_is_listed_and_any_that_alone_matches(tmp_path: Path) -> None:
     files(tmp_path, "store/x/a.json")
     (tmp_path / "latest").symlink_to("store/x")
     (tmp_path / "train").symlink_to("store/x")
-    assert [stat.path for stat in Folder(tmp_path).glob(["**/*.json"])] == ["store/x/a.json"]
-    assert [stat.path for stat in Folder(tmp_path).glob(["**/train/*.json"])] == ["train/a.json"]
-    assert [stat.path for stat in Folder(tmp_path).glob(["*/*.json"])] == ["latest/a.json"]
+    assert [stat.path for stat in LocalFolder(tmp_path).glob(["**/*.json"])] == ["store/x/a.json"]
+    assert [stat.path for stat in LocalFolder(tmp_path).glob(["**/train/*.json"])] == ["train/a.json"]
+    assert [stat.path for stat in LocalFolder(tmp_path).glob(["*/*.json"])] == ["latest/a.json"]
 
 
 @pytest.mark.parametrize("kind", ["pipe", "socket", "device", "folder"])
 def test_what_is_not_a_regular_file_is_not_there(tmp_path: Path, kind: str) -> None:
     place = tmp_path / "x.png"
-    folder = Folder(tmp_path, boundary=Path("/"))
+    folder = LocalFolder(tmp_path, boundary=Path("/"))
     if kind == "pipe":
         os.mkfifo(place)
     elif kind == "socket":
@@ -125,9 +125,9 @@ def test_names_without_a_file_are_told_from_files_that_cannot_be_read(tmp_path: 
     files(tmp_path, "file")
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(OSError) as caught:  # noqa: PT011 - as above
-        Folder(tmp_path).open(name)
+        LocalFolder(tmp_path).open(name)
     assert is_absence(caught.value)
-    assert Folder(tmp_path).stat(name) is None
+    assert LocalFolder(tmp_path).stat(name) is None
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.EMFILE, errno.ESTALE, errno.ENOMEM])
@@ -141,20 +141,20 @@ def test_a_file_that_cannot_be_read_now_is_not_taken_for_absent(
     files(tmp_path, "a.json")
     monkeypatch.setattr(Path, "stat", refuse)
     with pytest.raises(OSError, match="no"):
-        Folder(tmp_path).stat("a.json")
+        LocalFolder(tmp_path).stat("a.json")
     with pytest.raises(OSError, match="no"):
-        Folder(tmp_path).glob(["*.json"])
+        LocalFolder(tmp_path).glob(["*.json"])
 
 
 def test_a_file_beyond_the_limit_is_not_read(tmp_path: Path) -> None:
     with (tmp_path / "sparse").open("wb") as file:
         file.truncate(2**40)
     with pytest.raises(TooLargeError) as caught:
-        Folder(tmp_path).read("sparse")
+        LocalFolder(tmp_path).read("sparse")
     assert "1099511627776 bytes" in str(caught.value)
     assert not is_absence(caught.value)
     assert pickle.loads(pickle.dumps(caught.value)).detail == caught.value.detail
     (tmp_path / "small").write_bytes(b"1234")
-    assert Folder(tmp_path).read("small", 4) == b"1234"
+    assert LocalFolder(tmp_path).read("small", 4) == b"1234"
     with pytest.raises(TooLargeError):
-        Folder(tmp_path).read("small", 3)
+        LocalFolder(tmp_path).read("small", 3)

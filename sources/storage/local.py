@@ -1,60 +1,27 @@
-"""Folders of files: reading that stays inside, and writes that are whole or absent."""
+"""Folders of this machine: reading that stays inside, and writes that are whole or absent."""
 
 import errno
+import fcntl
 import os
 import shutil
 import stat
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from sources.globs import Glob
+from sources.storage.folder import MAX_READ_BYTES, FileStat, Folder, InUseError, OutsideError, TooLargeError, is_absence
+from sources.storage.globs import Glob
 
-MAX_READ_BYTES = 2**30
-"""What `Folder.read` takes into memory, if nothing else is said."""
-
-
-class OutsideError(OSError):
-    """A path or a symbolic link leads out of the folder it is read under."""
-
-
-class TooLargeError(OSError):
-    """A file is larger than what may be read at once. `detail` tells both sizes and no name."""
-
-    def __init__(self, size: int, allowed: int) -> None:
-        self.detail = f"{size} bytes, more than {allowed} are allowed"
-        super().__init__(errno.EFBIG, self.detail)
-        self.sizes = (size, allowed)
-
-    def __reduce__(self) -> tuple[type["TooLargeError"], tuple[int, int]]:
-        return type(self), self.sizes
-
-
-_ABSENT = (OutsideError, FileNotFoundError, NotADirectoryError, IsADirectoryError)
-_ABSENT_NUMBERS = frozenset({errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO, errno.EINVAL})
-
-
-def is_absence(error: OSError) -> bool:
-    """Whether the error says that there is no such file, and so will say it again.
-
-    Any other (no permission, a disk that fails, a server that is away) says that it cannot be had now.
-    """
-    return isinstance(error, _ABSENT) or error.errno in _ABSENT_NUMBERS
+UNFINISHED = "work/tmp"
+"""Where files are made, never beside their final names."""
+COMPARED_BYTES = 2**20
 
 
 @dataclass(frozen=True)
-class FileStat:
-    """A file as listed: its POSIX path under the folder, bytes, and modification time in nanoseconds."""
-
-    path: str
-    size: int
-    mtime_ns: int
-
-
-@dataclass(frozen=True)
-class Folder:
+class LocalFolder:
     """A directory on this machine. Paths are POSIX and relative; links may not leave `boundary`.
 
     `boundary` is the folder that links must stay under (default: `root`); for a corpus it is the `--data`
@@ -63,6 +30,36 @@ class Folder:
 
     root: Path
     boundary: Path | None = None
+
+    @property
+    def place(self) -> str:
+        """The absolute path."""
+        return str(self.root.resolve())
+
+    def inside(self, path: str) -> "LocalFolder":
+        """A folder in this one, with the same boundary."""
+        return LocalFolder(self.root / path, self.boundary or self.root)
+
+    def exists(self) -> bool:
+        """Whether there is such a folder."""
+        return self.root.is_dir()
+
+    def has_folder(self, path: str) -> bool:
+        """Whether a folder is at the path."""
+        return (self.root / path).is_dir()
+
+    def names(self) -> list[str]:
+        """What lies directly in the folder, sorted."""
+        return sorted(entry.name for entry in self.root.iterdir()) if self.exists() else []
+
+    def files(self, path: str = "") -> Iterator[FileStat]:
+        """Every regular file under a path; links to folders are not followed."""
+        for place, _, names in os.walk(self.root / path):
+            for name in names:
+                inside = (Path(place) / name).relative_to(self.root).as_posix()
+                found = self.stat(inside)
+                if found is not None:
+                    yield found
 
     def local(self, path: str) -> Path:
         """The file's place on this machine.
@@ -130,7 +127,7 @@ class Folder:
             return None
         if not stat.S_ISREG(result.st_mode):
             return None
-        return FileStat(path, result.st_size, result.st_mtime_ns)
+        return FileStat(path, result.st_size, result.st_mtime_ns or 1)
 
     def open(self, path: str) -> BinaryIO:
         """Open a regular file for reading; seekable.
@@ -164,13 +161,10 @@ class Folder:
     def writing(self, path: str, *, last: bool = True) -> Iterator[BinaryIO]:
         """Write a file that appears under its name whole, or not at all.
 
-        Temporary names live in `work/tmp` of this folder, never beside the final one. `last` says that nothing
-        follows it into its folder soon: the folder's own entry is then made durable too. Of several files that
-        only count together, the last one does it for all.
+        It is made in `work/tmp` of this folder, never beside its final name.
         """
         place = self.root / path
-        temporary = self.root / "work" / "tmp" / f"{os.getpid()}-{path.replace('/', '-')[-180:]}"
-        temporary.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self._unfinished(path)
         place.parent.mkdir(parents=True, exist_ok=True)
         try:
             with temporary.open("w+b") as file:
@@ -189,22 +183,79 @@ class Folder:
         with self.writing(path, last=last) as file:
             file.write(data)
 
-    def link(self, source: Path, path: str) -> None:
-        """Make `path` the same file as `source`, at once: a hard link where possible, else a copy."""
-        temporary = self.root / "work" / "tmp" / f"{os.getpid()}-link-{path.replace('/', '-')[-170:]}"
-        temporary.parent.mkdir(parents=True, exist_ok=True)
-        temporary.unlink(missing_ok=True)
+    def take(self, source: Folder, source_path: str, path: str) -> None:
+        """Make `path` the same file as `source_path` in `source`: a hard link where possible, else a copy."""
         place = self.root / path
         place.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            os.link(source, temporary)
-        except OSError:
-            with source.open("rb") as file, self.writing(path) as copy:
-                shutil.copyfileobj(file, copy, 2**20)
-            return
-        temporary.replace(place)
-        temporary.unlink(missing_ok=True)  # replacing a link by another to the same file does nothing
-        _sync_folder(place.parent)
+        if isinstance(source, LocalFolder):
+            temporary = self._unfinished(path)
+            try:
+                os.link(source.root / source_path, temporary)
+            except OSError:
+                temporary.unlink(missing_ok=True)
+            else:
+                temporary.replace(place)
+                temporary.unlink(missing_ok=True)  # replacing a link by another to the same file does nothing
+                _sync_folder(place.parent)
+                return
+        with source.open(source_path) as file, self.writing(path) as copy:
+            shutil.copyfileobj(file, copy, COMPARED_BYTES)
+
+    def is_same(self, path: str, source: Folder, source_path: str) -> bool:
+        """Whether `path` is the file `source_path` of `source`, or a copy of it."""
+        here = self.stat(path)
+        there = source.stat(source_path)
+        if there is None:
+            raise FileNotFoundError(errno.ENOENT, "the file to compare with is gone")
+        if here is None or here.size != there.size:
+            return False
+        if isinstance(source, LocalFolder) and (self.root / path).samefile(source.root / source_path):
+            return True
+        with self.open(path) as one, source.open(source_path) as other:
+            while block := one.read(COMPARED_BYTES):
+                if block != other.read(COMPARED_BYTES):
+                    return False
+        return True
+
+    def delete(self, path: str) -> None:
+        """Delete a file; one that is not there is fine."""
+        (self.root / path).unlink(missing_ok=True)
+
+    def delete_tree(self, path: str) -> None:
+        """Delete everything under a path; nothing there is fine."""
+        if (self.root / path).exists():
+            shutil.rmtree(self.root / path)
+
+    def clear_unfinished(self) -> None:
+        """Remove what killed writers left behind."""
+        for leftover in (self.root / UNFINISHED).glob("*"):
+            leftover.unlink(missing_ok=True)
+
+    def bytes_used(self) -> int:
+        """Bytes on disk; a file with several names counts once."""
+        seen: dict[tuple[int, int], int] = {}
+        for place, _, names in os.walk(self.root):
+            for name in names:
+                status = (Path(place) / name).lstat()
+                seen[status.st_dev, status.st_ino] = status.st_blocks * 512
+        return sum(seen.values())
+
+    @contextmanager
+    def lock(self, path: str) -> Iterator[None]:
+        """Hold a file as a lock while this process lives, on this machine and through most network file systems."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / path).open("ab") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InUseError("another process has it") from None
+            yield
+
+    def _unfinished(self, path: str) -> Path:
+        """A new name to make a file under; machines that share the folder never choose the same."""
+        temporary = self.root / UNFINISHED / f"{uuid.uuid4().hex}-{path.replace('/', '-')[-160:]}"
+        temporary.parent.mkdir(parents=True, exist_ok=True)
+        return temporary
 
 
 def _sync_folder(folder: Path) -> None:
