@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: setup demo test lint bench lock clean
+.PHONY: setup demo test lint bench lock wheelhouse clean
 
 setup: $(VENV)/dev.stamp  ## install everything needed to run, test and lint
 
@@ -27,8 +27,14 @@ lock: $(VENV)/dev.stamp  ## renew the locked requirements from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --quiet --generate-hashes --no-emit-index-url --no-header -o requirements/core.txt
 	$(BIN)/uv pip compile pyproject.toml --quiet --extra dev --generate-hashes --no-emit-index-url --no-header -o requirements/dev.txt
 
+wheelhouse: $(VENV)/core.stamp  ## everything an offline site installs from: copy it there, then sh wheelhouse/install.sh VENV
+	rm -rf wheelhouse
+	$(PIP) download --only-binary :all: --require-hashes -r requirements/core.txt -d wheelhouse
+	$(PIP) wheel --no-deps --no-build-isolation -w wheelhouse .
+	cp requirements/core.txt workflows/cluster/install.sh wheelhouse/
+
 clean:  ## remove what the other targets made
-	rm -rf $(VENV) demo build *.egg-info
+	rm -rf $(VENV) demo build wheelhouse *.egg-info
 
 $(VENV)/python.stamp:
 	$(PYTHON) -m venv $(VENV)
