@@ -1,5 +1,7 @@
 """Groups of equal keys: which row of each group comes first, and what the others follow."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -32,8 +34,22 @@ number in the group from 1."""
 
 def sorted_keys(keys: pa.Table) -> pa.Table:
     """The keys of one fragment in the order every partition expects: by key, then row."""
-    high, low = _words(keys).T
+    high, low = words_of(keys).T
     return keys.take(pa.array(np.lexsort((keys["row"].to_numpy(), low, high))))
+
+
+def by_key(rows: pa.Table) -> pa.Table:
+    """Rows with a column `key` sorted by it; rows with equal keys stay in their order."""
+    high, low = words_of(rows).T
+    return rows.take(pa.array(np.lexsort((low, high)))).combine_chunks()
+
+
+def slots_of(rows: pa.Table, slots: int) -> Iterator[tuple[int, pa.Table]]:
+    """Cut rows sorted by key at equal ranges of it (a power of two of them): range number, rows, where it has any."""
+    numbers = words_of(rows)[:, 0] >> np.uint64(65 - slots.bit_length())
+    starts = np.flatnonzero(np.diff(numbers, prepend=np.uint64(slots)))
+    for start, stop in zip(starts, np.append(starts, len(numbers))[1:], strict=True):
+        yield int(numbers[start]), rows.slice(start, stop - start)
 
 
 def followers(keys: pa.Table) -> pa.Table:
@@ -64,14 +80,16 @@ def key_range(partition: int, partitions: int) -> tuple[bytes, bytes | None]:
 
 def slice_range(keys: pa.Table, low: bytes, high: bytes | None) -> pa.Table:
     """The rows of sorted `keys` with `low <= key < high`."""
-    words = _words(keys)[:, 0]
+    words = words_of(keys)[:, 0]
     start = int(np.searchsorted(words, int.from_bytes(low[:8], "big"), "left"))
     stop = len(words) if high is None else int(np.searchsorted(words, int.from_bytes(high[:8], "big"), "left"))
     return keys.slice(start, stop - start)
 
 
-def _words(keys: pa.Table) -> npt.NDArray[np.uint64]:
+def words_of(keys: pa.Table) -> npt.NDArray[np.uint64]:
     """The keys as two big-endian words each: they order as the bytes do."""
+    if not keys.num_rows:
+        return np.empty((0, 2), np.uint64)
     column = keys["key"].combine_chunks()
     data = np.frombuffer(column.buffers()[1], ">u8", 2 * len(column), column.offset * KEY_BYTES)
     words: npt.NDArray[np.uint64] = data.astype(np.uint64).reshape(-1, 2)

@@ -7,13 +7,13 @@ from typing import Generic, TypeVar
 import orjson
 
 from filters.tokens import TokenizerError
-from pipelines.errors import code_locations
+from pipelines.errors import CurateError, code_locations
 from sources.records import CorpusError
 
 T = TypeVar("T")
 
 PROGRAMMING_ERRORS = (NameError, ImportError, SyntaxError, NotImplementedError, MemoryError)
-FATAL_ERRORS = (*PROGRAMMING_ERRORS, OSError, CorpusError, TokenizerError)
+FATAL_ERRORS = (*PROGRAMMING_ERRORS, OSError, CurateError, CorpusError, TokenizerError)
 """Never one record's fault: a defect, the machine, the configuration. They end the run."""
 
 
@@ -32,7 +32,17 @@ class Failure:
     @classmethod
     def of(cls, error: BaseException) -> "Failure":
         """Take type and places from an exception; never its message or values, which may hold PHI."""
+        if isinstance(error, ToldError):
+            return error.failure
         return cls(type(error).__name__, code_locations(error))
+
+
+class ToldError(Exception):
+    """An error of another process, of which only this much was told."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure)
+        self.failure = failure
 
 
 @dataclass(frozen=True)

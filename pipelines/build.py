@@ -2,25 +2,32 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from filters.tokens import HARMONY, load_counter
 from pipelines import publish as publishing
+from pipelines.contracts.gates import Gates
 from pipelines.counts import ErrorBudget, StepCounts
+from pipelines.engines.choice import EngineChoice
 from pipelines.engines.engine import Engine
-from pipelines.engines.local import LocalEngine, default_workers
+from pipelines.engines.local import default_workers
 from pipelines.errors import UsageError
 from pipelines.event_log import EventLog
 from pipelines.flow import Flow
-from pipelines.graph import Graph, graph_of
+from pipelines.graph import Comparison, Graph, graph_of
 from pipelines.ingest import NAME as INGEST
 from pipelines.ingest import VERSION as INGEST_VERSION
-from pipelines.ingest import corpus_parameters
+from pipelines.ingest import IngestTask, corpus_parameters
+from pipelines.joins import Tables, plan_tables, table_listing, with_tables
 from pipelines.plan import Planned, ingest_tasks, input_listing, limited, plan_fragments
 from pipelines.progress import Reporter
 from pipelines.recipe import Recipe
+from pipelines.remove_apply import removal_of
+from pipelines.removed import lineage
+from pipelines.report.beside import companion_files
+from pipelines.report.page import write_page
 from pipelines.run_directory import EVENTS, finished_with, opened, publish
 from pipelines.run_document import answer_of, check_written, counted
 from pipelines.session import Session
@@ -46,6 +53,7 @@ class BuildOptions:
     id_key: Path | None = None
     reuse: tuple[Folder, ...] = ()
     workers: int = field(default_factory=default_workers)
+    engine: EngineChoice = field(default_factory=EngineChoice)
     limit: int | None = None
     quiet: bool = False
 
@@ -62,10 +70,11 @@ def build(options: BuildOptions) -> dict[str, Any]:
         load_counter(options.recipe.tokenizer)  # a file may be anything: better told now than by a worker
     identity = identity_of(options.recipe, sources, options.limit)
     folder = options.out
+    engine = options.engine.make(options.workers)
     with opened(folder, identity):
         work = Work(folder, _reusable(options.reuse), library_versions())
-        session = session_of(options.recipe, sources, work)
-        engine = LocalEngine(options.workers)
+        removal = removal_of(folder, options.reuse)
+        session = replace(session_of(options.recipe, sources, work), removal=removal)
         with Reporter(EventLog(folder, EVENTS), options.quiet) as reporter:
             reporter.event("start", stage=options.recipe.stage, engine=engine.name, workers=options.workers)
             for name in sources.missing:
@@ -80,6 +89,7 @@ def build(options: BuildOptions) -> dict[str, Any]:
                 engine.close()
             answer["seconds"] = round(time.monotonic() - started, 3)
             reporter.event("finished", seconds=answer["seconds"])
+        write_page(work, answer)
     return answer
 
 
@@ -134,21 +144,24 @@ class _Build:
         self.engine = engine
         self.reporter = reporter
         self.identity = identity
-        self.graph: Graph = graph_of(options.recipe)
+        self.graph: Graph = graph_of(options.recipe, session.removal)
 
     def run(self, folder: Folder) -> dict[str, Any]:
         """Plan, run the steps, write shards, publish."""
         planned = plan_fragments(self.engine, self.session, self.sources.found, self.reporter)
         if self.limit is not None:
             planned = limited(planned, self.limit)
-        inputs = self._inputs(planned)
+        joined = plan_tables(self.engine, self.session)
+        inputs = self._inputs(planned, joined)
         fingerprints = self._fingerprints()
         before = finished_with(folder, inputs, fingerprints)
         if before is not None:
             return self._answer(before, ())
         flow = self._flow()
-        self._steps(flow, planned)
+        gates = Gates(flow)
+        self._steps(flow, with_tables(flow, joined, list(ingest_tasks(planned, self.limit))), gates)
         tables = self._tables(flow, fingerprints)
+        gates.before_shards()
         shards = self._shards(flow)
         fingerprint = self._fingerprint(fingerprints, tables, shards)
         manifest = self._manifest(fingerprint, shards)
@@ -167,8 +180,11 @@ class _Build:
             "samples_written": sum(shard.samples for shard in manifest.shards),
             "bytes_written": sum(shard.bytes for shard in manifest.shards),
         }
+        run |= lineage(folder)
         check_written(run)
-        publish(folder, self._files(tables, shards), manifest_bytes(manifest), run)
+        gates.before_publishing(manifest_bytes(manifest), run)
+        beside = companion_files(self.session.work, run, manifest, tables)
+        publish(folder, self._files(tables, shards) | beside, manifest_bytes(manifest), run)
         return self._answer(run, flow.steps)
 
     def _flow(self) -> Flow:
@@ -176,22 +192,24 @@ class _Build:
         budget = ErrorBudget(self.recipe.budget.quarantined, own)
         return Flow(self.engine, self.session, budget, self.reporter)
 
-    def _steps(self, flow: Flow, planned: Sequence[Planned]) -> None:
+    def _steps(self, flow: Flow, tasks: Sequence[IngestTask], gates: Gates) -> None:
         graph = self.graph
-        flow.ingest(list(ingest_tasks(planned, self.limit)))
+        flow.ingest(tasks)
         flow.exchange(graph.identity, (), "ids")
+        gates.ingested()
         ingested = [sum(part.rows for part in view.samples) for view in flow.views]
         flow.pictures(graph.pictures)
         made = [
             sum(part.rows for part in view.samples) - before for view, before in zip(flow.views, ingested, strict=True)
         ]
         flow.decide(graph.measure, "pictures_errors", made)
-        for step, facts in graph.filters:
-            if facts is not None:
-                flow.facts(facts)
-            flow.decide(step, None if facts is None else f"{facts.name}_errors")
-        if graph.exact is not None:
-            flow.decide_exchange(graph.exact)
+        for deciding in graph.deciding:
+            if isinstance(deciding, Comparison):
+                flow.decide_exchange(deciding.step)
+                continue
+            if deciding.facts is not None:
+                flow.facts(deciding.facts)
+            flow.decide(deciding.step, None if deciding.facts is None else f"{deciding.facts.name}_errors")
 
     def _tables(self, flow: Flow, fingerprints: Mapping[str, str]) -> list[Commit]:
         flow.exchange(self.graph.images, ("images",), "images_followers")
@@ -257,10 +275,12 @@ class _Build:
         ingest = key_of(INGEST, INGEST_VERSION, corpora, self.recipe.prompts.model_dump())
         return self.graph.fingerprints(ingest)
 
-    def _inputs(self, planned: Sequence[Planned]) -> list[dict[str, Any]]:
+    def _inputs(self, planned: Sequence[Planned], joined: Tables) -> list[dict[str, Any]]:
         return [
             {"source": corpus.name, "license": corpus.card.license, "access": corpus.card.access}
+            | {"identifiers": "keyed" if corpus.identity.keyed else "public"}
             | input_listing(corpus, plan)
+            | table_listing(self.session, joined, plan.corpus)
             for corpus, plan in zip(self.session.corpora, planned, strict=True)
         ]
 

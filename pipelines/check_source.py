@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.errors import CurateError, UsageError
+from pipelines.session import Located
 from pipelines.sources import known_card, read_key
 from sources.find import find_corpus
 from sources.identity import Identity
@@ -51,10 +52,10 @@ def _read(corpus: Corpus) -> dict[str, Any]:
     for batch in batches:
         try:
             fragments = reader.plan(corpus, batch)
-            items = ((fragment.path, item) for fragment in fragments for item in reader.read(corpus, fragment))
-            for path, item in islice(items, share):
+            items = ((fragment, item) for fragment in fragments for item in reader.read(corpus, fragment))
+            for fragment, item in islice(items, share):
                 read += 1
-                _take(corpus, path, item, samples, problems)
+                _take(Located(corpus, fragment, reader), item, samples, problems)
         except CorpusError as error:
             problems[str(error)] += 1
     return {
@@ -68,7 +69,8 @@ def _read(corpus: Corpus) -> dict[str, Any]:
     }
 
 
-def _take(corpus: Corpus, path: str, item: Any, samples: list[dict[str, Any]], problems: Counter[str]) -> None:
+def _take(located: Located, item: Any, samples: list[dict[str, Any]], problems: Counter[str]) -> None:
+    corpus, path = located.corpus, located.fragment.path
     if not isinstance(item, Record):
         problems[f"{item.reason}: {item.detail}"] += 1
         return
@@ -78,7 +80,7 @@ def _take(corpus: Corpus, path: str, item: Any, samples: list[dict[str, Any]], p
         problems[f"record.malformed: {type(error).__name__}"] += 1
         return
     samples.append(sample)
-    missing = sum(corpus.root.stat(uri) is None for uri in image_uris(corpus, path, item))
+    missing = sum(not located.is_there(uri) for uri in image_uris(corpus, path, item))
     if missing:
         problems["a picture is not where the record says"] += 1
     if not sample["turns"]:

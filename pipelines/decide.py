@@ -1,6 +1,8 @@
 """Deciding: a step's verdicts on the samples of one fragment that are still kept."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -51,13 +53,7 @@ class DecideTask:
         sound = rows[~np.isin(rows, list(failed))]
         samples = read_samples(work, view, sound, step.columns)
         facts = read_facts(session, view, step.reads, sound)
-
-        def decide(start: int, stop: int) -> pa.Table:
-            slices = {
-                name: table if name in LOOKUPS else table.slice(start, stop - start) for name, table in facts.items()
-            }
-            return step.decide(samples.slice(start, stop - start), slices)
-
+        decide = partial(_decide, step, samples, facts)
         pieces = list(bisect(isolated(decide, self.attempt), len(sound)))
         verdicts = _merged(step.name, pieces, sound, failed, rows)
         return _put(session, step.name, key, rows, verdicts, self.made)
@@ -95,6 +91,11 @@ class ExchangeDecideTask:
         table = step.decide(samples, pa.array(sound, pa.int32()), work.read(view.parts[answers]))
         verdicts = _merged(step.name, [Piece(0, len(sound), table)], sound, failed, rows)
         return _put(session, step.name, key, rows, verdicts, 0)
+
+
+def _decide(step: DecideStep, samples: pa.Table, facts: Mapping[str, pa.Table], start: int, stop: int) -> pa.Table:
+    slices = {name: table if name in LOOKUPS else table.slice(start, stop - start) for name, table in facts.items()}
+    return step.decide(samples.slice(start, stop - start), slices)
 
 
 def _failures(session: Session, view: View, part: str | None) -> dict[int, str]:

@@ -10,6 +10,7 @@ from packaging.requirements import Requirement
 
 from filters.tokens import HARMONY, load_counter
 from pipelines.engines.local import default_workers
+from pipelines.plugins import listing
 from sources.dicom import codecs
 
 PROBE_TEXT = "No acute cardiopulmonary process (3.2 cm)."
@@ -27,6 +28,7 @@ def diagnose() -> dict[str, Any]:
         "packages": packages,
         "tokenizer": tokenizer,
         "dicom": codecs(),
+        "steps": listing(),
         "machine": {
             "cores": default_workers(),
             "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
@@ -81,6 +83,8 @@ def diagnosis_lines(found: dict[str, Any]) -> list[str]:
         state = row["installed"] or f"MISSING ({row['hint']})"
         lines.append(f"  {row['extra']:<6} {row['name']:<22} {state}")
     lines.append(f"tokenizer {found['tokenizer']['name']}: {'works' if found['tokenizer']['works'] else 'BROKEN'}")
+    for row in found["steps"]:
+        lines.append(f"step {row['name']} of {row['distribution']} {row['version']}: {row['hint'] or 'works'}")
     decoded = [row for row in found["dicom"] if row["decoders"]]
     lines += [f"DICOM {row['syntax']:<95} {', '.join(row['decoders'])}" for row in decoded]
     lines.append(f"DICOM, quarantined: {', '.join(row['syntax'] for row in found['dicom'] if not row['decoders'])}")

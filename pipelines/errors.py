@@ -9,6 +9,7 @@ from typing import ClassVar
 from filters.tokens import TokenizerError
 from sources.identity import MissingIdKeyError
 from sources.records import CorpusError
+from sources.storage.folder import StoreError
 
 _HOUSE = Path(__file__).resolve().parent.parent
 _ROOMS = frozenset({"sources", "filters", "dedup", "shards", "pipelines", "workflows"})
@@ -57,7 +58,11 @@ def presentable(error: BaseException, label: str) -> CurateError:
     if isinstance(error, TokenizerError | MissingIdKeyError):
         return UsageError(str(error))
     if isinstance(error, OSError) and error.errno is not None:
-        return CurateError(f"{label}: {os.strerror(error.errno)}", _what_to_do(error.errno))
+        return _of_the_system(error, error.errno, label)
+    if isinstance(error, MemoryError):
+        return CurateError(
+            f"{label}: out of memory", "use fewer --workers, or a machine with more; the same command resumes"
+        )
     places = ", ".join(code_locations(error))
     return CurateError(f"{label}: {type(error).__name__} at {places}", "this is a defect: please report it")
 
@@ -73,6 +78,13 @@ def code_locations(error: BaseException) -> tuple[str, ...]:
         elif number == len(frames) - 1:
             places.append(f"{path.name}:{frame.lineno}")
     return tuple(places)
+
+
+def _of_the_system(error: OSError, number: int, label: str) -> CurateError:
+    """What storage says in our own words, or the system's number in its words."""
+    if isinstance(error, StoreError):
+        return CurateError(error.strerror or label, error.hint)
+    return CurateError(f"{label}: {os.strerror(number)}", _what_to_do(number))
 
 
 def _what_to_do(number: int) -> str:

@@ -1,30 +1,50 @@
 """The exchange: rows with equal keys meet in one partition, whatever fragments they come from.
 
-Each fragment sends its keys, sorted, as one file. Partitions are ranges of the key, so that a partition reads
-its slice of every file and is solved alone in memory that its size bounds, not the corpus. The answer goes
-back to the fragments as the rows that are not the first of their group. No group is ever expanded to pairs.
+Each fragment sends its keys, sorted; those of consecutive fragments are merged into runs (`sorted_runs.py`).
+Partitions are ranges of the key, so that a partition reads its slice of every run and is solved alone in memory
+that its size bounds, not the corpus. The answer goes back, run by run, to the fragments as the rows that are not
+the first of their group. No group is ever expanded to pairs.
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from dedup.keys import FOLLOWERS, KEYS, followers, key_range, slice_range, sorted_keys
+from dedup.keys import FOLLOWERS, KEYS, followers, sorted_keys
 from pipelines.bisect import Failure, bisect
 from pipelines.facts import errors_of, read_facts
 from pipelines.isolation import isolated
 from pipelines.session import Session
+from pipelines.sorted_runs import (
+    MAX_FRAGMENTS,
+    digest_of,
+    merged_runs,
+    put_answers,
+    put_rows,
+    read_partition,
+    read_spans,
+    spans_of,
+)
 from pipelines.steps import KeyStep, own_fingerprint
 from pipelines.view import View, alive_rows, read_samples
-from pipelines.work import Commit, Part, Work, key_of
+from pipelines.work import Commit, Part, key_of
 
 PARTITION_ROWS = 500_000
 """Keys solved at once: about 40 bytes each, some ten MB, and as much again a few times while they are sorted."""
-VERSION = 1
-NUMBERED_KEYS = KEYS.append(pa.field("fragment", pa.int32()))
-"""Keys with the number of their fragment, as partitions see them."""
+RUN_ROWS = 2**19
+"""Most keys of a run: as many as 128 fragments of 4,096 samples send."""
+VERSION = 2
+NUMBERED_KEYS = KEYS.append(pa.field("fragment", pa.int32(), nullable=False))
+"""Keys with the number of their fragment, as partitions see them: run x 128 + its number in the run.
+
+It orders as the fragments do, and stays the same when fragments join other runs.
+"""
 
 
 @dataclass(frozen=True)
@@ -53,11 +73,7 @@ class KeysTask:
         rows = alive_rows(work, view)
         samples = read_samples(work, view, rows, step.columns)
         facts = read_facts(session, view, self.facts, rows)
-
-        def keys(start: int, stop: int) -> pa.Table:
-            span = pa.array(rows[start:stop], pa.int32())
-            return step.keys(samples.slice(start, stop - start), span, facts)
-
+        keys = partial(_keys, step, samples, rows, facts)
         pieces = list(bisect(isolated(keys, self.attempt), len(rows)))
         tables = [piece.result for piece in pieces if not isinstance(piece.result, Failure)]
         joined = sorted_keys(pa.concat_tables([KEYS.empty_table(), *tables]))
@@ -70,13 +86,15 @@ class KeysTask:
 
 @dataclass(frozen=True)
 class SolveTask:
-    """Solves one partition: reads its range of every fragment's keys."""
+    """Solves one partition: reads its range of every run."""
 
     name: str
     partition: int
     partitions: int
-    keys: tuple[Part, ...]
-    """Of all fragments, in the order of the run: a fragment's place decides who comes first."""
+    runs: tuple[tuple[int, Part], ...]
+    """Number and file of the runs that have keys in the range: their order decides who comes first."""
+    digest: str
+    """Stands for the content of the range."""
 
     @property
     def label(self) -> str:
@@ -84,45 +102,83 @@ class SolveTask:
         return f"{self.name} partition {self.partition + 1} of {self.partitions}"
 
     def run(self, session: Session) -> Commit:
-        """Commit `followers`."""
-        work = session.work
-        node = f"{self.name}_solve"
-        key = key_of(self.name, VERSION, self.partition, self.partitions, [part.digest for part in self.keys])
+        """Commit `rows`, FOLLOWERS by fragment, and as a fact the digest of each run's share of them."""
+        work, node = session.work, f"{self.name}_solve"
+        key = key_of(self.name, VERSION, self.partition, self.partitions, self.digest)
         found = work.find(node, key)
         if found is not None:
             return found
         tables = [
-            slice_.append_column("fragment", pa.array(np.full(slice_.num_rows, number, np.int32)))
-            for number, part in enumerate(self.keys)
-            for slice_ in [_read_range(work, part, self.partition, self.partitions)]
+            _numbered(read_partition(work, part, self.partition, self.partitions), number) for number, part in self.runs
         ]
-        return work.put(node, key, {"followers": followers(pa.concat_tables([NUMBERED_KEYS.empty_table(), *tables]))})
+        answer = followers(pa.concat_tables([NUMBERED_KEYS.empty_table(), *tables]))
+        spans = spans_of(answer["fragment"].to_numpy(), MAX_FRAGMENTS)
+        shares = {str(run): digest_of(answer.slice(start, stop - start)) for run, start, stop in spans}
+        return put_rows(work, node, key, answer, "fragment", {"runs": shares})
 
 
 @dataclass(frozen=True)
 class GatherTask:
-    """Collects one fragment's answers from all partitions.
+    """Collects the answers of one run's fragments from all partitions.
 
-    Its key is their content, so that a fragment that nothing changed for is not decided again.
+    An answer's part is named after its content, so that a fragment that nothing changed for is not decided again.
     """
 
     name: str
+    number: int
+    fragments: int
     solved: tuple[Part, ...]
-    fragment: int
+    """Of the partitions that have an answer for the run."""
+    digest: str
+    """Stands for those answers."""
 
     @property
     def label(self) -> str:
-        """Step and fragment."""
-        return f"{self.name} answers {self.fragment}"
+        """Step and run."""
+        return f"{self.name} answers {self.number}"
 
     def run(self, session: Session) -> Commit:
-        """Commit `followers`: FOLLOWERS without the fragment's number, which changes as corpora grow."""
-        work = session.work
-        tables = [work.read_where(part, "fragment", self.fragment) for part in self.solved if part.rows]
-        joined = pa.concat_tables([FOLLOWERS.empty_table(), *tables]).sort_by("row").drop_columns(["fragment"])
-        key = key_of(self.name, VERSION, [str(column.to_pylist()) for column in joined.columns])
-        node = f"{self.name}_answers"
-        return work.find(node, key) or work.put(node, key, {"followers": joined})
+        """Commit FOLLOWERS without the fragment's number, which changes as corpora grow, as parts `0`, `1` ..."""
+        work, node = session.work, f"{self.name}_answers"
+        key = key_of(self.name, VERSION, self.fragments, self.digest)
+        found = work.find(node, key)
+        if found is not None:
+            return found
+        first = self.number * MAX_FRAGMENTS
+        tables = read_spans(work, self.solved, "fragment", first, first + MAX_FRAGMENTS)
+        joined = pa.concat_tables([FOLLOWERS.empty_table(), *tables]).sort_by(
+            [("fragment", "ascending"), ("row", "ascending")]
+        )
+        bounds = np.searchsorted(joined["fragment"].to_numpy(), np.arange(first, first + self.fragments + 1))
+        rows = joined.drop_columns(["fragment"])
+        answers = (rows.slice(start, stop - start) for start, stop in pairwise(bounds))
+        return put_answers(work, node, key, answers)
+
+
+def exchanged(each: Callable[[str, Sequence[Any]], list[Commit]], name: str, keys: Sequence[Part]) -> list[Part]:
+    """Each fragment's followers, of the keys that all fragments sent; `each` runs tasks and gives their commits."""
+    runs = merged_runs(each, name, keys, [part.rows for part in keys], RUN_ROWS)
+    count = partitions_for(sum(part.rows for part in keys))
+    solve = []
+    for partition in range(count):
+        digests = [run.digests(partition, count) for run in runs]
+        reached = tuple((number, run.part) for number, run in enumerate(runs) if digests[number])
+        solve.append(SolveTask(name, partition, count, reached, key_of(digests)))
+    solved = each(f"{name} solve", solve)
+    gather = []
+    for number, run in enumerate(runs):
+        shares = [(commit.parts["rows"], commit.facts["runs"].get(str(number))) for commit in solved]
+        used = tuple(part for part, share in shares if share is not None)
+        gather.append(GatherTask(name, number, run.count, used, key_of([share for _, share in shares])))
+    answers = each(f"{name} answers", gather)
+    return [commit.parts[str(number)] for run, commit in zip(runs, answers, strict=True) for number in range(run.count)]
+
+
+def _keys(
+    step: KeyStep, samples: pa.Table, rows: npt.NDArray[np.int32], facts: Mapping[str, pa.Table], start: int, stop: int
+) -> pa.Table:
+    span = pa.array(rows[start:stop], pa.int32())
+    return step.keys(samples.slice(start, stop - start), span, facts)
 
 
 def partitions_for(keys: int) -> int:
@@ -133,18 +189,8 @@ def partitions_for(keys: int) -> int:
     return partitions
 
 
-def _read_range(work: Work, part: Part, partition: int, partitions: int) -> pa.Table:
-    """The partition's slice of one sorted file; only the row groups that reach into it are read."""
-    low, high = key_range(partition, partitions)
-    with work.parquet_file(part) as file:
-        groups = range(file.metadata.num_row_groups)
-        wanted = [number for number in groups if _reaches(file.metadata.row_group(number), low, high)]
-        return slice_range(file.read_row_groups(wanted, use_threads=False), low, high)
-
-
-def _reaches(group: pq.RowGroupMetaData, low: bytes, high: bytes | None) -> bool:
-    """Whether a row group of sorted keys may hold some of `[low, high)`; one without statistics may."""
-    statistics = group.column(KEYS.get_field_index("key")).statistics
-    if statistics is None or not statistics.has_min_max:
-        return True
-    return bool(statistics.max >= low and (high is None or statistics.min < high))
+def _numbered(keys: pa.Table, run: int) -> pa.Table:
+    """The keys with the run's number in that of their fragment."""
+    numbers = keys["fragment"].to_numpy() + np.int32(run * MAX_FRAGMENTS)
+    index = keys.schema.get_field_index("fragment")
+    return keys.set_column(index, NUMBERED_KEYS.field("fragment"), pa.array(numbers, pa.int32()))

@@ -1,7 +1,8 @@
 """Fact units: what is computed once and decided from many times (pictures, token counts)."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -44,10 +45,7 @@ class FactTask:
             return found
         rows = alive_rows(work, view)
         samples = read_samples(work, view, rows, self.step.columns)
-
-        def measure(start: int, stop: int) -> dict[str, pa.Table]:
-            return self.step.measure(samples.slice(start, stop - start))
-
+        measure = partial(_measured, self.step, samples)
         pieces = list(bisect(isolated(measure, self.attempt), len(rows)))
         if all(isinstance(piece.result, Failure) for piece in pieces):
             pieces.append(Piece(len(rows), len(rows), measure(len(rows), len(rows))))  # the tables, without rows
@@ -83,13 +81,14 @@ class PictureTask:
         located = locate(session, view.corpus, view.fragment)
         uris = sorted({image["uri"] for images in samples["images"].to_pylist() for image in images or ()})
         card = located.corpus.card
-        key = key_of(
-            own_fingerprint(self.step), card.modality, view.digests(self.step.columns), located.signature(uris)
-        )
+        signature = located.signature(uris)
+        key = key_of(own_fingerprint(self.step), card.modality, view.digests(self.step.columns), signature)
         found = work.find(self.step.name, key)
         if found is not None:
             return found
-        pieces = list(bisect(isolated(self._measure(samples, located), self.attempt), len(rows)))
+        sizes = {uri: size for uri, size, _ in signature if isinstance(size, int)}
+        measure = partial(_measured_pictures, self.step, samples, located, sizes)
+        pieces = list(bisect(isolated(measure, self.attempt), len(rows)))
         return work.put(self.step.name, key, _picture_tables(pieces, rows, view), {"rows": len(rows)})
 
     def _with_pictures(self, work: Work, view: View) -> tuple[npt.NDArray[np.int32], pa.Table]:
@@ -100,17 +99,22 @@ class PictureTask:
         columns = self.step.columns
         return rows, read_samples(work, view, rows, columns) if len(rows) else SAMPLES.empty_table().select(columns)
 
-    def _measure(self, samples: pa.Table, located: Located) -> Callable[[int, int], dict[str, pa.Table]]:
-        modality = located.corpus.card.modality
-
-        def measure(start: int, stop: int) -> dict[str, pa.Table]:
-            return self.step.measure(samples.slice(start, stop - start), located.open, modality)
-
-        return measure
-
     def again(self) -> "PictureTask":
         """The task after it killed a worker."""
         return replace(self, attempt=self.attempt + 1)
+
+
+def _measured(step: FactStep, samples: pa.Table, start: int, stop: int) -> dict[str, pa.Table]:
+    return step.measure(samples.slice(start, stop - start))
+
+
+def _measured_pictures(
+    step: PictureStep, samples: pa.Table, located: Located, sizes: Mapping[str, int], start: int, stop: int
+) -> dict[str, pa.Table]:
+    some = samples.slice(start, stop - start)
+    named = dict.fromkeys(image["uri"] for images in some["images"].to_pylist() for image in images or ())
+    with located.opening([(uri, sizes.get(uri, 0)) for uri in named]) as open_image:
+        return step.measure(some, open_image, located.corpus.card.modality)
 
 
 def read_facts(

@@ -10,7 +10,7 @@ from pipelines.counts import ErrorBudget, StepCounts, is_error
 from pipelines.decide import DecideTask, ExchangeDecideTask
 from pipelines.engines.engine import Engine
 from pipelines.errors import BudgetError
-from pipelines.exchange import GatherTask, KeysTask, SolveTask, partitions_for
+from pipelines.exchange import KeysTask, exchanged
 from pipelines.facts import FactTask, PictureTask
 from pipelines.ingest import NAME as INGEST
 from pipelines.ingest import IngestTask
@@ -77,14 +77,9 @@ class Flow:
         """Let rows with equal keys meet; each fragment's answers become its part `answers`."""
         keys = [KeysTask(step, facts, view, number) for number, view in enumerate(self.views)]
         sent = [commit.parts for commit in self._all(f"{step.name} keys", keys)]
-        parts = tuple(commit["keys"] for commit in sent)
-        count = partitions_for(sum(part.rows for part in parts))
-        partitions = [SolveTask(step.name, number, count, parts) for number in range(count)]
-        solved = tuple(commit.parts["followers"] for commit in self._all(f"{step.name} solve", partitions))
-        gather = [GatherTask(step.name, solved, number) for number in range(len(self.views))]
-        for number, commit in enumerate(self._all(f"{step.name} answers", gather)):
-            errors = f"{step.name}_key_errors"
-            found = {answers: commit.parts["followers"], errors: sent[number][errors]}
+        errors = f"{step.name}_key_errors"
+        for number, followers in enumerate(exchanged(self.each, step.name, [parts["keys"] for parts in sent])):
+            found = {answers: followers, errors: sent[number][errors]}
             self.views[number] = self.views[number].with_parts(**found)
 
     def decide_exchange(self, step: ExchangeStep) -> None:
@@ -96,6 +91,13 @@ class Flow:
     def each(self, name: str, tasks: Sequence[T]) -> list[Commit]:
         """Run tasks that neither decide nor annotate; their commits in order."""
         return self._all(name, tasks)
+
+    def aside(self, name: str, tasks: Sequence[T]) -> list[Commit]:
+        """As `each`, of work beside the steps: its time is no step's."""
+        before = self._seconds
+        commits = self._all(name, tasks)
+        self._seconds = before
+        return commits
 
     def _annotate(self, name: str, tasks: Sequence[Task]) -> None:
         for number, commit in enumerate(self._all(name, tasks)):

@@ -22,6 +22,7 @@ from pipelines.sources import Sources, find_sources
 from pipelines.versions import library_versions
 from pipelines.view import View
 from pipelines.work import Commit, Work
+from sources.records import Fragment
 from sources.storage import Folder, LocalFolder
 
 PROBE_RECORDS = 200
@@ -84,10 +85,15 @@ def _probe(session: Session, planned: Planned) -> dict[str, float]:
     seconds = time.monotonic() - started
     tables = sum(_bytes(commit) for commit in (ingested, pictures, tokens))
     return {
-        "records": ingested.facts["counts"]["in"] if first.fragment.counted == "records" else len(files),
+        "records": ingested.facts["counts"]["in"] if first.fragment.counted == "records" else _files_in(first.fragment),
         "seconds": seconds,
         "disk_bytes": 3.0 * tables + _shard_bytes(work, ingested, pictures),
     }
+
+
+def _files_in(fragment: Fragment) -> int:
+    """Files of a folder, or members of an archive."""
+    return len(fragment.files) or fragment.records
 
 
 def _shard_bytes(work: Work, ingested: Commit, pictures: Commit) -> int:

@@ -7,11 +7,32 @@ from dedup.exact import Exact
 from filters.license import License
 from filters.measure import Measure, Pictures
 from filters.tokens import TokenCounts, Tokens
+from pipelines.plugged import PluggedExchange, PluggedFacts, PluggedFilter
+from pipelines.plugins import PLACES, is_exchange, is_measured, made_steps
 from pipelines.recipe import Recipe, TokenLimits
+from pipelines.removed import Removal, Takedown
 from pipelines.steps import DecideStep, ExchangeStep, FactStep, KeyStep, PictureStep, Step, own_fingerprint
 from pipelines.work import key_of
 
 NO_LIMIT = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A step that decides about each sample, and what computes its facts just before."""
+
+    step: DecideStep
+    facts: FactStep | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A step that decides from what an exchange answered."""
+
+    step: ExchangeStep
+
+
+Deciding = Filter | Comparison
 
 
 @dataclass(frozen=True)
@@ -26,11 +47,28 @@ class Graph:
     """Deciding steps, each with what computes its facts."""
     exact: ExchangeStep | None
     images: KeyStep
+    others: tuple[tuple[str, Deciding], ...] = ()
+    """Steps of other packages, each with the step of ours that it follows."""
+    removed: DecideStep | None = None
+    """Takes out what was taken down; the last of all, as if `curate remove` had been run afterwards."""
+
+    @property
+    def deciding(self) -> list[Deciding]:
+        """What decides after measure, in order; a place whose own step is switched off is still a place."""
+        ours: dict[str, list[Deciding]] = {place: [] for place in PLACES}
+        for step, facts in self.filters:
+            ours[step.name].append(Filter(step, facts))
+        if self.exact is not None:
+            ours[self.exact.name].append(Comparison(self.exact))
+        for place, other in self.others:
+            ours[place].append(other)
+        last = [] if self.removed is None else [Filter(self.removed)]
+        return [*(deciding for place in PLACES for deciding in ours[place]), *last]
 
     @property
     def steps(self) -> list[Step]:
         """The steps that decide, in order."""
-        return [self.measure, *(step for step, _ in self.filters), *([self.exact] if self.exact else [])]
+        return [self.measure, *(deciding.step for deciding in self.deciding)]
 
     def fingerprints(self, ingest: str) -> dict[str, str]:
         """Step name -> hash of name, version, parameters and of all steps before it."""
@@ -41,7 +79,7 @@ class Graph:
         return chain
 
 
-def graph_of(recipe: Recipe) -> Graph:
+def graph_of(recipe: Recipe, removal: Removal | None = None) -> Graph:
     """The steps that the recipe enables, configured."""
     settings = recipe.steps
     filters: list[tuple[DecideStep, FactStep | None]] = []
@@ -59,7 +97,20 @@ def graph_of(recipe: Recipe) -> Graph:
         filters=tuple(filters),
         exact=Exact() if settings.exact.enabled else None,
         images=DistinctImages(),
+        others=_others(recipe),
+        removed=None if removal is None else Takedown(removal),
     )
+
+
+def _others(recipe: Recipe) -> tuple[tuple[str, Deciding], ...]:
+    found: list[tuple[str, Deciding]] = []
+    for chosen, made in made_steps(recipe):
+        if is_exchange(made.step):
+            found.append((chosen.after, Comparison(PluggedExchange(made))))
+        else:
+            facts = PluggedFacts(made) if is_measured(made.step) else None
+            found.append((chosen.after, Filter(PluggedFilter(made), facts)))
+    return tuple(found)
 
 
 def _token_filter(recipe: Recipe) -> Tokens:

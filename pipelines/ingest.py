@@ -12,6 +12,8 @@ import pyarrow as pa
 from filters.verdicts import decided
 from pipelines.bisect import FATAL_ERRORS, Failure
 from pipelines.counts import tally
+from pipelines.joined_rows import with_joined_rows
+from pipelines.removed import LOOKED_AT, taken_out
 from pipelines.session import Session
 from pipelines.view import kept_rows, numbered, rows_table
 from pipelines.work import Commit, key_of
@@ -39,8 +41,8 @@ class IngestTask:
         return f"{NAME} {self.number}"
 
     def key(self, session: Session) -> str:
-        """Everything the samples depend on: the records, the card, the prompts, the site key."""
-        corpus = session.corpora[self.corpus]
+        """Everything the samples depend on: the records, the card, the prompts, the site key, joined rows."""
+        corpus, joined = session.corpora[self.corpus], self.fragment.joined
         return key_of(
             NAME,
             VERSION,
@@ -51,15 +53,23 @@ class IngestTask:
             corpus.splits.get(self.fragment.path),
             self.fragment.digest,
             self.limit,
+            *(() if joined is None else (joined.digest, joined.columns)),
         )
 
     def run(self, session: Session) -> Commit:
         """Commit `samples`, `verdicts` and `alive`."""
-        key = self.key(session)
+        key, removal = self.key(session), session.removal
         found = session.work.find(NAME, key)
-        if found is not None:
+        if found is not None and not self._is_concerned(session, found):
             return found
+        if removal is not None:
+            found = session.work.find(NAME, key_of(key, removal.digest))
+            if found is not None:
+                return found
         samples, verdicts = self._read(session)
+        if removal is not None:
+            samples, verdicts, changed = taken_out(removal, samples, verdicts)
+            key = key_of(key, removal.digest) if changed else key
         rows = np.arange(samples.num_rows, dtype=np.int32)
         return session.work.put(
             NAME,
@@ -72,12 +82,18 @@ class IngestTask:
             {"counts": tally(len(rows), 0, verdicts)},
         )
 
+    def _is_concerned(self, session: Session, found: Commit) -> bool:
+        """Whether a commit of before a takedown holds what was taken down."""
+        if session.removal is None:
+            return False
+        return bool(session.removal.matches(session.work.read(found.parts["samples"], LOOKED_AT)))
+
     def _read(self, session: Session) -> tuple[pa.Table, pa.Table]:
-        corpus = session.corpora[self.corpus]
+        corpus = with_joined_rows(session.work, session.corpora[self.corpus], self.fragment)
         rows: list[dict[str, Any]] = []
         answers: list[tuple[Verdict, str | None, str | None]] = []
         for item in self._records(session, corpus):
-            row, answer = _sample(session, self.corpus, self.fragment.path, item)
+            row, answer = _sample(session, self.corpus, corpus, self.fragment.path, item)
             rows.append(row)
             answers.append(answer)
         verdicts, reasons, evidence = zip(*answers, strict=True) if answers else ((), (), ())
@@ -101,9 +117,8 @@ def corpus_parameters(corpus: Corpus) -> dict[str, Any]:
 
 
 def _sample(
-    session: Session, number: int, path: str, item: Record | Unreadable
+    session: Session, number: int, corpus: Corpus, path: str, item: Record | Unreadable
 ) -> tuple[dict[str, Any], tuple[Verdict, str | None, str | None]]:
-    corpus = session.corpora[number]
     if isinstance(item, Unreadable):
         detail = orjson.dumps({"detail": item.detail}).decode()
         return unreadable_sample(corpus, path, item), (Verdict.QUARANTINE, item.reason, detail)
@@ -112,7 +127,7 @@ def _sample(
     except FATAL_ERRORS:
         raise
     except RecordError as error:
-        return _sample(session, number, path, Unreadable(item.key, error.reason, str(error)))
+        return _sample(session, number, corpus, path, Unreadable(item.key, error.reason, str(error)))
     except Exception as error:  # noqa: BLE001 - a record may hold anything: it is quarantined, the others go on
         unreadable = Unreadable(item.key, Reason.RECORD_MALFORMED, type(error).__name__)
         answer = (Verdict.QUARANTINE, Reason.RECORD_MALFORMED, Failure.of(error).evidence)

@@ -1,21 +1,28 @@
-"""Running a suspect batch where its crash costs nothing: in a process of its own."""
+"""Running a suspect batch where its crash costs nothing: in a process of its own.
+
+The process is a new interpreter, not a fork: workers have threads (Ray's, the object store's), and a fork of a
+process with threads may hang.
+"""
 
 import os
 import pickle
-import select
-import signal
-import time
+import subprocess
+import sys
 from collections.abc import Callable
-from typing import TypeVar
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from pipelines.bisect import FATAL_ERRORS, Failure, ToldError
+from pipelines.errors import CurateError
 
 T = TypeVar("T")
 
 KILLS_BEFORE_ISOLATION = 3
-
-
 DEADLINE_S = 600.0
-"""A child may hang: it is forked from a process that has threads."""
-END = b"done"
+"""For one call: a decoder may also hang."""
+READY = b"ready"
 
 
 class CrashedError(Exception):
@@ -23,61 +30,110 @@ class CrashedError(Exception):
 
 
 def isolated(function: Callable[[int, int], T], attempt: int) -> Callable[[int, int], T]:
-    """The function itself, or, once its task has killed three workers, the function in a forked child.
+    """The function itself, or, once its task has killed three workers, the function in a process of its own.
 
-    A child that dies raises `CrashedError`, so that bisection finds the record that kills.
+    The function must be picklable then. A process that dies raises `CrashedError`, so that bisection finds the
+    record that kills; the next call has a new process.
     """
-    if attempt < KILLS_BEFORE_ISOLATION:
-        return function
-
-    def in_child(start: int, stop: int) -> T:
-        return _fork(lambda: function(start, stop))
-
-    return in_child
+    return function if attempt < KILLS_BEFORE_ISOLATION else _Apart(function)
 
 
-def _fork(function: Callable[[], T]) -> T:
-    """Run in a forked child and return its pickled answer (our own objects, over our own pipe)."""
-    read_end, write_end = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(read_end)
-        _answer(function, write_end)
-    os.close(write_end)
-    data = _read_until(read_end, time.monotonic() + DEADLINE_S)
-    os.kill(child, signal.SIGKILL)  # it has answered, or it hangs
-    os.waitpid(child, 0)
-    if not data.endswith(END):
-        raise CrashedError
-    succeeded, value = pickle.loads(data[: -len(END)])  # noqa: S301 - written by our own child a moment ago
-    if succeeded:
+class _Apart(Generic[T]):
+    """Calls a function in a child, which serves one call after the other until it dies."""
+
+    def __init__(self, function: Callable[[int, int], T]) -> None:
+        self._child: subprocess.Popen[bytes] | None = None
+        self._pipe: Connection | None = None
+        self._function = pickle.dumps(function)
+
+    def __call__(self, start: int, stop: int) -> T:
+        pipe = self._pipe or self._hire()
+        try:
+            pipe.send((start, stop))
+            answer = pipe.recv_bytes() if pipe.poll(DEADLINE_S) else None
+        except (EOFError, OSError):  # of the pipe: what the function raises is in the answer
+            answer = None
+        if answer is None:
+            self._end()
+            raise CrashedError
+        succeeded, value = pickle.loads(answer)  # noqa: S301 - written by our own child a moment ago
+        if not succeeded:
+            raise value
         result: T = value
         return result
-    raise value
 
+    def __del__(self) -> None:
+        self._end()
 
-def _read_until(descriptor: int, deadline: float) -> bytes:
-    parts = []
-    with os.fdopen(descriptor, "rb", buffering=0) as pipe:
-        while select.select([pipe], [], [], max(deadline - time.monotonic(), 0))[0]:
-            part = pipe.read(2**20)
-            if not part:
-                break
-            parts.append(part)
-    return b"".join(parts)
+    def _hire(self) -> Connection:
+        """Start the child.
 
-
-def _answer(function: Callable[[], T], write_end: int) -> None:
-    """In the child: never returns."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    status = 1
-    try:
+        Raises:
+            CurateError: it does not come up; no record is to blame for that.
+        """
+        ours, theirs = Pipe()
+        self._pipe = ours
         try:
-            answer = pickle.dumps((True, function()))
-        except Exception as error:  # noqa: BLE001 - handed to the parent, which decides
-            answer = pickle.dumps((False, error))
-        with os.fdopen(write_end, "wb") as pipe:
-            pipe.write(answer + END)
-        status = 0
-    finally:
-        os._exit(status)
+            self._child = subprocess.Popen(
+                [sys.executable, "-c", _SERVE, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,  # the last words of a library may hold what it was working on
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path)},
+                start_new_session=True,  # an interrupt is for the build: the child ends with its pipe
+            )
+        finally:
+            theirs.close()
+        try:
+            ours.send_bytes(self._function)
+            if ours.poll(DEADLINE_S) and ours.recv_bytes() == READY:
+                return ours
+        except (EOFError, OSError):
+            pass
+        self._end()
+        raise CurateError("a process for suspect records died as it started", "look at memory and installation")
+
+    def _end(self) -> None:
+        child, pipe = self._child, self._pipe
+        self._child = self._pipe = None
+        if pipe is not None:
+            pipe.close()
+        if child is not None:
+            child.kill()  # it has answered, or it hangs
+            child.wait()
+
+
+_SERVE = "import sys; from pipelines.isolation import serve; serve(int(sys.argv[1]))"
+
+
+def serve(descriptor: int) -> None:
+    """In the child: take the function, then answer calls until nobody asks any more."""
+    _volunteer()
+    with Connection(descriptor) as pipe:
+        try:
+            function = pickle.loads(pipe.recv_bytes())  # noqa: S301 - our parent's, over our own pipe
+            pipe.send_bytes(READY)
+            while True:
+                start, stop = pipe.recv()
+                pipe.send_bytes(_answer(function, start, stop))
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            return
+
+
+def _answer(function: Callable[[int, int], object], start: int, stop: int) -> bytes:
+    """The pickled result, or error: what ends the run as it is, anything else as what the ledger says of it."""
+    try:
+        return pickle.dumps((True, function(start, stop)))
+    except FATAL_ERRORS as error:
+        return pickle.dumps((False, error))
+    except Exception as error:  # noqa: BLE001 - handed to the parent, which decides
+        return pickle.dumps((False, ToldError(Failure.of(error))))
+
+
+def _volunteer() -> None:
+    """Where memory runs out, this process goes first: it works on the suspect."""
+    try:
+        Path("/proc/self/oom_score_adj").write_text("1000")
+    except OSError:
+        return  # not Linux, or not allowed: then the kernel chooses

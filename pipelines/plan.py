@@ -16,7 +16,9 @@ from sources.records import ChangedInputError, Corpus, Fragment
 
 NODE = "plan"
 VERSION = 1
-NUMBERS = ("digest", "start", "stop", "first_row", "records", "size", "file_size", "file_stamp")
+NUMBERS = (
+    "digest", "start", "stop", "first_row", "records", "size", "file_size", "file_stamp", "counted", "aside",
+)  # fmt: skip
 """Fields of a fragment of a file of records that may be stored: all but the file's name."""
 
 

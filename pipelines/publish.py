@@ -4,11 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from pipelines.removed import STEP, published_without
 from pipelines.session import Session
 from pipelines.view import View, read_samples
 from pipelines.work import Commit, key_of
-from sources.schema import IMAGES, LEDGER, SAMPLES
+from sources.schema import IMAGES, LEDGER, SAMPLES, Verdict
 
 NODE = "publish"
 VERSION = 1
@@ -41,6 +43,10 @@ class PublishTask:
         images = work.read(view.parts["images"])
         repeated = work.read(view.parts["images_followers"])["row"].to_numpy()
         first = np.setdiff1d(np.arange(images.num_rows), repeated)
+        if session.removal is not None:
+            removed = dict(view.verdicts)[STEP]
+            dropped = work.read(removed).filter(pc.field("verdict") == Verdict.DROP)["row"]
+            samples, images = published_without(session.removal, samples, images, dropped)
         tables = {
             "samples": samples,
             "images": images.select(IMAGES.names).take(pa.array(first, pa.int64())).cast(IMAGES),

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from pipelines.contracts.settings import ContractSettings
 from sources.cards import GROUP_KINDS, Join, Pick, Speakers, Strict
 from sources.licenses import spdx_license
 from sources.schema import ACCESS, MODALITIES, TASKS, UNKNOWN_LICENSE
@@ -129,6 +130,15 @@ class ExactSettings(Strict):
     enabled: bool = True
 
 
+class OtherSettings(Strict):
+    """A step of another package: `settings` are its own, the rest says whether and where it runs."""
+
+    enabled: bool = True
+    after: Literal["measure", "license", "tokens", "exact"] = "tokens"
+    """The step of ours that it follows; those that follow the same one run in the order of their names."""
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+
 class Steps(Strict):
     """Settings by step; a step that is not named has its defaults."""
 
@@ -136,6 +146,8 @@ class Steps(Strict):
     license: LicenseSettings = LicenseSettings()
     tokens: TokenSettings = TokenSettings()
     exact: ExactSettings = ExactSettings()
+    others: dict[str, OtherSettings] | None = None
+    """Steps of other packages by name. In a recipe file they stand among ours (`pipelines/plugins.py: separated`)."""
 
 
 class Mixture(Strict):
@@ -187,6 +199,12 @@ class Recipe(Strict):
     mixture: Mixture = Mixture()
     shards: ShardSettings = ShardSettings()
     budget: Budget = Budget()
+    contracts: ContractSettings = ContractSettings()
+
+    @model_validator(mode="after")
+    def _contracts_name_sources(self) -> "Recipe":
+        self.contracts.check_sources([entry.name for entry in self.sources])
+        return self
 
     @field_validator("sources")
     @classmethod

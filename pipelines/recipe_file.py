@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from pipelines.errors import UsageError
+from pipelines.plugins import installed, made_steps, separated
 from pipelines.recipe import NOT_YET, Recipe, Steps
 
 SHIPPED = Path(__file__).parent / "recipes"
@@ -28,11 +29,14 @@ def load_recipe(stage: str | None, path: Path | None, overrides: Sequence[str]) 
     for override in overrides:
         _override(document, override)
     _refuse_unavailable(document, where)
+    _set_apart(document, where)
     try:
-        return Recipe.model_validate(document)
+        recipe = Recipe.model_validate(document)
     except ValidationError as error:
         details = error.errors()[0]
         raise UsageError(f"{where}: {_location(details)}: {_say(details)}", _nearest(details)) from None
+    made_steps(recipe)
+    return recipe
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -96,8 +100,21 @@ def _refuse_unavailable(document: Mapping[str, Any], where: str) -> None:
         steps.pop(name, None)
 
 
+def _set_apart(document: dict[str, Any], where: str) -> None:
+    """Move settings of other packages' steps to where the recipe keeps them."""
+    steps = document.get("steps")
+    if not isinstance(steps, dict):
+        return
+    if "others" in steps:
+        raise UsageError(f"{where}: steps.others: unknown key", "write a step's own name under `steps`")
+    document["steps"] = separated(steps)
+
+
 def _location(details: ErrorDetails) -> str:
-    return ".".join(str(part) for part in details["loc"]) or "recipe"
+    place = [str(part) for part in details["loc"]]
+    if place[:2] == ["steps", "others"]:
+        del place[1]
+    return ".".join(place) or "recipe"
 
 
 def _say(details: ErrorDetails) -> str:
@@ -114,7 +131,8 @@ def _nearest(details: ErrorDetails) -> str:
     model: Any = Recipe
     for part in parents:
         model = _child(model, part)
-    return _did_you_mean(str(key), [*getattr(model, "model_fields", {}), *(NOT_YET if model is Steps else ())])
+    names = [name for name in getattr(model, "model_fields", {}) if name != "others"]
+    return _did_you_mean(str(key), [*names, *((*NOT_YET, *installed()) if model is Steps else ())])
 
 
 def _child(model: Any, part: int | str) -> Any:

@@ -18,9 +18,12 @@ MANIFEST = "shards/manifest.json"
 LOCK = RUN_MARK
 """Taken while a build works; it also says that this folder is a run, so that no corpus is looked for in it."""
 EVENTS = "events.jsonl"
+PENDING_REMOVAL = "work/removal/plan.json"
+"""There while a takedown is under way (`pipelines/remove_apply.py`)."""
 PUBLISHED = ("tables", "shards")
 OURS = re.compile(
-    r"tables/[a-z]+/part-\d+\.parquet|shards/(align|mid|instruct)-[a-z0-9_]+-\d+\.tar|shards/manifest\.json"
+    r"tables/[a-z]+/part-\d+\.parquet|shards/(validation-)?(align|mid|instruct)-[a-z0-9_]+-\d+\.tar"
+    r"|shards/(manifest|croissant)\.json|shards/README\.md"
 )
 """Files that a build publishes, and so may remove; what else people put there is theirs."""
 
@@ -83,6 +86,8 @@ def read_run(folder: Folder) -> dict[str, Any]:
     """
     document = _finished(folder)
     if document is None:
+        if folder.stat(PENDING_REMOVAL) is not None:
+            raise UsageError(f"{folder.place}: a removal was interrupted", "run the same `curate remove` again")
         unfinished = folder.stat(IDENTITY) is not None
         hint = (
             "run the same `curate build` again: it resumes" if unfinished else "a run is what `curate build --out` made"
@@ -111,26 +116,32 @@ def publish(folder: Folder, files: Mapping[str, str], manifest: bytes, run: Mapp
 
 
 def finished_with(folder: Folder, inputs: Any, fingerprints: Mapping[str, str]) -> dict[str, Any] | None:
-    """`run.json` of this very build, if it finished and its work was cleaned away.
+    """`run.json` of this very build, if it finished and its work was cleaned away, or something was taken down since.
 
     Files of records are compared by content, pictures and other files by name and size: what else was known of
     them went with the work.
     """
     document = _finished(folder)
-    if document is None or folder.stat(MANIFEST) is None or folder.has_folder("work/ingest"):
+    if document is None or folder.stat(MANIFEST) is None:
+        return None
+    if folder.has_folder("work/ingest") and not _was_taken_down(document):
         return None
     same = document["inputs"] == inputs and document["fingerprints"] == dict(fingerprints)
     return document if same and _shards_are_there(folder) else None
 
 
+def _was_taken_down(document: Mapping[str, Any]) -> bool:
+    """Whether a takedown was the last that happened to the run: the same build has nothing to add to it."""
+    removed = document.get("removed")
+    return bool(removed) and removed[-1]["fingerprint"] == document["fingerprint"]
+
+
 def _shards_are_there(folder: Folder) -> bool:
     """Whether every shard of the manifest stands beside it with its size; `shards verify` looks closer."""
     manifest = orjson.loads(folder.read(MANIFEST))
-    stats = {shard["name"]: folder.stat(f"shards/{shard['name']}") for shard in manifest["shards"]}
-    return all(
-        stat is not None and stat.size == shard["bytes"]
-        for shard, stat in zip(manifest["shards"], stats.values(), strict=True)
-    )
+    shards = [*manifest["shards"], *manifest.get("validation", ())]
+    stats = [folder.stat(f"shards/{shard['name']}") for shard in shards]
+    return all(stat is not None and stat.size == shard["bytes"] for shard, stat in zip(shards, stats, strict=True))
 
 
 def _finished(folder: Folder) -> dict[str, Any] | None:

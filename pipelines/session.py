@@ -1,16 +1,24 @@
 """What every worker of a build holds: the corpora, the steps, the committed work. Sent once, never stored."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
 
 from pipelines.bisect import FATAL_ERRORS
+from pipelines.joined_rows import with_joined_rows
+from pipelines.read_ahead import FILES_AHEAD, ReadAhead
 from pipelines.recipe import Recipe
+from pipelines.removed import Removal
 from pipelines.work import Commit, Work
 from sources.mapping import Prompts, image_uris
+from sources.pictures import PictureError
 from sources.readers.registry import reader_named
-from sources.records import Corpus, Fragment, Reader, Record
+from sources.records import Corpus, Fragment, PictureReader, Reader, Record
+from sources.storage import FileStat, LocalFolder, TooLargeError
+from sources.uris import inner_name
 
 
 @dataclass(frozen=True)
@@ -22,6 +30,8 @@ class Session:
     work: Work
     splits: tuple[tuple[str, ...] | None, ...] = ()
     """Per corpus: the splits the recipe takes, where records tell theirs; None takes all."""
+    removal: Removal | None = None
+    """What was taken down from the run, and must not come back."""
 
     @cached_property
     def prompts(self) -> Prompts:
@@ -59,11 +69,13 @@ class Located:
     """The pictures of one fragment: the names stored in tables, and where they really lie."""
 
     corpus: Corpus
-    paths: dict[str, str] | None
-    """Stored (keyed) name -> raw path; None where names are stored as they are."""
+    fragment: Fragment
+    reader: Reader
+    paths: dict[str, str] | None = None
+    """Stored (keyed) name -> raw uri; None where names are stored as they are."""
 
     def path(self, uri: str) -> str:
-        """The raw path of a stored name."""
+        """The raw uri of a stored name: a path under the corpus, or a picture inside the fragment's file."""
         return uri if self.paths is None else self.paths[uri]
 
     def open(self, uri: str) -> bytes:
@@ -71,16 +83,78 @@ class Located:
 
         Raises:
             OSError: it cannot be read (FileNotFoundError, OutsideError ...).
+            PictureError: it lies in an archive and cannot be unpacked.
         """
-        return self.corpus.root.read(self.path(uri))
+        path = self.path(uri)
+        if (reader := self._reader_of(path)) is not None:
+            return reader.open_picture(self.corpus, self.fragment, path)
+        return self.corpus.root.read(path)
 
-    def signature(self, uris: Sequence[str]) -> list[tuple[str, int, int]]:
-        """Stored name, size and time of each picture: changes when a file does; -1 where there is none."""
-        rows = []
+    @contextmanager
+    def opening(self, order: Iterable[tuple[str, int]]) -> Iterator[Callable[[str], bytes]]:
+        """`open`, for pictures that will be asked for in this order (stored name, bytes or less than 0).
+
+        Files that are not on this machine are read ahead; what is inside the fragment's file is there at once.
+        """
+        if isinstance(self.corpus.root, LocalFolder):
+            yield self.open
+            return
+        files = [(uri, max(size, 0)) for uri, size in order if self._reader_of(self.path(uri)) is None]
+        if not files:
+            yield self.open
+            return
+        with ReadAhead(self.open, files) as ahead:
+            yield lambda uri: ahead.open(uri) if self._reader_of(self.path(uri)) is None else self.open(uri)
+
+    def is_there(self, uri: str) -> bool:
+        """Whether there is such a picture.
+
+        Raises:
+            OSError: that cannot be told now.
+        """
+        path = self.path(uri)
+        reader = self._reader_of(path)
+        if reader is None:
+            return self.corpus.root.stat(path) is not None
+        try:
+            reader.open_picture(self.corpus, self.fragment, path)
+        except FileNotFoundError:
+            return False
+        except (TooLargeError, PictureError):
+            return True
+        return True
+
+    def signature(self, uris: Sequence[str]) -> list[tuple[str, int | str, int]]:
+        """What changes when a picture does, one entry each, in order.
+
+        Of files: stored name, size and time; -1 where there is none. Of pictures inside the fragment's file: its
+        digest stands for all of them, with the version of the reader that unpacks them.
+        """
+        version = int(getattr(self.reader, "version", 0))
+        inner = (self.fragment.digest, version)
+        files = [uri for uri in uris if self._reader_of(self.path(uri)) is None]
+        found = iter(self._stats(files))
+        rows: list[tuple[str, int | str, int]] = []
         for uri in uris:
-            stat = self.corpus.root.stat(self.path(uri))
+            if self._reader_of(self.path(uri)) is not None:
+                rows.append((uri, *inner))
+                continue
+            stat = next(found)
             rows.append((uri, -1, -1) if stat is None else (uri, stat.size, stat.stamp))
         return rows
+
+    def _stats(self, uris: Sequence[str]) -> list[FileStat | None]:
+        root = self.corpus.root
+        if isinstance(root, LocalFolder) or len(uris) < 2:
+            return [root.stat(self.path(uri)) for uri in uris]
+        with ThreadPoolExecutor(FILES_AHEAD) as pool:
+            return list(pool.map(lambda uri: root.stat(self.path(uri)), uris))
+
+    def _reader_of(self, path: str) -> PictureReader | None:
+        """The reader, where it is the one to ask for a picture."""
+        if inner_name(self.fragment.path, path) is None or not isinstance(self.reader, PictureReader):
+            return None
+        return self.reader
 
 
 def locate(session: Session, corpus_number: int, fragment: Fragment) -> Located:
@@ -90,13 +164,15 @@ def locate(session: Session, corpus_number: int, fragment: Fragment) -> Located:
     that no raw name is ever stored.
     """
     corpus = session.corpora[corpus_number]
+    reader = session.reader(corpus_number)
     if not corpus.identity.keyed:
-        return Located(corpus, None)
+        return Located(corpus, fragment, reader)
     paths: dict[str, str] = {}
-    for record in session.reader(corpus_number).read(corpus, fragment):
+    corpus = with_joined_rows(session.work, corpus, fragment)
+    for record in reader.read(corpus, fragment):
         if isinstance(record, Record):
             paths.update({corpus.identity.name("path", uri): uri for uri in _uris(corpus, fragment, record)})
-    return Located(corpus, paths)
+    return Located(corpus, fragment, reader, paths)
 
 
 def _uris(corpus: Corpus, fragment: Fragment, record: Record) -> list[str]:

@@ -11,8 +11,11 @@ from pydantic import ValidationError
 from pipelines.errors import UsageError
 from pipelines.recipe import Recipe, SourceEntry
 from sources.cards import Card, catalogue
+from sources.columns import TELL_SPLITS
 from sources.find import find_corpus
 from sources.identity import Identity, MissingIdKeyError, read_site_key
+from sources.joins import by_exchange
+from sources.readers.companions import awaiting_rows
 from sources.records import Corpus, CorpusError
 from sources.storage import Folder
 
@@ -41,7 +44,8 @@ def find_sources(recipe: Recipe, roots: Sequence[Folder], id_key: Path | None) -
     found, entries, missing, keyed = [], [], [], set()
     for entry in recipe.sources:
         card = card_of(entry)
-        if entry.split and not isinstance(card.layout.files, dict) and "split" not in card.fields:
+        by_file = isinstance(card.layout.files, dict) or card.reader in TELL_SPLITS
+        if entry.split and not by_file and "split" not in card.fields:
             raise UsageError(
                 f"source {entry.name}: takes split {', '.join(entry.split)}, and no field tells a split",
                 "map it: fields: {split: COLUMN}",
@@ -53,7 +57,8 @@ def find_sources(recipe: Recipe, roots: Sequence[Folder], id_key: Path | None) -
             missing.append(_absent(entry, card, roots))
             continue
         _check_policy(recipe, corpus)
-        found.append(_named(corpus, id_key))
+        corpus = _named(corpus, id_key)
+        found.append(awaiting_rows(corpus) if by_exchange(corpus) else corpus)
         entries.append(entry)
     if not found:
         raise UsageError(

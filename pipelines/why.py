@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 
 from pipelines.errors import UsageError
+from pipelines.removed import read_record
 from pipelines.run_directory import read_run
 from pipelines.tables import scan
 from pipelines.words import evidence, sentence
@@ -60,6 +61,7 @@ def _explained(run: Folder, sample: dict[str, Any]) -> dict[str, Any]:
         "images": _images(run, sample),
         "verdict": last["verdict"],
         "reason": last["reason"],
+        "removed": sample["sample_id"] in read_record(run).samples,
         "verdicts": verdicts,
     }
 

@@ -22,6 +22,7 @@ SENTENCES: dict[str, str] = {
     Reason.TOKENS_TOO_LONG: "it has {score:.0f} tokens, more than the {threshold:.0f} its task allows",
     Reason.EXACT_IMAGE_TEXT: "a kept sample has the same pictures and the same text",
     Reason.EXACT_TEXT: "a kept sample has the same text",
+    "removed.takedown": "it was taken down; what it said is blanked",
 }
 KEPT: dict[str, str] = {
     "ingest": "the record was read",
@@ -29,6 +30,8 @@ KEPT: dict[str, str] = {
     "license": "the recipe allows its licence and access",
     "tokens": "it has {score:.0f} tokens, within the limits of its task",
     "exact": "no earlier sample has the same pictures and text",
+    "holdout": "it is kept; the evidence says on which side of the hold-out",
+    "removed": "nothing that was taken down concerns it",
 }
 
 

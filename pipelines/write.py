@@ -1,13 +1,13 @@
 """Writing shards: sizes of the kept samples, the tars they are cut into, and each tar as one unit of work."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import pyarrow as pa
 
 from filters.measure import image_id_of
-from pipelines.session import Located, Session, locate
+from pipelines.session import Session, locate
 from pipelines.view import View, alive_rows, read_samples, required
 from pipelines.work import Commit, Part, key_of
 from shards.samples import PictureFacts, ShardSample, json_bounds, sample_json, shard_sample
@@ -15,7 +15,7 @@ from shards.slices import ShardSlice
 from shards.tar import member_bytes
 from shards.writer import write_shard
 from sources.pictures import Limits, render
-from sources.records import ChangedInputError
+from sources.records import ChangedInputError, Corpus
 from sources.schema import SAMPLES
 
 SIZES = "sizes"
@@ -91,9 +91,15 @@ class ShardTask:
         for view, part in zip(self.views, self.shard.parts, strict=True):
             images = _images(session, view)
             located = locate(session, view.corpus, view.fragment)
-            for row, tokens in list(_kept(session, view))[part.start : part.stop]:
-                content = _content(row, tokens, images)
-                yield shard_sample(content, [_bytes(session, located, image) for image in row["images"] or ()])
+            kept = list(_kept(session, view))[part.start : part.stop]
+            order = [
+                (image["uri"], images[image["image_id"]]["bytes"]) for row, _ in kept for image in row["images"] or ()
+            ]
+            with located.opening(order) as open_image:
+                for row, tokens in kept:
+                    content = _content(row, tokens, images)
+                    data = [_bytes(session, located.corpus, open_image, image) for image in row["images"] or ()]
+                    yield shard_sample(content, data)
 
 
 def _kept(session: Session, view: View) -> Iterator[tuple[dict[str, Any], int]]:
@@ -133,16 +139,16 @@ def _stored_bytes(image: Mapping[str, Any], bits: int) -> int:
     return raw + raw // 1000 + height + PNG_OVERHEAD_BYTES
 
 
-def _bytes(session: Session, located: Located, image: Mapping[str, Any]) -> bytes:
+def _bytes(session: Session, corpus: Corpus, open_image: Callable[[str], bytes], image: Mapping[str, Any]) -> bytes:
     """The picture's bytes as the shard holds them.
 
     Raises:
         ChangedInputError: the file is not the one that was measured.
     """
-    data = located.open(image["uri"])
+    data = open_image(image["uri"])
     if image_id_of(data, image["frame"]) != image["image_id"]:
         raise ChangedInputError(
-            f"source {located.corpus.name}: a picture changed while the build was running; run the same command again"
+            f"source {corpus.name}: a picture changed while the build was running; run the same command again"
         )
     limits = Limits(max_pixels=session.recipe.steps.measure.max_pixels)
     stored, _ = render(data, image["frame"], limits, session.recipe.shards.dicom_bits)

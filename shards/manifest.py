@@ -61,6 +61,7 @@ class Manifest(_Strict):
     """The content of `manifest.json`. `build` is the fingerprint of the build.
 
     `index`, `plan` and `audit` name the files beside the manifest that hold them, or are null: not made.
+    `validation` lists the held-out shards; a build that holds nothing out has no such key. What trains reads `shards`.
     """
 
     format: int = MANIFEST_FORMAT
@@ -70,14 +71,20 @@ class Manifest(_Strict):
     context_tokens: Annotated[int, Field(ge=1)]
     mixture: Mixture
     shards: tuple[ShardEntry, ...]
+    validation: tuple[ShardEntry, ...] | None = None
     index: FileName | None = None
     plan: FileName | None = None
     audit: FileName | None = None
 
+    @property
+    def every_shard(self) -> tuple[ShardEntry, ...]:
+        """Training shards, then held-out ones."""
+        return (*self.shards, *(self.validation or ()))
+
 
 def manifest_bytes(manifest: Manifest) -> bytes:
     """Return the file's content: keys in a fixed order, sources sorted, so that equal manifests are equal bytes."""
-    content = manifest.model_dump(mode="json")
+    content = manifest.model_dump(mode="json", exclude=None if manifest.validation is not None else {"validation"})
     content["mixture"]["weights"] = dict(sorted(manifest.mixture.weights.items()))
     return orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
@@ -122,7 +129,7 @@ def _check_format(place: str, content: Any) -> None:
 
 def _check_names(place: str, manifest: Manifest) -> None:
     seen: set[str] = set()
-    for entry in manifest.shards:
+    for entry in manifest.every_shard:
         if entry.name in seen:
             raise ManifestError(f"{place}: names {entry.name} twice; restore it or build again")
         seen.add(entry.name)

@@ -6,6 +6,7 @@ A key here is the sample id: 32 lower-case hex digits, nothing else.
 """
 
 import re
+from dataclasses import dataclass
 
 from sources.identity import SAMPLE_ID_DIGITS
 
@@ -22,6 +23,8 @@ _MEMBER = re.compile(
     rf"({_KEY.pattern})\.({JSON_SUFFIX}|(?:(?:0|[1-9][0-9]{{0,5}})\.)?(?:{'|'.join(PICTURE_FORMATS)}))"
 )
 _SHARD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}\.tar")
+VALIDATION = "validation"
+_OURS = re.compile(rf"(?:({VALIDATION})-)?([a-z]+)-([a-z0-9_]+)-(\d{{6,}})\.tar")
 
 
 def is_key(text: str) -> bool:
@@ -34,16 +37,36 @@ def is_shard_name(text: str) -> bool:
     return _SHARD.fullmatch(text) is not None
 
 
-def shard_name(stage: str, source: str, number: int) -> str:
-    """`{stage}-{source}-000000.tar`.
+@dataclass(frozen=True)
+class ShardName:
+    """The parts of a shard's name; `validation` says that its samples are held out."""
+
+    stage: str
+    source: str
+    number: int
+    validation: bool = False
+
+
+def shard_name(stage: str, source: str, number: int, *, validation: bool = False) -> str:
+    """`{stage}-{source}-000000.tar`, for training; held-out samples lie in `validation-{stage}-{source}-000000.tar`.
+
+    What looks for a stage's training shards by their names (`mid-*.tar`) finds no held-out one.
 
     Raises:
         ValueError: stage or source hold something that is no part of a plain file name.
     """
     name = f"{stage}-{source}-{number:06d}.tar"
+    if validation:
+        name = f"{VALIDATION}-{name}"
     if not is_shard_name(name):
         raise ValueError(f"{name!r} is no name for a shard: use letters, digits, '.', '_' and '-' in source names")
     return name
+
+
+def parse_shard_name(name: str) -> ShardName | None:
+    """The parts of a name that `shard_name` made, or None."""
+    match = _OURS.fullmatch(name)
+    return ShardName(match[2], match[3], int(match[4]), match[1] is not None) if match else None
 
 
 def picture_suffix(position: int, count: int, extension: str) -> str:

@@ -42,10 +42,10 @@ def verify_shards(
         manifest = read_manifest(folder)
     except (ManifestError, OSError) as error:
         return [Problem(MANIFEST_NAME, str(error))]
-    names = [entry.name for entry in manifest.shards]
+    names = [entry.name for entry in manifest.every_shard]
     rules = PictureRules(decode, max_pixels)
     reports = [ShardReport(("the process that checked it died: out of memory, or a crash in a decoder",))] * len(names)
-    jobs = [ShardJob(folder, entry, rules) for entry in manifest.shards]
+    jobs = [ShardJob(folder, entry, rules) for entry in manifest.every_shard]
     for done, (number, report) in enumerate(run_in_processes(check_shard, jobs, workers), start=1):
         reports[number] = report or reports[number]
         if progress is not None:
@@ -61,9 +61,9 @@ def verify_shards(
 
 def _misplaced(manifest: Manifest, reports: Sequence[ShardReport]) -> list[Problem]:
     """Say which shard it is that lies under another one's name."""
-    by_digest = {entry.sha256: entry.name for entry in manifest.shards}
+    by_digest = {entry.sha256: entry.name for entry in manifest.every_shard}
     problems = []
-    for entry, report in zip(manifest.shards, reports, strict=True):
+    for entry, report in zip(manifest.every_shard, reports, strict=True):
         if report.sha256 is not None and report.sha256 != entry.sha256 and report.sha256 in by_digest:
             problems.append(Problem(entry.name, f"holds the bytes of {by_digest[report.sha256]}"))
     return problems
@@ -94,7 +94,7 @@ def _files_amiss(folder: Folder, manifest: Manifest) -> list[Problem]:
     """Find companions that the manifest names and that are missing, and files that nothing names."""
     companions = [name for name in (manifest.index, manifest.plan, manifest.audit) if name is not None]
     problems = [Problem(name, "named by the manifest and missing") for name in companions if folder.stat(name) is None]
-    known = {MANIFEST_NAME, *COMPANIONS, *companions, *(entry.name for entry in manifest.shards)}
+    known = {MANIFEST_NAME, *COMPANIONS, *companions, *(entry.name for entry in manifest.every_shard)}
     names = [name for name in folder.names() if not name.startswith(".")]
     return problems + [
         Problem(name, "not listed in the manifest: readers ignore it; move it away")

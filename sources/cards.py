@@ -87,8 +87,9 @@ class Join(Strict):
     """A second table: its columns are added to each record where `left` (a field here) equals `right` there.
 
     `path` is under the corpus; `{folder}` in it is the folder of the record file. CSV (with a header), TSV,
-    JSON lines, a JSON array of objects, or a JSON object (`right: "@key"`; values that are no objects are in a
-    column named after the file). A record's own columns win.
+    JSON lines, a JSON array of objects, a JSON object (`right: "@key"`; values that are no objects are in a
+    column named after the file), or Parquet. A record's own columns win. Of DICOM files `left` may be any element
+    of the header (`AccessionNumber`): it is joined by, and never stored.
     """
 
     path: str

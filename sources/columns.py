@@ -12,6 +12,10 @@ Column = str | Pick | tuple[str, ...]
 
 KEY = "@key"
 """Stands for the record's key where a column is named."""
+SPLIT = "@split"
+"""Column in which a reader gives a record's split, where its form of corpus tells one."""
+TELL_SPLITS = frozenset({"hf"})
+"""The readers that do."""
 ALIASES = {"text": "caption", "image": "images"}
 """Two spellings of one field: a card may use either."""
 TEMPLATE_NAME = re.compile(r"\{([^{}]+)\}")
@@ -28,7 +32,8 @@ _BY_READER: dict[str, dict[str, Column]] = {
 def fields_of(card: Card) -> Mapping[str, Column]:
     """The card's map, over the reader's own where it has one; with no map at all, columns have canonical names."""
     own = _BY_READER.get(card.reader)
-    return {**own, **card.fields} if own else card.fields or _BY_NAME
+    fields = {**own, **card.fields} if own else card.fields or _BY_NAME
+    return {**fields, "split": SPLIT} if card.reader in TELL_SPLITS and "split" not in card.fields else fields
 
 
 def columns_of(card: Card) -> Mapping[str, tuple[Column, ...]]:

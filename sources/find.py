@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sources.cards import Card, Layout
 from sources.identity import Identity, storable
-from sources.readers.registry import reader_named
+from sources.readers.registry import expect_options, reader_named
 from sources.records import Corpus, CorpusError
 from sources.storage import Folder, folder_at, is_url
 
@@ -20,6 +20,11 @@ DEFAULT_FILES: Mapping[str, tuple[str, ...]] = {
     "image_folder": tuple(f"**/*.{end}" for suffix in _PICTURES for end in (suffix, suffix.upper())),
     "medquad": ("**/*.xml",),
     "dicom": ("**/*",),
+    "webdataset": ("**/*.tar", "**/*.tar.gz", "**/*.tgz"),
+    "archive": ("**/*.zip", "**/*.tar", "**/*.tar.gz", "**/*.tgz"),
+    "hf": tuple(f"**/*.{suffix}" for suffix in ("arrow", "parquet", "jsonl", "json", "csv", "tsv")),
+    "nxml": ("**/*.nxml", "**/*.xml"),
+    "pubmed": ("**/*.xml",),
 }
 """Record files of a source that names only a folder, by reader."""
 ANY = ("**/*",)
@@ -40,8 +45,9 @@ def find_corpus(
 
     Raises:
         CorpusError: a record file is a link out of the data root, cannot be read or has a name that is not UTF-8, or
-            `splits` names one that there is not.
+            `splits` names one that there is not, or the card has an option that its reader lacks.
     """
+    expect_options(card)
     patterns = _patterns(card, name, splits)
     for data_root in data_roots:
         for folder, globs in _candidates(card, data_root, patterns, path):
@@ -82,8 +88,12 @@ def _candidates(card: Card, data_root: Folder, patterns: Globs, path: str | None
 
 def _own_place(card: Card, patterns: Globs, path: str) -> Iterator[tuple[Folder, Globs]]:
     """A path or URL that no data root says anything of: a folder, or a glob of record files."""
-    if folder_at(path).exists():
-        yield folder_at(path), _in_folder(card, patterns, path)
+    try:
+        folder = folder_at(path)
+    except ValueError as error:
+        raise CorpusError(f"{card.name}: path: {error}") from None
+    if folder.exists():
+        yield folder, _in_folder(card, patterns, path)
         return
     anchor = path.partition("*")[0].partition("?")[0].rpartition("/")[0]
     yield folder_at(anchor or "/"), {None: (path[len(anchor) :].lstrip("/"),)}

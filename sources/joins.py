@@ -13,11 +13,20 @@ import orjson
 
 from sources.cards import Card, Join
 from sources.columns import KEY, lookup, mapped_columns, text_of
-from sources.records import MAX_RECORD_BYTES, Corpus, CorpusError, Record
+from sources.records import MAX_RECORD_BYTES, Corpus, CorpusError, Record, RecordError
+from sources.sealing import Seal
 from sources.storage import FileStat, Folder
 
+IN_MEMORY_BYTES = 64 * 2**20
+"""A companion is held in the memory of every worker, as Python objects of about five times its size: a larger one
+is joined by exchange."""
 MAX_COMPANION_BYTES = 256 * 2**20
-"""A companion is held in the memory of every worker: larger ones wait for the join by exchange."""
+"""Of the companions of `{folder}`, which are always held in memory."""
+MAX_JOINED_ROWS = 10_000
+MAX_JOINED_BYTES = 64 * 2**20
+"""What one record may be joined to with `many`: rows, and their bytes as JSON."""
+LEFT = "@left"
+"""Column in which a reader gives the value to join by, where no sample may ever hold it; gone after the join."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +36,26 @@ class Companion:
     columns: tuple[str, ...]
     """All columns of the table but `right`, mapped or not."""
     kept: tuple[str, ...]
-    rows: dict[str, list[tuple[Any, ...]]]
+    rows: Mapping[str | bytes, list[tuple[Any, ...]] | None]
+    """None where they are more than a record may be joined to."""
     digest: str
+    seal: Seal | None = None
+    """Where rows came by exchange: they are found by the hash of the value."""
+
+    def matching(self, value: str | None) -> list[tuple[Any, ...]]:
+        """The rows of a value.
+
+        Raises:
+            RecordError: there are too many.
+        """
+        if value is None:
+            return []
+        rows = self.rows.get(value if self.seal is None else self.seal.key(value), [])
+        if rows is None:
+            raise RecordError(
+                f"more than {MAX_JOINED_ROWS:,} rows of the joined table, or {MAX_JOINED_BYTES >> 20} MiB, match"
+            )
+        return rows
 
 
 def joined(corpus: Corpus, path: str, record: Record) -> Record:
@@ -38,39 +65,67 @@ def joined(corpus: Corpus, path: str, record: Record) -> Record:
 
     Raises:
         CorpusError: the companion is absent, too large or not in its form.
+        RecordError: more rows match than a record may be joined to, or `left` holds no text.
     """
     join = corpus.card.join
     if join is None:
         return record
     held = _held.get((corpus.root, companion_path(join, path)))
-    table = held[1] if held and held[0] is corpus.card else companion(corpus, path)
+    table = corpus.companion or (held[1] if held and held[0] is corpus.card else companion(corpus, path))
     if table is None:
         return record
-    rows = table.rows.get(text_of(lookup(record, join.left)) or "", [])
+    rows = table.matching(left_value(join, record))
     if join.many:
         added: dict[str, Any] = {name: [row[n] for row in rows] for n, name in enumerate(table.kept)}
     else:
         added = dict(zip(table.kept, rows[0], strict=True)) if rows else {}
-    return Record(record.key, {**added, **record.row})
+    row = {**added, **record.row}
+    row.pop(LEFT, None)
+    return Record(record.key, row)
+
+
+def left_value(join: Join, record: Record) -> str | None:
+    """The text that a record is joined by.
+
+    Raises:
+        RecordError: it is no text.
+    """
+    return text_of(record.row[LEFT] if LEFT in record.row else lookup(record, join.left))
+
+
+def by_exchange(corpus: Corpus) -> bool:
+    """Whether the card joins a table that is not held in memory: one of more than 64 MiB, or Parquet."""
+    join = corpus.card.join
+    if join is None or "{folder}" in join.path:
+        return False
+    stat = corpus.root.stat(companion_path(join, ""))
+    return stat is not None and (stat.size > IN_MEMORY_BYTES or is_parquet(stat.path))
+
+
+def is_parquet(path: str) -> bool:
+    """Whether a companion is Parquet, by its name."""
+    return path.lower().endswith(".parquet")
 
 
 def companion(corpus: Corpus, path: str) -> Companion | None:
     """The companion table of a record file, or None where the card names none. Kept in memory, never on disk.
 
+    Of a table that is joined by exchange: its rows for the fragment that is being read.
+
     Raises:
         CorpusError: as `joined`.
     """
     join = corpus.card.join
-    if join is None:
-        return None
+    if join is None or corpus.companion is not None:
+        return corpus.companion
     place = companion_path(join, path)
-    stat = corpus.root.stat(place)
-    if stat is None:
-        raise CorpusError(f"{corpus.shown(place)}: the table that the card joins is not there")
+    stat = companion_stat(corpus, place)
+    if is_parquet(place):
+        raise CorpusError(f"{corpus.shown(place)}: Parquet is joined in builds only, and by a path without {{folder}}")
     if stat.size > MAX_COMPANION_BYTES:
         raise CorpusError(
-            f"{corpus.shown(place)}: a joined table may have {MAX_COMPANION_BYTES >> 20} MiB, this one has"
-            f" {stat.size >> 20}; split it, or join it into the records beforehand"
+            f"{corpus.shown(place)}: a joined table that is read at once may have {MAX_COMPANION_BYTES >> 20} MiB, this"
+            f" one has {stat.size >> 20}; builds join larger ones by a path without {{folder}}"
         )
     try:
         table = _load(corpus.root, stat, join, mapped_columns(corpus.card))
@@ -80,6 +135,18 @@ def companion(corpus: Corpus, path: str) -> Companion | None:
     _held.clear()
     _held[(corpus.root, place)] = (corpus.card, table)
     return table
+
+
+def companion_stat(corpus: Corpus, place: str) -> FileStat:
+    """Size and time of a companion.
+
+    Raises:
+        CorpusError: it is not there.
+    """
+    stat = corpus.root.stat(place)
+    if stat is None:
+        raise CorpusError(f"{corpus.shown(place)}: the table that the card joins is not there")
+    return stat
 
 
 _held: dict[tuple[Folder, str], tuple[Card, Companion]] = {}
@@ -109,12 +176,28 @@ def _load(root: Folder, stat: FileStat, join: Join, wanted: frozenset[str]) -> C
     except (ValueError, csv.Error, RecursionError):
         raise _FormError("damaged, or not in the form of its file name") from None
     kept = tuple(name for name in columns if name in wanted and name != join.right)
-    return Companion(
-        tuple(name for name in columns if name != join.right),
-        kept,
-        {key: [tuple(row.get(name) for name in kept) for row in found] for key, found in rows.items()},
-        blake3.blake3(data).hexdigest(),
-    )
+    held: dict[str | bytes, list[tuple[Any, ...]] | None] = {
+        key: None if join.many and _too_many(found, join) else [tuple(row.get(name) for name in kept) for row in found]
+        for key, found in rows.items()
+    }
+    columns.pop(join.right, None)
+    return Companion(tuple(columns), kept, held, blake3.blake3(data).hexdigest())
+
+
+def _too_many(rows: Sequence[Mapping[str, Any]], join: Join) -> bool:
+    if len(rows) > MAX_JOINED_ROWS:
+        return True
+    return sum(len(row_bytes(added_columns(row, join, frozenset(row)))) for row in rows) > MAX_JOINED_BYTES
+
+
+def added_columns(row: Mapping[str, Any], join: Join, wanted: frozenset[str]) -> dict[str, Any]:
+    """What a companion's row adds to a record: the wanted columns but `right`."""
+    return {name: row[name] for name in row if name in wanted and name != join.right}
+
+
+def row_bytes(row: Mapping[str, Any]) -> bytes:
+    """A row as JSON; what JSON does not have is text, as a record's own columns of its kind are."""
+    return orjson.dumps(row, default=str, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATETIME)
 
 
 class _FormError(ValueError):

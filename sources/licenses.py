@@ -6,7 +6,7 @@ from functools import lru_cache
 from sources.schema import UNKNOWN_LICENSE
 
 _SPDX = (
-    "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "CC-PDDC", "CDLA-Permissive-1.0",
+    "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "CC-PDDC", "CC-PDM-1.0", "CDLA-Permissive-1.0",
     "CDLA-Permissive-2.0", "CDLA-Sharing-1.0", "GPL-2.0-only", "GPL-3.0-only", "ISC", "LGPL-3.0-only", "MIT",
     "MPL-2.0", "ODbL-1.0", "ODC-By-1.0", "PDDL-1.0", "Unlicense",
 )  # fmt: skip
@@ -25,6 +25,7 @@ _OTHER_SPELLINGS = {
     "pddl": "PDDL-1.0",
 }
 _CC0 = re.compile(r"(?:cc[\s-]*(?:0|zero)|creativecommons\.org/publicdomain/zero)(?:$|[\s/-]*(?:v?1\.0|universal).*)")
+_PUBLIC_DOMAIN_MARK = re.compile(r"creativecommons\.org/publicdomain/mark/1\.0")
 _CC_PARTS = {"by": "BY", "attribution": "BY", "nc": "NC", "noncommercial": "NC", "sa": "SA", "sharealike": "SA",
              "nd": "ND", "noderivs": "ND", "noderivatives": "ND"}  # fmt: skip
 _CC_ALLOWED = ("BY", "BY-SA", "BY-ND", "BY-NC", "BY-NC-SA", "BY-NC-ND")
@@ -51,6 +52,8 @@ def spdx_license(stated: str | None) -> str:
     lowered = text.lower()
     if _CC0.search(lowered):
         return "CC0-1.0"
+    if _PUBLIC_DOMAIN_MARK.search(lowered):
+        return "CC-PDM-1.0"
     if _CC.match(lowered.replace("_", "-")):
         return _creative_commons(lowered)
     return _KNOWN.get(re.sub(r"[^a-z0-9]", "", lowered), UNKNOWN_LICENSE)

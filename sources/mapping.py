@@ -9,6 +9,7 @@ from sources.cards import GROUP_KINDS
 from sources.choices import chosen, options_of
 from sources.columns import columns_of, lookup, text_field, text_of, value_of
 from sources.dialogues import Turn, conversation_turns, spoken_turns
+from sources.finished import finished_sample
 from sources.identity import storable
 from sources.joins import joined
 from sources.licenses import spdx_license
@@ -34,6 +35,8 @@ def to_sample(corpus: Corpus, path: str, record: Record, prompts: Prompts) -> di
         RecordError: a field holds what cannot be one.
         CorpusError: the companion table cannot be read.
     """
+    if record.finished:
+        return {**finished_sample(corpus, path, record), "meta": _meta(corpus, record)}
     record = joined(corpus, path, record)
     card = corpus.card
     written = written_images(corpus, path, record)

@@ -2,12 +2,15 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from sources.cards import Card
 from sources.identity import Identity
 from sources.schema import Reason
 from sources.storage import Folder
+
+if TYPE_CHECKING:
+    from sources.joins import Companion
 
 FRAGMENT_RECORDS = 4096
 FRAGMENT_BYTES = 16 * 2**20
@@ -42,6 +45,8 @@ class Corpus:
     """The record files under `root` (POSIX, relative, sorted) that the layout matches."""
     splits: dict[str, str] = field(default_factory=dict)
     """File -> split, where the layout tells splits by file."""
+    companion: "Companion | None" = None
+    """Where the table that the card joins is too large for memory: its rows for the fragment that is being read."""
 
     def shown(self, path: str) -> str:
         """A file's name as messages may show it: keyed where the corpus is keyed."""
@@ -81,6 +86,21 @@ class Fragment:
     file_stamp: int = 0
     counted: Literal["records", "files"] = "records"
     """What `records` counts: where a file holds several records, how many is known only once it is read."""
+    aside: int = -1
+    """Where in the file lies what all its fragments need (the metadata inside an archive); -1 where nothing does."""
+    joined: "JoinedRows | None" = None
+    """Where the card joins a table too large for memory. The fragment's own digest does not cover it."""
+
+
+@dataclass(frozen=True)
+class JoinedRows:
+    """Where a build has put the rows of a joined table that a fragment's records match, and their columns."""
+
+    path: str
+    digest: str
+    rows: int
+    size: int
+    columns: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -102,6 +122,8 @@ class Record:
 
     key: str
     row: dict[str, Any]
+    finished: bool = False
+    """The row is the `{key}.json` of a shard of ours (sources/finished.py): a sample already, not fields to map."""
 
 
 @dataclass(frozen=True)
@@ -134,5 +156,26 @@ class Reader(Protocol):
 
         Raises:
             ChangedInputError: the file is not the planned one any more.
+        """
+        ...
+
+
+@runtime_checkable
+class PictureReader(Protocol):
+    """What a reader offers whose record files hold the pictures themselves.
+
+    Its records name such a picture `{fragment.path}#{what}` in the column `PICTURE` (sources/uris.py); every other
+    picture is a file of the corpus.
+    """
+
+    def open_picture(self, corpus: Corpus, fragment: Fragment, uri: str) -> bytes:
+        """The bytes of a picture that a record of the fragment names.
+
+        Raises:
+            FileNotFoundError: there is no such picture in the fragment.
+            TooLargeError: it is larger than what may be held in memory, or an archive claims that it would be.
+            PictureError: its bytes cannot be unpacked.
+            ChangedInputError: the file is not the planned one any more.
+            CorpusError: the file cannot be read now.
         """
         ...

@@ -11,7 +11,10 @@ from sources.records import Corpus, Record, RecordError
 from sources.schema import Reason
 
 PICTURE = "@picture"
-"""Column in which a reader of picture files gives the picture's own path under the corpus."""
+"""Column in which a reader gives a record's pictures itself, taken as they are: one raw uri, or a list of them.
+
+The path of a file under the corpus, or `inner_uri` of a picture inside the record file.
+"""
 MAX_URI_CHARACTERS = 4096
 _ELSEWHERE = re.compile(r"/|[A-Za-z][A-Za-z0-9+.-]*:")
 
@@ -24,15 +27,14 @@ def written_images(corpus: Corpus, path: str, record: Record) -> list[str]:
     """
     template = corpus.card.layout.images or ""
     if PICTURE in record.row:
-        values: list[Any] = [record.row[PICTURE]]
-    elif "{" in template:
-        values = [_fill(corpus, path, record, template)]
+        own = record.row[PICTURE]
+        return _short_enough([own] if isinstance(own, str) else list(own))
+    if "{" in template:
+        values: list[Any] = [_fill(corpus, path, record, template)]
     else:
         values = _list(value_of(corpus.card, record, "image"))
-    uris = [uri for value in values if (uri := text_of(value)) is not None]
-    if any(len(uri) > MAX_URI_CHARACTERS for uri in uris):
-        raise RecordError(f"the path of a picture has more than {MAX_URI_CHARACTERS} characters")
-    if PICTURE not in record.row and any(storable(uri) != uri for uri in uris):
+    uris = _short_enough([uri for value in values if (uri := text_of(value)) is not None])
+    if any(storable(uri) != uri for uri in uris):
         raise RecordError("the path of a picture is not UTF-8", Reason.RECORD_ENCODING)
     return uris
 
@@ -48,7 +50,23 @@ def placed_images(corpus: Corpus, record: Record, written: list[str]) -> list[st
         return written
     if not pictures_present(corpus):
         return []
-    return [uri if _ELSEWHERE.match(uri) else f"{folder.rstrip('/')}/{uri}" for uri in written]
+    return [placed(folder, uri) for uri in written]
+
+
+def placed(folder: str | None, uri: str) -> str:
+    """A path as a record writes it under the folder of pictures; what leads elsewhere stays as it is."""
+    return uri if folder is None or "{" in folder or _ELSEWHERE.match(uri) else f"{folder.rstrip('/')}/{uri}"
+
+
+def inner_uri(path: str, what: str) -> str:
+    """The raw uri of a picture inside the record file at `path`."""
+    return f"{path}#{what}"
+
+
+def inner_name(path: str, uri: str) -> str | None:
+    """What a raw uri names inside the record file at `path`, or None where it is a file of its own."""
+    head = f"{path}#"
+    return uri[len(head) :] if path and uri.startswith(head) else None
 
 
 def pictures_present(corpus: Corpus) -> bool:
@@ -57,6 +75,12 @@ def pictures_present(corpus: Corpus) -> bool:
     if corpus.card.task != "report" or folder is None or "{" in folder:
         return True
     return corpus.root.has_folder(folder)
+
+
+def _short_enough(uris: list[str]) -> list[str]:
+    if any(len(uri) > MAX_URI_CHARACTERS for uri in uris):
+        raise RecordError(f"the path of a picture has more than {MAX_URI_CHARACTERS} characters")
+    return uris
 
 
 def _fill(corpus: Corpus, path: str, record: Record, template: str) -> str | None:

@@ -1,6 +1,5 @@
 """`curate build`: from corpora to shards."""
 
-import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -52,8 +51,12 @@ def build(
     id_key: Annotated[Path | None, typer.Option(help="File with the site key for sources whose ids are keyed.")] = None,
     inventory: Annotated[Path | None, typer.Option(help="A listing to use instead of the bucket's (later).")] = None,
     reuse: Annotated[list[str] | None, typer.Option(help="Another run whose finished work may be used.")] = None,
-    engine: Annotated[EngineName | None, typer.Option(help="Where the steps run.")] = None,
-    address: Annotated[str | None, typer.Option(help="An existing Ray cluster (a later version).")] = None,
+    engine: Annotated[
+        EngineName | None, typer.Option(help="Where the steps run (default: local; ray where a cluster is named).")
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="An existing Ray cluster: auto, HOST:PORT or ray://HOST:PORT.")
+    ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes (default: one per core).")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Take only the first N records of each source.")] = None,
     settings: Annotated[
@@ -65,12 +68,13 @@ def build(
     """See HELP, which is what `curate build --help` shows."""
     from pipelines.build import BuildOptions
     from pipelines.build import build as run_build
+    from pipelines.engines.choice import chosen
     from pipelines.engines.local import default_workers
     from pipelines.errors import UsageError
     from pipelines.places import folder_of
     from pipelines.recipe_file import load_recipe
 
-    _refuse_later(engine, address, evals, inventory)
+    _refuse_later(evals, inventory)
     if stage is None and recipe is None:
         raise UsageError("say what to build: --stage or --recipe", "curate build --stage mid --data DIR --out RUN")
     options = BuildOptions(
@@ -80,6 +84,7 @@ def build(
         id_key=id_key,
         reuse=tuple(folder_of(place, "--reuse") for place in reuse or ()),
         workers=workers or default_workers(),
+        engine=chosen(engine, address, workers),
         limit=limit,
     )
     if dry_run:
@@ -119,19 +124,14 @@ def summary(answer: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _refuse_later(
-    engine: EngineName | None, address: str | None, evals: list[Path] | None, inventory: Path | None
-) -> None:
+def _refuse_later(evals: list[Path] | None, inventory: Path | None) -> None:
     """Refuse what this version does not do, rather than pretend."""
     from pipelines.errors import UsageError
 
     asked = {
-        "--engine ray": engine == EngineName.RAY,
-        "--address": address is not None,
-        "RAY_ADDRESS is set, and the ray engine": engine is None and bool(os.environ.get("RAY_ADDRESS")),
         "--evals": bool(evals),
         "--inventory": inventory is not None,
     }
     for option, given in asked.items():
         if given:
-            raise UsageError(f"{option}: not available in this version", "leave it out, or say --engine local")
+            raise UsageError(f"{option}: not available in this version", "leave it out")

@@ -12,6 +12,7 @@ from workflows.build import build
 from workflows.clean import clean
 from workflows.diff import diff
 from workflows.doctor import doctor
+from workflows.remove import remove
 from workflows.shards import shards
 from workflows.sources import sources
 from workflows.why import why
@@ -30,6 +31,7 @@ app = typer.Typer(
 app.command()(build)
 app.command()(why)
 app.command()(diff)
+app.command()(remove)
 app.command()(clean)
 app.add_typer(sources, name="sources")
 app.add_typer(shards, name="shards")

@@ -41,6 +41,8 @@ def lines(sample: dict[str, Any]) -> list[str]:
             f"license {sample['license']}, {sample['access']}"
         ),
     ]
+    if sample["removed"] and sample["reason"] != "removed.takedown":
+        told.append("  it was taken down later: what it said is blanked")
     told += [f"  {group['kind']} {group['id']}" for group in sample["groups"] or ()]
     told += [_picture(image) for image in sample["images"]]
     for verdict in sample["verdicts"]:

@@ -7,34 +7,24 @@ is replaced. A worker whose driver dies sees its pipe close and ends.
 import multiprocessing
 import os
 import signal
-from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
+from pipelines.engines.attempts import Try, Waiting
 from pipelines.errors import CurateError, presentable
-from pipelines.isolation import KILLS_BEFORE_ISOLATION
 from pipelines.session import Session, Task
 from pipelines.work import Commit
 
 _CONTEXT = multiprocessing.get_context("spawn")
 
 
-@dataclass(frozen=True)
-class _Try:
-    """A task, its number, and how many workers it has killed so far."""
-
-    number: int
-    task: Task
-    killed: int = 0
-
-
 @dataclass
 class _Worker:
     process: BaseProcess
     pipe: Connection
-    trying: _Try | None = None
+    trying: Try | None = None
 
 
 class LocalEngine:
@@ -59,16 +49,15 @@ class LocalEngine:
         Raises:
             CurateError: what a task raised, or a task that kills every worker it is given.
         """
-        source = (_Try(number, task) for number, task in enumerate(tasks))
-        again: deque[_Try] = deque()
+        waiting = Waiting(tasks)
         try:
             while True:
-                busy = self._feed(source, again)
+                busy = self._feed(waiting)
                 if not busy:
                     return
                 for ready in wait([worker.pipe for worker in busy]):
                     worker = next(worker for worker in busy if worker.pipe is ready)
-                    answer = self._receive(worker, again)
+                    answer = self._receive(worker, waiting)
                     if answer is not None:
                         yield answer
         except BaseException:
@@ -83,20 +72,19 @@ class LocalEngine:
             worker.pipe.close()
         self._workers = []
 
-    def _feed(self, source: Iterator[_Try], again: deque[_Try]) -> list[_Worker]:
+    def _feed(self, waiting: Waiting) -> list[_Worker]:
         """Give every idle worker a task while there are any; return the busy workers."""
         for number in range(self.count):
             if number < len(self._workers) and self._workers[number].trying is not None:
                 continue
-            trying = again.popleft() if again else next(source, None)
-            if trying is None:
+            if not waiting.at_least(1):
                 break
             if number == len(self._workers):
                 self._workers.append(self._hire())
-            self._give(number, trying)
+            self._give(number, waiting.take())
         return [worker for worker in self._workers if worker.trying is not None]
 
-    def _give(self, number: int, trying: _Try) -> None:
+    def _give(self, number: int, trying: Try) -> None:
         """Send a task; a worker that died while it was idle is replaced."""
         try:
             self._workers[number].pipe.send(("task", trying.task))
@@ -106,7 +94,7 @@ class LocalEngine:
             self._workers[number].pipe.send(("task", trying.task))
         self._workers[number].trying = trying
 
-    def _receive(self, worker: _Worker, again: deque[_Try]) -> tuple[int, Commit] | None:
+    def _receive(self, worker: _Worker, waiting: Waiting) -> tuple[int, Commit] | None:
         trying = worker.trying
         assert trying is not None
         try:
@@ -114,7 +102,7 @@ class LocalEngine:
         except (EOFError, ConnectionResetError):
             worker.process.join()
             worker.pipe.close()
-            again.append(_after_death(trying, worker.process.exitcode))
+            waiting.put_back(trying.after_death(f"exit code {worker.process.exitcode}"))
             self._workers[self._workers.index(worker)] = self._hire()
             return None
         worker.trying = None
@@ -141,22 +129,6 @@ class LocalEngine:
                 "if the machine ran out of memory, use fewer --workers; the same command resumes",
             ) from None
         return _Worker(process, ours)
-
-
-def _after_death(trying: _Try, exit_code: int | None) -> _Try:
-    """The task as it is tried again: apart from others, where it knows how, once it has killed three workers.
-
-    Raises:
-        CurateError: it kills every worker it is given.
-    """
-    killed = trying.killed + 1
-    if killed > KILLS_BEFORE_ISOLATION:
-        raise CurateError(
-            f"{trying.task.label}: its workers died {killed} times (exit code {exit_code})",
-            "if the machine ran out of memory, use fewer --workers; the same command resumes",
-        )
-    again = getattr(trying.task, "again", None)
-    return _Try(trying.number, trying.task if again is None else again(), killed)
 
 
 def _work(pipe: Connection, driver: int) -> None:

@@ -81,7 +81,9 @@ class DicomHeader:
         return None
 
 
-def read_header(file: BinaryIO, size: int, limits: Limits, *, groups: bool = False) -> DicomHeader:
+def read_header(
+    file: BinaryIO, size: int, limits: Limits, *, groups: bool = False, besides: tuple[str, ...] = ()
+) -> DicomHeader:
     """Read the header of a DICOM file of `size` bytes; nothing after the start of the pixels is read.
 
     Args:
@@ -89,11 +91,12 @@ def read_header(file: BinaryIO, size: int, limits: Limits, *, groups: bool = Fal
         size: of the file in bytes.
         limits: `max_bytes` also bounds what a deflated file may inflate to.
         groups: also read the identifying `GROUP_KEYWORDS`.
+        besides: keywords of further elements to read; they are in no fact either.
 
     Raises:
         PictureError: it is no DICOM file, its header is broken or has no end.
     """
-    keywords = (*ALLOWED, *_DISPLAY_KEYWORDS, *(GROUP_KEYWORDS if groups else ()))
+    keywords = (*ALLOWED, *_DISPLAY_KEYWORDS, *(GROUP_KEYWORDS if groups else ()), *besides)
     with codec_errors("dicom header"):
         bounded = BoundedFile(file, 0, size)
         syntax, start = _transfer_syntax(bounded)

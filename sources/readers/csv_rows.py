@@ -81,6 +81,7 @@ class CsvReader:
 
     unit: Literal["file", "folder"] = "file"
     version: int = 1
+    options: frozenset[str] = frozenset({"delimiter", "quote", "encoding", "header"})
 
     def plan(self, corpus: Corpus, paths: Sequence[str]) -> Iterator[Fragment]:
         """Cut files between rows.

@@ -1,14 +1,17 @@
 """Folders of DICOM files: one record a file, read from its header alone."""
 
+import difflib
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
+from sources.columns import KEY
 from sources.dicom.facts import caption_from, header_facts
+from sources.joins import LEFT, companion_path
 from sources.pictures import Limits, PictureError
 from sources.readers.folders import cut_files, expect_unchanged, file_entries, misnamed
 from sources.readers.ranges import opened
-from sources.records import Corpus, FileEntry, Fragment, Record, Unreadable
+from sources.records import Corpus, CorpusError, FileEntry, Fragment, Record, Unreadable
 from sources.schema import Reason
 from sources.uris import PICTURE
 
@@ -25,14 +28,24 @@ class DicomReader:
     `StudyInstanceUID`, `SeriesInstanceUID` and `PatientID` are there for the card's group fields, which store
     them as the corpus names people: keyed, unless its card says they are public. A file without pixels (a report,
     a plan, a DICOMDIR) is a record like any other, so that measuring it says `image.missing`.
+
+    The `left` of a join may be any element of the header, in which case it is there for the join alone.
     """
 
     unit: Literal["file", "folder"] = "folder"
-    version: int = 1
+    version: int = 2
+    options: frozenset[str] = frozenset()
 
     def plan(self, corpus: Corpus, paths: Sequence[str]) -> Iterator[Fragment]:
-        """Cut the sorted files into lists; none is opened. Files that say they are something else are left out."""
-        own = [path for path in paths if PurePosixPath(path).suffix.lower() not in COMPANIONS]
+        """Cut the sorted files into lists; none is opened. Files that say they are something else are left out.
+
+        Raises:
+            CorpusError: the `left` of the card's join is no column of this reader and no element of DICOM.
+        """
+        _joined_element(corpus)
+        join = corpus.card.join
+        others = () if join is None else (companion_path(join, ""),)
+        own = [path for path in paths if PurePosixPath(path).suffix.lower() not in COMPANIONS and path not in others]
         yield from cut_files(corpus, file_entries(corpus, own))
 
     def read(self, corpus: Corpus, fragment: Fragment) -> Iterator[Record | Unreadable]:
@@ -57,11 +70,31 @@ def _row(corpus: Corpus, entry: FileEntry) -> dict[str, Any]:
     from sources.dicom.header import GROUP_KEYWORDS, read_header
     from sources.dicom.values import header_values
 
+    element = _joined_element(corpus)
     with opened(corpus, entry.path) as file:
-        dataset = read_header(file, entry.size, Limits(), groups=True).dataset
+        dataset = read_header(file, entry.size, Limits(), groups=True, besides=element).dataset
     facts = header_facts(dataset)
     groups = {keyword: _identifier(header_values(dataset, keyword)) for keyword in GROUP_KEYWORDS}
-    return {PICTURE: entry.path, **facts, **groups, "caption": caption_from(facts)}
+    left = {LEFT: _identifier(header_values(dataset, element[0]))} if element else {}
+    return {PICTURE: entry.path, **facts, **groups, "caption": caption_from(facts), **left}
+
+
+def _joined_element(corpus: Corpus) -> tuple[str, ...]:
+    """The element of the header that the card joins by, where it is none of the reader's columns; at most one."""
+    left = corpus.card.join.left if corpus.card.join is not None else KEY
+    from sources.dicom.facts import ALLOWED
+    from sources.dicom.header import GROUP_KEYWORDS
+
+    if left in (*ALLOWED, *GROUP_KEYWORDS, PICTURE, KEY, "caption"):
+        return ()
+    from pydicom.datadict import dictionary_VR, keyword_dict, tag_for_keyword
+
+    tag = tag_for_keyword(left)
+    if tag is None or dictionary_VR(tag) in ("SQ", "OB", "OW", "UN"):
+        nearest = difflib.get_close_matches(left, keyword_dict, 1, 0.6)
+        hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+        raise CorpusError(f"{corpus.name}: join: left: {left!r} is no element of a DICOM header to join by{hint}")
+    return (left,)
 
 
 def _identifier(values: list[Any]) -> str | None:

@@ -16,7 +16,8 @@ from sources.uris import PICTURE
 
 USUAL_METADATA = ("metadata.csv", "metadata.jsonl")
 USUAL_COLUMN = "file_name"
-_FLAW = "@flaw"
+FLAW = "@flaw"
+"""Column in which a row of the metadata that cannot be read has its reason and detail instead of all others."""
 
 
 class ImageFolderReader:
@@ -29,6 +30,7 @@ class ImageFolderReader:
 
     unit: Literal["file", "folder"] = "folder"
     version: int = 1
+    options: frozenset[str] = frozenset({"metadata", "match"}) | CsvReader.options
 
     def plan(self, corpus: Corpus, paths: Sequence[str]) -> Iterator[Fragment]:
         """Cut the sorted pictures into lists of files.
@@ -38,7 +40,7 @@ class ImageFolderReader:
         """
         metadata = _metadata_file(corpus)
         pictures = [path for path in paths if path != metadata]
-        rows = _metadata(corpus, metadata) if metadata else {}
+        rows = metadata_rows(corpus, metadata) if metadata else {}
         yield from cut_files(corpus, sorted(_entries(corpus, pictures, rows), key=lambda entry: entry.path))
 
     def read(self, corpus: Corpus, fragment: Fragment) -> Iterator[Record | Unreadable]:
@@ -49,8 +51,8 @@ class ImageFolderReader:
         """
         for entry in fragment.files:
             row = entry.row or {}
-            if _FLAW in row:
-                reason, detail = row[_FLAW]
+            if FLAW in row:
+                reason, detail = row[FLAW]
                 yield Unreadable(entry.path, Reason(reason), detail)
             elif (unreadable := misnamed(corpus, entry)) is not None:
                 yield unreadable
@@ -66,7 +68,7 @@ Rows = dict[str, list[dict[str, Any]]]
 def _entries(corpus: Corpus, pictures: Sequence[str], rows: Rows) -> Iterator[FileEntry]:
     used = set()
     for entry in file_entries(corpus, pictures):
-        name = PurePosixPath(entry.path).name if _by_name(corpus) else entry.path
+        name = PurePosixPath(entry.path).name if by_name(corpus) else entry.path
         used.add(name)
         for row in rows.get(name, [None]):
             yield FileEntry(entry.path, entry.size, entry.stamp, row)
@@ -76,7 +78,12 @@ def _entries(corpus: Corpus, pictures: Sequence[str], rows: Rows) -> Iterator[Fi
                 yield FileEntry(name, 0, 0, row)
 
 
-def _by_name(corpus: Corpus) -> bool:
+def by_name(corpus: Corpus) -> bool:
+    """Whether rows name pictures by their file name alone, wherever they lie.
+
+    Raises:
+        CorpusError: the option `match` is neither `path` nor `name`.
+    """
     match = corpus.card.options.get("match", "path")
     if match not in ("path", "name"):
         raise CorpusError(f"{corpus.name}: options: match: {match!r} is neither 'path' nor 'name'")
@@ -99,8 +106,12 @@ def _metadata_file(corpus: Corpus) -> str | None:
     return None
 
 
-def _metadata(corpus: Corpus, path: str) -> Rows:
-    """The mapped columns of the metadata; a row that cannot be read stands under its own number."""
+def metadata_rows(corpus: Corpus, path: str) -> Rows:
+    """The mapped columns of the metadata, by what its rows name; one that cannot be read stands under its own number.
+
+    Raises:
+        CorpusError: it lacks a mapped column or the column of file names, or is in no form that is read.
+    """
     reader: CsvReader | JsonlReader = JsonlReader() if path.endswith(".jsonl") else CsvReader()
     column = corpus.card.fields.get("image", corpus.card.fields.get("images", USUAL_COLUMN))
     if not isinstance(column, str):
@@ -111,7 +122,7 @@ def _metadata(corpus: Corpus, path: str) -> Rows:
     for fragment in fragments:
         for record in reader.read(corpus, fragment):
             if isinstance(record, Unreadable):
-                rows[f"{path}#{record.key}"] = [{_FLAW: (record.reason.value, record.detail)}]
+                rows[f"{path}#{record.key}"] = [{FLAW: (record.reason.value, record.detail)}]
             elif name := str(record.row.get(column) or "").strip():
                 row = {key: value for key, value in record.row.items() if key in wanted}
                 rows.setdefault(_named(corpus, path, name), []).append(row)
@@ -119,7 +130,7 @@ def _metadata(corpus: Corpus, path: str) -> Rows:
 
 
 def _named(corpus: Corpus, metadata: str, name: str) -> str:
-    if _by_name(corpus):
+    if by_name(corpus):
         return PurePosixPath(name).name
     folder = corpus.card.layout.images or PurePosixPath(metadata).parent.as_posix()
     return name if folder == "." else f"{folder.rstrip('/')}/{name}"

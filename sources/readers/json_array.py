@@ -28,6 +28,7 @@ class JsonReader:
 
     unit: Literal["file", "folder"] = "file"
     version: int = 1
+    options: frozenset[str] = frozenset({"items"})
 
     def plan(self, corpus: Corpus, paths: Sequence[str]) -> Iterator[Fragment]:
         """Cut files between elements.

@@ -15,6 +15,7 @@ class JsonlReader:
 
     unit: Literal["file", "folder"] = "file"
     version: int = 1
+    options: frozenset[str] = frozenset()
 
     def plan(self, corpus: Corpus, paths: Sequence[str]) -> Iterator[Fragment]:
         """Cut files at line ends.

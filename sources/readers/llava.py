@@ -18,6 +18,7 @@ class LlavaReader:
 
     unit: Literal["file", "folder"] = "file"
     version: int = 1
+    options: frozenset[str] = JsonReader.options
 
     def plan(self, corpus: Corpus, paths: Sequence[str]) -> Iterator[Fragment]:
         """Cut files as the JSON or the JSON Lines reader does.

@@ -23,6 +23,7 @@ class MedquadReader:
 
     unit: Literal["file", "folder"] = "folder"
     version: int = 1
+    options: frozenset[str] = frozenset()
 
     def plan(self, corpus: Corpus, paths: Sequence[str]) -> Iterator[Fragment]:
         """Cut the sorted files into lists; how many pairs they hold is known once they are read."""

@@ -1,5 +1,6 @@
 """Parquet: row groups cut to fragments, and only the columns that the card names are read."""
 
+import errno
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 from sources.cards import Card
 from sources.columns import mapped_columns
 from sources.readers.expected import expect_columns
+from sources.readers.parquet_pictures import PictureColumns, picture_in, place_of
 from sources.readers.ranges import READ_BYTES, check_unchanged, found, framed, opened, sealed, surroundings
 from sources.records import (
     FRAGMENT_BYTES,
@@ -25,6 +27,7 @@ from sources.records import (
     Unreadable,
 )
 from sources.schema import Reason
+from sources.uris import inner_name
 
 BUFFER_BYTES = 2**20
 """Column chunks are read through buffers of this size, so that a row group is never whole in memory."""
@@ -33,11 +36,13 @@ BUFFER_BYTES = 2**20
 class ParquetReader:
     """Reads Parquet. A record's key is its row number in the file, from 0.
 
+    Pictures may lie in it: columns of bytes or of `struct<bytes, path>`, or lists of these, that are mapped to `image`.
     A fragment's `start:stop` are the numbers of the row groups it touches.
     """
 
     unit: Literal["file", "folder"] = "file"
     version: int = 1
+    options: frozenset[str] = frozenset()
 
     def plan(self, corpus: Corpus, paths: Sequence[str]) -> Iterator[Fragment]:
         """Cut files at row groups, and these at 4,096 rows or about 16 MiB of the columns that are read.
@@ -49,7 +54,7 @@ class ParquetReader:
             with opened(corpus, path) as raw:
                 file = _open(corpus, path, raw)
                 expect_columns(corpus, path, file.schema_arrow.names)
-                _expect_text(corpus, path, file)
+                PictureColumns.of(corpus, path, file.schema_arrow, _columns(corpus, file))
                 yield from _cut(corpus, path, file)
 
     def read(self, corpus: Corpus, fragment: Fragment) -> Iterator[Record | Unreadable]:
@@ -60,6 +65,14 @@ class ParquetReader:
         """
         check_unchanged(corpus, fragment)
         yield from _records(corpus, fragment)
+
+    def open_picture(self, corpus: Corpus, fragment: Fragment, uri: str) -> bytes:
+        """The bytes of a picture. Raises as `PictureReader`."""
+        row, column, number = place_of(inner_name(fragment.path, uri) or "")
+        for first, batch in _pictures(corpus, fragment):
+            if first <= row < first + batch.num_rows and column in batch.schema.names:
+                return picture_in(batch, row - first, column, number)
+        raise FileNotFoundError(errno.ENOENT, "no such picture in the fragment")
 
 
 @dataclass(frozen=True)
@@ -83,17 +96,6 @@ def _open(corpus: Corpus, path: str, raw: Any) -> pq.ParquetFile:
 def _columns(corpus: Corpus, file: pq.ParquetFile) -> list[str]:
     wanted = mapped_columns(corpus.card)
     return [name for name in file.schema_arrow.names if name in wanted]
-
-
-def _expect_text(corpus: Corpus, path: str, file: pq.ParquetFile) -> None:
-    for name in _columns(corpus, file):
-        kind = file.schema_arrow.field(name).type
-        children = [kind.field(number).name for number in range(kind.num_fields)]
-        if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or "bytes" in children:
-            raise CorpusError(
-                f"{corpus.shown(path)}: column {name!r} holds bytes, which this version does not read: map a column"
-                " of text, or of paths to picture files"
-            )
 
 
 def _cut(corpus: Corpus, path: str, file: pq.ParquetFile) -> Iterator[Fragment]:
@@ -203,20 +205,77 @@ def _records_from(corpus: Corpus, fragment: Fragment) -> Iterator[Record | Unrea
     """
     with opened(corpus, fragment.path) as raw:
         file = _open(corpus, fragment.path, raw)
-        number = sum(file.metadata.row_group(group).num_rows for group in range(fragment.start))
         names = _columns(corpus, file)
-        for group in range(fragment.start, fragment.stop):
-            meta = file.metadata.row_group(group)
-            end = number + meta.num_rows
-            at_once = _rows_at_once(meta.num_rows, _bytes_of(meta, names))
-            with _damage_suppressed():
-                for batch in file.iter_batches(at_once, [group], names, use_threads=False):
-                    skip = min(max(fragment.first_row - number, 0), batch.num_rows)
-                    yield from _rows(batch.slice(skip), number + skip)
-                    number += batch.num_rows
-            for lost in range(max(number, fragment.first_row), end):
+        pictures = PictureColumns.of(corpus, fragment.path, file.schema_arrow, names)
+        number = fragment.first_row
+        for first, batch in _batches(file, fragment, names, names):
+            for lost in range(number, first):
                 yield Unreadable(str(lost), Reason.RECORD_MALFORMED, "its Parquet page does not decode")
-            number = end
+            yield from _rows(corpus, fragment.path, pictures, batch, first)
+            number = first + batch.num_rows
+
+
+def _batches(
+    file: pq.ParquetFile, fragment: Fragment, names: list[str], wanted: list[str]
+) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """The rows of the fragment's row groups from its first row on, each batch with its first row.
+
+    As many together as the columns `names` allow, whichever of them are `wanted`. Where a page does not decode, an
+    empty batch says with which row it goes on.
+    """
+    number = sum(file.metadata.row_group(group).num_rows for group in range(fragment.start))
+    nothing = pa.RecordBatch.from_pylist([], schema=pa.schema([]))
+    for group in range(fragment.start, fragment.stop):
+        meta = file.metadata.row_group(group)
+        end = number + meta.num_rows
+        at_once = _rows_at_once(meta.num_rows, _bytes_of(meta, names))
+        with _damage_suppressed():
+            for batch in file.iter_batches(at_once, [group], wanted, use_threads=False):
+                skip = max(fragment.first_row - number, 0)
+                if skip < batch.num_rows:
+                    yield number + skip, batch.slice(skip)
+                number += batch.num_rows
+        if number < end:
+            yield end, nothing
+        number = end
+
+
+Batches = Iterator[tuple[int, pa.RecordBatch]]
+
+_picture_cursors: dict[tuple[Any, ...], tuple[Card, Batches]] = {}
+_pictures_held: dict[tuple[Any, ...], tuple[Card, list[tuple[int, pa.RecordBatch]]]] = {}
+"""The pictures of the fragment that this process is reading, and where the next ones are: see `_cursors`."""
+
+
+def _pictures(corpus: Corpus, fragment: Fragment) -> list[tuple[int, pa.RecordBatch]]:
+    """The fragment's rows in the columns that hold pictures, each batch with its first row."""
+    place = (corpus.root, fragment.path, fragment.file_size, fragment.file_stamp, fragment.start, fragment.stop)
+    here, end = (*place, fragment.first_row), fragment.first_row + fragment.records
+    held = _pictures_held.get(here)
+    if held is not None and held[0] is corpus.card:
+        return held[1]
+    _pictures_held.clear()
+    check_unchanged(corpus, fragment)
+    cursor = _picture_cursors.pop(here, None)
+    _picture_cursors.clear()
+    batches = cursor[1] if cursor and cursor[0] is corpus.card else _pictures_from(corpus, fragment)
+    found_here = []
+    for first, batch in batches:
+        found_here.append((first, batch))
+        if first + batch.num_rows >= end:
+            break
+    _pictures_held[here] = (corpus.card, found_here)
+    _picture_cursors[(*place, end)] = (corpus.card, batches)
+    return found_here
+
+
+def _pictures_from(corpus: Corpus, fragment: Fragment) -> Batches:
+    with opened(corpus, fragment.path) as raw:
+        file = _open(corpus, fragment.path, raw)
+        names = _columns(corpus, file)
+        held = PictureColumns.of(corpus, fragment.path, file.schema_arrow, names).mapped
+        if held:
+            yield from _batches(file, fragment, names, sorted(held))
 
 
 @contextmanager
@@ -231,16 +290,18 @@ def _damage_suppressed() -> Iterator[None]:
             raise
 
 
-def _rows(batch: pa.RecordBatch, first: int) -> Iterator[Record | Unreadable]:
+def _rows(
+    corpus: Corpus, path: str, pictures: PictureColumns, batch: pa.RecordBatch, first: int
+) -> Iterator[Record | Unreadable]:
     """The rows of a batch; where its text is not UTF-8, one by one, so that only bad rows are lost."""
     try:
-        rows = batch.to_pylist()
+        rows = pictures.rows(corpus, path, batch, first)
     except UnicodeDecodeError:
         if batch.num_rows == 1:
             yield Unreadable(str(first), Reason.RECORD_ENCODING, "not UTF-8")
             return
         for number in range(batch.num_rows):
-            yield from _rows(batch.slice(number, 1), first + number)
+            yield from _rows(corpus, path, pictures, batch.slice(number, 1), first + number)
     else:
         for number, row in enumerate(rows, first):
             yield Record(str(number), row)

@@ -139,9 +139,17 @@ def check_unchanged(corpus: Corpus, fragment: Fragment) -> None:
 
 
 def surroundings(corpus: Corpus, path: str) -> bytes:
-    """What the samples of a record file depend on outside it: its companion table, whether pictures are there."""
+    """What the samples of a record file depend on outside it: its companion table, whether pictures are there.
+
+    Of a file of an HF data set also: whether it is data of the set, and of which split.
+    """
     table = companion(corpus, path)
-    return f"{table.digest if table else ''} {pictures_present(corpus)}".encode()
+    data = ""
+    if corpus.card.reader == "hf" and path:
+        from sources.readers.hf_sets import data_file  # it needs `datasets`, which takes a second to import
+
+        data = f" {data_file(corpus, path)}"
+    return f"{table.digest if table else ''} {pictures_present(corpus)}{data}".encode()
 
 
 def sealed(corpus: Corpus, hasher: blake3.blake3) -> str:

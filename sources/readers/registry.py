@@ -6,9 +6,12 @@ from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
 
+from sources.cards import Card
 from sources.records import CorpusError, Reader
 
 ENTRY_POINTS = "curate.readers"
+COMMON_OPTIONS = frozenset({"answer_base"})
+"""Of every card, whatever its reader: they say what answers mean."""
 
 
 def _load(module: str, name: str) -> Reader:
@@ -27,6 +30,11 @@ READERS: dict[str, Callable[[], Reader]] = {
         ("image_folder", "image_folder", "ImageFolderReader"),
         ("medquad", "medquad", "MedquadReader"),
         ("dicom", "dicom", "DicomReader"),
+        ("webdataset", "webdataset", "WebdatasetReader"),
+        ("archive", "archives", "ArchiveReader"),
+        ("hf", "hf", "HfReader"),
+        ("nxml", "nxml", "NxmlReader"),
+        ("pubmed", "nxml_pubmed", "PubmedReader"),
     )
 }
 """Makes each reader; its module is imported when it is first asked for."""
@@ -47,3 +55,22 @@ def reader_named(name: str) -> Reader:
     known = [*READERS, *sorted(others)]
     nearest = difflib.get_close_matches(name, known, 1, 0.0)
     raise CorpusError(f"no reader {name!r}; did you mean {nearest[0]!r}? There are {', '.join(known)}")
+
+
+def expect_options(card: Card) -> None:
+    """Check that the card's options are its reader's; a reader of another package may name none, and takes all.
+
+    Raises:
+        CorpusError: one is not; names the nearest.
+    """
+    own: frozenset[str] | None = getattr(reader_named(card.reader), "options", None)
+    if own is None:
+        return
+    known = sorted(own | COMMON_OPTIONS)
+    for name in card.options:
+        if name not in known:
+            nearest = difflib.get_close_matches(name, known, 1, 0.0)[0]
+            raise CorpusError(
+                f"{card.name}: options: {name!r} is no option of `reader: {card.reader}`; did you mean {nearest!r}?"
+                f" There are {', '.join(known)}"
+            )

@@ -1,26 +1,32 @@
 """Where files lie: folders of this machine and of object storage, read and written through one interface."""
 
+from sources.storage.bucket import BucketFolder
 from sources.storage.folder import (
     MAX_READ_BYTES,
     FileStat,
     Folder,
     InUseError,
     OutsideError,
+    StoreError,
     TooLargeError,
     is_absence,
 )
 from sources.storage.local import LocalFolder
 from sources.storage.locations import folder_at, is_url
+from sources.storage.stores import table_options
 
 __all__ = [
     "MAX_READ_BYTES",
+    "BucketFolder",
     "FileStat",
     "Folder",
     "InUseError",
     "LocalFolder",
     "OutsideError",
+    "StoreError",
     "TooLargeError",
     "folder_at",
     "is_absence",
     "is_url",
+    "table_options",
 ]

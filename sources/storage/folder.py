@@ -30,6 +30,20 @@ class TooLargeError(OSError):
         return type(self), self.sizes
 
 
+class StoreError(OSError):
+    """Object storage does not do what it was asked. The message names no key; `hint` says what to do.
+
+    `errno` is never one of an absent file.
+    """
+
+    def __init__(self, number: int, message: str, hint: str) -> None:
+        super().__init__(number, message)
+        self.hint = hint
+
+    def __reduce__(self) -> tuple[type["StoreError"], tuple[int, str, str]]:
+        return type(self), (self.errno or errno.EIO, self.strerror or "", self.hint)
+
+
 _ABSENT = (OutsideError, FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _ABSENT_NUMBERS = frozenset({errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO, errno.EINVAL})
 

@@ -59,7 +59,7 @@ class Glob:
         A folder that lies inside itself is a circle: it is left at once. Other folders are walked under each of
         their names, since any of these may be the one that matches.
         """
-        matcher = _matcher(self._pattern)
+        wanted = matcher(self._pattern)
         if self._leaves(top):
             return
         pending: list[tuple[str, frozenset[Inode], bool]] = [(top, frozenset(), False)]
@@ -72,7 +72,7 @@ class Glob:
             for entry in entries:
                 path = inside + entry.name
                 if not _is_folder(entry):
-                    if matcher.fullmatch(path):
+                    if wanted.fullmatch(path):
                         yield path, here, through_link
                 elif self._reaches(path) and not (entry.is_symlink() and self._leaves(path)):
                     pending.append((f"{path}/", above | {here}, through_link or entry.is_symlink()))
@@ -84,7 +84,7 @@ class Glob:
         for segment, name in zip(segments, names, strict=False):
             if "**" in segment:
                 return True
-            if not _matcher(segment).fullmatch(name):
+            if not matcher(segment).fullmatch(name):
                 return False
         return len(names) < len(segments)
 
@@ -119,7 +119,8 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
 
 
 @lru_cache(maxsize=256)
-def _matcher(pattern: str) -> re.Pattern[str]:
+def matcher(pattern: str) -> re.Pattern[str]:
+    """What paths that match a pattern look like."""
     tokens = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
     parts = re.split(r"(\*\*/|\*\*|\*|\?)", pattern)
     return re.compile("".join(tokens.get(part, re.escape(part)) for part in parts), re.DOTALL)

@@ -4,7 +4,11 @@ import re
 from os import PathLike, fspath
 from pathlib import Path
 
+from sources.storage.bucket import BucketFolder
+from sources.storage.bucket_requests import Bucket
 from sources.storage.folder import Folder
+from sources.storage.hub import hub_folder
+from sources.storage.keys import bucket_and_prefix
 from sources.storage.local import LocalFolder
 
 SCHEMES = ("s3", "gs")
@@ -22,6 +26,19 @@ def folder_at(place: str | PathLike[str]) -> Folder:
     Raises:
         ValueError: a URL of another scheme, or without a bucket. The message says what is possible.
     """
-    if not is_url(place):
+    text = fspath(place)
+    url = _URL.match(text)
+    if url is None:
         return LocalFolder(Path(place))
-    raise ValueError(f"{fspath(place)}: not a folder that can be used; give a path")
+    if url[1] == "hf":
+        try:
+            return hub_folder(text[url.end() :])
+        except ValueError as error:
+            raise ValueError(f"{text}: {error}") from None
+    if url[1] not in SCHEMES:
+        raise ValueError(f"{text}: not a folder that can be used; give a path, or a URL of {' or '.join(SCHEMES)}")
+    try:
+        bucket, prefix = bucket_and_prefix(text[url.end() :])
+    except ValueError as error:
+        raise ValueError(f"{text}: {error}; give {url[1]}://bucket/prefix") from None
+    return BucketFolder(Bucket(url[1], bucket), prefix)

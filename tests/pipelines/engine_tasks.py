@@ -1,8 +1,12 @@
 """Tasks for the engine's tests: workers import them by name."""
 
+import logging
 import os
+import resource
 import signal
+import sys
 import time
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -70,3 +74,71 @@ class SleepsThenMarks:
         time.sleep(self.seconds)
         self.mark.touch()
         return done(0)
+
+
+@dataclass(frozen=True)
+class TakesMemory:
+    """Takes more than its process may have."""
+
+    label: str = "glutton"
+
+    def run(self, session: Session) -> Commit:
+        taken = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+        before = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (taken + 2**28, before[1]))
+        try:
+            return Commit("test", "0", {}, {"bytes": len(bytes(2**29))})
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+@dataclass(frozen=True)
+class Carries:
+    """Says how many bytes reached it, and answers with as many."""
+
+    content: bytes
+    label: str = "carrier"
+
+    def run(self, session: Session) -> Commit:
+        return Commit("test", "0", {}, {"bytes": len(self.content), "back": "x" * (len(self.content) // 10)})
+
+
+@dataclass(frozen=True)
+class OnGpu:
+    """Tells which node and which GPUs it was given."""
+
+    number: int
+    gpus: float = 1.0
+    label: str = "model"
+
+    def run(self, session: Session) -> Commit:
+        import ray
+
+        node = ray.get_runtime_context().get_node_id()
+        return Commit("test", "0", {}, {"node": node, "gpus": os.environ.get("CUDA_VISIBLE_DEVICES")})
+
+
+@dataclass(frozen=True)
+class Prints:
+    """Says on both streams, and in a warning, what nobody may read."""
+
+    label: str = "talker"
+
+    def run(self, session: Session) -> Commit:
+        print("MRN123 on stdout", flush=True)
+        print("MRN123 on stderr", file=sys.stderr, flush=True)
+        warnings.warn("MRN123 in a warning", stacklevel=1)
+        logging.getLogger("library").error("MRN123 in a log")
+        return done(0)
+
+
+@dataclass(frozen=True)
+class TellsEnvironment:
+    """Answers with some variables of its environment, and where it stands."""
+
+    names: tuple[str, ...]
+    label: str = "environment"
+
+    def run(self, session: Session) -> Commit:
+        found = {name: os.environ.get(name) for name in self.names}
+        return Commit("test", "0", {}, {**found, "cwd": str(Path.cwd())})

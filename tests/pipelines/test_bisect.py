@@ -1,12 +1,8 @@
-import os
-import signal
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.bisect import Failure, Piece, bisect
-from pipelines.isolation import KILLS_BEFORE_ISOLATION, isolated
 
 
 def covered(pieces: list[Piece[int]]) -> list[int]:
@@ -44,15 +40,3 @@ def test_a_programming_error_ends_the_run(error: type[Exception]) -> None:
 
     with pytest.raises(error):
         list(bisect(work, 10))
-
-
-def test_a_record_that_kills_its_process_is_singled_out_in_isolation() -> None:
-    def work(start: int, stop: int) -> int:
-        if start <= 5 < stop:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return stop - start
-
-    pieces = list(bisect(isolated(work, KILLS_BEFORE_ISOLATION), 9))
-    (failed,) = [piece for piece in pieces if isinstance(piece.result, Failure)]
-    assert (failed.start, failed.result.exception) == (5, "CrashedError")  # type: ignore[union-attr]
-    assert covered(pieces) == list(range(9))

@@ -27,6 +27,7 @@ RECORDS = {
     "indiana_reports": 3851,
     "medquad": 1961,
     "mts_dialog": 1201,
+    "pmc_oa": 17,
     "pubmedqa": 1000,
     "pydicom_files": 177,
     "roco": 4895,

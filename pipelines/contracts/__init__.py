@@ -1,0 +1,1 @@
+"""Data contracts: what must hold of samples, pictures, kept samples and the manifest, checked by Great Expectations."""

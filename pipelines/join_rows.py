@@ -1,0 +1,235 @@
+"""What a join sends through the exchange: hashes of the records' values, and sealed rows of the joined table."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dedup.keys import KEY_BYTES, by_key, words_of
+from pipelines.ingest import corpus_parameters
+from pipelines.plan import NUMBERS
+from pipelines.session import Session
+from pipelines.sorted_runs import Reduce
+from pipelines.work import Commit, key_of
+from sources.columns import mapped_columns
+from sources.joins import (
+    MAX_JOINED_BYTES,
+    MAX_JOINED_ROWS,
+    added_columns,
+    companion_path,
+    companion_stat,
+    left_value,
+    row_bytes,
+)
+from sources.readers.companions import VERSION as TABLE_VERSION
+from sources.readers.companions import join_of, table_fragments, table_rows
+from sources.records import Corpus, CorpusError, Fragment, Record, RecordError
+from sources.sealing import Seal
+
+VERSION = 1
+WANTED = pa.schema(
+    [
+        pa.field("key", pa.binary(KEY_BYTES), nullable=False),
+        pa.field("records", pa.int32(), nullable=False),
+    ]
+)
+"""What a fragment sends: the hash of each value its records are joined by, and how many records have it."""
+ROWS = pa.schema(
+    [
+        pa.field("key", pa.binary(KEY_BYTES), nullable=False),
+        pa.field("rows", pa.int32(), nullable=False),
+        pa.field("sealed", pa.binary()),
+    ]
+)
+"""What the table sends: the hash of `right`, how many of its rows this one stands for, and the row as JSON, sealed
+where the source is keyed; null where a value has more rows than a record may be joined to."""
+
+
+@dataclass(frozen=True)
+class TablePlanTask:
+    """Cuts the table that a corpus joins. The commit holds numbers and digests, no names."""
+
+    corpus: int
+
+    @property
+    def label(self) -> str:
+        """What is planned."""
+        return f"plan of the table that source {self.corpus + 1} joins"
+
+    def run(self, session: Session) -> Commit:
+        """Commit the fragments, found again while the table's size and time are the same."""
+        corpus, node = session.corpora[self.corpus], "join_plan"
+        stat = companion_stat(corpus, companion_path(join_of(corpus), ""))
+        key = key_of(VERSION, TABLE_VERSION, corpus_parameters(corpus), stat.size, stat.stamp)
+        found = session.work.find(node, key)
+        if found is not None:
+            return found
+        rows = [{name: getattr(part, name) for name in NUMBERS} for part in table_fragments(corpus)]
+        return session.work.commit(node, key, {}, {"fragments": rows, "bytes": stat.size})
+
+
+@dataclass(frozen=True)
+class WantedTask:
+    """Reads one fragment of a corpus for the values its records are joined by; `limit` as for ingest."""
+
+    corpus: int
+    fragment: Fragment
+    number: int
+    limit: int | None = None
+
+    @property
+    def label(self) -> str:
+        """Fragment."""
+        return f"join keys {self.number}"
+
+    def run(self, session: Session) -> Commit:
+        """Commit `rows`: WANTED by key."""
+        corpus, node = session.corpora[self.corpus], "join_wanted"
+        version = session.reader_version(self.corpus)
+        key = key_of(VERSION, version, corpus_parameters(corpus), self.fragment.digest, self.limit)
+        found = session.work.find(node, key)
+        if found is not None:
+            return found
+        seal, join = Seal(corpus.identity), join_of(corpus)
+        counts: dict[bytes, int] = {}
+        for record in islice(session.reader(self.corpus).read(corpus, self.fragment), self.limit):
+            if not isinstance(record, Record):
+                continue
+            try:
+                value = left_value(join, record)
+            except RecordError:
+                continue  # ingest meets it again, and quarantines the record
+            if value is not None:
+                hashed = seal.key(value)
+                counts[hashed] = counts.get(hashed, 0) + 1
+        table = pa.table(
+            [pa.array(list(counts), pa.binary(KEY_BYTES)), pa.array(list(counts.values()), pa.int32())], schema=WANTED
+        )
+        return session.work.put(node, key, {"rows": by_key(table)})
+
+
+@dataclass(frozen=True)
+class RowsTask:
+    """Reads one fragment of the table that a corpus joins."""
+
+    corpus: int
+    fragment: Fragment
+    number: int
+
+    @property
+    def label(self) -> str:
+        """Fragment of the table."""
+        return f"joined table {self.number}"
+
+    def run(self, session: Session) -> Commit:
+        """Commit `rows`: ROWS by key, then in the table's order; without `many` the first of each value.
+
+        Facts: rows read, how many have a blank `right`, the mapped columns they have, bytes sent.
+        """
+        corpus, node = session.corpora[self.corpus], "join_rows"
+        join, wanted = join_of(corpus), mapped_columns(corpus.card)
+        parameters = corpus_parameters(corpus)
+        settings = (parameters["name"], parameters["site_key"], join.model_dump(), sorted(wanted))
+        key = key_of(VERSION, TABLE_VERSION, settings, self.fragment.digest)
+        found = session.work.find(node, key)
+        if found is not None:
+            return found
+        seal = Seal(corpus.identity)
+        columns: dict[str, None] = {}
+        keys: list[bytes] = []
+        rows: list[int] = []
+        sealed: list[bytes] = []
+        places: dict[bytes, int] = {}
+        blank = 0
+        for value, row in table_rows(corpus, self.fragment):
+            if value is None:
+                blank += 1
+                continue
+            added = added_columns(row, join, wanted)
+            columns.update(dict.fromkeys(added))
+            hashed = seal.key(value)
+            if not join.many and hashed in places:
+                rows[places[hashed]] += 1
+                continue
+            places[hashed] = len(keys)
+            keys.append(hashed)
+            rows.append(1)
+            sealed.append(seal.seal(hashed, _json(corpus, added)))
+        table = pa.table(
+            [pa.array(keys, pa.binary(KEY_BYTES)), pa.array(rows, pa.int32()), pa.array(sealed, pa.binary())],
+            schema=ROWS,
+        )
+        facts = {"rows": sum(rows) + blank, "blank": blank, "columns": list(columns), "bytes": table.nbytes}
+        return session.work.put(node, key, {"rows": by_key(table)}, facts)
+
+
+def _json(corpus: Corpus, row: dict[str, Any]) -> bytes:
+    try:
+        return row_bytes(row)
+    except TypeError:
+        raise CorpusError(f"{corpus.name}: the joined table holds a number that JSON does not have") from None
+
+
+def reduction(corpus: Corpus) -> Reduce:
+    """What a corpus's join makes of all rows of each value: the first one, or as many as a record may have."""
+    if not join_of(corpus).many:
+        return first_rows
+    return partial(bounded_rows, overhead=len(Seal(corpus.identity).seal(b"", b"")))
+
+
+def first_rows(table: pa.Table) -> pa.Table:
+    """Of ROWS by key the first of each, standing for all of them."""
+    starts = _starts(table)
+    counts = pa.array(_sums(table["rows"].to_numpy(), starts), pa.int32())
+    first = table.take(pa.array(starts))
+    return first.set_column(first.column_names.index("rows"), ROWS.field("rows"), counts)
+
+
+def bounded_rows(table: pa.Table, overhead: int) -> pa.Table:
+    """ROWS by key as they are; where a value has more than a record may be joined to, one null row for all.
+
+    `overhead` is what sealing adds to the bytes of a row.
+    """
+    starts = _starts(table)
+    lengths = np.diff(np.append(starts, table.num_rows))
+    sizes = pc.fill_null(pc.binary_length(table["sealed"]), MAX_JOINED_BYTES + overhead + 1).to_numpy()
+    over = (lengths > MAX_JOINED_ROWS) | (_sums(sizes.astype(np.int64) - overhead, starts) > MAX_JOINED_BYTES)
+    if not over.any():
+        return table
+    emptied = np.zeros(table.num_rows, bool)
+    emptied[starts[over]] = True
+    counts = table["rows"].to_numpy().copy()
+    counts[starts[over]] = _sums(counts, starts)[over]
+    table = table.set_column(table.column_names.index("rows"), ROWS.field("rows"), pa.array(counts, pa.int32()))
+    sealed = pc.if_else(pa.array(emptied), pa.scalar(None, pa.binary()), table["sealed"])
+    table = table.set_column(table.column_names.index("sealed"), ROWS.field("sealed"), sealed)
+    return table.filter(pa.array(emptied | ~np.repeat(over, lengths)))
+
+
+def joined_tables(tables: Iterable[pa.Table], reduce: Reduce, most_bytes: int) -> pa.Table:
+    """ROWS of consecutive runs as one table by key, reduced whenever `most_bytes` have come together."""
+    held: list[pa.Table] = [ROWS.empty_table()]
+    size = 0
+    for table in tables:
+        held.append(table.select(ROWS.names))
+        size += table.nbytes
+        if size > most_bytes:
+            held, size = [reduce(by_key(pa.concat_tables(held)))], 0
+    return reduce(by_key(pa.concat_tables(held)))
+
+
+def _starts(table: pa.Table) -> "np.ndarray[Any, np.dtype[np.int64]]":
+    """Where each key of a table sorted by it begins."""
+    words = words_of(table)
+    return np.flatnonzero(np.append(np.ones(min(1, len(words)), bool), (words[1:] != words[:-1]).any(axis=1)))
+
+
+def _sums(
+    values: "np.ndarray[Any, np.dtype[Any]]", starts: "np.ndarray[Any, np.dtype[np.int64]]"
+) -> "np.ndarray[Any, np.dtype[Any]]":
+    return np.add.reduceat(values, starts) if len(starts) else values[:0]

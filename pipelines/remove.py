@@ -1,0 +1,97 @@
+"""Takedown: samples leave a finished run, with what they said, and never come back into it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipelines.errors import UsageError
+from pipelines.event_log import EventLog
+from pipelines.remove_apply import finish_pending, is_pending, refuse_pending
+from pipelines.remove_list import Entry, read_list
+from pipelines.remove_place import places_of
+from pipelines.remove_search import parts_of, search
+from pipelines.remove_stage import Takedowns, kinds_of, stage
+from pipelines.removed import read_record
+from pipelines.run_directory import EVENTS, locked, read_run
+from pipelines.sources import read_key
+from shards.manifest import read_manifest
+from sources.identity import keyed_digest
+from sources.storage import Folder
+
+
+def remove(
+    run: Folder, listed: Path, reason: str | None = None, id_key: Path | None = None, *, dry_run: bool = False
+) -> dict[str, Any]:
+    """Take down everything in a run that a list concerns; the answer is the command's JSON.
+
+    A takedown that was interrupted is finished first. With `dry_run`, nothing is changed.
+
+    Raises:
+        UsageError: no finished run, a list that cannot be read, or another site key than the run's.
+        CurateError: a shard is damaged; nothing was changed.
+    """
+    if not is_pending(run):
+        read_run(run)
+    with locked(run):
+        if dry_run:
+            refuse_pending(run)
+        resumed = False if dry_run else finish_pending(run)
+        document = read_run(run)
+        entries = read_list(listed, _site_key(run, document, id_key))
+        record = read_record(run)
+        found = search(run, entries, record)
+        parts = parts_of(run)
+        manifest = read_manifest(run.inside("shards"))
+        places = places_of(parts, manifest, found, record)
+        takedown = Takedowns(
+            run, document, manifest, record.with_more(found.entries, places.ids), found, places, reason
+        )
+        changed = takedown.record.digest != record.digest
+        batch: Mapping[str, Any] = {}
+        if changed and not dry_run:
+            batch = stage(takedown, parts)
+            finish_pending(run)
+            _log(run, batch)
+    told = _answer(takedown, entries, batch)
+    return {"run": run.place, "dry_run": dry_run, "resumed": resumed, "nothing_left": not changed, **told}
+
+
+def _site_key(run: Folder, document: Mapping[str, Any], id_key: Path | None) -> bytes | None:
+    """The site key, which must be the run's: under another one nothing would be found, without a word."""
+    if id_key is None:
+        return None
+    site_key = read_key("of the run", id_key)
+    mark = document["identity"]["site_key"]
+    if mark is not None and mark != keyed_digest(site_key, "check", ""):
+        raise UsageError(f"{run.place}: its identifiers were keyed with another site key", "give the build's --id-key")
+    return site_key
+
+
+def _log(run: Folder, batch: Mapping[str, Any]) -> None:
+    log = EventLog(run, EVENTS)
+    log.add("removed", {name: batch[name] for name in ("number", "samples", "from_shards", "images")})
+    log.close()
+
+
+def _answer(takedown: Takedowns, entries: Sequence[Entry], batch: Mapping[str, Any]) -> dict[str, Any]:
+    """What was done, or would be. Entries are named by their lines: their values may name people."""
+    places, found = takedown.places, takedown.found
+    sizes = {entry.name: entry.samples for entry in takedown.manifest.every_shard}
+    deleted = sorted(name for name, ids in places.shards.items() if len(ids) == sizes[name])
+    matched = [
+        {"line": entry.line, "as": kind, "matched": count}
+        for number, entry in enumerate(entries)
+        for kind, count in sorted(found.hits[number].items())
+    ]
+    return {
+        "samples": len(places.ids),
+        "from_shards": places.by_source.total(),
+        "by": kinds_of(found, places.ids),
+        "sources": dict(sorted(places.by_source.items())),
+        "images": len(places.image_ids),
+        "shards": {"rewritten": sorted(set(places.shards) - set(deleted)), "deleted": deleted},
+        "entries": matched,
+        "unmatched": [entry.line for number, entry in enumerate(entries) if not found.hits[number]],
+        "previous": batch.get("previous", takedown.document["fingerprint"]),
+        "fingerprint": batch.get("fingerprint"),
+    }

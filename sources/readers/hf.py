@@ -1,0 +1,139 @@
+"""Data sets of Hugging Face `datasets`: saved ones (`save_to_disk`), and repositories of the hub or clones of them."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sources.columns import SPLIT
+from sources.readers.csv_rows import CsvReader
+from sources.readers.hf_features import Feature, decoded, features_of
+from sources.readers.hf_saved import open_saved_picture, plan_saved, read_saved
+from sources.readers.hf_sets import DataFile, Form, data_file
+from sources.readers.json_array import JsonReader
+from sources.readers.jsonl import JsonlReader
+from sources.readers.parquet import ParquetReader
+from sources.readers.ranges import found, opened
+from sources.records import Corpus, CorpusError, Fragment, PictureReader, Reader, Record, RecordError, Unreadable
+
+
+class HfReader:
+    """Reads HF data sets. A record's key is its row number in its file, its split the column `@split`.
+
+    Option `config`: the config of a repository (default: its default one). Labels have their names instead of
+    their numbers. Columns of pictures are mapped to `image`; they are inside the files or beside them.
+    """
+
+    unit: Literal["file", "folder"] = "file"
+    version: int = 1
+    options: frozenset[str] = frozenset({"config"})
+
+    def plan(self, corpus: Corpus, paths: Sequence[str]) -> Iterator[Fragment]:
+        """Cut data files as their form is cut; files that are no data of the set or the config have no fragments.
+
+        Raises:
+            CorpusError: the set is incomplete or of a form that is not read, or a file lacks a mapped column.
+        """
+        for path in paths:
+            data = data_file(corpus, path)
+            if data is None:
+                continue
+            if data.form == "arrow":
+                yield from plan_saved(corpus, path)
+            else:
+                fragments = _reader_of(data.form).plan(corpus, (path,))
+                if data.form == "parquet":
+                    fragments = _expected(corpus, path, fragments)
+                yield from fragments
+
+    def read(self, corpus: Corpus, fragment: Fragment) -> Iterator[Record | Unreadable]:
+        """Yield one record a row.
+
+        Raises:
+            ChangedInputError: the file is not the planned one any more.
+        """
+        data = data_file(corpus, fragment.path)
+        if data is None:
+            raise CorpusError(
+                f"{corpus.shown(fragment.path)}: is no data file of the set any more; run the build again"
+            )
+        for item in _items(corpus, fragment, data):
+            if isinstance(item, Record) and data.split is not None:
+                yield Record(item.key, {**item.row, SPLIT: data.split})
+            else:
+                yield item
+
+    def open_picture(self, corpus: Corpus, fragment: Fragment, uri: str) -> bytes:
+        """The bytes of a picture inside the file.
+
+        Raises:
+            FileNotFoundError: there is none of that name.
+            ChangedInputError: the file is not the planned one any more.
+        """
+        data = data_file(corpus, fragment.path)
+        if data is None or data.form == "arrow":
+            return open_saved_picture(corpus, fragment, uri)
+        reader = _reader_of(data.form)
+        if not isinstance(reader, PictureReader):
+            raise FileNotFoundError("a file of text holds no pictures")
+        return reader.open_picture(corpus, fragment, uri)
+
+
+def _reader_of(form: Form) -> Reader:
+    readers: dict[Form, type[Reader]] = {
+        "parquet": ParquetReader,
+        "jsonl": JsonlReader,
+        "json": JsonReader,
+        "csv": CsvReader,
+    }
+    return readers[form]()
+
+
+def _expected(corpus: Corpus, path: str, fragments: Iterator[Fragment]) -> Iterator[Fragment]:
+    """The fragments, once the file is known for Parquet whose mapped columns can be read."""
+    for number, fragment in enumerate(fragments):
+        if number == 0:
+            _parquet_features(corpus, path)
+        yield fragment
+
+
+def _items(corpus: Corpus, fragment: Fragment, data: DataFile) -> Iterator[Record | Unreadable]:
+    if data.form == "arrow":
+        return read_saved(corpus, fragment)
+    items = _reader_of(data.form).read(corpus, fragment)
+    return _named(corpus, fragment, items) if data.form == "parquet" else items
+
+
+def _named(corpus: Corpus, fragment: Fragment, items: Iterator[Record | Unreadable]) -> Iterator[Record | Unreadable]:
+    """Records of Parquet with the names of their labels, which the file's own metadata tell."""
+    features = _parquet_features(corpus, fragment.path)
+    for item in items:
+        if isinstance(item, Unreadable):
+            yield item
+            continue
+        try:
+            row = {name: decoded(features.get(name), value) for name, value in item.row.items()}
+        except RecordError as error:
+            yield Unreadable(item.key, error.reason, str(error))
+        else:
+            yield Record(item.key, row)
+
+
+def _parquet_features(corpus: Corpus, path: str) -> dict[str, Feature]:
+    stat = found(corpus, path)
+    return features_of(corpus, path, _parquet_schema(corpus, path, stat.stamp))
+
+
+_schemas: dict[tuple[Any, ...], pa.Schema] = {}
+"""The schema of the file read last: its fragments are read one after another."""
+
+
+def _parquet_schema(corpus: Corpus, path: str, stamp: int) -> pa.Schema:
+    key = (corpus.root, path, stamp)
+    if key not in _schemas:
+        with opened(corpus, path) as file:
+            schema = pq.read_schema(file)
+        _schemas.clear()
+        _schemas[key] = schema
+    return _schemas[key]

@@ -1,0 +1,128 @@
+"""Articles' XML to a tree: nothing outside the file is fetched, no entity of its own is expanded, sizes are bounded."""
+
+import re
+from html.entities import html5
+from typing import Any
+from xml.etree.ElementTree import Element, TreeBuilder
+from xml.parsers import expat
+
+from sources.records import RecordError
+from sources.schema import Reason
+
+MAX_DEPTH = 200
+"""JATS nests sections, lists and boxes: real articles stay below 40."""
+_CODES = expat.errors.codes
+_CUT_OFF = {
+    _CODES[message]
+    for message in (
+        expat.errors.XML_ERROR_NO_ELEMENTS,
+        expat.errors.XML_ERROR_UNCLOSED_TOKEN,
+        expat.errors.XML_ERROR_PARTIAL_CHAR,
+        expat.errors.XML_ERROR_UNCLOSED_CDATA_SECTION,
+    )
+}
+_ENCODING = {
+    _CODES[expat.errors.XML_ERROR_UNKNOWN_ENCODING],
+    _CODES[expat.errors.XML_ERROR_INCORRECT_ENCODING],
+}
+_DECLARED = re.compile(rb"<\?xml[^>]*encoding\s*=\s*[\"']([A-Za-z0-9._-]+)")
+
+
+def parse_article_xml(data: bytes, skipped: frozenset[str]) -> Element:
+    """The root of a document; names of elements and attributes without their namespaces, comments left out.
+
+    Elements called like one of `skipped` are left out with all that is in them; the text around them is joined.
+
+    Raises:
+        RecordError: it is cut off, not well-formed, nested deeper than 200, declares entities, names a character
+            that HTML does not, or (`record.encoding`) is not in the encoding it claims.
+    """
+    tree = _Tree(skipped)
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.buffer_text = True
+    parser.StartElementHandler = tree.start
+    parser.EndElementHandler = tree.end
+    parser.CharacterDataHandler = tree.data
+    parser.EntityDeclHandler = _refuse_entity
+    parser.SkippedEntityHandler = tree.character
+    try:
+        parser.Parse(data, True)  # noqa: FBT003 - expat's own signature: this is all of it
+    except expat.ExpatError as error:
+        raise _described(data, error) from None
+    except RecordError:
+        raise
+    except (LookupError, ValueError):  # of Python's codecs, for encodings that expat asks them for
+        raise RecordError("in an encoding that cannot be read: convert it to UTF-8", Reason.RECORD_ENCODING) from None
+    return tree.close()
+
+
+class _Tree:
+    """Builds the tree from expat's events."""
+
+    def __init__(self, skipped: frozenset[str]) -> None:
+        self._builder = TreeBuilder()
+        self._skipped = skipped
+        self._depth = 0
+        self._skipping = 0
+        """Depth inside a skipped element; 0 outside."""
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise RecordError(f"XML nested more than {MAX_DEPTH} deep")
+        local = _local(name)
+        if self._skipping or local in self._skipped:
+            self._skipping += 1
+            return
+        plain = {key: value for key, value in attributes.items() if " " not in key}
+        self._builder.start(local, {**{_local(key): value for key, value in attributes.items()}, **plain})
+
+    def end(self, name: str) -> None:
+        self._depth -= 1
+        if self._skipping:
+            self._skipping -= 1
+        else:
+            self._builder.end(_local(name))
+
+    def data(self, text: str) -> None:
+        if not self._skipping:
+            self._builder.data(text)
+
+    def character(self, name: str, is_parameter: bool) -> None:  # noqa: FBT001 - expat's own signature
+        """A named character of the public DTD, which is not read: `&alpha;` means what it means in HTML."""
+        if is_parameter:
+            return
+        if f"{name};" not in html5:
+            raise RecordError("names a character that only its DTD explains")
+        self.data(html5[f"{name};"])
+
+    def close(self) -> Element:
+        return self._builder.close()
+
+
+def _local(name: str) -> str:
+    return name.rpartition(" ")[2]
+
+
+def _refuse_entity(*_: Any) -> None:
+    raise RecordError("its DTD declares entities, which are not expanded")
+
+
+def _described(data: bytes, error: expat.ExpatError) -> RecordError:
+    if error.code in _CUT_OFF:
+        return RecordError("XML that is cut off, or empty")
+    if error.code in _ENCODING or not _is_as_declared(data):
+        return RecordError("not in the encoding it claims: convert it to UTF-8", Reason.RECORD_ENCODING)
+    return RecordError(f"not well-formed XML (line {error.lineno})")
+
+
+def _is_as_declared(data: bytes) -> bool:
+    """Whether a document that says UTF-8, or nothing, is UTF-8."""
+    declared = _DECLARED.match(data.removeprefix(b"\xef\xbb\xbf"))
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or (declared and declared.group(1).lower() != b"utf-8"):
+        return True
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,49 @@
+"""A Ray cluster of several nodes on this machine, for tests: each node a raylet of its own."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+OBJECT_STORE_BYTES = 80 * 2**20
+ROOT = str(Path(__file__).resolve().parents[2])
+
+
+class Nodes:
+    """The nodes; the first holds the head, and a driver on this machine talks to the cluster through it."""
+
+    def __init__(self, cluster: Any) -> None:
+        self._cluster = cluster
+        self.nodes: list[Any] = []
+
+    @property
+    def address(self) -> str:
+        return str(self._cluster.address)
+
+    def add(self, **resources: Any) -> Any:
+        self.nodes.append(self._cluster.add_node(object_store_memory=OBJECT_STORE_BYTES, **resources))
+        return self.nodes[-1]
+
+    def kill(self, node: Any) -> None:
+        """SIGKILL to the raylet; its workers end when they miss it."""
+        node.kill_raylet(check_alive=False)
+
+
+@contextmanager
+def ray_nodes(resources: Sequence[dict[str, Any]]) -> Iterator[Nodes]:
+    """Start a cluster with these nodes. Its workers find the tests' own modules."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = ROOT  # the raylets' own environment is that of their workers
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster()
+    try:
+        nodes = Nodes(cluster)
+        for number, wanted in enumerate(resources):
+            nodes.add(**wanted, **({"include_dashboard": False} if number == 0 else {}))
+        yield nodes
+    finally:
+        cluster.shutdown()
+        os.environ.pop("PYTHONPATH") if before is None else os.environ.update(PYTHONPATH=before)

@@ -1,0 +1,44 @@
+"""Functions for the tests of isolation: the child imports them by name."""
+
+import os
+import signal
+import time
+
+
+def counts_rows(start: int, stop: int) -> int:
+    return stop - start
+
+
+def kills_itself_on_five(start: int, stop: int) -> int:
+    if start <= 5 < stop:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return stop - start
+
+
+def tells_its_process(start: int, stop: int) -> int:
+    return os.getpid()
+
+
+def raises_on_three(start: int, stop: int) -> int:
+    if start <= 3 < stop:
+        raise ValueError("MRN 0012345")
+    return stop - start
+
+
+def runs_out_of_disk(start: int, stop: int) -> int:
+    raise OSError(28, "No space left on device")
+
+
+def hangs(start: int, stop: int) -> int:
+    time.sleep(600)
+    return 0
+
+
+class CannotBeRead:
+    """Kills whoever unpickles it."""
+
+    def __reduce__(self) -> tuple[object, tuple[int]]:
+        return os._exit, (3,)
+
+    def __call__(self, start: int, stop: int) -> int:
+        return 0

@@ -1,0 +1,134 @@
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from sources.readers.hf_library import datasets_library
+from sources.records import Corpus, CorpusError, Record
+from tests.sources.corpora import corpus_in, planned, read
+from tests.sources.hf_sets import film
+
+
+def rows(folder: Path, name: str, texts: list[str]) -> None:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if name.endswith(".csv"):
+        path.write_text("text\n" + "\n".join(texts) + "\n")
+    elif name.endswith(".json"):
+        path.write_bytes(orjson.dumps([{"text": text} for text in texts]))
+    else:
+        path.write_bytes(b"\n".join(orjson.dumps({"text": text}) for text in texts))
+
+
+def corpus_of(folder: Path, **card: Any) -> Corpus:
+    files = {"x": tuple(f"**/*.{end}" for end in ("parquet", "jsonl", "json", "csv", "arrow", "tsv"))}
+    corpus = corpus_in(folder, "hf", files, **{"fields": {"text": "text"}, **card})
+    return Corpus(corpus.name, corpus.root, corpus.card, corpus.identity, corpus.files)
+
+
+def texts(corpus: Corpus) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for record in read(corpus):
+        assert isinstance(record, Record)
+        found.setdefault(record.row["@split"], []).append(record.row["text"])
+    return {split: sorted(rows) for split, rows in found.items()}
+
+
+def oracle(folder: Path, cache: Path, config: str | None = None) -> dict[str, list[str]]:
+    """What `datasets` itself loads from the folder."""
+    loaded = datasets_library().load_dataset(str(folder), name=config, cache_dir=str(cache))
+    return {str(split): sorted(dataset["text"][:]) for split, dataset in loaded.items()}
+
+
+LAYOUTS: dict[str, dict[str, list[str]]] = {
+    "split_in_name": {"train.jsonl": ["a", "b"], "test.jsonl": ["c"], "dev.jsonl": ["d"]},
+    "split_folders": {"train/x.csv": ["a", "b"], "validation/y.csv": ["c"]},
+    "sharded": {"data/train-00000-of-00002.jsonl": ["a"], "data/train-00001-of-00002.jsonl": ["b"],
+                "data/test-00000-of-00001.jsonl": ["c"]},
+    "no_split": {"one.json": ["a", "b"], "two.json": ["c"]},
+    "other_forms_beside": {"train.jsonl": ["a"], "train2.jsonl": ["b"], "notes.csv": ["no"]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_files_and_splits_are_those_that_datasets_finds(tmp_path: Path, layout: str) -> None:
+    folder = tmp_path / "repository"
+    for name, content in LAYOUTS[layout].items():
+        rows(folder, name, content)
+    assert texts(corpus_of(folder)) == oracle(folder, tmp_path / "cache")
+
+
+CARD = """---
+license: mit
+configs:
+- config_name: easy
+  data_files:
+  - {split: train, path: "easy/*.jsonl"}
+  - {split: test, path: ["held/a.jsonl"]}
+- config_name: hard
+  default: DEFAULT
+  data_dir: hard
+---
+# Films
+"""
+
+
+@pytest.mark.parametrize("config", [None, "easy", "hard"])
+def test_the_configs_of_a_card_are_followed(tmp_path: Path, config: str | None) -> None:
+    folder = tmp_path / "repository"
+    for name in ("easy/1.jsonl", "easy/2.jsonl", "held/a.jsonl", "held/b.jsonl", "hard/train.jsonl", "hard/test.jsonl"):
+        rows(folder, name, [name])
+    (folder / "README.md").write_text(CARD.replace("DEFAULT", "true"))
+    options = {} if config is None else {"config": config}
+    assert texts(corpus_of(folder, options=options)) == oracle(folder, tmp_path / "cache", config)
+
+
+def test_a_config_must_be_chosen_and_exist(tmp_path: Path) -> None:
+    rows(tmp_path, "easy/1.jsonl", ["a"])
+    (tmp_path / "README.md").write_text(CARD.replace("  default: DEFAULT\n", ""))
+    with pytest.raises(CorpusError, match=r"several configs: choose one .* of easy, hard"):
+        planned(corpus_of(tmp_path))
+    with pytest.raises(CorpusError, match="no config 'eesy'"):
+        planned(corpus_of(tmp_path, options={"config": "eesy"}))
+
+
+def test_settings_of_a_card_that_would_change_records_are_refused(tmp_path: Path) -> None:
+    rows(tmp_path, "a.csv", ["a"])
+    (tmp_path / "README.md").write_text('---\nconfigs:\n- config_name: default\n  data_files: a.csv\n  sep: "|"\n---\n')
+    with pytest.raises(CorpusError, match="sets sep, which is not followed here"):
+        planned(corpus_of(tmp_path))
+
+
+def test_a_loading_script_is_never_run(tmp_path: Path) -> None:
+    (tmp_path / "films.py").write_text("raise SystemExit('it was run')")
+    rows(tmp_path, "state.d/x.json", [])
+    (tmp_path / "README.md").write_text("---\nconfigs:\n- {config_name: default, data_files: nothing/*.jsonl}\n---\n")
+    with pytest.raises(
+        CorpusError, match=r"loading script, which is never run: use the commit .* refs/convert/parquet"
+    ):
+        planned(corpus_of(tmp_path))
+
+
+def test_a_card_that_is_no_yaml_is_an_error(tmp_path: Path) -> None:
+    rows(tmp_path, "a.jsonl", ["a"])
+    (tmp_path / "README.md").write_text("---\nconfigs: {a: [\n---\n")
+    with pytest.raises(CorpusError, match=r"README\.md cannot be read"):
+        planned(corpus_of(tmp_path))
+
+
+def test_labels_in_parquet_have_their_names(tmp_path: Path) -> None:
+    film(4).to_parquet(str(tmp_path / "train.parquet"))
+    records = read(corpus_of(tmp_path, fields={"text": "note"}, meta=("label", "tags")))
+    assert [record.row["label"] for record in records if isinstance(record, Record)] == ["normal", "gout"] * 2
+    assert isinstance(records[1], Record)
+    assert records[1].row["tags"] == ["normal", "gout"]
+
+
+def test_a_file_that_comes_later_may_change_the_split_of_another(tmp_path: Path) -> None:
+    rows(tmp_path, "one.jsonl", ["a"])
+    rows(tmp_path, "exam.jsonl", ["b"])
+    before = planned(corpus_of(tmp_path))
+    rows(tmp_path, "test_exam.jsonl", ["c"])
+    assert texts(corpus_of(tmp_path)) == {"test": ["c"]}
+    assert [fragment.path for fragment in before] == ["exam.jsonl", "one.jsonl"]
