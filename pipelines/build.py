@@ -16,7 +16,8 @@ from pipelines.engines.local import default_workers
 from pipelines.errors import UsageError
 from pipelines.event_log import EventLog
 from pipelines.flow import Flow
-from pipelines.graph import Comparison, Graph, graph_of
+from pipelines.graph import Comparison, Graph, Split, graph_of
+from pipelines.holdout_sides import held_facts, hold_out, sides_of
 from pipelines.ingest import NAME as INGEST
 from pipelines.ingest import VERSION as INGEST_VERSION
 from pipelines.ingest import IngestTask, corpus_parameters
@@ -33,10 +34,11 @@ from pipelines.run_document import answer_of, check_written, counted
 from pipelines.session import Session
 from pipelines.sources import Sources, find_sources
 from pipelines.versions import library_versions
+from pipelines.view import View
 from pipelines.work import Commit, Work, key_of
 from pipelines.write import ShardTask, SizesTask
 from shards.manifest import MANIFEST_FORMAT, Manifest, Mixture, ShardEntry, manifest_bytes
-from shards.names import shard_name
+from shards.names import is_held_out, shard_name
 from shards.slices import FragmentLoad, plan_shards
 from sources.identity import keyed_digest
 from sources.schema import FORMAT_VERSION
@@ -162,7 +164,9 @@ class _Build:
         self._steps(flow, with_tables(flow, joined, list(ingest_tasks(planned, self.limit))), gates)
         tables = self._tables(flow, fingerprints)
         gates.before_shards()
-        shards = self._shards(flow)
+        sides = None if self.graph.holdout is None else sides_of(flow)
+        shards = self._shards(flow, flow.views if sides is None else sides.training)
+        shards += [] if sides is None else self._shards(flow, sides.validation, validation=True)
         fingerprint = self._fingerprint(fingerprints, tables, shards)
         manifest = self._manifest(fingerprint, shards)
         run = {
@@ -176,9 +180,10 @@ class _Build:
             "inputs": inputs,
             **counted(flow.steps),
             "images": sum(commit.parts["images"].rows for commit in tables),
-            "shards": len(manifest.shards),
-            "samples_written": sum(shard.samples for shard in manifest.shards),
-            "bytes_written": sum(shard.bytes for shard in manifest.shards),
+            "shards": len(manifest.every_shard),
+            "samples_written": sum(shard.samples for shard in manifest.every_shard),
+            "bytes_written": sum(shard.bytes for shard in manifest.every_shard),
+            **held_facts(None if sides is None else sides.held),
         }
         run |= lineage(folder)
         check_written(run)
@@ -207,6 +212,9 @@ class _Build:
             if isinstance(deciding, Comparison):
                 flow.decide_exchange(deciding.step)
                 continue
+            if isinstance(deciding, Split):
+                hold_out(flow, deciding.step)
+                continue
             if deciding.facts is not None:
                 flow.facts(deciding.facts)
             flow.decide(deciding.step, None if deciding.facts is None else f"{deciding.facts.name}_errors")
@@ -217,37 +225,40 @@ class _Build:
         tasks = [publishing.PublishTask(view, number, pairs) for number, view in enumerate(flow.views)]
         return flow.each(publishing.NODE, tasks)
 
-    def _shards(self, flow: Flow) -> list[tuple[str, Commit]]:
-        """Every tar with its final name, source after source."""
+    def _shards(self, flow: Flow, sides: Sequence[View], *, validation: bool = False) -> list[tuple[str, Commit]]:
+        """Every tar of one side with its final name, source after source."""
         limits = self.recipe.shards
-        sizes = flow.each("sizes", [SizesTask(view, number) for number, view in enumerate(flow.views)])
+        sizes = flow.each("sizes", [SizesTask(view, number) for number, view in enumerate(sides)])
         tasks: list[ShardTask] = []
         names: list[str] = []
         for number, corpus in enumerate(self.session.corpora):
-            own = [place for place, view in enumerate(flow.views) if view.corpus == number]
+            own = [place for place, view in enumerate(sides) if view.corpus == number]
             loads = [
                 FragmentLoad(
-                    flow.views[place].samples[0].digest,
+                    sides[place].samples[0].digest,
                     self.session.work.read(sizes[place].parts["sizes"])["bytes"].to_numpy(),
                 )
                 for place in own
             ]
             for place, shard in enumerate(plan_shards(loads, limits.max_bytes, limits.max_samples)):
-                views = tuple(flow.views[own[part.fragment]] for part in shard.parts)
+                views = tuple(sides[own[part.fragment]] for part in shard.parts)
                 tasks.append(ShardTask(number, views, shard))
-                names.append(shard_name(self.recipe.stage, corpus.name, place))
+                names.append(shard_name(self.recipe.stage, corpus.name, place, validation=validation))
         return list(zip(names, flow.each("write", tasks), strict=True))
 
     def _manifest(self, fingerprint: str, shards: Sequence[tuple[str, Commit]]) -> Manifest:
         weights = {entry.name: entry.weight for entry in self.sources.entries}
         mixture = self.recipe.mixture
+        entries = [ShardEntry(name=name, **commit.facts) for name, commit in shards]
+        held = tuple(entry for entry in entries if is_held_out(entry.name))
         return Manifest(
             format=MANIFEST_FORMAT,
             build=fingerprint,
             stage=self.recipe.stage,
             tokenizer=self.identity["recipe"]["tokenizer"],
             context_tokens=self.recipe.context_tokens,
-            shards=tuple(ShardEntry(name=name, **commit.facts) for name, commit in shards),
+            shards=tuple(entry for entry in entries if not is_held_out(entry.name)),
+            validation=None if self.graph.holdout is None else held,
             index=None,
             plan=None,
             audit=None,

@@ -4,6 +4,7 @@ import os
 import platform
 import shutil
 from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
 from typing import Any
 
 from packaging.requirements import Requirement
@@ -15,6 +16,10 @@ from sources.dicom import codecs
 
 PROBE_TEXT = "No acute cardiopulmonary process (3.2 cm)."
 PROBE_TOKENS = 13
+AWS_CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE",
+                   "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI")  # fmt: skip
+GOOGLE_DEFAULT = ".config/gcloud/application_default_credentials.json"
+"""Where `gcloud auth application-default login` leaves them."""
 
 
 def diagnose() -> dict[str, Any]:
@@ -29,12 +34,32 @@ def diagnose() -> dict[str, Any]:
         "tokenizer": tokenizer,
         "dicom": codecs(),
         "steps": listing(),
+        "credentials": credentials(),
         "machine": {
             "cores": default_workers(),
             "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
             "free_disk_bytes": shutil.disk_usage(".").free,
+            "gpus": gpus(),
         },
     }
+
+
+def gpus() -> int:
+    """GPUs that the driver of their maker shows; none where CUDA_VISIBLE_DEVICES hides them all."""
+    try:
+        found = len(list(Path("/proc/driver/nvidia/gpus").iterdir()))
+    except OSError:
+        return 0
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return found if visible is None else min(found, len([name for name in visible.split(",") if name.strip()]))
+
+
+def credentials() -> dict[str, bool]:
+    """Whether there are any for object storage, by scheme; never which. Roles of a machine are not asked for."""
+    home = Path.home()
+    aws = any(os.environ.get(name) for name in AWS_CREDENTIALS) or (home / ".aws" / "credentials").is_file()
+    google = "GOOGLE_APPLICATION_CREDENTIALS" in os.environ or (home / GOOGLE_DEFAULT).is_file()
+    return {"s3": aws, "gs": google}
 
 
 def _requirements() -> list[tuple[Requirement, str]]:
@@ -72,12 +97,18 @@ def _tokenizer() -> dict[str, Any]:
     return {"name": HARMONY, "works": count == PROBE_TOKENS}
 
 
+def _found(there: bool) -> str:  # noqa: FBT001 - a fact to be told
+    return "found" if there else "not found in environment or files"
+
+
 def diagnosis_lines(found: dict[str, Any]) -> list[str]:
     """The answer for people."""
     machine = found["machine"]
     lines = [
         f"python {found['python']}, {machine['cores']} cores",
         f"{machine['memory_bytes'] / 2**30:.1f} GiB of memory, {machine['free_disk_bytes'] / 2**30:.1f} GiB free here",
+        f"{machine['gpus']} GPUs visible",
+        *(f"credentials for {scheme}:// {_found(there)}" for scheme, there in found["credentials"].items()),
     ]
     for row in found["packages"]:
         state = row["installed"] or f"MISSING ({row['hint']})"

@@ -88,6 +88,10 @@ class Flow:
         tasks = [ExchangeDecideTask(step, view, number) for number, view in enumerate(self.views)]
         self._decide(step.name, tasks)
 
+    def decide_with(self, name: str, tasks: Sequence[Task]) -> None:
+        """Run deciding tasks of a step of its own shape; parts besides `verdicts` join the fragments."""
+        self._decide(name, tasks)
+
     def each(self, name: str, tasks: Sequence[T]) -> list[Commit]:
         """Run tasks that neither decide nor annotate; their commits in order."""
         return self._all(name, tasks)
@@ -110,8 +114,9 @@ class Flow:
         counts = StepCounts(name)
         with self._step(counts) as advance:
             for number, commit in advance(tasks):
-                view = self.views[number].with_parts(alive=commit.parts["alive"])
-                self.views[number] = view.with_verdicts(name, commit.parts["verdicts"])
+                parts = dict(commit.parts)
+                verdicts = parts.pop("verdicts")
+                self.views[number] = self.views[number].with_parts(**parts).with_verdicts(name, verdicts)
                 self._count(counts, number, commit)
         self._close(counts, self.steps[-1].kept)
 

@@ -7,6 +7,7 @@ from dedup.exact import Exact
 from filters.license import License
 from filters.measure import Measure, Pictures
 from filters.tokens import TokenCounts, Tokens
+from pipelines.holdout import Holdout
 from pipelines.plugged import PluggedExchange, PluggedFacts, PluggedFilter
 from pipelines.plugins import PLACES, is_exchange, is_measured, made_steps
 from pipelines.recipe import Recipe, TokenLimits
@@ -32,7 +33,14 @@ class Comparison:
     step: ExchangeStep
 
 
-Deciding = Filter | Comparison
+@dataclass(frozen=True)
+class Split:
+    """The hold-out: it keeps everything and tells two sides apart."""
+
+    step: Holdout
+
+
+Deciding = Filter | Comparison | Split
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,7 @@ class Graph:
     images: KeyStep
     others: tuple[tuple[str, Deciding], ...] = ()
     """Steps of other packages, each with the step of ours that it follows."""
+    holdout: Holdout | None = None
     removed: DecideStep | None = None
     """Takes out what was taken down; the last of all, as if `curate remove` had been run afterwards."""
 
@@ -62,7 +71,8 @@ class Graph:
             ours[self.exact.name].append(Comparison(self.exact))
         for place, other in self.others:
             ours[place].append(other)
-        last = [] if self.removed is None else [Filter(self.removed)]
+        last: list[Deciding] = [] if self.holdout is None else [Split(self.holdout)]
+        last += [] if self.removed is None else [Filter(self.removed)]
         return [*(deciding for place in PLACES for deciding in ours[place]), *last]
 
     @property
@@ -98,6 +108,7 @@ def graph_of(recipe: Recipe, removal: Removal | None = None) -> Graph:
         exact=Exact() if settings.exact.enabled else None,
         images=DistinctImages(),
         others=_others(recipe),
+        holdout=None if recipe.holdout is None else Holdout(**recipe.holdout.model_dump()),
         removed=None if removal is None else Takedown(removal),
     )
 

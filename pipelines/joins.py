@@ -24,9 +24,9 @@ from sources.records import Fragment, JoinedRows
 
 Tables = Mapping[int, Commit]
 """Number of a corpus -> the plan of the table it joins, where that is joined by exchange."""
-COLLECTED_BYTES = 128 * 2**20
+COLLECTED_BYTES = 64 * 2**20
 """Rows that the fragments of one run match, as they are held to be told apart."""
-RUN_BYTES = 128 * 2**20
+RUN_BYTES = 64 * 2**20
 """Rows of the table that are merged at once."""
 
 
@@ -101,7 +101,7 @@ class _Join:
         )
         parts = [commit.parts["rows"] for commit in sent]
         most = COLLECTED_BYTES // max(1, size // max(1, rows))
-        most = min(PARTITION_ROWS, 2 ** most.bit_length())
+        most = min(PARTITION_ROWS, 2 ** (max(1, most).bit_length() - 1))
         return merged_runs(self._flow.each, "join_wanted", parts, [part.rows for part in parts], most)
 
     def _solved(self, rows: Sequence[Run], wanted: Sequence[Run], size: int) -> list[Commit]:

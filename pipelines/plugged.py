@@ -32,7 +32,9 @@ class Plugged:
         self.name = made.name
         self.version = int(step.version)
         self.columns: tuple[str, ...] = step.columns
-        self.gpus = float(getattr(step, "gpus", 0.0))
+        for need in ("cpus", "gpus"):  # what one worker of it needs, where it says so
+            if hasattr(step, need):
+                setattr(self, need, float(getattr(step, need)))
 
     def parameters(self) -> dict[str, Any]:
         """The step's own, and the distribution that it comes from: another version does its work anew."""

@@ -166,6 +166,20 @@ class ShardSettings(Strict):
     """Depth of pictures rendered from DICOM and other deep sources: most trainers read 8 bits only."""
 
 
+class HoldoutSettings(Strict):
+    """A validation split: about this share of the components of samples that share groups or pictures."""
+
+    fraction: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    by: tuple[str, ...] = ("patient", "study", "article", "case", "video")
+    """Kinds of group that are never on both sides. Pictures never are, whatever is named."""
+    seed: int = 0
+
+    @field_validator("by")
+    @classmethod
+    def _kinds(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_known(kind, GROUP_KINDS) for kind in value)
+
+
 class Budget(Strict):
     """What a run tolerates."""
 
@@ -199,6 +213,8 @@ class Recipe(Strict):
     mixture: Mixture = Mixture()
     shards: ShardSettings = ShardSettings()
     budget: Budget = Budget()
+    holdout: HoldoutSettings | None = None
+    """None: every kept sample is for training."""
     contracts: ContractSettings = ContractSettings()
 
     @model_validator(mode="after")

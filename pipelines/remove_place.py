@@ -43,7 +43,9 @@ class Places:
     kept: int = 0
     """Samples that were kept before."""
     held: int = 0
-    """Of the dropped ones, those on the validation side."""
+    """Samples on the validation side that stay."""
+    components: set[str] = field(default_factory=set)
+    """Of those."""
 
 
 def places_of(parts: Sequence[TablePart], manifest: Manifest, found: Found, record: Record) -> Places:
@@ -72,9 +74,11 @@ def places_of(parts: Sequence[TablePart], manifest: Manifest, found: Found, reco
                     if kept:
                         places.ledger.setdefault(part.name, []).append(sample_id)
                         places.by_source[source] += 1
-                        places.held += stream[1]
                         if stream in shards:
                             places.shards.setdefault(shards[stream].at(taken[stream]), set()).add(sample_id)
+            if kept and stream[1] and sample_id not in found.by:
+                places.held += 1
+                places.components.add(fates.held[sample_id])
             taken[stream] += kept
     written = {stream: shelf.samples for stream, shelf in shards.items()}
     if +taken != Counter(written):

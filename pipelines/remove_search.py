@@ -14,13 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipelines.holdout import STEP as HOLDOUT
 from pipelines.remove_list import Entry
 from pipelines.removed import LOOKED_AT, REASON, Entries, Record, digest_of, matches
 from sources.schema import Verdict
 from sources.storage import Folder
 
-HELD_OUT = "holdout"
-"""The step whose evidence says on which side of the hold-out a kept sample is."""
 TERMS = frozenset({"license", "source"})
 """Kinds that are about terms, not content: a duplicate under other terms does not follow."""
 DUPLICATE, CHILD = "duplicate", "parent"
@@ -52,13 +51,14 @@ class TablePart:
             leader = orjson.loads(evidence).get("kept") if evidence is not None and '"kept"' in evidence else None
             if isinstance(leader, str):
                 leaders[sample_id] = leader
-        sides = ledger.filter(pc.equal(ledger["step"], HELD_OUT))
-        held = pc.fill_null(pc.match_substring(sides["evidence"], '"validation"'), fill_value=False)
+        sides = ledger.filter(pc.equal(ledger["step"], HOLDOUT))
+        held = sides.filter(pc.is_valid(sides["evidence"]))
+        components = [orjson.loads(evidence)["component"] for evidence in held["evidence"].to_pylist()]
         return Fates(
             frozenset(ended["sample_id"].to_pylist()),
             frozenset(removed),
             leaders,
-            frozenset(sides.filter(held)["sample_id"].to_pylist()),
+            dict(zip(held["sample_id"].to_pylist(), components, strict=True)),
         )
 
 
@@ -72,8 +72,8 @@ class Fates:
     """By a takedown."""
     leaders: dict[str, str]
     """Duplicate -> the sample that was kept in its place."""
-    held: frozenset[str]
-    """On the validation side."""
+    held: dict[str, str]
+    """Sample on the validation side -> its component."""
 
 
 @dataclass

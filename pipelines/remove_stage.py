@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from pipelines.counts import StepCounts
 from pipelines.errors import CurateError
+from pipelines.holdout import STEP as STEP_OF_SIDES
 from pipelines.remove_apply import NEW, PLAN
 from pipelines.remove_place import Places
 from pipelines.remove_search import Found, TablePart
@@ -180,6 +181,8 @@ def _document(takedown: Takedowns, manifest: Manifest, record: Record, fragments
         "bytes_written": sum(entry.bytes for entry in manifest.every_shard),
         "removed": list(record.batches),
     }
+    if STEP_OF_SIDES in document:
+        document[STEP_OF_SIDES] = {"samples": places.held, "groups": len(places.components)}
     check_written(document)
     return document
 

@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 from sources.storage import Folder
 
 WITHOUT_CONTENT = re.compile(
-    r"plan|token_counts|measure|license|tokens|exact|removed|holdout|sizes|((identity|images|exact)_(keys|runs|solve|answers))"
+    r"plan|token_counts|measure|license|tokens|exact|removed|holdout(_(links|solve|sides))?|sizes"
+    r"|(identity|images|exact)_(keys|runs|solve|answers)"
 )
 """Nodes whose commits hold row numbers, ids, hashes, counts and verdicts of ours, and no text or picture."""
 SAMPLES_IN = {"ingest": ("samples",), "pictures": ("made",), "publish": ("samples",)}

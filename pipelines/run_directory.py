@@ -132,8 +132,8 @@ def finished_with(folder: Folder, inputs: Any, fingerprints: Mapping[str, str]) 
 
 def _was_taken_down(document: Mapping[str, Any]) -> bool:
     """Whether a takedown was the last that happened to the run: the same build has nothing to add to it."""
-    removed = document.get("removed")
-    return bool(removed) and removed[-1]["fingerprint"] == document["fingerprint"]
+    removed = document.get("removed", ())
+    return any(batch["fingerprint"] == document["fingerprint"] for batch in removed)
 
 
 def _shards_are_there(folder: Folder) -> bool:

@@ -54,4 +54,5 @@ def answer_of(run: Mapping[str, Any], steps: Sequence[StepCounts]) -> dict[str, 
             }
         )
     keys = ("stage", "counts", "sources", "images", "shards", "samples_written", "bytes_written")
-    return {**{key: run[key] for key in keys}, "seconds": 0.0, "audit": "not_run", "steps": rows}
+    held = {"holdout": run["holdout"]} if "holdout" in run else {}
+    return {**{key: run[key] for key in keys}, **held, "seconds": 0.0, "audit": "not_run", "steps": rows}

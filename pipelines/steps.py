@@ -12,7 +12,11 @@ from pipelines.work import key_of
 
 
 class Step(Protocol):
-    """Anything with a name, a version that changes when its answers may, and parameters."""
+    """Anything with a name, a version that changes when its answers may, and parameters.
+
+    A step that holds a model may also have `cpus` and `gpus` (numbers): what one worker of it needs. On a Ray
+    cluster it then runs where that is free; a step without them takes one core.
+    """
 
     name: str
     version: int

@@ -44,13 +44,12 @@ _LANGUAGE = re.compile(r"[a-z]{2,3}")
 
 @dataclass(frozen=True)
 class SourceFacts:
-    """A source of the shards; `home` and `description` are empty where its names may identify people."""
+    """A source of the shards; `home` is empty where its names may identify people, and where no card tells it."""
 
     name: str
     samples: int
     tokens: int
     home: str = ""
-    description: str = ""
 
 
 @dataclass(frozen=True)

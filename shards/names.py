@@ -69,6 +69,12 @@ def parse_shard_name(name: str) -> ShardName | None:
     return ShardName(match[2], match[3], int(match[4]), match[1] is not None) if match else None
 
 
+def is_held_out(name: str) -> bool:
+    """Whether a name that `shard_name` made is one of held-out samples."""
+    parsed = parse_shard_name(name)
+    return parsed is not None and parsed.validation
+
+
 def picture_suffix(position: int, count: int, extension: str) -> str:
     """What follows `{key}.` in the name of picture `position` of `count`: `png`; of several `0.png`."""
     return extension if count == 1 else f"{position}.{extension}"

@@ -8,7 +8,16 @@ from sources.cards import Card, Layout
 from sources.identity import Identity, storable
 from sources.readers.registry import expect_options, reader_named
 from sources.records import Corpus, CorpusError
-from sources.storage import Folder, folder_at, is_url
+from sources.storage import (
+    BucketFolder,
+    FileStat,
+    Folder,
+    InventoryFolder,
+    StoreError,
+    folder_at,
+    is_url,
+    with_listing,
+)
 
 _PICTURES = ("jpg", "jpeg", "png", "tif", "tiff", "bmp", "gif", "webp", "jp2")
 DEFAULT_FILES: Mapping[str, tuple[str, ...]] = {
@@ -79,24 +88,35 @@ def _candidates(card: Card, data_root: Folder, patterns: Globs, path: str | None
         for folder in _corpus_folders(card.layout, data_root):
             yield folder, patterns
     elif is_url(path) or Path(path).is_absolute():
-        yield from _own_place(card, patterns, path)
+        yield from _own_place(card, patterns, path, data_root)
     elif data_root.has_folder(path):
         yield data_root.inside(path), _in_folder(card, patterns, path)
     else:
         yield data_root, {None: (Path(path).as_posix(),)}
 
 
-def _own_place(card: Card, patterns: Globs, path: str) -> Iterator[tuple[Folder, Globs]]:
-    """A path or URL that no data root says anything of: a folder, or a glob of record files."""
-    try:
-        folder = folder_at(path)
-    except ValueError as error:
-        raise CorpusError(f"{card.name}: path: {error}") from None
+def _own_place(card: Card, patterns: Globs, path: str, data_root: Folder) -> Iterator[tuple[Folder, Globs]]:
+    """A path or URL that no data root says anything of, but for its inventory: a folder, or a glob of record files."""
+    anchor = path.partition("*")[0].partition("?")[0].rpartition("/")[0]
+    folder = _placed(card, path, data_root)
     if folder.exists():
         yield folder, _in_folder(card, patterns, path)
         return
-    anchor = path.partition("*")[0].partition("?")[0].rpartition("/")[0]
-    yield folder_at(anchor or "/"), {None: (path[len(anchor) :].lstrip("/"),)}
+    yield _placed(card, anchor or "/", data_root), {None: (path[len(anchor) :].lstrip("/"),)}
+
+
+def _placed(card: Card, place: str, data_root: Folder) -> Folder:
+    try:
+        return _inventoried(folder_at(place), data_root)
+    except ValueError as error:
+        raise CorpusError(f"{card.name}: path: {error}") from None
+
+
+def _inventoried(folder: Folder, data_root: Folder) -> Folder:
+    """The folder, listed by the data root's inventory where that speaks of it."""
+    if isinstance(data_root, InventoryFolder) and isinstance(folder, BucketFolder) and data_root.lists(folder):
+        return data_root.beside(folder)
+    return folder
 
 
 def _in_folder(card: Card, patterns: Globs, path: str) -> Globs:
@@ -112,10 +132,12 @@ def _corpus_folders(layout: Layout, data_root: Folder) -> Iterator[Folder]:
         yield data_root
 
 
-def _listed(card: Card, name: str, folder: Folder, patterns: Sequence[str]) -> list[str]:
+def _listed(card: Card, name: str, folder: Folder, patterns: Sequence[str]) -> list[FileStat]:
     """The files that match, every one of them readable by its name."""
     try:
         files, escaping = folder.listing(patterns)
+    except StoreError:
+        raise
     except OSError as error:
         raise CorpusError(f"{name}: a file or folder in {folder.place} cannot be read ({error.strerror})") from None
     if escaping:
@@ -129,17 +151,39 @@ def _listed(card: Card, name: str, folder: Folder, patterns: Sequence[str]) -> l
     if misnamed is not None and reader_named(card.reader).unit == "file":
         file = "a record file" if card.keyed else f"{storable(misnamed)} (the % are not in it) in {folder.place}"
         raise CorpusError(f"{name}: the name of {file} is not UTF-8: rename it")
-    return paths
+    return files
 
 
 def _corpus_at(card: Card, name: str, folder: Folder, identity: Identity, globs: Globs) -> Corpus | None:
     if not folder.exists():
         return None
     split_of: dict[str, str | None] = {}
+    listed: dict[str, FileStat] = {}
     for split, patterns in globs.items():
-        for path in _listed(card, name, folder, patterns):
-            split_of.setdefault(path, split)
+        for stat in _listed(card, name, folder, patterns):
+            split_of.setdefault(stat.path, split)
+            listed[stat.path] = stat
     if not split_of:
         return None
     splits = {path: split for path, split in split_of.items() if split is not None}
-    return Corpus(name, folder, card, identity, tuple(sorted(split_of)), splits)
+    root = _known(card, name, folder, list(listed.values()))
+    return Corpus(name, root, card, identity, tuple(sorted(split_of)), splits)
+
+
+def _known(card: Card, name: str, folder: Folder, stats: Sequence[FileStat]) -> Folder:
+    """The folder as planning sees it: a request for each file of a bucket would take hours.
+
+    Raises:
+        CorpusError: an inventory is out of date. Files of folders that are the records are compared when they are read.
+    """
+    if not isinstance(folder, BucketFolder):
+        return folder
+    if isinstance(folder, InventoryFolder) and reader_named(card.reader).unit == "file":
+        changed = folder.changed(stats)
+        if changed:
+            file = "a record file" if card.keyed else storable(changed[0])
+            raise CorpusError(
+                f"{name}: {file} is not what the inventory says, or not there any more ({len(changed)} such); make a"
+                " new inventory"
+            )
+    return with_listing(folder, stats)

@@ -49,7 +49,9 @@ def build(
     evals: Annotated[list[Path] | None, typer.Option(help="A folder that holds eval sets (a later version).")] = None,
     out: Annotated[str, typer.Option(help="The run directory or URL: new, or the one to resume.")] = "run",
     id_key: Annotated[Path | None, typer.Option(help="File with the site key for sources whose ids are keyed.")] = None,
-    inventory: Annotated[Path | None, typer.Option(help="A listing to use instead of the bucket's (later).")] = None,
+    inventory: Annotated[
+        Path | None, typer.Option(help="A table (path, size, etag) of a bucket, used instead of listing it.")
+    ] = None,
     reuse: Annotated[list[str] | None, typer.Option(help="Another run whose finished work may be used.")] = None,
     engine: Annotated[
         EngineName | None, typer.Option(help="Where the steps run (default: local; ray where a cluster is named).")
@@ -71,15 +73,15 @@ def build(
     from pipelines.engines.choice import chosen
     from pipelines.engines.local import default_workers
     from pipelines.errors import UsageError
-    from pipelines.places import folder_of
+    from pipelines.places import data_folders, folder_of
     from pipelines.recipe_file import load_recipe
 
-    _refuse_later(evals, inventory)
+    _refuse_later(evals)
     if stage is None and recipe is None:
         raise UsageError("say what to build: --stage or --recipe", "curate build --stage mid --data DIR --out RUN")
     options = BuildOptions(
         recipe=load_recipe(stage, recipe, settings or ()),
-        data=tuple(folder_of(place, "--data") for place in data or (".",)),
+        data=data_folders(data or (".",), inventory),
         out=folder_of(out, "--out"),
         id_key=id_key,
         reuse=tuple(folder_of(place, "--reuse") for place in reuse or ()),
@@ -119,18 +121,20 @@ def summary(answer: dict[str, Any]) -> list[str]:
         "audit: not_run (this version writes no contamination report)",
         f"why a sample was kept or dropped: curate why {answer['run']} SAMPLE_ID",
     ]
+    if "holdout" in answer:
+        held = answer["holdout"]
+        lines.insert(-2, f"  held out for validation: {held['samples']:,} samples, {held['groups']:,} groups")
     if not counts["kept"]:
         lines.insert(1, "warning: nothing was kept; the reasons below say why")
     return lines
 
 
-def _refuse_later(evals: list[Path] | None, inventory: Path | None) -> None:
+def _refuse_later(evals: list[Path] | None) -> None:
     """Refuse what this version does not do, rather than pretend."""
     from pipelines.errors import UsageError
 
     asked = {
         "--evals": bool(evals),
-        "--inventory": inventory is not None,
     }
     for option, given in asked.items():
         if given:

@@ -5,7 +5,7 @@ from typing import Any
 
 from pipelines.contracts.columns import Gate
 from pipelines.contracts.outcomes import Found, GateReport, contracts_json
-from pipelines.contracts.publish import publish_contracts
+from pipelines.contracts.publish import REPORT, publish_contracts
 from pipelines.contracts.rules import Rule
 from pipelines.contracts.suites import TOTALS, suite
 from pipelines.contracts.units import ManifestTask, WholeTask, batches
@@ -15,6 +15,8 @@ from pipelines.flow import Flow
 from pipelines.work import Commit
 
 BY_ROW = ("column", "pair")
+SAID = 5
+"""Warnings of a gate that are said; the report has all."""
 
 
 class ContractError(CurateError):
@@ -38,7 +40,7 @@ class Gates:
             ContractError: a critical contract does not hold.
         """
         if self.enabled:
-            self._rows(Gate.SAMPLES, self.flow.steps[-1].given)
+            self._rows(Gate.SAMPLES, self.flow.steps[0].given)
 
     def before_shards(self) -> None:
         """Check the pictures and the samples that will be written.
@@ -95,9 +97,11 @@ class Gates:
         """Tell people what does not hold, and end the build where it must not go on."""
         report = GateReport(gate, rows, tuple(found))
         self.reports.append(report)
-        for one in report.failures:
-            if one.rule.severity != "critical":
-                self.flow.reporter.say(f"{one.rule.severity}: contract {gate}: {told(one)}")
+        lesser = [one for one in report.failures if one.rule.severity != "critical"]
+        for one in lesser[:SAID]:
+            self.flow.reporter.say(f"{one.rule.severity}: contract {gate}: {told(one)}")
+        if len(lesser) > SAID:
+            self.flow.reporter.say(f"contract {gate}: {len(lesser) - SAID} more; see {REPORT}")
         if report.critical:
             self._publish()
             raise _broken(report, self.flow.session.work.folder.place)
@@ -112,7 +116,7 @@ def told(found: Found) -> str:
     text = f"{found.rule.expect} on {where} does not hold"
     if not found.unexpected:
         return text
-    sources = [source for source in found.broken if source] or [found.rule.source or ""]
+    sources = [source for source in sorted(found.broken) if source] or [found.rule.source or ""]
     of = f" of source {', '.join(sources[:3])}" if sources[0] else ""
     more = " and others" if len(sources) > 3 else ""
     shown = f"; for example {', '.join(found.first)}" if found.first else ""

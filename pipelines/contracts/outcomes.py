@@ -35,8 +35,8 @@ class Found:
 
     @property
     def first(self) -> list[str]:
-        """Ids of the first few rows that break it, whatever their source."""
-        return [name for names in self.examples.values() for name in names][:EXAMPLES]
+        """Ids of the first few rows that break it, source after source by name."""
+        return [name for source in sorted(self.examples) for name in self.examples[source]][:EXAMPLES]
 
     def add(self, checked: int, broken: Mapping[str, int], examples: Mapping[str, Sequence[str]]) -> None:
         """Add another part of the table."""
@@ -50,7 +50,7 @@ class Found:
         """JSON: one entry, or of a rule that fails one for each source it fails in."""
         if self.success or not any(self.broken) or self.rule.source is not None:
             return [self._row(self.rule.source, self.unexpected, self.first)]
-        return [self._row(source, number, self.examples[source]) for source, number in self.broken.items()]
+        return [self._row(source, number, self.examples[source]) for source, number in sorted(self.broken.items())]
 
     def _row(self, source: str | None, unexpected: int, examples: list[str]) -> dict[str, Any]:
         return {

@@ -176,7 +176,7 @@ def _failures(reports: Sequence[GateReport]) -> str:
     rows = [
         _cells("td", (
             report.gate, found.rule.severity, found.rule.expect, found.rule.column or "",
-            ", ".join(source for source in (*found.broken, found.rule.source or "") if source),
+            ", ".join(source for source in sorted({*found.broken, found.rule.source or ""}) if source),
             f"{found.unexpected:,}" if found.unexpected else "", ", ".join(found.first), found.rule.why,
         ))
         for report in reports

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pipelines.contracts.columns import Gate
-from pipelines.contracts.rules import Rule, rule
+from pipelines.contracts.rules import Rule, Severity, rule
 from pipelines.recipe import Recipe
 from shards.manifest import ShardEntry
 from sources.records import Corpus
@@ -22,9 +22,9 @@ def suite(gate: Gate, recipe: Recipe, corpora: Sequence[Corpus], expected_rows: 
     """All rules of a gate, the project's own before the user's. `expected_rows`: what the counts of the run say."""
     sources = [corpus.name for corpus in corpora]
     own = {
-        Gate.SAMPLES: lambda: [*_samples(sources), *_promises(corpora)],
+        Gate.SAMPLES: lambda: [*_samples(sources), *_promises(corpora, "warning", _KEPT)],
         Gate.IMAGES: lambda: _images(recipe, sources),
-        Gate.KEPT: lambda: _kept(recipe),
+        Gate.KEPT: lambda: [*_kept(recipe), *_promises(corpora, "critical")],
         Gate.MANIFEST: lambda: _manifest(recipe),
     }[gate]()
     count = rule("table_row_count_to_equal", value=expected_rows, why="the table has what the run counted")
@@ -51,16 +51,19 @@ def _samples(sources: Sequence[str]) -> list[Rule]:
     ]
 
 
-def _promises(corpora: Sequence[Corpus]) -> list[Rule]:
-    """Every kind of group that a card promises is there, in every record that ingest kept."""
-    why = "the card promises it, and samples are kept together or apart by it"
+def _promises(corpora: Sequence[Corpus], severity: Severity, verdicts: tuple[str, ...] = ()) -> list[Rule]:
+    """Every kind of group that a card promises is there.
+
+    Told as a warning once the records are read, since filters may drop those without; of what is written it must hold.
+    """
     return [
         Rule(
             "expect_column_values_to_be_between",
             {"column": f"group_{kind}", "min_value": 1},
-            source=corpus.name,
-            verdicts=_KEPT,
-            why=why,
+            severity,
+            corpus.name,
+            verdicts,
+            why="the card promises it (`groups`), and samples are kept together or apart by it",
         )
         for corpus in corpora
         for kind in corpus.card.groups

@@ -135,8 +135,10 @@ class ManifestTask:
     def run(self, session: Session) -> Commit:
         """Commit what every rule found: the shards' own, then TOTALS."""
         node = f"contracts_{Gate.MANIFEST}"
-        shards = orjson.loads(self.manifest)["shards"]
-        key = key_of(node, VERSION, gx_version(), [rule.identity() for rule in self.rules], shards, self.counted)
+        manifest = orjson.loads(self.manifest)
+        shards = [*manifest["shards"], *(manifest.get("validation") or ())]
+        rules = [rule.identity() for rule in self.rules]
+        key = key_of(node, VERSION, gx_version(), rules, self.manifest.decode(), self.counted)
         found = session.work.find(node, key)
         if found is not None:
             return found

@@ -92,7 +92,7 @@ class RayEngine:
 
             self._ray = ray
             if dashboard:
-                _say(f"Ray's dashboard: http://{dashboard}")
+                _say(f"Ray's dashboard, as long as this runs: http://{dashboard}")
         self._session = session
         self._mark = self._marked(session)
         for worker in self._workers:
@@ -268,11 +268,16 @@ class RayEngine:
 
     def _begin(self, actor: Any) -> Any:
         assert self._session is not None, "the engine was started"
-        environment = {
+        start = Start(self._session, self._environment(), os.getcwd(), self._mark)  # noqa: PTH109 - sent as text
+        return self._send(actor, "begin", pickle.dumps(start), "start")
+
+    def _environment(self) -> dict[str, str]:
+        """What workers are to have of the driver's environment: on this machine all of it."""
+        if self._address is None:
+            return dict(os.environ)
+        return {
             name: value for name, value in os.environ.items() if name.startswith(FORWARDED) or name in FORWARDED_NAMES
         }
-        start = Start(self._session, environment, os.getcwd(), self._mark)  # noqa: PTH109 - sent as text
-        return self._send(actor, "begin", pickle.dumps(start), "start")
 
     def _send(self, actor: Any, method: str, data: bytes, label: str) -> Any:
         """Call a method with data of any size, in calls that each stay within Ray's limits."""

@@ -132,27 +132,40 @@ def connected(address: str | None, cpus: int) -> Iterator[str]:
 def _started(cpus: int, folder: str) -> Any:
     import ray
 
-    before = os.environ.get("TMPDIR")
-    os.environ["TMPDIR"] = folder  # what Ray's processes leave there goes with the folder
     try:
-        return ray.init(
-            address="local",
-            num_cpus=cpus,
-            object_store_memory=OBJECT_STORE_BYTES,
-            include_dashboard=True,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            _node_ip_address="127.0.0.1",
-            _temp_dir=folder,
-        )
+        with _at_home_in(Path(folder)):
+            return ray.init(
+                address="local",
+                num_cpus=cpus,
+                object_store_memory=OBJECT_STORE_BYTES,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                _node_ip_address="127.0.0.1",
+                _temp_dir=folder,
+            )
     except Exception as error:  # noqa: BLE001 - whatever it is: the local engine needs none of it
         raise CurateError(
             f"Ray could not be started on this machine ({type(error).__name__})", "use --engine local"
         ) from None
+
+
+@contextlib.contextmanager
+def _at_home_in(folder: Path) -> Iterator[None]:
+    """Let the processes that Ray starts now take the folder for home and for temporary files: both go with it.
+
+    So the token that the cluster asks of whoever talks to it is its own. And its head, which asks the metadata
+    servers of three clouds where it is, telemetry on or off, finds here a file that tells it.
+    """
+    (folder / "ray_bootstrap_config.yaml").write_text("provider: {type: local}\n")
+    before = {name: os.environ.get(name) for name in ("HOME", "TMPDIR")}
+    os.environ.update(dict.fromkeys(before, str(folder)))
+    try:
+        yield
     finally:
-        os.environ.pop("TMPDIR")
-        if before is not None:
-            os.environ["TMPDIR"] = before
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
 
 
 def _joined(address: str) -> Any:

@@ -25,7 +25,7 @@ class Start:
 
     session: Session
     environment: dict[str, str]
-    """Credentials and endpoints of object storage."""
+    """Credentials and endpoints of storage; on the machine of the driver, all of its environment."""
     directory: str
     """Where the command was given: relative paths start there."""
     mark: tuple[str, bytes] | None

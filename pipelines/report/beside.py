@@ -80,6 +80,4 @@ def private_sources(run: Mapping[str, Any]) -> frozenset[str]:
 
 def _source(name: str, row: Sequence[int], private: bool) -> SourceFacts:  # noqa: FBT001 - a fact about the source
     card = None if private else catalogue().get(name)
-    return SourceFacts(
-        name, row[_KEPT], row[3], "" if card is None else card.home, "" if card is None else card.description
-    )
+    return SourceFacts(name, row[_KEPT], row[3], "" if card is None else card.home)

@@ -31,6 +31,9 @@ KEPT, DROPPED, QUARANTINED = "kept", "dropped", "quarantined"
 OUTCOMES = (KEPT, DROPPED, QUARANTINED)
 DIMENSIONS = ("source", "task", "license", "access", "modality", "language")
 NOT_STATED = "not stated"
+NO_CODE = "no language code"
+"""What stands for any other text: a field that was mapped by mistake may hold anything, names of people too."""
+LANGUAGE_CODE = "^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,3}$"
 NO_PICTURE = "no picture"
 SEVERAL = "several"
 EXAMPLES = 12
@@ -184,8 +187,15 @@ def _with_outcomes(samples: pl.DataFrame, ledger: pl.DataFrame) -> pl.DataFrame:
         .then(pl.lit(QUARANTINED))
         .otherwise(pl.lit(KEPT))
     )
+    language = (
+        pl.when(pl.col("language").is_null())
+        .then(pl.lit(NOT_STATED))
+        .when(pl.col("language").str.contains(LANGUAGE_CODE))
+        .then(pl.col("language"))
+        .otherwise(pl.lit(NO_CODE))
+    )
     joined = samples.join(last, on="sample_id", how="left", maintain_order="left").with_columns(
-        outcome.alias("outcome"), pl.col("language").fill_null(NOT_STATED)
+        outcome.alias("outcome"), language.alias("language")
     )
     reason = pl.when(pl.col("outcome") == KEPT).then(pl.lit("")).otherwise(pl.col("reason"))
     return joined.with_columns(reason.alias("reason"))

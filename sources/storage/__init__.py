@@ -11,6 +11,8 @@ from sources.storage.folder import (
     TooLargeError,
     is_absence,
 )
+from sources.storage.inventory import InventoryFolder
+from sources.storage.listed import with_listing
 from sources.storage.local import LocalFolder
 from sources.storage.locations import folder_at, is_url
 from sources.storage.stores import table_options
@@ -21,6 +23,7 @@ __all__ = [
     "FileStat",
     "Folder",
     "InUseError",
+    "InventoryFolder",
     "LocalFolder",
     "OutsideError",
     "StoreError",
@@ -29,4 +32,5 @@ __all__ = [
     "is_absence",
     "is_url",
     "table_options",
+    "with_listing",
 ]

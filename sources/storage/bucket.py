@@ -9,7 +9,7 @@ from typing import BinaryIO, cast
 
 import blake3
 
-from sources.storage.bucket_globs import matching
+from sources.storage.bucket_globs import is_wild, matching
 from sources.storage.bucket_requests import PART_BYTES, Bucket, Found
 from sources.storage.folder import MAX_READ_BYTES, FileStat, Folder, OutsideError, StoreError, TooLargeError
 from sources.storage.keys import resolved
@@ -73,7 +73,7 @@ class BucketFolder:
         """All objects that match any pattern, sorted by path; hidden ones are left out, and what is in a run."""
         found: dict[str, FileStat] = {}
         for pattern in patterns:
-            if "*" not in pattern and "?" not in pattern:
+            if not is_wild(pattern):
                 stat = self.stat(pattern)
                 found.update({} if stat is None else {pattern: stat})
                 continue

@@ -9,26 +9,38 @@ from sources.storage.globs import RUN_MARK, matcher
 _WILD = re.compile(r"[*?]")
 
 
+def is_wild(pattern: str) -> bool:
+    """Whether it may match more than one path."""
+    return _WILD.search(pattern) is not None
+
+
+def fixed_part(folder: str, pattern: str) -> str | None:
+    """The key (without a trailing slash) that all matches of a pattern with wildcards are under; None for no match."""
+    segments = pattern.split("/")
+    if any(segment in ("", ".", "..") for segment in segments):
+        return None
+    fixed = next(number for number, segment in enumerate(segments) if is_wild(segment))
+    return "/".join(filter(None, (folder, *segments[:fixed])))
+
+
 def matching(bucket: Bucket, folder: str, pattern: str) -> list[Listed]:
     """The objects under a folder (a key without a trailing slash) whose path there matches a pattern with wildcards.
 
     Only what is under the fixed beginning of the pattern is listed; of a pattern whose last segment alone is wild, one
     level. Names with a dot in front are left out, and what is under a run of ours.
     """
-    segments = pattern.split("/")
-    fixed = next(number for number, segment in enumerate(segments) if _WILD.search(segment))
-    if any(segment in ("", ".", "..") for segment in segments):
+    top = fixed_part(folder, pattern)
+    if top is None:
         return []
-    top = "/".join(filter(None, (folder, *segments[:fixed])))
-    one_level = fixed == len(segments) - 1 and "**" not in pattern
+    one_level = not is_wild(pattern.rpartition("/")[0]) and "**" not in pattern
     objects = iter(bucket.level(top)[0]) if one_level else bucket.walk(top)
-    found = Found(top, folder, pattern)
+    matches = Matches(top, folder, pattern)
     for listed in objects:
-        found.take(listed)
-    return list(found.unmarked())
+        matches.take(listed)
+    return list(matches.unmarked())
 
 
-class Found:
+class Matches:
     """Collects matches, and the runs among them, whose content is no corpus."""
 
     def __init__(self, top: str, folder: str, pattern: str) -> None:

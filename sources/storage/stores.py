@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PATIENCE_S = 150
 """How long a request is tried again, with back-off and jitter, before it counts as failed: servers throttle, restart
 and fail over within this."""
-FIRST_PATIENCE_S = 15
+FIRST_PATIENCE_S = 10
 """The same for the first request of a process: whoever mistyped an endpoint learns it before long."""
 REQUEST_S = 120
 """One try of one request; it moves 16 MiB at most."""
@@ -117,7 +117,7 @@ def _gcs(bucket: str, retries: "RetryConfig", environment: Mapping[str, str]) ->
     url = emulator if "://" in emulator else f"http://{emulator}"
     return GCSStore(
         bucket,
-        config={"base_url": url, "skip_signature": True},
+        config={"base_url": url, "bearer_token": "none"},  # emulators take anybody; writes are never unsigned
         client_options=_client(url, None),
         retry_config=retries,
     )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dedup.keys import KEY_BYTES, KEYS, followers, key_range, slice_range, sorted_keys
+from dedup.keys import KEY_BYTES, KEYS, by_key, followers, key_range, slice_range, slots_of, sorted_keys
 
 
 def keys_table(rows: list[tuple[int, int, int]]) -> pa.Table:
@@ -79,3 +79,19 @@ def test_a_slice_of_a_sliced_table_is_still_right() -> None:
     tail = table.slice(50)
     low, high = key_range(1, 2)
     assert slice_range(tail, low, high)["row"].to_pylist() == list(range(128, 200))
+
+
+@given(st.lists(st.integers(0, 2**128 - 1) | st.integers(0, 3)))
+def test_sorting_by_key_keeps_the_order_of_rows_with_equal_keys(numbers: list[int]) -> None:
+    rows = list(enumerate(numbers))
+    found = by_key(keys_table([(number, 0, row) for row, number in rows]))
+    assert found["row"].to_pylist() == [row for row, _ in sorted(rows, key=lambda pair: pair[1])]
+
+
+@given(st.lists(st.integers(0, 2**128 - 1)))
+def test_slots_are_equal_ranges_of_the_key_in_order(numbers: list[int]) -> None:
+    table = by_key(keys_table([(number, 0, row) for row, number in enumerate(numbers)]))
+    slots = list(slots_of(table, 256))
+    assert [number for number, _ in slots] == sorted({number >> 120 for number in numbers})
+    assert [row for _, rows in slots for row in rows["row"].to_pylist()] == table["row"].to_pylist()
+    assert all(key[0] == number for number, rows in slots for key in rows["key"].to_pylist())

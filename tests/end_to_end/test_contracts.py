@@ -139,7 +139,7 @@ def test_a_card_that_promises_too_much_is_found_out(place: Path) -> None:
             source["groups"] = ["patient", "study"]
     (place / "promises.yaml").write_text(yaml.safe_dump(document))
     answer = curate_json(*build(place, place / "promises.yaml", "promises"), status=1)
-    assert "contract samples: expect_column_values_to_be_between on group_study does not hold" in answer["error"]
+    assert "contract kept: expect_column_values_to_be_between on group_study does not hold" in answer["error"]
     assert "source reports" in answer["error"]
     assert "group_patient" not in answer["error"]
 

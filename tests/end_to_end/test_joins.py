@@ -5,12 +5,14 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 import polars as pl
 import pyarrow.parquet as pq
 import pydicom
 import pytest
 import yaml
+from PIL import Image
 from pydicom.data import get_testdata_file
 
 from pipelines.build import BuildOptions, build
@@ -180,12 +182,59 @@ def test_a_changed_report_costs_its_fragment_and_nothing_without_a_change_is_don
 def test_after_cleaning_a_changed_table_is_seen(hospital: Path) -> None:
     curate_json(*command(hospital))
     curate_json("clean", hospital / "run")
-    assert curate_json(*command(hospital))["steps"] == []
+    curate_json(*command(hospital))
+    assert not (hospital / "run" / "work" / "ingest").exists()
     write_reports(hospital, [("ACC7654320", "The lungs are not clear.")])
-    assert curate_json(*command(hospital))["steps"] != []
+    curate_json(*command(hospital))
     assert reports_in(hospital / "run") == ["The lungs are not clear."]
 
 
 def test_a_misspelt_element_is_a_mistake_that_names_the_nearest(hospital: Path) -> None:
     said = curate_json(*command(hospital, "--set", "sources.corpus.join.left=AcessionNumber"), status=1)
     assert "did you mean 'AccessionNumber'?" in said["error"]
+
+
+def pictures(place: Path, count: int) -> list[str]:
+    place.mkdir(parents=True)
+    names = [f"DOE-JANE_{number}.png" for number in range(count)]
+    for number, name in enumerate(names):
+        noise = np.random.default_rng(number).integers(0, 255, (96, 96), np.uint8)
+        Image.fromarray(noise).save(place / name)
+    return names
+
+
+@pytest.mark.parametrize("identifiers", ["public", "keyed"])
+def test_pictures_that_only_the_joined_table_names_are_found_measured_and_written(
+    tmp_path: Path, identifiers: str
+) -> None:
+    names = pictures(tmp_path / "data" / "films", 4)
+    rows = [{"id": n, "uid": f"ACC765432{n}", "body": f"{NOTE}, {n}."} for n in range(4)]
+    (tmp_path / "data" / "notes.jsonl").write_bytes(b"\n".join(map(orjson.dumps, rows)))
+    table = pl.DataFrame({"accession": [row["uid"] for row in rows], "file": names})
+    table.write_parquet(tmp_path / "data" / "films.parquet")
+    recipe_of(
+        tmp_path, reader="jsonl", path="notes.jsonl", images="films", task="caption", access="open",
+        identifiers=identifiers, fields={"text": "body", "image": "file"},
+        join={"path": "films.parquet", "left": "uid", "right": "accession"},
+    )  # fmt: skip
+    (tmp_path / "site.key").write_text("a-site-key-of-enough-bytes")
+    plan = curate_json(*command(tmp_path, "--dry-run"))
+    assert plan["sources"][0]["records"] == 4
+    answer = curate_json(*command(tmp_path))
+    assert (answer["images"], answer["samples_written"]) == (4, 4)
+    held = everything_in(tmp_path / "run")
+    assert (b"DOE-JANE" in held) == (identifiers == "public")
+    assert b"ACC765432" not in held  # the value to join by is no field: it is stored in neither case
+
+
+def test_a_folder_of_pictures_joins_a_table_by_their_paths(tmp_path: Path) -> None:
+    names = pictures(tmp_path / "data" / "films", 3)
+    table = pl.DataFrame({"file_name": names[::-1], "body": [f"{NOTE}, {name}." for name in names[::-1]]})
+    table.write_parquet(tmp_path / "data" / "films" / "table.parquet")
+    recipe_of(
+        tmp_path, reader="image_folder", path="films", task="caption", access="open", fields={"text": "body"},
+        join={"path": "table.parquet", "left": "@key", "right": "file_name"},
+    )  # fmt: skip
+    (tmp_path / "site.key").write_text("a-site-key-of-enough-bytes")
+    assert curate_json(*command(tmp_path))["samples_written"] == 3
+    assert reports_in(tmp_path / "run") == [f"{NOTE}, {name}." for name in names]

@@ -11,8 +11,7 @@ from tests.end_to_end.connections import Watched, can_trace, hooked, traced
 from tests.end_to_end.runs import CURATE, curate
 from workflows.demo_corpus import write_demo_corpus
 
-RAY_ASKS = "the head of a cluster of Ray 2.60 asks for the cloud's metadata (169.254.169.254), telemetry off or not"
-ENGINES = ("local", pytest.param("ray", marks=pytest.mark.xfail(strict=True, reason=RAY_ASKS)))
+ENGINES = ("local", "ray")
 ELSEWHERE = "192.0.2.1"  # RFC 5737: an address of nobody, in documents only
 LEAK = f"""
 import multiprocessing, socket

@@ -5,7 +5,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -35,6 +35,8 @@ class FaultProxy:
         """Method, path and Range of every request."""
         self._random = random.Random(seed)
         self._lock = threading.Lock()
+        self.one_at_a_time = threading.Lock()
+        """Conditional puts, which are atomic in a real bucket; moto looks, and then writes."""
         self.url = ""
 
     def next_fault(self, method: str, path: str, requested: str) -> str | None:
@@ -75,7 +77,9 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == REFUSED:
             self._refuse()
             return
-        status, headers, data = self._ask(body)
+        conditional = self.command == "PUT" and ("If-Match" in self.headers or "If-None-Match" in self.headers)
+        with self.proxy.one_at_a_time if conditional else nullcontext():
+            status, headers, data = self._ask(body)
         if fault == LOST:
             self._hang_up()
             return

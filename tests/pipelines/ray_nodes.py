@@ -21,6 +21,11 @@ class Nodes:
     def address(self) -> str:
         return str(self._cluster.address)
 
+    @property
+    def client(self) -> str:
+        """Where Ray's client server listens, if the head was given a `ray_client_server_port`."""
+        return f"ray://127.0.0.1:{self.nodes[0]._ray_params.ray_client_server_port}"
+
     def add(self, **resources: Any) -> Any:
         self.nodes.append(self._cluster.add_node(object_store_memory=OBJECT_STORE_BYTES, **resources))
         return self.nodes[-1]

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
+from pipelines.contracts import units
 from pipelines.contracts.columns import Gate
 from pipelines.contracts.gates import ContractError
 from pipelines.contracts.units import BATCH_ROWS, batches
@@ -19,7 +20,7 @@ from pipelines.recipe import Recipe
 from pipelines.view import View
 from pipelines.work import Part
 from sources.records import Fragment
-from tests.pipelines.contract_flow import Stopped, ingested, measured, notes, recipe_of
+from tests.pipelines.contract_flow import TEXT, Stopped, ingested, measured, notes, recipe_of
 
 pytest.importorskip("great_expectations", reason="contracts need great_expectations")
 
@@ -110,7 +111,7 @@ def test_a_value_that_is_not_allowed_is_counted_and_not_shown(engine: LocalEngin
 @pytest.fixture
 def half_grouped(tmp_path: Path) -> Recipe:
     """A card that promises patients, two records without one, and a line that is no record."""
-    records = [*notes(3, who="p1"), *({"id": f"n{number}", "text": f"{number} is a note"} for number in range(2))]
+    records = [*notes(3, who="p1"), *({"id": f"n{number}", "text": f"{TEXT} {number}"} for number in range(2))]
     card = {"fields": {"id": "id", "text": "text", "patient": "who"}, "groups": ["patient"]}
     recipe = recipe_of(tmp_path, {"cohort": records, "others": notes(2, who="p2")}, card)
     with (tmp_path / "data" / "cohort.jsonl").open("ab") as file:
@@ -118,18 +119,21 @@ def half_grouped(tmp_path: Path) -> Recipe:
     return recipe
 
 
-def test_a_group_that_the_card_promises_must_be_there_in_every_kept_record(
+def test_a_group_that_the_card_promises_is_missed_early_and_stops_what_would_be_written(
     engine: LocalEngine, tmp_path: Path, half_grouped: Recipe
 ) -> None:
-    stopped = ingested(engine, tmp_path, half_grouped)
+    stopped = measured(engine, tmp_path, half_grouped)
     without = ids_of(stopped)[3:5]
+    stopped.gates.ingested()
+    (missed,) = stopped.gates.reports[0].failures
+    assert (missed.rule.severity, missed.rule.source, missed.first) == ("warning", "cohort", without)
+    assert missed.checked == 5, "the line that is no record counts for nothing"
     with pytest.raises(ContractError) as raised:
-        stopped.gates.ingested()
+        stopped.gates.before_shards()
+    assert "contract kept" in raised.value.message
     assert "on group_patient does not hold for 2 of 5 rows of source cohort" in raised.value.message
     assert "the card promises it" in raised.value.message
-    (failure,) = failures(stopped)
-    assert failure["source"] == "cohort"
-    assert failure["examples"] == without
+    assert {(row["source"], tuple(row["examples"])) for row in failures(stopped)} == {("cohort", tuple(without))}
 
 
 def test_terms_and_tokens_outside_the_recipe_stop_the_build_before_shards(engine: LocalEngine, tmp_path: Path) -> None:
@@ -245,6 +249,28 @@ def test_contracts_that_are_off_check_nothing(engine: LocalEngine, tmp_path: Pat
     stopped.gates.before_publishing(b"", {})
     assert stopped.gates.reports == []
     assert not (tmp_path / "run" / "reports").exists()
+
+
+def test_what_is_found_does_not_depend_on_how_rows_are_batched(
+    engine: LocalEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {"expect": "expect_column_values_to_be_in_set", "column": "license", "value_set": ["MIT"]}
+    contracts = {"samples": [{**asked, "severity": "info"}]}
+    recipe = recipe_of(tmp_path, {"a": notes(3), "b": notes(2), "c": notes(7)}, {}, contracts=contracts)
+    found = []
+    for rows in (BATCH_ROWS, 1):
+        monkeypatch.setattr(units, "BATCH_ROWS", rows)
+        stopped = ingested(engine, tmp_path, recipe)
+        shared = ids_of(stopped, 0)[1]
+        stopped.tamper(
+            stopped.flow.views[2].samples[0], lambda table, shared=shared: replaced(table, "sample_id", 0, shared)
+        )
+        with pytest.raises(ContractError):
+            stopped.gates.ingested()
+        found.append(stopped.document())
+    assert found[0] == found[1]
+    assert len(batches(Gate.SAMPLES, (), stopped.flow.views)) == 3
+    assert [row["unexpected"] for row in failures(stopped)] == [2, 3, 2, 7]
 
 
 def test_batches_hold_a_bounded_number_of_rows_and_keep_corpora_apart_where_they_are_large() -> None:

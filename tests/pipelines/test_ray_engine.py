@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -328,3 +329,37 @@ def test_a_node_that_dies_costs_its_tasks_a_second_try_and_no_blame(engine: Engi
             killed = True
     assert sorted(numbers) == list(range(len(numbers)))
     assert len(pids) == 4  # no worker of another node was lost with it
+
+
+@pytest.fixture
+def guarded() -> Iterator[int]:
+    """The port of a gRPC server that asks for a token."""
+    import grpc
+
+    class Asks(grpc.GenericRpcHandler):  # type: ignore[misc]
+        def service(self, _: Any) -> Any:
+            return grpc.unary_unary_rpc_method_handler(
+                lambda _, context: context.abort(grpc.StatusCode.UNAUTHENTICATED, "token?")
+            )
+
+    server = grpc.server(ThreadPoolExecutor(1), handlers=[Asks()])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield port
+    server.stop(0).wait()
+
+
+def test_a_cluster_that_asks_for_a_token_is_given_ours_or_the_user_is_told_where_it_belongs(
+    guarded: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(UsageError, match="asks for a token") as caught:
+        ray_cluster.checked_address(f"127.0.0.1:{guarded}")
+    assert "RAY_AUTH_TOKEN" in caught.value.hint
+    (tmp_path / "token").write_text("x" * 64)
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "token"))
+    assert ray_cluster.checked_address(f"127.0.0.1:{guarded}") == f"127.0.0.1:{guarded}"
+    assert os.environ["RAY_AUTH_MODE"] == "token"

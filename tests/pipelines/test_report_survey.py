@@ -13,6 +13,7 @@ from pipelines.report.parts import published_parts
 from pipelines.report.survey import (
     DIMENSIONS,
     EDGES,
+    NO_CODE,
     NO_PICTURE,
     NOT_STATED,
     SEVERAL,
@@ -120,6 +121,14 @@ def test_a_picture_that_did_not_decode_leaves_the_modality_unknown(tmp_path: Pat
     broken = Made("0" * 32, images=("",), step="measure", verdict="quarantine", reason="image.undecodable")
     found = survey_of(MadeRun(tmp_path, [[broken]], [[]]).write())
     assert found.groups["modality"] == {"unknown": [0, 0, 1, 0]}
+
+
+def test_what_is_no_language_code_is_not_repeated(tmp_path: Path) -> None:
+    languages = ["en", "pt-BR", None, "Mrs Example", "1999-12-31", "x" * 5000, ""]
+    samples = [Made(f"{number:032x}", language=language) for number, language in enumerate(languages)]
+    found = survey_of(MadeRun(tmp_path, [samples], [[]]).write())
+    counted = {name: sum(row[:3]) for name, row in found.groups["language"].items()}
+    assert counted == {"en": 1, "pt-BR": 1, NOT_STATED: 1, NO_CODE: 4}
 
 
 def test_a_run_without_a_single_sample_is_empty(tmp_path: Path) -> None:

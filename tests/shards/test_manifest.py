@@ -44,6 +44,21 @@ def test_a_manifest_reads_back_as_it_was_written(tmp_path: Any) -> None:
     assert read_manifest(folder) == manifest
 
 
+def test_held_out_shards_stand_apart_and_only_where_there_is_a_hold_out(tmp_path: Any) -> None:
+    plain = manifest_of({"slake": 1.0}, ENTRY)
+    assert "validation" not in orjson.loads(manifest_bytes(plain))
+    held = ENTRY.model_copy(update={"name": "validation-mid-demo-000000.tar"})
+    folder = LocalFolder(tmp_path)
+    for validation in ((), (held,)):
+        manifest = plain.model_copy(update={"validation": validation})
+        folder.write("manifest.json", manifest_bytes(manifest))
+        assert read_manifest(folder) == manifest
+        assert read_manifest(folder).shards == (ENTRY,)
+    folder.write("manifest.json", manifest_bytes(plain.model_copy(update={"validation": (ENTRY,)})))
+    with pytest.raises(ManifestError, match="twice"):
+        read_manifest(folder)
+
+
 def test_the_keys_are_those_of_the_contract_in_their_order() -> None:
     content = orjson.loads(manifest_bytes(manifest_of({}, ENTRY)))
     assert list(content) == [

@@ -1,7 +1,18 @@
+from fnmatch import fnmatch
+
 import pytest
 from webdataset.tariterators import base_plus_ext
 
-from shards.names import is_key, is_shard_name, picture_suffix, shard_name, split_member
+from shards.names import (
+    ShardName,
+    is_held_out,
+    is_key,
+    is_shard_name,
+    parse_shard_name,
+    picture_suffix,
+    shard_name,
+    split_member,
+)
 from tests.shards.conftest import key_of
 
 KEY = key_of(1)
@@ -59,3 +70,14 @@ def test_a_source_that_is_no_file_name_names_no_shard(source: str) -> None:
 @pytest.mark.parametrize("name", ["a.tar.gz", "/a.tar", "a/b.tar", "..tar", ".a.tar", "a.tar\n", "a\\b.tar", ""])
 def test_only_a_plain_tar_name_is_a_shard_name(name: str) -> None:
     assert not is_shard_name(name)
+
+
+def test_names_of_shards_are_told_apart_and_held_out_ones_match_no_pattern_of_a_stage() -> None:
+    for validation in (False, True):
+        name = shard_name("mid", "vqa_rad", 7, validation=validation)
+        assert is_shard_name(name)
+        assert parse_shard_name(name) == ShardName("mid", "vqa_rad", 7, validation)
+        assert is_held_out(name) == validation
+        assert fnmatch(name, "mid-*.tar") != validation
+    assert parse_shard_name("other.tar") is None
+    assert not is_held_out("validation.tar")

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from sources import joins
-from sources.joins import joined
-from sources.records import Corpus, CorpusError, Record
+from sources.joins import LEFT, by_exchange, joined
+from sources.records import Corpus, CorpusError, Record, RecordError
 from tests.sources.corpora import corpus_in, planned
 
 JOIN = {"path": "side.csv", "left": "uid", "right": "id"}
@@ -126,3 +126,37 @@ def test_the_columns_of_a_keyed_companion_are_counted_and_not_named(tmp_path: Pa
         planned(corpus)
     with pytest.raises(CorpusError, match="no column 'id'; it has 1, DOE JANE, MRN00123456"):
         planned(corpus_of(tmp_path, "1,DOE JANE,MRN00123456\n2,ROE RICHARD,MRN00123457\n"))
+
+
+def test_a_value_to_join_by_that_may_not_be_kept_is_gone_after_the_join(tmp_path: Path) -> None:
+    corpus = corpus_of(tmp_path, "id,cc,file\n1,MIT,a\n")
+    assert added(corpus, **{LEFT: "1", "body": "x"}) == {"body": "x", "cc": "MIT", "file": "a"}
+    assert added(corpus, **{LEFT: None, "uid": "1"}) == {"uid": "1"}
+
+
+def test_a_record_that_too_many_rows_match_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(joins, "MAX_JOINED_ROWS", 2)
+    corpus = corpus_of(tmp_path, "id,cc,file\n1,x,a\n1,y,b\n2,x,c\n2,y,d\n2,z,e\n", many=True)
+    assert added(corpus, uid=1)["cc"] == ["x", "y"]
+    with pytest.raises(RecordError, match="more than 2 rows of the joined table"):
+        added(corpus, uid=2)
+
+
+@pytest.mark.parametrize(
+    ("name", "limit", "exchanged"),
+    [("side.csv", 100, False), ("side.csv", 3, True), ("side.parquet", 100, True), ("{folder}/side.csv", 3, False)],
+)
+def test_large_tables_and_parquet_are_joined_by_exchange_but_not_tables_beside_record_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, limit: int, exchanged: bool
+) -> None:
+    monkeypatch.setattr(joins, "IN_MEMORY_BYTES", limit)
+    corpus_of(tmp_path, "id,cc,file\n1,MIT,a\n", name.removeprefix("{folder}/"))
+    corpus = corpus_in(tmp_path, "jsonl", "notes.jsonl", fields=FIELDS, join={**JOIN, "path": name})
+    assert by_exchange(corpus) == exchanged
+
+
+def test_parquet_beside_record_files_is_refused(tmp_path: Path) -> None:
+    corpus_of(tmp_path, b"PAR1", "side.parquet")
+    corpus = corpus_in(tmp_path, "jsonl", "notes.jsonl", fields=FIELDS, join={**JOIN, "path": "{folder}/side.parquet"})
+    with pytest.raises(CorpusError, match="by a path without"):
+        planned(corpus)

@@ -1,0 +1,31 @@
+from pathlib import Path
+
+import orjson
+import pytest
+
+from pipelines.diagnosis import AWS_CREDENTIALS, credentials, diagnose, diagnosis_lines
+
+
+@pytest.fixture(autouse=True)
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in (*AWS_CREDENTIALS, "GOOGLE_APPLICATION_CREDENTIALS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_credentials_are_told_by_yes_and_no(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert credentials() == {"s3": False, "gs": False}
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA-OF-SITE")
+    (tmp_path / ".config" / "gcloud").mkdir(parents=True)
+    (tmp_path / ".config" / "gcloud" / "application_default_credentials.json").write_text("{}")
+    assert credentials() == {"s3": True, "gs": True}
+
+
+def test_the_answer_names_ray_and_never_a_credential(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA-OF-SITE")
+    found = diagnose()
+    said = "\n".join(diagnosis_lines(found))
+    assert next(row for row in found["packages"] if row["name"] == "ray")["installed"]
+    assert found["machine"]["gpus"] >= 0
+    assert "s3:// found" in said
+    assert "AKIA-OF-SITE" not in said + orjson.dumps(found).decode()
