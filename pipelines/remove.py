@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipelines.errors import UsageError
+from pipelines.errors import CurateError, UsageError
 from pipelines.event_log import EventLog
 from pipelines.remove_apply import finish_pending, is_pending, refuse_pending
 from pipelines.remove_list import Entry, read_list
@@ -14,7 +14,7 @@ from pipelines.remove_stage import Takedowns, kinds_of, stage
 from pipelines.removed import read_record
 from pipelines.run_directory import EVENTS, locked, read_run
 from pipelines.sources import read_key
-from shards.manifest import read_manifest
+from shards.manifest import Manifest, ManifestError, read_manifest
 from sources.identity import keyed_digest
 from sources.storage import Folder
 
@@ -41,7 +41,7 @@ def remove(
         record = read_record(run)
         found = search(run, entries, record)
         parts = parts_of(run)
-        manifest = read_manifest(run.inside("shards"))
+        manifest = _manifest(run)
         places = places_of(parts, manifest, found, record)
         takedown = Takedowns(
             run, document, manifest, record.with_more(found.entries, places.ids), found, places, reason
@@ -54,6 +54,13 @@ def remove(
             _log(run, batch)
     told = _answer(takedown, entries, batch)
     return {"run": run.place, "dry_run": dry_run, "resumed": resumed, "nothing_left": not changed, **told}
+
+
+def _manifest(run: Folder) -> Manifest:
+    try:
+        return read_manifest(run.inside("shards"))
+    except ManifestError as error:
+        raise CurateError(str(error), "nothing was changed") from None
 
 
 def _site_key(run: Folder, document: Mapping[str, Any], id_key: Path | None) -> bytes | None:

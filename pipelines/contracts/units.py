@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import orjson
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -225,14 +226,10 @@ def _counted(values: pa.ChunkedArray) -> dict[str, int]:
 
 def _keys(ids: pa.ChunkedArray) -> pa.Table:
     """KEYS of the ids that have the form of one: others are named by the rule on their form."""
-    rows, found = [], []
-    for row, name in enumerate(ids.to_pylist()):
-        try:
-            key = bytes.fromhex(name or "")
-        except ValueError:
-            continue
-        if len(key) == KEY_BYTES:
-            rows.append(row)
-            found.append(key)
-    keys = pa.array(found, pa.binary(KEY_BYTES))
-    return sorted_keys(pa.table([keys, np.zeros(len(rows), np.int32), pa.array(rows, pa.int32()), keys], schema=KEYS))
+    series = pl.from_arrow(ids.cast(pa.string()))
+    assert isinstance(series, pl.Series)
+    decoded = series.str.decode("hex", strict=False)
+    whole = (decoded.bin.size() == KEY_BYTES).fill_null(value=False)
+    keys = decoded.filter(whole).to_arrow().cast(pa.binary()).cast(pa.binary(KEY_BYTES))
+    rows = pa.array(whole.arg_true().to_numpy(), pa.int32())
+    return sorted_keys(pa.table([keys, np.zeros(len(rows), np.int32), rows, keys], schema=KEYS))

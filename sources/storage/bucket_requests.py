@@ -23,6 +23,7 @@ PART_BYTES = 16 * 2**20
 """Of a large upload. 10,000 parts, the most there may be, make 160 GB."""
 PARTS_AT_ONCE = 2
 DELETED_AT_ONCE = 1000
+LISTED_AT_ONCE = 1000
 CONTENT = "curate-content"
 """Metadata of every object we write: a name of its own for this content. The server copies it with the object, so that
 a copy is known for one without reading both: ETags of a multipart upload and of its copy differ."""
@@ -242,7 +243,7 @@ class _Pages:
     def next(self, store: "S3Store | GCSStore") -> "Sequence[ObjectMeta]":
         """The next page; an empty one at the end."""
         if self._pages is None:
-            self._pages = iter(store.list(self._prefix, offset=self._last, chunk_size=1000))
+            self._pages = iter(store.list(self._prefix, offset=self._last, chunk_size=LISTED_AT_ONCE))
         try:
             rows = next(self._pages, [])
         except Exception:

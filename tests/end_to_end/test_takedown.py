@@ -285,6 +285,10 @@ def test_a_damaged_shard_stops_it_before_anything_is_changed(run: Path) -> None:
     before = published(run)
     with pytest.raises(CurateError, match=r"mid-films-000000\.tar"):
         take_down(run, "patient,PAT-0")
+    (run / "shards" / "manifest.json").rename(run / "aside")
+    with pytest.raises(CurateError, match=r"manifest\.json: there is none"):
+        take_down(run, "patient,PAT-0")
+    (run / "aside").rename(run / "shards" / "manifest.json")
     assert published(run) == before
     assert take_down(run, "study,ST-10")["shards"]["rewritten"] == ["mid-films-000002.tar"]
 

@@ -76,14 +76,18 @@ def test_an_upload_survives_one_fault_wherever_it_strikes(
     assert folder.stat("large").size == len(LARGE)  # type: ignore[union-attr]
 
 
-def test_a_listing_goes_on_where_its_page_broke_off(folder: BucketFolder, proxy: FaultProxy, server: S3Server) -> None:
-    client = server.client()
-    for number in range(1005):
-        client.put_object(Bucket="corpora", Key=f"{folder.prefix}/{number:04d}", Body=b"x")
+def test_a_listing_goes_on_where_its_page_broke_off(
+    folder: BucketFolder, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests, "LISTED_AT_ONCE", 5)
+    for number in range(23):
+        folder.write(f"{number:02d}", b"x")
+    proxy.clear()
     second_page = once(lambda _, path: "continuation-token" in path)
-    proxy.faults, proxy.share, proxy.only = (CUT_ANSWER,), 1.0, second_page
-    assert [stat.path for stat in folder.files()] == [f"{number:04d}" for number in range(1005)]
+    proxy.page_keys, proxy.faults, proxy.share, proxy.only = 5, (CUT_ANSWER,), 1.0, second_page
+    assert [stat.path for stat in folder.files()] == [f"{number:02d}" for number in range(23)]
     assert proxy.injected[CUT_ANSWER] == 1
+    assert proxy.requests["GET"] == 6
     folder.delete_tree("")
     assert not folder.exists()
 

@@ -9,10 +9,16 @@ import time
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
 
 from pipelines.errors import BudgetError
+from pipelines.facts import FactTask
 from pipelines.session import Session
-from pipelines.work import Commit
+from pipelines.view import View
+from pipelines.work import Commit, Work
+from sources.records import Fragment
 
 
 def done(number: int) -> Commit:
@@ -142,3 +148,37 @@ class TellsEnvironment:
     def run(self, session: Session) -> Commit:
         found = {name: os.environ.get(name) for name in self.names}
         return Commit("test", "0", {}, {**found, "cwd": str(Path.cwd())})
+
+
+class KillsOnPoison:
+    """A fact step that kills its process on one record."""
+
+    name = "length"
+    version = 1
+    columns = ("source_key",)
+
+    def parameters(self) -> dict[str, Any]:
+        return {}
+
+    def measure(self, samples: pa.Table) -> dict[str, pa.Table]:
+        keys = samples["source_key"].to_pylist()
+        if any("poison" in key for key in keys):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return {"length": pa.table({"length": pa.array([len(key) for key in keys], pa.int32())})}
+
+
+def poisoned(work: Work, rows: int, poison: int) -> FactTask:
+    """A fragment of which one record kills whoever works on it."""
+    keys = [f"{'poison' if row == poison else 'food'}{row}" for row in range(rows)]
+    samples = pa.table({"source_key": keys})
+    alive = pa.table({"row": pa.array(range(rows), pa.int32())})
+    parts = work.put("ingest", "0", {"samples": samples, "alive": alive}).parts
+    view = View(0, Fragment("food.jsonl", "d", records=rows), (parts["samples"],), {"alive": parts["alive"]})
+    return FactTask(KillsOnPoison(), view, 0)
+
+
+def measured_and_failed(work: Work, commit: Commit) -> tuple[list[int], list[int]]:
+    """Numbers of the records that have the fact, and of those that an error kept from it."""
+    errors = work.read(commit.parts["length_errors"])
+    assert all("CrashedError" in evidence for evidence in errors["evidence"].to_pylist())
+    return work.read(commit.parts["length"])["row"].to_pylist(), errors["row"].to_pylist()

@@ -1,6 +1,8 @@
 """A Ray cluster of several nodes on this machine, for tests: each node a raylet of its own."""
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,11 +46,13 @@ def ray_nodes(resources: Sequence[dict[str, Any]]) -> Iterator[Nodes]:
     from ray.cluster_utils import Cluster
 
     cluster = Cluster()
+    folder = tempfile.mkdtemp(prefix="curate-nodes-", dir="/tmp")  # names of sockets must be short
     try:
         nodes = Nodes(cluster)
         for number, wanted in enumerate(resources):
-            nodes.add(**wanted, **({"include_dashboard": False} if number == 0 else {}))
+            nodes.add(**wanted, **({"include_dashboard": False, "temp_dir": folder} if number == 0 else {}))
         yield nodes
     finally:
         cluster.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
         os.environ.pop("PYTHONPATH") if before is None else os.environ.update(PYTHONPATH=before)

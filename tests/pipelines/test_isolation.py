@@ -1,4 +1,5 @@
 import os
+import pickle
 import threading
 import time
 
@@ -8,6 +9,7 @@ from pipelines import isolation
 from pipelines.bisect import Failure, Piece, bisect
 from pipelines.errors import CurateError
 from pipelines.isolation import KILLS_BEFORE_ISOLATION, CrashedError, isolated
+from sources.readers.registry import READERS, reader_named
 from tests.pipelines import suspects
 
 
@@ -87,3 +89,9 @@ def _shorten(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_process_that_never_comes_up_is_no_record_s_fault() -> None:
     with pytest.raises(CurateError, match="died as it started"):
         list(bisect(isolated(suspects.CannotBeRead(), KILLS_BEFORE_ISOLATION), 4))
+
+
+@pytest.mark.parametrize("name", sorted(READERS))
+def test_readers_can_be_sent_to_it_to_open_pictures(name: str) -> None:
+    reader = reader_named(name)
+    assert type(pickle.loads(pickle.dumps(reader))) is type(reader)

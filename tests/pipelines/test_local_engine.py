@@ -11,7 +11,7 @@ from pipelines.recipe import Recipe, SourceEntry
 from pipelines.session import Session
 from pipelines.work import Work
 from sources.storage import LocalFolder
-from tests.pipelines.engine_tasks import Count, KillsWorkers, Raises, SleepsThenMarks
+from tests.pipelines.engine_tasks import Count, KillsWorkers, Raises, SleepsThenMarks, measured_and_failed, poisoned
 
 
 @pytest.fixture
@@ -77,3 +77,9 @@ def test_closing_ends_workers_at_once(tmp_path: Path, engine: LocalEngine) -> No
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "started").read_text()), 0)
     assert not (tmp_path / "mark").exists()
+
+
+def test_a_record_that_kills_every_worker_is_the_only_one_quarantined(engine: LocalEngine, tmp_path: Path) -> None:
+    work = Work(LocalFolder(tmp_path))
+    ((_, commit),) = engine.run([poisoned(work, 9, 5)])
+    assert measured_and_failed(work, commit) == ([0, 1, 2, 3, 4, 6, 7, 8], [5])

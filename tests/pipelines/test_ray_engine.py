@@ -31,6 +31,8 @@ from tests.pipelines.engine_tasks import (
     SleepsThenMarks,
     TakesMemory,
     TellsEnvironment,
+    measured_and_failed,
+    poisoned,
 )
 from tests.pipelines.ray_nodes import Nodes, ray_nodes
 
@@ -109,6 +111,12 @@ def test_a_task_that_kills_every_worker_ends_the_run_with_advice(engine: Engine)
     with pytest.raises(CurateError, match="killer: its workers died 4 times") as caught:
         list(engine.run([KillsWorkers(0, 99)]))
     assert "fewer --workers" in caught.value.hint
+
+
+def test_a_record_that_kills_every_worker_is_the_only_one_quarantined(engine: Engine, tmp_path: Path) -> None:
+    work = Work(LocalFolder(tmp_path))
+    ((_, commit),) = engine.run([poisoned(work, 9, 5)])
+    assert measured_and_failed(work, commit) == ([0, 1, 2, 3, 4, 6, 7, 8], [5])
 
 
 def test_a_task_that_takes_too_much_memory_ends_the_run_with_advice(engine: Engine) -> None:
