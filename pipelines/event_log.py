@@ -1,11 +1,12 @@
 """`events.jsonl`: what happened and how long it took, a line an event, also of builds that were killed."""
 
 import time
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 import orjson
 
-from sources.storage import Folder, LocalFolder
+from sources.storage import Folder, LocalFolder, StoreError
 
 PUT_EVERY_S = 30.0
 
@@ -31,7 +32,8 @@ class EventLog:
             return
         self._lines += line
         if time.monotonic() - self._put > PUT_EVERY_S:
-            self._upload()
+            with suppress(StoreError):  # a log is no reason to stop; what matters will say that the bucket is away
+                self._upload()
 
     def close(self) -> None:
         """Nothing more comes."""

@@ -1,6 +1,7 @@
 """Progress for people (stderr) and for machines (`events.jsonl`). Neither is part of a run's identity."""
 
 import time
+from contextlib import nullcontext, suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -41,7 +42,8 @@ class Reporter:
         if self._bars is not None:
             self._bars.stop()
         if self._events is not None:
-            self._events.close()
+            with nullcontext() if error is None else suppress(OSError):  # what failed first is what is told
+                self._events.close()
 
     def begin(self, step: str, total: int) -> None:
         """A step starts on `total` units."""

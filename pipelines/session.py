@@ -1,7 +1,6 @@
 """What every worker of a build holds: the corpora, the steps, the committed work. Sent once, never stored."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -9,7 +8,7 @@ from typing import Protocol
 
 from pipelines.bisect import FATAL_ERRORS
 from pipelines.joined_rows import with_joined_rows
-from pipelines.read_ahead import FILES_AHEAD, ReadAhead
+from pipelines.read_ahead import ReadAhead
 from pipelines.recipe import Recipe
 from pipelines.removed import Removal
 from pipelines.work import Commit, Work
@@ -17,7 +16,7 @@ from sources.mapping import Prompts, image_uris
 from sources.pictures import PictureError
 from sources.readers.registry import reader_named
 from sources.records import Corpus, Fragment, PictureReader, Reader, Record
-from sources.storage import FileStat, LocalFolder, TooLargeError
+from sources.storage import LocalFolder, TooLargeError, stats_of
 from sources.uris import inner_name
 
 
@@ -133,7 +132,7 @@ class Located:
         version = int(getattr(self.reader, "version", 0))
         inner = (self.fragment.digest, version)
         files = [uri for uri in uris if self._reader_of(self.path(uri)) is None]
-        found = iter(self._stats(files))
+        found = stats_of(self.corpus.root, [self.path(uri) for uri in files])
         rows: list[tuple[str, int | str, int]] = []
         for uri in uris:
             if self._reader_of(self.path(uri)) is not None:
@@ -142,13 +141,6 @@ class Located:
             stat = next(found)
             rows.append((uri, -1, -1) if stat is None else (uri, stat.size, stat.stamp))
         return rows
-
-    def _stats(self, uris: Sequence[str]) -> list[FileStat | None]:
-        root = self.corpus.root
-        if isinstance(root, LocalFolder) or len(uris) < 2:
-            return [root.stat(self.path(uri)) for uri in uris]
-        with ThreadPoolExecutor(FILES_AHEAD) as pool:
-            return list(pool.map(lambda uri: root.stat(self.path(uri)), uris))
 
     def _reader_of(self, path: str) -> PictureReader | None:
         """The reader, where it is the one to ask for a picture."""

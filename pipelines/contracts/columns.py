@@ -17,7 +17,7 @@ class Gate(StrEnum):
     MANIFEST = "manifest"
 
 
-_TEXT = ("sample_id", "source", "split", "task", "license", "access", "language")
+_TEXT = ("id_form", "source", "split", "task", "license", "access", "language")
 _GROUPS = tuple(f"group_{kind}" for kind in GROUP_KINDS)
 _COUNTS = ("turns", "images", "turns_and_images", *_GROUPS)
 
@@ -29,14 +29,17 @@ def _columns(text: tuple[str, ...], numbers: tuple[str, ...]) -> dict[str, Kind]
 COLUMNS: dict[Gate, dict[str, Kind]] = {
     Gate.SAMPLES: _columns((*_TEXT, "verdict", "reason"), _COUNTS),
     Gate.IMAGES: _columns(
-        ("image_id", "source", "pixel_hash", "format", "modality", "modality_from", "flags"),
+        ("id_form", "source", "pixel_hash", "format", "modality", "modality_from", "flags"),
         ("width", "height", "pixels", "bit_depth", "channels", "frames", "bytes", "mean", "std", "minimum", "maximum",
          "entropy"),
     ),
     Gate.KEPT: _columns(_TEXT, (*_COUNTS, "images_without_id", "tokens", "tokens_min", "tokens_max")),
     Gate.MANIFEST: _columns(("name", "sha256", "first_key", "last_key"), ("bytes", "samples", "tokens")),
 }  # fmt: skip
-"""Gate -> column -> what it holds. None holds text of a record, a path or an id that a corpus gave."""
+"""Gate -> column -> what it holds. None holds text of a record, a path or an id that a corpus gave.
+
+`id_form` is `hex32` where the row's own id is 32 hex digits, else `other`.
+"""
 
 IDS = {Gate.SAMPLES: "sample_id", Gate.IMAGES: "image_id", Gate.KEPT: "sample_id", Gate.MANIFEST: "name"}
-"""The column that names a row to people, and that no two rows of a run share."""
+"""What names a row to people, and no two rows of a run share."""

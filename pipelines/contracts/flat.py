@@ -1,6 +1,10 @@
-"""Flat tables of what was committed: one row per sample or picture, no nested columns, no text of any record."""
+"""Flat tables of what was committed: one row per sample or picture, no nested columns, no text of any record.
 
-from collections.abc import Callable, Mapping, Sequence
+Besides the columns that contracts speak of, each has `id`: what names the row to people.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +19,15 @@ from pipelines.work import Part, Work
 from sources.cards import GROUP_KINDS
 from sources.schema import TASKS
 
+Column: TypeAlias = Any
+"""An Arrow array, chunked or not."""
+ID = "^[0-9a-f]{32}$"
 NO_LIMIT = 2**31 - 1
-_PLAIN = ("sample_id", "source", "split", "task", "license", "access", "language")
+_PLAIN = ("source", "split", "task", "license", "access", "language")
 _LEAVES = {"turns": "role", "images": "frame", "groups": "kind"}
 """Of a nested column only its smallest leaf is read: texts stay on the disk."""
 _PICTURE_COLUMNS = (
-    "image_id", "pixel_hash", "format", "modality", "modality_from", "flags", "width", "height", "bit_depth",
+    "pixel_hash", "format", "modality", "modality_from", "flags", "width", "height", "bit_depth",
     "channels", "frames", "bytes", "mean", "std", "minimum", "maximum", "entropy",
 )  # fmt: skip
 
@@ -28,10 +35,8 @@ _PICTURE_COLUMNS = (
 def flat_samples(session: Session, view: View) -> pa.Table:
     """Every sample of a fragment as ingest left it, with its verdict."""
     verdicts = session.work.read(dict(view.verdicts)["ingest"], ["row", "verdict", "reason"])
-    rows = verdicts["row"].to_numpy()
-    columns = _sample_columns(session.work, view, rows)
-    columns |= {"verdict": verdicts["verdict"], "reason": verdicts["reason"]}
-    return _table(Gate.SAMPLES, columns)
+    columns = _sample_columns(session.work, view, verdicts["row"].to_numpy())
+    return _table(Gate.SAMPLES, columns | {"verdict": verdicts["verdict"], "reason": verdicts["reason"]})
 
 
 def flat_kept(session: Session, view: View) -> pa.Table:
@@ -39,11 +44,8 @@ def flat_kept(session: Session, view: View) -> pa.Table:
     work = session.work
     rows = alive_rows(work, view)
     columns = _sample_columns(work, view, rows)
-    images = read_samples(work, view, rows, ("images",))["images"]
-    ids = pc.struct_field(pc.list_flatten(images), "image_id")
-    without = _per_row(images, pc.is_null(ids).to_numpy(zero_copy_only=False))
     columns |= {
-        "images_without_id": pa.array(without),
+        "images_without_id": _without_id(work, view, rows, columns["images"]),
         "tokens": required(work.read(view.parts["tokens"]), rows, "token count")["tokens"],
         **token_limits(session.recipe, columns["task"]),
     }
@@ -52,12 +54,14 @@ def flat_kept(session: Session, view: View) -> pa.Table:
 
 def flat_images(session: Session, view: View) -> pa.Table:
     """The rows of a fragment that the images table of the run has."""
-    images = session.work.read(view.parts["images"], _PICTURE_COLUMNS)
+    images = session.work.read(view.parts["images"], ["image_id", *_PICTURE_COLUMNS])
     repeated = session.work.read(view.parts["images_followers"], ["row"])["row"].to_numpy()
     first = np.setdiff1d(np.arange(images.num_rows), repeated)
     images = images.take(pa.array(first, pa.int64()))
-    columns: dict[str, pa.ChunkedArray] = {name: images[name] for name in _PICTURE_COLUMNS if name != "flags"}
+    columns: dict[str, Column] = {name: images[name] for name in _PICTURE_COLUMNS if name != "flags"}
     columns |= {
+        "id": images["image_id"],
+        "id_form": id_form(images["image_id"]),
         "source": pa.repeat(session.corpora[view.corpus].name, images.num_rows),
         "pixels": pc.multiply(images["width"].cast(pa.int64()), images["height"].cast(pa.int64())),
         "flags": pc.binary_join(pc.coalesce(images["flags"], pa.scalar([], pa.list_(pa.string()))), ","),
@@ -76,9 +80,9 @@ FLAT: Mapping[Gate, Callable[[Session, View], pa.Table]] = {
 def flat_digests(gate: Gate, view: View) -> list[str]:
     """What the flat table of a fragment depends on."""
     if gate is Gate.SAMPLES:
-        return [*view.digests(_PLAIN), dict(view.verdicts)["ingest"].digest]
+        return [*view.digests(("sample_id",)), dict(view.verdicts)["ingest"].digest]
     if gate is Gate.KEPT:
-        return view.digests((*_PLAIN, "images"), "tokens")
+        return view.digests(("sample_id", "images"), "tokens")
     return [view.parts["images"].digest, view.parts["images_followers"].digest]
 
 
@@ -89,7 +93,7 @@ def flat_rows(gate: Gate, view: View) -> int:
     return view.parts["alive" if gate is Gate.KEPT else "images"].rows
 
 
-def token_limits(recipe: Recipe, tasks: pa.ChunkedArray) -> dict[str, pa.Array]:
+def token_limits(recipe: Recipe, tasks: Column) -> dict[str, Column]:
     """`tokens_min` and `tokens_max` by task: what the recipe allows, never more than the context holds."""
     settings = recipe.steps.tokens
     lowest, highest = {}, {}
@@ -104,30 +108,47 @@ def token_limits(recipe: Recipe, tasks: pa.ChunkedArray) -> dict[str, pa.Array]:
     }
 
 
-def _sample_columns(work: Work, view: View, rows: npt.NDArray[np.int32]) -> dict[str, pa.ChunkedArray]:
+def id_form(ids: Column) -> Column:
+    """`hex32` where an id is 32 hex digits, else `other`: what can be said of all ids in two words."""
+    return pc.if_else(pc.fill_null(pc.match_substring_regex(ids, ID), fill_value=False), "hex32", "other")
+
+
+def _sample_columns(work: Work, view: View, rows: npt.NDArray[np.int32]) -> dict[str, Column]:
     """The columns that both tables of samples have, of the given rows."""
-    plain = read_samples(work, view, rows, _PLAIN)
-    nested = pa.concat_tables([_leaves(work, part) for part in view.samples]).take(pa.array(rows, pa.int32()))
-    turns, images = (pc.fill_null(pc.list_value_length(nested[name]), 0) for name in ("turns", "images"))
+    table = pa.concat_tables([_light(work, part) for part in view.samples]).take(pa.array(rows, pa.int32()))
+    ids = table["sample_id"]
+    if "ids" in view.parts and view.parts["ids"].rows:
+        ids = read_samples(work, view, rows, ("sample_id",))["sample_id"]
+    turns, images = (pc.fill_null(pc.list_value_length(table[name]), 0) for name in ("turns", "images"))
     return {
-        **{name: plain[name] for name in _PLAIN},
+        **{name: table[name] for name in _PLAIN},
+        "id": ids,
+        "id_form": id_form(ids),
         "turns": turns,
         "images": images,
         "turns_and_images": pc.add(turns, images),
-        **_group_counts(nested["groups"]),
+        **_group_counts(table["groups"]),
     }
 
 
-def _group_counts(groups: pa.ChunkedArray) -> dict[str, pa.Array]:
+def _without_id(work: Work, view: View, rows: npt.NDArray[np.int32], counts: Column) -> Column:
+    """How many pictures of each sample were not measured."""
+    if not pc.any(pc.greater(counts, 0)).as_py():
+        return counts
+    images = read_samples(work, view, rows, ("images",))["images"]
+    ids = pc.struct_field(pc.list_flatten(images), "image_id")
+    return pa.array(_per_row(images, pc.is_null(ids).to_numpy(zero_copy_only=False)))
+
+
+def _group_counts(groups: pa.ChunkedArray) -> dict[str, Column]:
     """`group_{kind}`: how many groups of the kind each row has."""
     kinds = pc.struct_field(pc.list_flatten(groups), "kind")
-    return {f"group_{kind}": pa.array(_per_row(groups, _equal(kinds, kind))) for kind in GROUP_KINDS}
-
-
-def _equal(values: pa.ChunkedArray, value: str) -> npt.NDArray[np.bool_]:
-    """Where the value stands; a null is none."""
-    found: npt.NDArray[np.bool_] = pc.is_in(values, pa.array([value])).to_numpy()
-    return found
+    if not len(kinds):
+        return dict.fromkeys((f"group_{kind}" for kind in GROUP_KINDS), pa.array(np.zeros(len(groups), np.int64)))
+    return {
+        f"group_{kind}": pa.array(_per_row(groups, pc.is_in(kinds, pa.array([kind])).to_numpy()))
+        for kind in GROUP_KINDS
+    }
 
 
 def _per_row(lists: pa.ChunkedArray, marked: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
@@ -136,22 +157,18 @@ def _per_row(lists: pa.ChunkedArray, marked: npt.NDArray[np.bool_]) -> npt.NDArr
     return np.bincount(parents[marked], minlength=len(lists)).astype(np.int64)
 
 
-def _leaves(work: Work, part: Part) -> pa.Table:
-    """One leaf of each nested column of a part of samples: enough to count, and small."""
+def _light(work: Work, part: Part) -> pa.Table:
+    """A part of samples: its plain columns and one leaf of each nested one, enough to count."""
     with work.parquet_file(part) as file:
         paths = [file.schema.column(number).path for number in range(len(file.schema))]
-        wanted = [path for path in paths for name, leaf in _LEAVES.items() if _is_leaf(path, name, leaf)]
-        return file.read(columns=wanted, use_threads=False).select(list(_LEAVES))
+        leaves = [path for path in paths for name, leaf in _LEAVES.items() if _is_leaf(path, name, leaf)]
+        names = ["sample_id", *_PLAIN]
+        return file.read(columns=[*names, *leaves], use_threads=False).select([*names, *_LEAVES])
 
 
 def _is_leaf(path: str, column: str, leaf: str) -> bool:
     return path.startswith(f"{column}.") and path.endswith(f".{leaf}")
 
 
-def _table(gate: Gate, columns: Mapping[str, pa.ChunkedArray | pa.Array]) -> pa.Table:
-    return pa.table({name: columns[name] for name in COLUMNS[gate]})
-
-
-def text_columns(gate: Gate) -> Sequence[str]:
-    """The columns that hold text."""
-    return [name for name, kind in COLUMNS[gate].items() if kind == "text"]
+def _table(gate: Gate, columns: Mapping[str, Column]) -> pa.Table:
+    return pa.table({name: columns[name] for name in ("id", *COLUMNS[gate])})

@@ -1,5 +1,6 @@
 """The gates of a build: contracts are checked between its steps, and a broken one ends it."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,11 +9,12 @@ from pipelines.contracts.outcomes import Found, GateReport, contracts_json
 from pipelines.contracts.publish import REPORT, publish_contracts
 from pipelines.contracts.rules import Rule
 from pipelines.contracts.suites import TOTALS, suite
-from pipelines.contracts.units import ManifestTask, WholeTask, batches
+from pipelines.contracts.summaries import Columns, batches, column_sets, portions
+from pipelines.contracts.units import CheckTask, ManifestTask, WholeTask
 from pipelines.errors import CurateError
 from pipelines.exchange import exchanged
 from pipelines.flow import Flow
-from pipelines.work import Commit
+from pipelines.work import Commit, Part
 
 BY_ROW = ("column", "pair")
 SAID = 5
@@ -74,24 +76,32 @@ class Gates:
         self._publish()
 
     def _rows(self, gate: Gate, expected: int) -> None:
-        """Validate a table batch by batch, then as a whole."""
-        name = f"contracts {gate}"
+        """Summarise a table batch by batch, then check its values, its ids and its length."""
+        name, aside = f"contracts {gate}", self.flow.aside
         rules = suite(gate, self.recipe, self.flow.session.corpora, expected)
+        if gate is Gate.KEPT and all(len(view.samples) == 1 for view in self.flow.views):
+            # no sample was made since the ids were compared: those of all samples are unique, so these are
+            rules = tuple(rule for rule in rules if rule.shape != "unique")
         by_row = tuple(rule for rule in rules if rule.shape in BY_ROW)
         of_whole = tuple(rule for rule in rules if rule.shape not in BY_ROW)
-        parts = self.flow.aside(name, batches(gate, by_row, self.flow.views))
-        rows = sum(commit.facts["rows"] for commit in parts)
-        by_source: dict[str, int] = {}
+        sets = column_sets(by_row)
+        compared = any(rule.shape == "unique" for rule in rules)
+        parts = aside(name, batches(gate, sets, self.flow.views, with_keys=compared))
+        checks = [
+            CheckTask(gate, by_row, _values(sets, portion), number) for number, portion in enumerate(portions(parts))
+        ]
+        checked = aside(f"{name} checks", checks)
+        keys = [commit.parts["keys"] for commit in parts if compared]
+        followers = exchanged(aside, f"contracts_{gate}", keys) if compared else []
+        repeated = tuple(part for part in followers if part.rows)
+        by_source: Counter[str] = Counter()
         for commit in parts:
             self._tokens += commit.facts.get("tokens", 0)
-            for source, number in commit.facts["sources"].items():
-                by_source[source] = by_source.get(source, 0) + number
-        keys = [commit.parts["keys"] for commit in parts]
-        repeated = tuple(part for part in exchanged(self.flow.aside, f"contracts_{gate}", keys) if part.rows)
-        whole = WholeTask(gate, of_whole, rows, tuple(sorted(by_source.items())), repeated)
-        (answer,) = self.flow.aside(f"{name} whole", [whole])
-        found = {id(one.rule): one for one in (*_merged(by_row, parts), *_merged(of_whole, [answer]))}
-        self._close(gate, rows, [found[id(rule)] for rule in rules])
+            by_source.update(commit.facts["sources"])
+        whole = WholeTask(gate, of_whole, by_source.total(), tuple(sorted(by_source.items())), repeated)
+        answers = aside(f"{name} whole", [whole])
+        found = {id(one.rule): one for one in (*_merged(by_row, checked), *_merged(of_whole, answers))}
+        self._close(gate, by_source.total(), [found[id(rule)] for rule in rules])
 
     def _close(self, gate: Gate, rows: int, found: Sequence[Found]) -> None:
         """Tell people what does not hold, and end the build where it must not go on."""
@@ -131,6 +141,13 @@ def _broken(report: GateReport, run: str) -> ContractError:
         f"contract {report.gate}: {told(first)}{more}{why}",
         f"no shards were written; {run}/reports/contracts/index.html shows every contract. Repair the corpus or its "
         "card, or change the recipe (`severity: warning` on an expectation of yours goes on; docs/contracts.md)",
+    )
+
+
+def _values(sets: Sequence[Columns], portion: Sequence[Commit]) -> tuple[tuple[Columns, tuple[Part, ...]], ...]:
+    """The summaries of a portion by set of columns."""
+    return tuple(
+        (columns, tuple(commit.parts[f"values_{number}"] for commit in portion)) for number, columns in enumerate(sets)
     )
 
 

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from pipelines.contracts.columns import Gate
+from pipelines.contracts.flat import ID
 from pipelines.contracts.rules import Rule, Severity, rule
 from pipelines.recipe import Recipe
 from shards.manifest import ShardEntry
 from sources.records import Corpus
 from sources.schema import ACCESS, MODALITIES, TASKS, UNKNOWN_LICENSE, Verdict
 
-ID = "^[0-9a-f]{32}$"
 SHA256 = "^[0-9a-f]{64}$"
 LICENSE = r"^(unknown|[A-Za-z0-9][A-Za-z0-9.-]*)$"
 REASON = r"^[a-z0-9_]+\.[a-z0-9_]+$"
@@ -37,7 +37,6 @@ def _samples(sources: Sequence[str]) -> list[Rule]:
     content = rule("column_values_to_be_between", "turns_and_images", min_value=1, why="a kept record says something")
     return [
         *_ids("sample_id"),
-        rule("column_values_to_not_be_null", "sample_id", why="every record has an id"),
         rule("column_values_to_be_in_set", "source", value_set=list(sources), why="every record is of a source"),
         rule("column_values_to_be_in_set", "task", value_set=list(TASKS), why="shards know these tasks only"),
         rule("column_values_to_be_in_set", "access", value_set=list(ACCESS), why="access decides who may see it"),
@@ -75,7 +74,6 @@ def _images(recipe: Recipe, sources: Sequence[str]) -> list[Rule]:
     hashed = [rule("column_values_to_not_be_null", "pixel_hash", why="exact duplicates are told by it")]
     return [
         *_ids("image_id"),
-        rule("column_values_to_not_be_null", "image_id", why="samples name pictures by it"),
         rule("column_values_to_be_in_set", "source", value_set=list(sources)),
         *(hashed if measure.pixel_hash else ()),
         rule("column_values_to_be_between", "width", min_value=1),
@@ -147,6 +145,6 @@ TOTALS = tuple(
 
 def _ids(column: str) -> list[Rule]:
     return [
-        rule("column_values_to_match_regex", column, regex=ID, why="128 bits as 32 hex digits"),
+        rule("column_values_to_be_in_set", "id_form", value_set=["hex32"], why=f"{column}: 128 bits as 32 hex digits"),
         rule("column_values_to_be_unique", column, why="one id is one row, in the whole run"),
     ]

@@ -1,4 +1,4 @@
-"""Units of work of the gates: they run on workers like any other, and are found again by their content."""
+"""Units of work of the gates that ask Great Expectations: they run on workers like any other."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,69 +9,54 @@ import numpy.typing as npt
 import orjson
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from dedup.keys import KEY_BYTES, KEYS, sorted_keys
 from pipelines.contracts.columns import IDS, Gate
-from pipelines.contracts.flat import FLAT, flat_digests, flat_rows
 from pipelines.contracts.outcomes import EXAMPLES
 from pipelines.contracts.rules import Rule
 from pipelines.contracts.suites import TOTALS
+from pipelines.contracts.summaries import Columns, columns_of, summary
 from pipelines.contracts.validation import gx_version, validate, validate_count
 from pipelines.session import Session
-from pipelines.view import View
 from pipelines.work import Commit, Part, key_of
 from shards.names import is_key, is_shard_name
 
 VERSION = 1
-BATCH_ROWS = 131_072
-"""Rows validated at once: some 100 MB with what Great Expectations makes of them. A rule costs 9 ms a batch
-whatever its rows, and about 0.1 us a row, so that smaller batches cost more."""
 MAX_REPEATED = 1_000
 """Repeated ids that are looked at by name; how many there are is counted in any case."""
 
 
 @dataclass(frozen=True)
-class BatchTask:
-    """Validates the rows of some fragments, and sends their ids to be compared with those of the others."""
+class CheckTask:
+    """Validates a portion of a table, given as the summaries of its batches."""
 
     gate: Gate
     rules: tuple[Rule, ...]
     """Of shape `column` and `pair`: they are about one row at a time."""
-    views: tuple[View, ...]
+    values: tuple[tuple[Columns, tuple[Part, ...]], ...]
+    """Set of columns -> their summaries, batch after batch."""
     number: int
 
     @property
     def label(self) -> str:
-        """Gate and batch."""
-        return f"contracts {self.gate} {self.number}"
+        """Gate and portion."""
+        return f"contracts {self.gate} checks {self.number}"
 
     def run(self, session: Session) -> Commit:
-        """Commit `keys` (the ids, sorted), what every rule found, rows by source and, of kept samples, tokens."""
+        """Commit what every rule found."""
         node = f"contracts_{self.gate}"
-        limits = session.recipe.steps.tokens.model_dump() if self.gate is Gate.KEPT else None
-        key = key_of(
-            node,
-            VERSION,
-            gx_version(),
-            [rule.identity() for rule in self.rules],
-            [flat_digests(self.gate, view) for view in self.views],
-            [session.corpora[view.corpus].name for view in self.views],
-            (limits, session.recipe.context_tokens),
-        )
+        digests = [(columns, [part.digest for part in parts]) for columns, parts in self.values]
+        rules = [rule.identity() for rule in self.rules]
+        key = key_of(node, "checks", VERSION, gx_version(), rules, digests)
         found = session.work.find(node, key)
         if found is not None:
             return found
-        table = pa.concat_tables([FLAT[self.gate](session, view) for view in self.views]).combine_chunks()
-        ids, sources = table[IDS[self.gate]], table["source"]
-        outcomes = [
-            {"checked": outcome.checked, **_named(outcome.rows, ids, sources)}
-            for outcome in validate(table, self.rules)
-        ]
-        facts = {"rows": table.num_rows, "outcomes": outcomes, "sources": _counted(sources)}
-        if self.gate is Gate.KEPT:
-            facts["tokens"] = int(pc.sum(table["tokens"], min_count=0).as_py())
-        return session.work.put(node, key, {"keys": _keys(ids)}, facts)
+        outcomes: dict[int, dict[str, Any]] = {}
+        for columns, parts in self.values:
+            own = [number for number, rule in enumerate(self.rules) if columns_of(rule) == columns]
+            frames = [pl.DataFrame(session.work.read(part)) for part in parts]
+            checked = _checked(summary(frames, columns), [self.rules[number] for number in own])
+            outcomes.update(zip(own, checked, strict=True))
+        return session.work.put(node, key, {}, {"outcomes": [outcomes[number] for number in range(len(self.rules))]})
 
 
 @dataclass(frozen=True)
@@ -152,12 +137,11 @@ class ManifestTask:
         table = _shard_table(shards)
         found = dict(zip(map(id, counts), validate_count(len(shards), counts), strict=True))
         found |= dict(zip(map(id, others), validate(table, others), strict=True))
-        names, nowhere = table["name"], pa.repeat("", table.num_rows)
         return [
             {
                 "checked": found[id(rule)].checked,
                 "failed": rule.shape in ("table", "form") and not found[id(rule)].success,
-                **_named(found[id(rule)].rows, names, nowhere),
+                **_of_shards(found[id(rule)].rows, table["name"]),
             }
             for rule in self.rules
         ]
@@ -169,24 +153,6 @@ class ManifestTask:
         totals |= {f"run_{name}": [number] for name, number in self.counted}
         outcomes = validate(pa.table(totals), TOTALS)
         return [{"checked": 1, "broken": {}, "examples": {}, "failed": not outcome.success} for outcome in outcomes]
-
-
-def batches(gate: Gate, rules: tuple[Rule, ...], views: Sequence[View]) -> list[BatchTask]:
-    """Neighbouring fragments together, up to BATCH_ROWS; half a batch is enough where a corpus ends.
-
-    So the batches of a corpus that did not change mostly stay what they were when another one grows.
-    """
-    groups: list[list[View]] = [[]]
-    rows = 0
-    for view in views:
-        more = flat_rows(gate, view)
-        ends = bool(groups[-1]) and groups[-1][-1].corpus != view.corpus and rows >= BATCH_ROWS // 2
-        if groups[-1] and (rows + more > BATCH_ROWS or ends):
-            groups.append([])
-            rows = 0
-        groups[-1].append(view)
-        rows += more
-    return [BatchTask(gate, rules, tuple(group), number) for number, group in enumerate(groups) if group]
 
 
 def _shard_table(shards: Sequence[Mapping[str, Any]]) -> pa.Table:
@@ -201,35 +167,55 @@ def _shard_table(shards: Sequence[Mapping[str, Any]]) -> pa.Table:
     )
 
 
-def _named(rows: npt.NDArray[np.int64], ids: pa.ChunkedArray, sources: pa.ChunkedArray) -> dict[str, Any]:
-    """The rows counted by source, with the ids of the first few of each."""
-    broken: dict[str, int] = {}
-    examples: dict[str, list[str]] = {}
-    if len(rows):
-        of_rows = sources.take(pa.array(rows)).to_numpy(zero_copy_only=False)
-        for source in dict.fromkeys(of_rows.tolist()):
-            own = rows[of_rows == source]
-            broken[source or ""] = len(own)
-            examples[source or ""] = [_shown(name) for name in ids.take(pa.array(own[:EXAMPLES])).to_pylist()]
-    return {"broken": broken, "examples": examples}
+def _checked(values: pl.DataFrame, rules: Sequence[Rule]) -> list[dict[str, Any]]:
+    """What each rule found in the rows that a summary stands for."""
+    if values.is_empty():
+        return [{"checked": 0, "broken": {}, "examples": {}} for _ in rules]
+    table = values.drop("rows", "ids").to_arrow()
+    weights = values["rows"].to_numpy()
+    answers = []
+    for rule, outcome in zip(rules, validate(table, rules), strict=True):
+        broken = (
+            values[outcome.rows]
+            .group_by("source", maintain_order=True)
+            .agg(pl.col("rows").sum(), pl.col("ids").list.explode().head(EXAMPLES))
+        )
+        answers.append(
+            {
+                "checked": int(weights[_looked_at(values, rule)].sum()),
+                "broken": dict(zip(broken["source"], broken["rows"], strict=True)),
+                "examples": {
+                    source: [_shown(name) for name in names]
+                    for source, names in zip(broken["source"], broken["ids"], strict=True)
+                },
+            }
+        )
+    return answers
+
+
+def _looked_at(values: pl.DataFrame, rule: Rule) -> npt.NDArray[np.bool_]:
+    """The rows that a rule decides about: missing values comply with any rule that is not about them."""
+    counts = pl.lit(value=True)
+    if rule.source is not None:
+        counts &= pl.col("source") == rule.source
+    if rule.verdicts:
+        counts &= pl.col("verdict").is_in(list(rule.verdicts))
+    if rule.shape == "pair":
+        counts &= pl.any_horizontal(pl.col(rule.arguments[name]).is_not_null() for name in ("column_A", "column_B"))
+    elif not rule.expect.endswith("_be_null"):
+        counts &= pl.col(rule.arguments["column"]).is_not_null()
+    found: npt.NDArray[np.bool_] = values.select(counts.fill_null(value=False).alias("counts"))["counts"].to_numpy()
+    return np.broadcast_to(found, len(values))
+
+
+def _of_shards(rows: npt.NDArray[np.int64], names: pa.ChunkedArray) -> dict[str, Any]:
+    """The shards that break a rule."""
+    if not len(rows):
+        return {"broken": {}, "examples": {}}
+    shown = [_shown(name) for name in names.take(pa.array(rows[:EXAMPLES])).to_pylist()]
+    return {"broken": {"": len(rows)}, "examples": {"": shown}}
 
 
 def _shown(name: str | None) -> str:
     """An id as it may be shown: one that has not the form of ours may hold anything."""
     return name if name is not None and (is_key(name) or is_shard_name(name)) else "(malformed)"
-
-
-def _counted(values: pa.ChunkedArray) -> dict[str, int]:
-    """Value -> how often it stands there."""
-    return {str(row["values"]): row["counts"] for row in pc.value_counts(values).to_pylist()}
-
-
-def _keys(ids: pa.ChunkedArray) -> pa.Table:
-    """KEYS of the ids that have the form of one: others are named by the rule on their form."""
-    series = pl.from_arrow(ids.cast(pa.string()))
-    assert isinstance(series, pl.Series)
-    decoded = series.str.decode("hex", strict=False)
-    whole = (decoded.bin.size() == KEY_BYTES).fill_null(value=False)
-    keys = decoded.filter(whole).to_arrow().cast(pa.binary()).cast(pa.binary(KEY_BYTES))
-    rows = pa.array(whole.arg_true().to_numpy(), pa.int32())
-    return sorted_keys(pa.table([keys, np.zeros(len(rows), np.int32), rows, keys], schema=KEYS))

@@ -50,18 +50,7 @@ def validate(table: pa.Table, rules: Sequence[Rule]) -> list[Outcome]:
     Raises:
         CurateError: Great Expectations is not there, or cannot check a rule.
     """
-    if not rules:
-        return []
-    if any(rule.shape == "form" for rule in rules):
-        return _validated(table.to_pandas(), rules)
-    used = {name for rule in rules for name in _columns(rule)}  # every other column would be hashed for nothing
-    return _validated(table.select([name for name in table.column_names if name in used]).to_pandas(), rules)
-
-
-def _columns(rule: Rule) -> list[str]:
-    """The columns that a rule looks at, those of its condition included."""
-    named = [str(rule.arguments[name]) for name in ("column", "column_A", "column_B") if name in rule.arguments]
-    return [*named, *(["source"] if rule.source is not None else ()), *(["verdict"] if rule.verdicts else ())]
+    return _validated(table.to_pandas(), rules) if rules else []
 
 
 def validate_count(rows: int, rules: Sequence[Rule]) -> list[Outcome]:

@@ -9,6 +9,7 @@ from sources.identity import storable
 from sources.readers.ranges import framed, sealed, surroundings
 from sources.records import ChangedInputError, Corpus, FileEntry, Fragment, Unreadable
 from sources.schema import Reason
+from sources.storage import stats_of
 
 CUT_EVERY = 512
 """Mean number of files between two cuts."""
@@ -37,10 +38,9 @@ def cut_files(
 
 def file_entries(corpus: Corpus, paths: Iterable[str]) -> Iterator[FileEntry]:
     """Entries of files, by path, without metadata; files that have gone since are left out."""
-    for path in sorted(paths):
-        stat = corpus.root.stat(path)
+    for stat in stats_of(corpus.root, sorted(paths)):
         if stat is not None:
-            yield FileEntry(path, stat.size, stat.stamp)
+            yield FileEntry(stat.path, stat.size, stat.stamp)
 
 
 def expect_unchanged(corpus: Corpus, entry: FileEntry) -> None:

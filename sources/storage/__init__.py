@@ -15,6 +15,7 @@ from sources.storage.inventory import InventoryFolder
 from sources.storage.listed import with_listing
 from sources.storage.local import LocalFolder
 from sources.storage.locations import folder_at, is_url
+from sources.storage.stats import stats_of
 from sources.storage.stores import table_options
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "folder_at",
     "is_absence",
     "is_url",
+    "stats_of",
     "table_options",
     "with_listing",
 ]

@@ -193,16 +193,21 @@ class Bucket:
         for number in count():
             try:
                 with told_apart(self.url):
-                    return request()
+                    answer = request()
             except StoreError as error:
+                if error.errno in _AWAY:
+                    _away.add(self.url)
                 if error.errno != errno.EIO or not may_repeat() or time.monotonic() > deadline:
                     raise
+            else:
+                _away.discard(self.url)
+                return answer
             time.sleep(random.uniform(0, min(0.1 * 2**number, 15)))  # noqa: S311 - not a secret
         raise AssertionError("unreachable")
 
     def _store(self) -> "S3Store | GCSStore":
         """The connection, once the bucket has answered: what is wrong with it is told early, and as what it is."""
-        store = store_of(self.scheme, self.name)
+        store = store_of(self.scheme, self.name, FIRST_PATIENCE_S if self.url in _away else PATIENCE_S)
         with _first:
             if (self.url, id(store)) not in _answered:
                 first = store_of(self.scheme, self.name, FIRST_PATIENCE_S)
@@ -270,6 +275,9 @@ class _Taken:
 
 
 _answered: set[tuple[str, int]] = set()
+_AWAY = (errno.EHOSTUNREACH, errno.ETIMEDOUT, errno.EREMOTEIO)
+_away: set[str] = set()
+"""Buckets that one request has waited for in vain: the next ones, which tidy up, do not wait as long again."""
 _first = threading.Lock()
 
 

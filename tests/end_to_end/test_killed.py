@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.runs import CURATE, curate, published
+from tests.end_to_end.runs import CURATE, WITHOUT_CONTRACTS, curate, published
 from workflows.demo_corpus import write_demo_corpus
 
 KILLS = 20
@@ -21,7 +21,7 @@ def arguments(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     recipe = write_demo_corpus(root)
     # small tars, so that several are written and kills fall between them
     return ["build", "--stage", "mid", "--recipe", str(recipe), "--data", str(root), "--workers", "2",
-            "--set", "shards.max_samples=5"]  # fmt: skip
+            "--set", "shards.max_samples=5", *WITHOUT_CONTRACTS]  # fmt: skip
 
 
 def kill_after(arguments: list[str], run: Path, events: int, pause_s: float, group: bool) -> bool:

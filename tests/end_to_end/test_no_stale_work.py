@@ -128,7 +128,7 @@ def test_frames_of_a_picture_become_samples_as_the_recipe_says(tmp_path: Path, p
 
 def test_files_that_people_put_beside_the_shards_stay(tmp_path: Path, captions: dict[str, Any]) -> None:
     build(tmp_path, captions, "run")
-    notes = tmp_path / "run" / "shards" / "README.md"
+    notes = tmp_path / "run" / "shards" / "NOTES.md"
     notes.write_text("ours")
     picture(tmp_path / "data" / "y.png", 9)
     build(tmp_path, captions, "run")

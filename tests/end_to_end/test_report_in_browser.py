@@ -39,7 +39,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any
     document["sources"] += hostile_sources(place / "corpora")
     document["steps"]["tokens"]["max"] = 10_000
     recipe.write_text(yaml.safe_dump(document))
-    answer = curate_json("build", "--recipe", recipe, "--data", place / "corpora", "--out", place / "run")
+    answer = curate_json(
+        "build", "--recipe", recipe, "--data", place / "corpora", "--out", place / "run", contracts=True
+    )
     return place / "run", answer
 
 

@@ -1,5 +1,6 @@
 """A real S3 server (`moto_server`) of this machine, for tests. What it does not prove is in docs/object_storage.md."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -36,15 +38,7 @@ class S3Server:
 
     def client(self, service: str = "s3") -> Any:
         """A client of another maker, to look at what ours did."""
-        import boto3
-
-        return boto3.client(
-            service,
-            endpoint_url=self.url,
-            aws_access_key_id="testing",
-            aws_secret_access_key="testing",
-            region_name="us-east-1",
-        )
+        return _client(service, self.url)
 
     def keys(self, prefix: str = "") -> dict[str, bytes]:
         """Every object under a prefix."""
@@ -103,6 +97,19 @@ def s3_server() -> Iterator[S3Server]:
         process.wait()
 
 
+@cache
+def _client(service: str, url: str) -> Any:
+    import boto3
+
+    return boto3.client(
+        service,
+        endpoint_url=url,
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
+        region_name="us-east-1",
+    )
+
+
 def _wait(port: int) -> None:
     deadline = time.monotonic() + 30
     while True:
@@ -118,8 +125,6 @@ def _wait(port: int) -> None:
 
 def use(patch: pytest.MonkeyPatch, environment: dict[str, str]) -> None:
     """Give this process these settings of object storage, and no others."""
-    import os
-
     for name in list(os.environ):
         if name.startswith(SETTINGS):
             patch.delenv(name)

@@ -122,6 +122,30 @@ def test_a_connection_that_always_breaks_off_is_given_up_in_time(
     assert folder.place.rpartition("/")[2] not in str(caught.value)
 
 
+def test_who_tidies_up_after_a_server_went_away_does_not_wait_as_long_again(
+    folder: BucketFolder, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    store_of = requests.store_of
+
+    def counted(scheme: str, name: str, patience_s: int) -> object:
+        asked.append(patience_s)
+        return store_of(scheme, name, min(patience_s, 1))
+
+    monkeypatch.setattr(requests, "store_of", counted)
+    proxy.share, proxy.faults = 1.0, (REFUSED,)
+    for _ in range(2):
+        with pytest.raises(StoreError):
+            folder.write("a", b"x")
+    proxy.share = 0.0
+    folder.write("a", b"x")
+    folder.write("a", b"x")
+    patience = [seconds for number, seconds in enumerate(asked) if number == 0 or asked[number - 1] != seconds]
+    assert patience[0] == requests.PATIENCE_S
+    assert requests.FIRST_PATIENCE_S in patience
+    assert patience[-1] == requests.PATIENCE_S
+
+
 def test_a_slow_server_is_waited_for(folder: BucketFolder, proxy: FaultProxy) -> None:
     proxy.delay_s = 1.0
     folder.write("a", b"x")

@@ -35,9 +35,9 @@ def test_a_holder_on_another_machine_that_no_longer_shows_itself_is_replaced_and
     folder: BucketFolder, server: S3Server
 ) -> None:
     key = folder.key("lock")
-    with pytest.raises(InUseError, match="took it over"), held(folder.bucket, key, refresh_s=3, machine="other"):  # noqa: PT012
-        with held(folder.bucket, key, watch_s=1):
-            time.sleep(3.5)
+    with pytest.raises(InUseError, match="took it over"), held(folder.bucket, key, refresh_s=2, machine="other"):  # noqa: PT012
+        with held(folder.bucket, key, watch_s=0.6):
+            time.sleep(2.5)
             assert holder(folder, server)["machine"] != "other"
         assert holder(folder, server)["token"] is None
 
@@ -72,7 +72,7 @@ def test_of_many_who_want_it_at_once_one_gets_it(folder: BucketFolder) -> None:
         try:
             with folder.lock("lock"):
                 outcomes.append("held")
-                time.sleep(3)
+                time.sleep(1.5)
         except InUseError:
             outcomes.append("in use")
 
@@ -90,5 +90,5 @@ def test_an_answer_that_is_lost_costs_neither_the_lock_nor_its_refreshing(
     proxy.faults, proxy.share = (LOST,), 0.5
     proxy.only = lambda method, _: method == "PUT"
     with held(folder.bucket, folder.key("lock"), refresh_s=0.1):
-        time.sleep(3)
+        time.sleep(2)
     assert proxy.injected[LOST] >= 3

@@ -79,7 +79,8 @@ def measured(engine: LocalEngine, place: Path, recipe: Recipe) -> Stopped:
     stopped = ingested(engine, place, recipe)
     graph, flow = graph_of(recipe), stopped.flow
     flow.pictures(graph.pictures)
-    flow.decide(graph.measure, "pictures_errors", [0] * len(flow.views))
+    made = [sum(part.rows for part in view.samples[1:]) for view in flow.views]
+    flow.decide(graph.measure, "pictures_errors", made)
     flow.facts(graph.token_counts)
     flow.exchange(graph.images, ("images",), "images_followers")
     return stopped
