@@ -171,4 +171,11 @@ def _is_leaf(path: str, column: str, leaf: str) -> bool:
 
 
 def _table(gate: Gate, columns: Mapping[str, Column]) -> pa.Table:
-    return pa.table({name: columns[name] for name in ("id", *COLUMNS[gate])})
+    """Columns of the same types whatever the fragment: text, int64, float64."""
+    table = pa.table({name: columns[name] for name in ("id", *COLUMNS[gate])})
+    kinds = {"id": "text", **COLUMNS[gate]}
+    fields = []
+    for field in table.schema:
+        number = pa.float64() if pa.types.is_floating(field.type) else pa.int64()
+        fields.append(pa.field(field.name, pa.string() if kinds[field.name] == "text" else number))
+    return table.cast(pa.schema(fields))

@@ -11,7 +11,6 @@ from urllib.parse import unquote_plus
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
-import pyarrow.parquet as pq
 
 from sources.storage.bucket_requests import Bucket
 
@@ -52,7 +51,9 @@ def rows_of(file: Path, buckets: Sequence[Bucket]) -> Iterator[tuple[Bucket, pa.
 
 
 def _of_parquet(file: Path, buckets: Sequence[Bucket]) -> Iterator[tuple[Bucket, pa.RecordBatch]]:
-    with pq.ParquetFile(file) as table:
+    from pyarrow.parquet import ParquetFile
+
+    with ParquetFile(file) as table:
         columns = _columns(file, table.schema_arrow.names)
         for batch in table.iter_batches(BATCH_ROWS, columns=list(columns.values())):
             rows = {name: batch[column] for name, column in columns.items()}

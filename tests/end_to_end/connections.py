@@ -44,7 +44,7 @@ class Watched:
 
     done: subprocess.CompletedProcess[str]
     processes: int
-    """Python processes that carried the hook."""
+    """How many were watched: Pythons that carried the hook, or programs that were started under the tracer."""
     places: tuple[str, ...]
     """Addresses and names, not of this machine, that were connected to, sent to or looked up."""
 
@@ -69,14 +69,15 @@ def hooked(place: Path, command: Sequence[object]) -> Watched:
 def traced(place: Path, command: Sequence[object]) -> Watched:
     """Run a command under `strace`, which sees every process, whatever it is written in."""
     log = place / "strace.log"
-    tracer = ["strace", "-f", "-yy", "-qq", "--seccomp-bpf", "-e", "trace=connect,sendto,sendmsg,sendmmsg",
+    tracer = ["strace", "-f", "-yy", "-qq", "--seccomp-bpf", "-e", "trace=execve,connect,sendto,sendmsg,sendmmsg",
               "-e", "signal=none", "-o", str(log)]  # fmt: skip
     done = subprocess.run(
         [*tracer, *map(str, command)], capture_output=True, text=True, check=False, env=open_environment()
     )
     lines = log.read_text(errors="replace").splitlines()
     places = {address for line in lines for address in _peers(line) if not is_here(address)}
-    return Watched(done, len({line.split()[0] for line in lines}), tuple(sorted(places)))
+    started = {line.split()[0] for line in lines if " execve(" in line}
+    return Watched(done, len(started), tuple(sorted(places)))
 
 
 def _peers(line: str) -> list[str]:

@@ -1,5 +1,6 @@
 """Contracts as a user meets them: the whole command, a real corpus of every kind of sample, reports to look at."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,13 @@ import polars as pl
 import pytest
 import yaml
 
-from tests.end_to_end.runs import curate, curate_json, published
+from tests.end_to_end import runs
+from tests.end_to_end.runs import published
 from workflows.demo_corpus import write_demo_corpus
 
 pytest.importorskip("great_expectations", reason="contracts need great_expectations")
 
+curate, curate_json = partial(runs.curate, contracts=True), partial(runs.curate_json, contracts=True)
 ATTRIBUTION = {"expect": "expect_column_values_to_be_in_set", "column": "license", "value_set": ["CC-BY-4.0"]}
 SHORT = {"expect": "expect_column_values_to_be_between", "column": "tokens", "max_value": 20}
 

@@ -58,8 +58,9 @@ def test_webdataset_reads_every_kept_sample_with_its_pictures(demo: Path) -> Non
 def test_running_it_again_changes_nothing(demo: Path) -> None:
     before = published(demo / "run")
     answer = curate_json(
-        "build", "--stage", "mid", "--recipe", demo / "demo.yaml", "--data", demo / "corpora", "--out", demo / "run"
-    )
+        "build", "--stage", "mid", "--recipe", demo / "demo.yaml", "--data", demo / "corpora", "--out", demo / "run",
+        contracts=True,
+    )  # fmt: skip
     assert published(demo / "run") == before
     assert all(step["reused"] for step in answer["steps"])
 

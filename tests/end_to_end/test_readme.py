@@ -20,6 +20,9 @@ def test_the_readme_s_commands_run_on_real_corpora(shared_data: Path, tmp_path: 
         if "SAMPLE_ID" in shown:
             samples = pl.scan_parquet(tmp_path / "runs" / "mid" / "tables" / "samples" / "*.parquet")
             command = shown.replace("SAMPLE_ID", samples.select("sample_id").head(1).collect().item())
+        if command.startswith("remove"):
+            kept = pl.scan_parquet(tmp_path / "runs" / "mid" / "tables" / "ledger" / "*.parquet").last().collect()
+            (tmp_path / "retracted.csv").write_text(f"sample,{kept['sample_id'].item()}\n")
         if command.startswith("diff"):
             for day in ("monday", "tuesday"):
                 shutil.copytree(tmp_path / "runs" / "mid", tmp_path / "runs" / day)
