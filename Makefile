@@ -13,7 +13,7 @@ demo: $(VENV)/core.stamp  ## build shards from an embedded corpus, and say where
 	$(BIN)/python -m workflows.demo demo
 
 test: $(VENV)/dev.stamp  ## the whole test suite
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(VENV)/dev.stamp  ## ruff and strict mypy
 	$(BIN)/ruff check .
