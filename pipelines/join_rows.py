@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dedup.keys import KEY_BYTES, by_key, words_of
+from pipelines.bisect import FATAL_ERRORS
 from pipelines.ingest import corpus_parameters
 from pipelines.plan import NUMBERS
 from pipelines.session import Session
@@ -28,7 +29,7 @@ from sources.joins import (
 )
 from sources.readers.companions import VERSION as TABLE_VERSION
 from sources.readers.companions import join_of, table_fragments, table_rows
-from sources.records import Corpus, CorpusError, Fragment, Record, RecordError
+from sources.records import Corpus, CorpusError, Fragment, Record
 from sources.sealing import Seal
 
 VERSION = 1
@@ -102,8 +103,10 @@ class WantedTask:
                 continue
             try:
                 value = left_value(join, record)
-            except RecordError:
-                continue  # ingest meets it again, and quarantines the record
+            except FATAL_ERRORS:
+                raise
+            except Exception:  # noqa: BLE001, S112 - ingest meets the record again, and quarantines it
+                continue
             if value is not None:
                 hashed = seal.key(value)
                 counts[hashed] = counts.get(hashed, 0) + 1

@@ -46,6 +46,7 @@ class ReadAhead:
         if all(uri != ahead for ahead, _, _ in self._ahead):
             if self._left and self._left[0][0] == uri:
                 self._left.popleft()  # larger than all that may be read ahead
+                self._fill()
             return self._read(uri)
         while True:
             ahead, _, found = self._ahead.popleft()

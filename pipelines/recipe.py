@@ -170,7 +170,7 @@ class HoldoutSettings(Strict):
     """A validation split: about this share of the components of samples that share groups or pictures."""
 
     fraction: Annotated[float, Field(gt=0, lt=1)] = 0.01
-    by: tuple[str, ...] = ("patient", "study", "article", "case", "video")
+    by: Annotated[tuple[str, ...], Field(min_length=1)] = GROUP_KINDS
     """Kinds of group that are never on both sides. Pictures never are, whatever is named."""
     seed: int = 0
 

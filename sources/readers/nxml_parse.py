@@ -97,7 +97,10 @@ class _Tree:
         self.data(html5[f"{name};"])
 
     def close(self) -> Element:
-        return self._builder.close()
+        root: Element | None = self._builder.close()
+        if root is None:
+            raise RecordError("XML, but no article")
+        return root
 
 
 def _local(name: str) -> str:

@@ -41,7 +41,7 @@ class ParquetReader:
     """
 
     unit: Literal["file", "folder"] = "file"
-    version: int = 1
+    version: int = 2
     options: frozenset[str] = frozenset()
 
     def plan(self, corpus: Corpus, paths: Sequence[str]) -> Iterator[Fragment]:
@@ -117,7 +117,7 @@ def _cut(corpus: Corpus, path: str, file: pq.ParquetFile) -> Iterator[Fragment]:
 
 def _groups(corpus: Corpus, path: str, file: pq.ParquetFile) -> Iterator[_Group]:
     names = _columns(corpus, file)
-    schema = str(file.schema_arrow).encode()
+    schema = file.schema_arrow.serialize().to_pybytes()  # its text form cuts metadata, in which labels have names
     first_row = 0
     with opened(corpus, path) as raw:
         for number in range(file.num_row_groups):

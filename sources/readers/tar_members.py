@@ -226,7 +226,7 @@ def _pax(data: bytes) -> dict[str, str]:
     found = {}
     while data.strip(b"\0"):
         length, blank, _ = data.partition(b" ")
-        if not blank or not length.isdigit() or not len(length) < int(length) <= len(data):
+        if not blank or not length.isdigit() or len(length) > 7 or not len(length) < int(length) <= len(data):
             raise _HeaderError(DAMAGED)
         key, _, value = data[len(length) + 1 : int(length) - 1].partition(b"=")
         found[key.decode("utf-8", "replace")] = value.decode("utf-8", "surrogateescape")

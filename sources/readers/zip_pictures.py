@@ -32,6 +32,8 @@ empty TIFF or BMP shrinks a thousand times, but is smaller."""
 TOTAL_RATIO_COUNTS_FROM = 2**30
 _HEADER_BYTES = 30
 _ENCRYPTED = 1
+_BOUNDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""`zipfile` unpacks whole blocks of bzip2 and LZMA, whatever size they state: 350 bytes took 600 MB."""
 
 
 class ZipPictures:
@@ -218,6 +220,8 @@ def _refusal(info: zipfile.ZipInfo) -> str:
     """Why a member is not read, whatever its name."""
     if info.flag_bits & _ENCRYPTED:
         return "it is encrypted"
+    if info.compress_type not in _BOUNDED:
+        return "it is packed in a way whose memory cannot be bounded: pack it again with deflate"
     kind = stat.S_IFMT(info.external_attr >> 16)
     return "" if kind in (0, stat.S_IFREG) else "it is a link or a device"
 

@@ -143,7 +143,7 @@ def test_another_seed_holds_out_others_and_off_is_no_hold_out(
     assert "validation" not in orjson.loads((tmp_path / "off" / "shards" / "manifest.json").read_bytes())
 
 
-@pytest.mark.parametrize("setting", ["fraction=0", "fraction=1", "by=[patients]", "share=0.1"])
+@pytest.mark.parametrize("setting", ["fraction=0", "fraction=1", "by=[patients]", "by=[]", "share=0.1"])
 def test_a_hold_out_that_cannot_be_is_wrong_usage(tmp_path: Path, setting: str) -> None:
     arguments = corpus(tmp_path, films=4, reads=1)
     answer = curate_json("build", *arguments, "--out", tmp_path / "run", "--set", f"holdout.{setting}", status=2)

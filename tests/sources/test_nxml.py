@@ -8,8 +8,9 @@ from sources.cards import catalogue
 from sources.identity import Identity
 from sources.mapping import to_sample
 from sources.readers import nxml
+from sources.readers.nxml_parse import parse_article_xml
 from sources.readers.registry import reader_named
-from sources.records import ChangedInputError, CorpusError, Record, Unreadable
+from sources.records import ChangedInputError, CorpusError, Record, RecordError, Unreadable
 from sources.schema import Reason
 from sources.uris import PICTURE
 from tests.sources.corpora import PROMPTS, corpus_in, planned, read
@@ -317,3 +318,9 @@ def test_the_real_articles_are_told_by_their_ids_and_licences(shared_data: Path)
     for row in found.values():
         assert row["text"].startswith(row["title"])
         assert 10_000 < len(row["text"]) < 100_000
+
+
+@pytest.mark.parametrize("root", ["response", "table", "ref-list"])
+def test_xml_whose_root_is_passed_over_costs_itself(root: str) -> None:
+    with pytest.raises(RecordError, match="no article"):
+        parse_article_xml(f"<{root}><a/></{root}>".encode(), frozenset({root}))

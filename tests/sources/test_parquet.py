@@ -156,3 +156,16 @@ def test_a_disk_that_fails_is_not_a_damaged_page(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(pq.ParquetFile, "iter_batches", fail)
     with pytest.raises(CorpusError, match="Input/output error"):
         list(reader_named("parquet").read(corpus, fragment))
+
+
+def test_names_of_labels_are_part_of_what_a_fragment_is(tmp_path: Path) -> None:
+    digests = set()
+    for number, names in enumerate((["benign", "malignant"], ["malignant", "benign"])):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        metadata = {"huggingface": f'{{"info": {{"features": {{"label": {{"names": {names}}}}}}}}}'}
+        table = pa.table({"text": ["one"]}).replace_schema_metadata(metadata)
+        pq.write_table(table, folder / "a.parquet")
+        corpus = corpus_in(folder, "parquet", "*.parquet", fields={"text": "text"})
+        digests |= {fragment.digest for fragment in planned(corpus)}
+    assert len(digests) == 2

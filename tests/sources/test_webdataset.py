@@ -9,6 +9,7 @@ import webdataset
 
 from sources.mapping import to_sample
 from sources.readers import tar_samples
+from sources.readers.tar_members import _HeaderError, _pax
 from sources.readers.webdataset import WebdatasetReader
 from sources.records import ChangedInputError, Corpus, CorpusError, Record, Unreadable
 from sources.schema import Reason
@@ -363,3 +364,8 @@ def test_a_misspelt_column_is_an_error_that_names_the_nearest(tmp_path: Path) ->
     write_tar(tmp_path / "a.tar", [("s.json", b'{"caption": "Text."}')])
     with pytest.raises(CorpusError, match="did you mean 'caption'"):
         planned(corpus_of(tmp_path, fields={"text": "captoin"}))
+
+
+def test_a_pax_length_of_thousands_of_digits_is_damage() -> None:
+    with pytest.raises(_HeaderError):
+        _pax(b"9" * 5000 + b" path=x\n")
