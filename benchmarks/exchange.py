@@ -28,7 +28,7 @@ from pipelines.engines.local import LocalEngine
 from pipelines.exchange import exchanged
 from pipelines.flow import Flow
 from pipelines.ingest import IngestTask
-from pipelines.joins import plan_tables, with_tables
+from pipelines.joins.tables import plan_tables, with_tables
 from pipelines.plan import plan_fragments
 from pipelines.progress import Reporter
 from pipelines.recipe import Recipe, SourceEntry

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import orjson
 
@@ -15,6 +15,8 @@ T = TypeVar("T")
 PROGRAMMING_ERRORS = (NameError, ImportError, SyntaxError, NotImplementedError, MemoryError)
 FATAL_ERRORS = (*PROGRAMMING_ERRORS, OSError, CurateError, CorpusError, TokenizerError)
 """Never one record's fault: a defect, the machine, the configuration. They end the run."""
+OURS = ("pipelines/bisect.py:", "pipelines/isolation.py:")
+"""Whoever calls a step, here or in a process of its own: what the ledger says of a record does not depend on it."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,21 @@ class Failure:
         """Take type and places from an exception; never its message or values, which may hold PHI."""
         if isinstance(error, ToldError):
             return error.failure
-        return cls(type(error).__name__, code_locations(error))
+        if isinstance(error, CrashedError):
+            return cls(type(error).__name__, ())
+        places = code_locations(error)
+        return cls(type(error).__name__, tuple(place for place in places if not place.startswith(OURS)))
+
+
+class CrashedError(Exception):
+    """The process that worked on a batch died (a codec's segmentation fault, an out-of-memory kill), or hung.
+
+    `reached` is what the function last told of how far it had come, or None.
+    """
+
+    def __init__(self, reached: Any = None) -> None:
+        super().__init__()
+        self.reached = reached
 
 
 class ToldError(Exception):

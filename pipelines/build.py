@@ -21,18 +21,19 @@ from pipelines.holdout_sides import held_facts, hold_out, sides_of
 from pipelines.ingest import NAME as INGEST
 from pipelines.ingest import VERSION as INGEST_VERSION
 from pipelines.ingest import IngestTask, corpus_parameters
-from pipelines.joins import Tables, plan_tables, table_listing, with_tables
+from pipelines.joins.tables import Tables, plan_tables, table_listing, with_tables
 from pipelines.plan import Planned, ingest_tasks, input_listing, limited, plan_fragments
 from pipelines.progress import Reporter
 from pipelines.recipe import Recipe
-from pipelines.remove_apply import removal_of
-from pipelines.removed import lineage
 from pipelines.report.beside import companion_files
 from pipelines.report.page import write_page
 from pipelines.run_directory import EVENTS, finished_with, opened, publish
 from pipelines.run_document import answer_of, check_written, counted
 from pipelines.session import Session
 from pipelines.sources import Sources, find_sources
+from pipelines.takedown.apply import removal_of
+from pipelines.takedown.late import clear_work
+from pipelines.takedown.record import lineage
 from pipelines.versions import library_versions
 from pipelines.view import View
 from pipelines.work import Commit, Work, key_of
@@ -190,6 +191,8 @@ class _Build:
         gates.before_publishing(manifest_bytes(manifest), run)
         beside = companion_files(self.session.work, run, manifest, tables)
         publish(folder, self._files(tables, shards) | beside, manifest_bytes(manifest), run)
+        if self.session.removal is not None:
+            clear_work(flow)
         return self._answer(run, flow.steps)
 
     def _flow(self) -> Flow:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import platform
 import traceback
 from pathlib import Path
 from typing import ClassVar
@@ -63,8 +64,7 @@ def presentable(error: BaseException, label: str) -> CurateError:
         return CurateError(
             f"{label}: out of memory", "use fewer --workers, or a machine with more; the same command resumes"
         )
-    places = ", ".join(code_locations(error))
-    return CurateError(f"{label}: {type(error).__name__} at {places}", "this is a defect: please report it")
+    return _of_the_code(error, label)
 
 
 def code_locations(error: BaseException) -> tuple[str, ...]:
@@ -78,6 +78,18 @@ def code_locations(error: BaseException) -> tuple[str, ...]:
         elif number == len(frames) - 1:
             places.append(f"{path.name}:{frame.lineno}")
     return tuple(places)
+
+
+def _of_the_code(error: BaseException, label: str) -> CurateError:
+    """A module of others that is not there, or else a defect."""
+    package = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    if package and package not in _ROOMS:
+        return CurateError(
+            f"{label}: the module {package} is not installed on {platform.node() or 'this machine'}",
+            "install the package it belongs to; where the build runs on a cluster, on every node",
+        )
+    places = ", ".join(code_locations(error))
+    return CurateError(f"{label}: {type(error).__name__} at {places}", "this is a defect: please report it")
 
 
 def _of_the_system(error: OSError, number: int, label: str) -> CurateError:

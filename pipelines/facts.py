@@ -78,7 +78,7 @@ class PictureTask:
         """
         work, view = session.work, self.view
         rows, samples = self._with_pictures(work, view)
-        located = locate(session, view.corpus, view.fragment)
+        located = locate(session, view.corpus, view.fragment, self.attempt)
         uris = sorted({image["uri"] for images in samples["images"].to_pylist() for image in images or ()})
         card = located.corpus.card
         signature = located.signature(uris)

@@ -11,8 +11,9 @@ from pipelines.holdout import Holdout
 from pipelines.plugged import PluggedExchange, PluggedFacts, PluggedFilter
 from pipelines.plugins import PLACES, is_exchange, is_measured, made_steps
 from pipelines.recipe import Recipe, TokenLimits
-from pipelines.removed import Removal, Takedown
 from pipelines.steps import DecideStep, ExchangeStep, FactStep, KeyStep, PictureStep, Step, own_fingerprint
+from pipelines.takedown.record import Removal
+from pipelines.takedown.step import Takedown
 from pipelines.work import key_of
 
 NO_LIMIT = 2**31 - 1

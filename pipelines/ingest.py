@@ -1,8 +1,6 @@
 """Ingest: records of a fragment become samples, and the unreadable ones are quarantined."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +10,9 @@ import pyarrow as pa
 from filters.verdicts import decided
 from pipelines.bisect import FATAL_ERRORS, Failure
 from pipelines.counts import tally
-from pipelines.joined_rows import with_joined_rows
-from pipelines.removed import LOOKED_AT, taken_out
 from pipelines.session import Session
+from pipelines.suspect_records import Lost, answers
+from pipelines.takedown.step import taken_out
 from pipelines.view import kept_rows, numbered, rows_table
 from pipelines.work import Commit, key_of
 from sources.identity import keyed_digest
@@ -25,15 +23,22 @@ from sources.schema import SAMPLES, Reason, Verdict
 NAME = "ingest"
 VERSION = 1
 
+Given = tuple[Verdict, str | None, str | None]
+"""Verdict, reason, evidence."""
+
 
 @dataclass(frozen=True)
 class IngestTask:
-    """Reads one fragment of a corpus; `limit` takes only its first records."""
+    """Reads one fragment of a corpus; `limit` takes only its first records.
+
+    `attempt` counts the workers it has killed.
+    """
 
     corpus: int
     fragment: Fragment
     number: int
     limit: int | None = None
+    attempt: int = 0
 
     @property
     def label(self) -> str:
@@ -59,13 +64,11 @@ class IngestTask:
     def run(self, session: Session) -> Commit:
         """Commit `samples`, `verdicts` and `alive`."""
         key, removal = self.key(session), session.removal
-        found = session.work.find(NAME, key)
-        if found is not None and not self._is_concerned(session, found):
+        # A commit from which samples were taken out has a key of its own: no other may then be found or copied.
+        found = None if removal is None else session.work.find(NAME, key_of(key, removal.digest))
+        found = found or session.work.find(NAME, key, None if removal is None else removal.leaves)
+        if found is not None:
             return found
-        if removal is not None:
-            found = session.work.find(NAME, key_of(key, removal.digest))
-            if found is not None:
-                return found
         samples, verdicts = self._read(session)
         if removal is not None:
             samples, verdicts, changed = taken_out(removal, samples, verdicts)
@@ -82,28 +85,25 @@ class IngestTask:
             {"counts": tally(len(rows), 0, verdicts)},
         )
 
-    def _is_concerned(self, session: Session, found: Commit) -> bool:
-        """Whether a commit of before a takedown holds what was taken down."""
-        if session.removal is None:
-            return False
-        return bool(session.removal.matches(session.work.read(found.parts["samples"], LOOKED_AT)))
-
     def _read(self, session: Session) -> tuple[pa.Table, pa.Table]:
-        corpus = with_joined_rows(session.work, session.corpora[self.corpus], self.fragment)
         rows: list[dict[str, Any]] = []
-        answers: list[tuple[Verdict, str | None, str | None]] = []
-        for item in self._records(session, corpus):
-            row, answer = _sample(session, self.corpus, corpus, self.fragment.path, item)
+        given: list[Given] = []
+        for found in answers(session, self.corpus, self.fragment, self.limit, _sample, self.attempt):
+            row, verdict = self._lost(session, found) if isinstance(found, Lost) else found
             rows.append(row)
-            answers.append(answer)
-        verdicts, reasons, evidence = zip(*answers, strict=True) if answers else ((), (), ())
+            given.append(verdict)
+        verdicts, reasons, evidence = zip(*given, strict=True) if given else ((), (), ())
         return pa.Table.from_pylist(rows, schema=SAMPLES), decided(
             np.array(verdicts, object), np.array(reasons, object), evidence=list(evidence)
         )
 
-    def _records(self, session: Session, corpus: Corpus) -> Iterator[Record | Unreadable]:
-        records = session.reader(self.corpus).read(corpus, self.fragment)
-        return records if self.limit is None else islice(records, self.limit)
+    def _lost(self, session: Session, lost: Lost) -> tuple[dict[str, Any], Given]:
+        row = unreadable_sample(session.corpora[self.corpus], self.fragment.path, lost.record)
+        return row, (Verdict.QUARANTINE, lost.record.reason, lost.evidence)
+
+    def again(self) -> "IngestTask":
+        """The task after it killed a worker."""
+        return replace(self, attempt=self.attempt + 1)
 
 
 def corpus_parameters(corpus: Corpus) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def corpus_parameters(corpus: Corpus) -> dict[str, Any]:
 
 def _sample(
     session: Session, number: int, corpus: Corpus, path: str, item: Record | Unreadable
-) -> tuple[dict[str, Any], tuple[Verdict, str | None, str | None]]:
+) -> tuple[dict[str, Any], Given]:
     if isinstance(item, Unreadable):
         detail = orjson.dumps({"detail": item.detail}).decode()
         return unreadable_sample(corpus, path, item), (Verdict.QUARANTINE, item.reason, detail)

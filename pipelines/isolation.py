@@ -4,42 +4,46 @@ The process is a new interpreter, not a fork: workers have threads (Ray's, the o
 process with threads may hang.
 """
 
+import ctypes
 import os
 import pickle
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from pipelines.bisect import FATAL_ERRORS, Failure, ToldError
+from pipelines.bisect import FATAL_ERRORS, CrashedError, Failure, ToldError
 from pipelines.errors import CurateError
 
 T = TypeVar("T")
 
 KILLS_BEFORE_ISOLATION = 3
 DEADLINE_S = 600.0
-"""For one call: a decoder may also hang."""
+"""For one record: a decoder may also hang. A batch has as long, and a second more for each of its rows.
+
+What is slower as a batch is halved until it is in time, so only a record that takes ten minutes alone is lost.
+"""
+ROW_S = 1.0
 READY = b"ready"
-
-
-class CrashedError(Exception):
-    """The process that worked on a batch died (a codec's segmentation fault, an out-of-memory kill)."""
+PR_SET_PDEATHSIG = 1
 
 
 def isolated(function: Callable[[int, int], T], attempt: int) -> Callable[[int, int], T]:
-    """The function itself, or, once its task has killed three workers, the function in a process of its own.
+    """The function itself, or, once its task has killed three workers, the function in a process of its own."""
+    return function if attempt < KILLS_BEFORE_ISOLATION else Apart(function)
 
-    The function must be picklable then. A process that dies raises `CrashedError`, so that bisection finds the
-    record that kills; the next call has a new process.
+
+class Apart(Generic[T]):
+    """Calls a function, which must be picklable, in a child that serves one call after the other until it dies.
+
+    A child that dies or hangs raises `CrashedError`, so that bisection finds the record that kills; the next call
+    has a new child.
     """
-    return function if attempt < KILLS_BEFORE_ISOLATION else _Apart(function)
-
-
-class _Apart(Generic[T]):
-    """Calls a function in a child, which serves one call after the other until it dies."""
 
     def __init__(self, function: Callable[[int, int], T]) -> None:
         self._child: subprocess.Popen[bytes] | None = None
@@ -47,19 +51,31 @@ class _Apart(Generic[T]):
         self._function = pickle.dumps(function)
 
     def __call__(self, start: int, stop: int) -> T:
+        """The function's answer about the rows `start:stop`.
+
+        Raises:
+            CrashedError: the child died, or was not in time.
+            CurateError: no child comes up.
+            FATAL_ERRORS, ToldError: what the function raised.
+        """
         pipe = self._pipe or self._hire()
-        try:
+        answer: tuple[bool, Any] | None = None
+        reached: Any = None
+        deadline_s = DEADLINE_S + ROW_S * (stop - start)
+        with suppress(EOFError, OSError):  # of the pipe: what the function raises is in the answer
             pipe.send((start, stop))
-            answer = pipe.recv_bytes() if pipe.poll(DEADLINE_S) else None
-        except (EOFError, OSError):  # of the pipe: what the function raises is in the answer
-            answer = None
+            while answer is None and pipe.poll(deadline_s):
+                succeeded, value = pickle.loads(pipe.recv_bytes())  # noqa: S301 - written by our own child just now
+                if succeeded is None:
+                    reached, deadline_s = value, DEADLINE_S
+                else:
+                    answer = succeeded, value
         if answer is None:
             self._end()
-            raise CrashedError
-        succeeded, value = pickle.loads(answer)  # noqa: S301 - written by our own child a moment ago
-        if not succeeded:
-            raise value
-        result: T = value
+            raise CrashedError(reached)
+        if not answer[0]:
+            raise answer[1]
+        result: T = answer[1]
         return result
 
     def __del__(self) -> None:
@@ -75,13 +91,13 @@ class _Apart(Generic[T]):
         self._pipe = ours
         try:
             self._child = subprocess.Popen(
-                [sys.executable, "-c", _SERVE, str(theirs.fileno())],
+                [sys.executable, "-P", "-c", _SERVE, str(theirs.fileno()), str(os.getpid())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,  # the last words of a library may hold what it was working on
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path)},
-                start_new_session=True,  # an interrupt is for the build: the child ends with its pipe
+                start_new_session=True,  # an interrupt is for the build: the child ends with it, or with its pipe
             )
         finally:
             theirs.close()
@@ -104,16 +120,27 @@ class _Apart(Generic[T]):
             child.wait()
 
 
-_SERVE = "import sys; from pipelines.isolation import serve; serve(int(sys.argv[1]))"
+_SERVE = "import sys; from pipelines.isolation import serve; serve(int(sys.argv[1]), int(sys.argv[2]))"
+_parent: Connection | None = None
+"""In the child: who waits for the answer."""
 
 
-def serve(descriptor: int) -> None:
+def reach(where: Any) -> None:
+    """Tell who waits how far a call has come (`CrashedError.reached`); the deadline begins anew. Else does nothing."""
+    if _parent is not None:
+        _parent.send_bytes(pickle.dumps((None, where)))
+
+
+def serve(descriptor: int, parent: int) -> None:
     """In the child: take the function, then answer calls until nobody asks any more."""
+    global _parent  # noqa: PLW0603 - one child, one parent
     _volunteer()
+    _end_with(parent)
     with Connection(descriptor) as pipe:
         try:
             function = pickle.loads(pipe.recv_bytes())  # noqa: S301 - our parent's, over our own pipe
             pipe.send_bytes(READY)
+            _parent = pipe
             while True:
                 start, stop = pipe.recv()
                 pipe.send_bytes(_answer(function, start, stop))
@@ -125,6 +152,8 @@ def _answer(function: Callable[[int, int], object], start: int, stop: int) -> by
     """The pickled result, or error: what ends the run as it is, anything else as what the ledger says of it."""
     try:
         return pickle.dumps((True, function(start, stop)))
+    except MemoryError:  # the suspect alone took it all: as if the kernel had ended this process
+        os._exit(1)
     except FATAL_ERRORS as error:
         return pickle.dumps((False, error))
     except Exception as error:  # noqa: BLE001 - handed to the parent, which decides
@@ -137,3 +166,16 @@ def _volunteer() -> None:
         Path("/proc/self/oom_score_adj").write_text("1000")
     except OSError:
         return  # not Linux, or not allowed: then the kernel chooses
+
+
+def _end_with(parent: int) -> None:
+    """Let the kernel end this process when the thread that started it has ended, however deep in a codec it is.
+
+    Workers start it from their main thread. Elsewhere than on Linux it ends when it next looks at its pipe.
+    """
+    if sys.platform != "linux":
+        return
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # it ended before we had asked
+        os._exit(1)

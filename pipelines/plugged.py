@@ -32,14 +32,22 @@ class Plugged:
         self.name = made.name
         self.version = int(step.version)
         self.columns: tuple[str, ...] = step.columns
-        for need in ("cpus", "gpus"):  # what one worker of it needs, where it says so
+        for need in ("cpus", "gpus", "deadline_s"):  # what one worker of it needs, where it says so
             if hasattr(step, need):
                 setattr(self, need, float(getattr(step, need)))
 
     def parameters(self) -> dict[str, Any]:
-        """The step's own, and the distribution that it comes from: another version does its work anew."""
+        """The step's own, the recipe's settings, and the distribution: with another of them its work is done anew.
+
+        The settings are there beside what the step says of itself: one that it forgets must not bring stale answers.
+        """
         made = self.made
-        return {"own": made.step.parameters(), "distribution": made.distribution, "version": made.version}
+        return {
+            "own": made.step.parameters(),
+            "settings": made.settings,
+            "distribution": made.distribution,
+            "version": made.version,
+        }
 
 
 class PluggedFacts(Plugged):

@@ -16,6 +16,7 @@ import orjson
 from pydantic import ValidationError
 
 from pipelines.errors import CurateError, UsageError, code_locations
+from pipelines.nodes import is_taken
 from pipelines.recipe import OtherSettings, Recipe
 from pipelines.steps import own_fingerprint
 from sources.schema import SAMPLES
@@ -25,13 +26,8 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
 FACTS = {"images": "measure", "tokens": "tokens"}
 """Facts of ours that steps of others may read, and the step before which they are not there."""
 PLACES = ("measure", "license", "tokens", "exact")
-RESERVED = frozenset(
-    {
-        *PLACES, "ingest", "identity", "pictures", "token_counts", "images", "publish", "sizes", "write", "plan", "tmp",
-        "modality", "phi", "near_text", "near_image", "decontaminate", "holdout", "removed", "removal", "others",
-    }
-)  # fmt: skip
-"""Names in the ledger, in `work/` or in recipes that are ours."""
+RESERVED = frozenset({*PLACES, "modality", "phi", "near_text", "near_image", "decontaminate", "others"})
+"""Names of steps in recipes that are ours; those of our folders in `work/` are, too (pipelines/nodes.py)."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +57,11 @@ class Made:
 
 class PluginError(CurateError):
     """A step of another package answered what no step may answer. Ends the run: no record is to blame."""
+
+
+def is_reserved(name: str) -> bool:
+    """Whether no step of another package may be called so."""
+    return name in RESERVED or is_taken(name)
 
 
 def installed() -> dict[str, EntryPoint]:
@@ -129,7 +130,7 @@ def _check(made: Made, step: Any, after: str) -> None:
 
 def _faults(made: Made, step: Any, after: str) -> list[str]:
     name = getattr(step, "name", None)
-    if name != made.name or made.name in RESERVED or not NAME.fullmatch(made.name):
+    if name != made.name or is_reserved(made.name) or not NAME.fullmatch(made.name):
         return [f"its `name` must be {made.name!r}, as its entry point's, and none of our own names"]
     version = getattr(step, "version", None)
     if type(version) is not int:
@@ -184,7 +185,7 @@ def listing() -> list[dict[str, Any]]:
     for name, point in installed().items():
         try:
             point.load()
-            fault = None
+            fault = "its name is one of our own: its authors must choose another" if is_reserved(name) else None
         except Exception as error:  # noqa: BLE001 - somebody else's code may raise anything as it is imported
             fault = f"cannot be loaded ({type(error).__name__}); repair or uninstall it"
         distribution, version = origin(point)

@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.removed import STEP, published_without
 from pipelines.session import Session
+from pipelines.takedown.step import STEP, published_without
 from pipelines.view import View, read_samples
 from pipelines.work import Commit, key_of
 from sources.schema import IMAGES, LEDGER, SAMPLES, Verdict

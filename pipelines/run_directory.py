@@ -19,8 +19,9 @@ LOCK = RUN_MARK
 """Taken while a build works; it also says that this folder is a run, so that no corpus is looked for in it."""
 EVENTS = "events.jsonl"
 PENDING_REMOVAL = "work/removal/plan.json"
-"""There while a takedown is under way (`pipelines/remove_apply.py`)."""
+"""There while a takedown is under way (`pipelines/takedown/apply.py`)."""
 PUBLISHED = ("tables", "shards")
+WAIT = "wait for it, or use another --out"
 OURS = re.compile(
     r"tables/[a-z]+/part-\d+\.parquet|shards/(validation-)?(align|mid|instruct)-[a-z0-9_]+-\d+\.tar"
     r"|shards/(manifest|croissant)\.json|shards/README\.md"
@@ -49,20 +50,42 @@ def locked(folder: Folder) -> Iterator[None]:
 
     Raises:
         UsageError: somebody else has the run, or it cannot be made.
+        CurateError: somebody else took the run over meanwhile; what was done since may have been done twice.
     """
-    with ExitStack() as held:
-        try:
-            held.enter_context(folder.lock(LOCK))
-        except InUseError as error:
-            raise UsageError(
-                f"{folder.place}: another build is running here ({error})", "wait for it, or use another --out"
-            ) from None
-        except OSError as error:
-            raise UsageError(
-                f"{folder.place}: cannot be made ({error.strerror or type(error).__name__})",
-                "check the path and its rights",
-            ) from None
-        yield
+    try:
+        with ExitStack() as held:
+            _enter(held, folder)
+            yield
+    except InUseError as error:
+        raise _taken_over(folder, error) from None
+
+
+def _enter(held: ExitStack, folder: Folder) -> None:
+    try:
+        held.enter_context(folder.lock(LOCK))
+    except InUseError as error:
+        raise UsageError(f"{folder.place}: another build is running here ({error})", WAIT) from None
+    except OSError as error:
+        raise UsageError(
+            f"{folder.place}: cannot be made ({error.strerror or type(error).__name__})",
+            "check the path and its rights",
+        ) from None
+
+
+def expect_locked(folder: Folder) -> None:
+    """Before anything published is deleted or written: ask whether the run is still ours.
+
+    Raises:
+        CurateError: somebody else took it over, because this process did not answer for too long.
+    """
+    try:
+        folder.expect_locked(LOCK)
+    except InUseError as error:
+        raise _taken_over(folder, error) from None
+
+
+def _taken_over(folder: Folder, error: InUseError) -> CurateError:
+    return CurateError(f"{folder.place}: another build is running here ({error})", f"{WAIT}; the same command resumes")
 
 
 def clean_work(folder: Folder) -> int:
@@ -74,6 +97,7 @@ def clean_work(folder: Folder) -> int:
     read_run(folder)
     with locked(folder):
         before = folder.bytes_used()
+        expect_locked(folder)
         folder.delete_tree("work")
         return before - folder.bytes_used()
 
@@ -101,17 +125,23 @@ def publish(folder: Folder, files: Mapping[str, str], manifest: bytes, run: Mapp
 
     What is no longer part of it is deleted. Without `shards/manifest.json` and `run.json` nothing counts as
     published: they go first and come last.
+
+    Raises:
+        CurateError: a committed file is gone, or somebody else took the run over: nothing is published over theirs.
     """
     run_bytes = _bytes(run)
     stale = _published_files(folder) - set(files) - {MANIFEST}
     wrong = [path for path, source in files.items() if not _is_same(folder, path, source)]
     if stale or wrong or not _holds(folder, MANIFEST, manifest) or not _holds(folder, RUN, run_bytes):
         for path in (RUN, MANIFEST, *sorted(stale)):
+            expect_locked(folder)
             folder.delete(path)
         for path in wrong:
+            expect_locked(folder)
             folder.take(folder, files[path], path)
-        folder.write(MANIFEST, manifest)
-        folder.write(RUN, run_bytes)
+        for path, data in ((MANIFEST, manifest), (RUN, run_bytes)):
+            expect_locked(folder)
+            folder.write(path, data)
     folder.clear_unfinished()
 
 

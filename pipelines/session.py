@@ -7,15 +7,15 @@ from functools import cached_property
 from typing import Protocol
 
 from pipelines.bisect import FATAL_ERRORS
-from pipelines.joined_rows import with_joined_rows
 from pipelines.read_ahead import ReadAhead
 from pipelines.recipe import Recipe
-from pipelines.removed import Removal
+from pipelines.suspect_records import Lost, answers
+from pipelines.takedown.record import Removal
 from pipelines.work import Commit, Work
 from sources.mapping import Prompts, image_uris
 from sources.pictures import PictureError
 from sources.readers.registry import reader_named
-from sources.records import Corpus, Fragment, PictureReader, Reader, Record
+from sources.records import Corpus, Fragment, PictureReader, Reader, Record, Unreadable
 from sources.storage import LocalFolder, TooLargeError, stats_of
 from sources.uris import inner_name
 
@@ -149,28 +149,29 @@ class Located:
         return self.reader
 
 
-def locate(session: Session, corpus_number: int, fragment: Fragment) -> Located:
+def locate(session: Session, corpus_number: int, fragment: Fragment, attempt: int = 0) -> Located:
     """Find the pictures of a fragment.
 
     A keyed corpus has only keyed names in its tables: the records are read again and their names keyed, so
-    that no raw name is ever stored.
+    that no raw name is ever stored. `attempt` counts the workers that this task has killed.
     """
     corpus = session.corpora[corpus_number]
     reader = session.reader(corpus_number)
     if not corpus.identity.keyed:
         return Located(corpus, fragment, reader)
     paths: dict[str, str] = {}
-    corpus = with_joined_rows(session.work, corpus, fragment)
-    for record in reader.read(corpus, fragment):
-        if isinstance(record, Record):
-            paths.update({corpus.identity.name("path", uri): uri for uri in _uris(corpus, fragment, record)})
+    for uris in answers(session, corpus_number, fragment, None, _uris, attempt):
+        if not isinstance(uris, Lost):
+            paths.update({corpus.identity.name("path", uri): uri for uri in uris})
     return Located(corpus, fragment, reader, paths)
 
 
-def _uris(corpus: Corpus, fragment: Fragment, record: Record) -> list[str]:
+def _uris(_session: Session, _number: int, corpus: Corpus, path: str, record: Record | Unreadable) -> list[str]:
     """The pictures of a record; none of one that ingest could not use either, whatever it held."""
+    if isinstance(record, Unreadable):
+        return []
     try:
-        return image_uris(corpus, fragment.path, record)
+        return image_uris(corpus, path, record)
     except FATAL_ERRORS:
         raise
     except Exception:  # noqa: BLE001 - ingest met the same record and quarantined it

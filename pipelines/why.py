@@ -6,9 +6,9 @@ from typing import Any
 import polars as pl
 
 from pipelines.errors import UsageError
-from pipelines.removed import read_record
 from pipelines.run_directory import read_run
 from pipelines.tables import scan
+from pipelines.takedown.record import read_record
 from pipelines.words import evidence, sentence
 from sources.identity import Identity, read_site_key
 from sources.storage import Folder

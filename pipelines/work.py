@@ -5,7 +5,7 @@ Parquet and, put last, a small JSON that lists them. It is found by its key, whi
 the output depends on, so a commit can never be stale: it is right, or it is not looked for.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,19 +69,21 @@ class Work:
         self.reuse = tuple(reuse)
         self._salt = key_of(dict(versions or {}))
 
-    def find(self, node: str, key: str) -> Commit | None:
-        """The commit, whole, or None. One found in another run becomes this run's own."""
+    def find(self, node: str, key: str, accept: "Callable[[Work, Commit], bool] | None" = None) -> Commit | None:
+        """The commit, whole, or None. One found in another run becomes this run's own.
+
+        `accept` is asked first, with the work that holds the commit: one that it refuses is not there.
+        """
         key = self._salted(key)
-        commit = self._load(self.folder, node, key)
-        if commit is not None:
-            return commit
-        for other in self.reuse:
-            commit = self._load(other, node, key)
-            if commit is not None:
+        for folder in (self.folder, *self.reuse):
+            commit = self._load(folder, node, key)
+            if commit is None or (accept is not None and not accept(Work(folder), commit)):
+                continue
+            if folder != self.folder:
                 for part in commit.parts.values():
-                    self.folder.take(other, part.path, part.path)
+                    self.folder.take(folder, part.path, part.path)
                 self._write(commit)
-                return commit
+            return commit
         return None
 
     def put(
@@ -121,10 +123,6 @@ class Work:
             use_threads=False,
             partitioning=None,
         )
-
-    def read_where(self, part: Part, column: str, value: int | str) -> pa.Table:
-        """The rows of a table whose column has a value; only the row groups that may hold it are read."""
-        return pq.read_table(self._whole(part), filters=[(column, "=", value)], use_threads=False, partitioning=None)
 
     def parquet_file(self, part: Part) -> pq.ParquetFile:
         """The part as a file of which only what is asked for is read; close it."""

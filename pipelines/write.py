@@ -1,7 +1,7 @@
 """Writing shards: sizes of the kept samples, the tars they are cut into, and each tar as one unit of work."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -66,6 +66,7 @@ class ShardTask:
     views: tuple[View, ...]
     """Of the fragments the slice speaks of, in its order."""
     shard: ShardSlice
+    attempt: int = 0
 
     @property
     def label(self) -> str:
@@ -87,10 +88,14 @@ class ShardTask:
         part = Part(path, summary.sha256, summary.samples, summary.bytes)
         return work.commit(SHARD, key, {"tar": part}, asdict(summary))
 
+    def again(self) -> "ShardTask":
+        """The task after it killed a worker: perhaps by a record that ingest quarantined, and that is read again."""
+        return replace(self, attempt=self.attempt + 1)
+
     def _samples(self, session: Session) -> Iterator[ShardSample]:
         for view, part in zip(self.views, self.shard.parts, strict=True):
             images = _images(session, view)
-            located = locate(session, view.corpus, view.fragment)
+            located = locate(session, view.corpus, view.fragment, self.attempt)
             kept = list(_kept(session, view))[part.start : part.stop]
             order = [
                 (image["uri"], images[image["image_id"]]["bytes"]) for row, _ in kept for image in row["images"] or ()

@@ -143,7 +143,7 @@ def _what(facts: CardFacts) -> list[str]:
     manifest = facts.manifest
     lines = [
         (
-            f"{facts.samples:,} training samples of {len(facts.sources):,} sources, "
+            f"{facts.samples:,} samples of {len(facts.sources):,} sources, "
             f"{sum(source.tokens for source in facts.sources):,} tokens, {facts.bytes:,} bytes in WebDataset tars, "
             f"made by `curate build` for the stage `{manifest.stage}`. Build `{manifest.build}`."
         ),
@@ -157,7 +157,13 @@ def _what(facts: CardFacts) -> list[str]:
     validation = splits_of(manifest).get("validation")
     if validation:
         held = sum(entry.samples for entry in validation)
-        lines += ["", f"{held:,} of the samples are the split `validation`: do not train on them."]
+        lines += [
+            "",
+            (
+                f"{facts.samples - held:,} of the samples are for training; {held:,} are the split `validation`: "
+                "do not train on them."
+            ),
+        ]
     return lines
 
 

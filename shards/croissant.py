@@ -50,7 +50,7 @@ def croissant_bytes(facts: CardFacts) -> bytes:
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         "name": _plain_name(facts.title),
         "description": (
-            f"{facts.samples} training samples of {len(facts.sources)} sources in WebDataset tars, made by "
+            f"{facts.samples} samples of {len(facts.sources)} sources in WebDataset tars, made by "
             f"`curate build`. Terms, counts and limits are in README.md beside this file."
         ),
         "license": [license_value(name) for name in facts.licenses] or ["NOASSERTION"],

@@ -1,7 +1,7 @@
 """Values of a record by the canonical names of its card: columns, nested columns, picks, lists of columns."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -18,6 +18,8 @@ TELL_SPLITS = frozenset({"hf"})
 """The readers that do."""
 ALIASES = {"text": "caption", "image": "images"}
 """Two spellings of one field: a card may use either."""
+MAX_NESTED = 32
+"""Lists in lists that are still text. A number of our own: where Python itself gives up depends on who is asking."""
 TEMPLATE_NAME = re.compile(r"\{([^{}]+)\}")
 _BY_NAME: dict[str, Column] = {name: name for name in FIELD_NAMES}
 _BY_READER: dict[str, dict[str, Column]] = {
@@ -76,17 +78,26 @@ def text_of(value: Any, between: str = "\n") -> str | None:
     r"""A value as text: stripped, newlines as `\n`; None for blank ones and NaN.
 
     Raises:
-        RecordError: a mapping or bytes.
+        RecordError: a mapping or bytes, or lists more than 32 deep.
     """
     if value is None or value != value:  # noqa: PLR0124 - NaN is what is unequal to itself
         return None
     if isinstance(value, str):
         return value.replace("\r\n", "\n").replace("\r", "\n").strip() or None
     if isinstance(value, list | tuple):
-        return between.join(text for item in value if (text := text_of(item, between)) is not None) or None
+        return _text_of_list(value, between, MAX_NESTED)
     if isinstance(value, Mapping | bytes):
         raise RecordError(f"a text field holds {type(value).__name__}")
     return str(value)
+
+
+def _text_of_list(values: Sequence[Any], between: str, left: int) -> str | None:
+    if not left:
+        raise RecordError(f"a text field holds lists nested more than {MAX_NESTED} deep")
+    texts = (
+        _text_of_list(item, between, left - 1) if isinstance(item, list | tuple) else text_of(item) for item in values
+    )
+    return between.join(text for text in texts if text is not None) or None
 
 
 def lookup(record: Record, column: str) -> Any:

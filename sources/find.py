@@ -53,8 +53,8 @@ def find_corpus(
     files. `splits` (default: the card's training splits) choose files where the layout tells splits by file.
 
     Raises:
-        CorpusError: a record file is a link out of the data root, cannot be read or has a name that is not UTF-8, or
-            `splits` names one that there is not, or the card has an option that its reader lacks.
+        CorpusError: a record file leads out of the data root (a link, or `..`), cannot be read or has a name that is
+            not UTF-8, or `splits` names one that there is not, or the card has an option that its reader lacks.
     """
     expect_options(card)
     patterns = _patterns(card, name, splits)
@@ -143,8 +143,8 @@ def _listed(card: Card, name: str, folder: Folder, patterns: Sequence[str]) -> l
     if escaping:
         link = "a file or folder" if card.keyed else f"{storable(escaping[0])} in {folder.place}"
         raise CorpusError(
-            f"{name}: {link} is a link out of the data root; copy what it leads to, or give the"
-            " folder it leads to as --data"
+            f"{name}: {link} leads out of the data root; copy what it leads to, or give the folder it leads to as"
+            " --data"
         )
     paths = [stat.path for stat in files]
     misnamed = next((path for path in paths if storable(path) != path), None)
@@ -167,7 +167,12 @@ def _corpus_at(card: Card, name: str, folder: Folder, identity: Identity, globs:
         return None
     splits = {path: split for path, split in split_of.items() if split is not None}
     root = _known(card, name, folder, list(listed.values()))
-    return Corpus(name, root, card, identity, tuple(sorted(split_of)), splits)
+    corpus = Corpus(name, root, card, identity, tuple(sorted(split_of)), splits)
+    if card.reader == "hf" and isinstance(folder, InventoryFolder):
+        from sources.readers.hf_sets import with_repository  # it needs `datasets`, which takes a second to import
+
+        return with_repository(corpus)
+    return corpus
 
 
 def _known(card: Card, name: str, folder: Folder, stats: Sequence[FileStat]) -> Folder:

@@ -25,6 +25,7 @@ MAX_COMPANION_BYTES = 256 * 2**20
 MAX_JOINED_ROWS = 10_000
 MAX_JOINED_BYTES = 64 * 2**20
 """What one record may be joined to with `many`: rows, and their bytes as JSON."""
+NO_JSON = "holds a value that JSON does not have: a number of more than 64 bits, or lists more than 250 deep"
 LEFT = "@left"
 """Column in which a reader gives the value to join by, where no sample may ever hold it; gone after the join."""
 
@@ -173,13 +174,20 @@ def _load(root: Folder, stat: FileStat, join: Join, wanted: frozenset[str]) -> C
         raise _FormError("not UTF-8") from None
     except _FormError:
         raise
+    except RecordError as error:
+        raise _FormError(f"a value of {join.right!r}: {error}, and rows are found by it") from None
     except (ValueError, csv.Error, RecursionError):
         raise _FormError("damaged, or not in the form of its file name") from None
     kept = tuple(name for name in columns if name in wanted and name != join.right)
-    held: dict[str | bytes, list[tuple[Any, ...]] | None] = {
-        key: None if join.many and _too_many(found, join) else [tuple(row.get(name) for name in kept) for row in found]
-        for key, found in rows.items()
-    }
+    try:
+        held: dict[str | bytes, list[tuple[Any, ...]] | None] = {
+            key: None
+            if join.many and _too_many(found, join)
+            else [tuple(row.get(name) for name in kept) for row in found]
+            for key, found in rows.items()
+        }
+    except TypeError:
+        raise _FormError(NO_JSON) from None
     columns.pop(join.right, None)
     return Companion(tuple(columns), kept, held, blake3.blake3(data).hexdigest())
 
@@ -196,7 +204,11 @@ def added_columns(row: Mapping[str, Any], join: Join, wanted: frozenset[str]) ->
 
 
 def row_bytes(row: Mapping[str, Any]) -> bytes:
-    """A row as JSON; what JSON does not have is text, as a record's own columns of its kind are."""
+    """A row as JSON; what JSON does not have is text, as a record's own columns of its kind are.
+
+    Raises:
+        TypeError: NO_JSON says why.
+    """
     return orjson.dumps(row, default=str, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATETIME)
 
 

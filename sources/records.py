@@ -11,6 +11,7 @@ from sources.storage import Folder
 
 if TYPE_CHECKING:
     from sources.joins import Companion
+    from sources.readers.hf_repository import Resolved
 
 FRAGMENT_RECORDS = 4096
 FRAGMENT_BYTES = 16 * 2**20
@@ -47,6 +48,8 @@ class Corpus:
     """File -> split, where the layout tells splits by file."""
     companion: "Companion | None" = None
     """Where the table that the card joins is too large for memory: its rows for the fragment that is being read."""
+    repository: "Resolved | None" = None
+    """Where an inventory lists an HF data set: what its files are. Elsewhere the reader lists the folder to tell."""
 
     def shown(self, path: str) -> str:
         """A file's name as messages may show it: keyed where the corpus is keyed."""
@@ -90,6 +93,9 @@ class Fragment:
     """Where in the file lies what all its fragments need (the metadata inside an archive); -1 where nothing does."""
     joined: "JoinedRows | None" = None
     """Where the card joins a table too large for memory. The fragment's own digest does not cover it."""
+    passed_over: frozenset[int] = frozenset()
+    """Numbers in the fragment, from 0, of records that killed who read them: a reader that can go on without looking
+    into them yields them as Unreadable."""
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ def remove(
     Example: curate remove runs/mid --list retracted.csv --reason "retracted, PubMed 2025-11"
     """
     from pipelines.places import folder_of
-    from pipelines.remove import remove as take_down
+    from pipelines.takedown.remove import remove as take_down
 
     answer = take_down(folder_of(run), listed, reason, id_key, dry_run=dry_run)
     if as_json:
@@ -38,8 +38,8 @@ def remove(
 def lines(answer: dict[str, Any]) -> list[str]:
     """The answer for people: lines of the list by number, never what they say."""
     told = ["an interrupted removal was finished first"] if answer["resumed"] else []
-    if answer["nothing_left"]:
-        told.append("nothing left to remove")
+    if not answer["samples"]:
+        told.append("nothing left to remove" if answer["nothing_left"] else "nothing to remove now")
     else:
         would = "would remove" if answer["dry_run"] else "removed"
         told.append(f"{would} {answer['samples']:,} samples, {answer['from_shards']:,} of them from shards")
@@ -56,6 +56,9 @@ def lines(answer: dict[str, Any]) -> list[str]:
         numbers = [str(line) for line in answer["unmatched"]]
         told.append(f"matched nothing ({len(numbers):,}): line {', '.join(numbers[:SHOWN_LINES])}" +
                     (" ..." if len(numbers) > SHOWN_LINES else ""))  # fmt: skip
+        kept = len(answer["remembered"])
+        told.append(f"  {kept:,} of them are looked for by later builds, {len(numbers) - kept:,} are not "
+                    "(a bare id, or a name of a person that was given without --id-key)")  # fmt: skip
     return told
 
 

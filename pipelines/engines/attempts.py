@@ -1,5 +1,6 @@
 """How often a task is tried, whoever its workers are, and in which order tasks are given out."""
 
+import math
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -9,6 +10,8 @@ from pipelines.errors import CurateError
 from pipelines.isolation import KILLS_BEFORE_ISOLATION
 from pipelines.session import Task
 
+TASK_S = 3600.0
+"""A worker that has not answered by then hangs. A fragment takes seconds; steps that need longer say `deadline_s`."""
 LOSSES_WITHOUT_BLAME = 3
 """A node may die under a task so often; a task that goes on losing nodes may be what kills them."""
 
@@ -26,6 +29,21 @@ class Try:
     def suspect(self) -> bool:
         """Whether it was worked on by a worker that died."""
         return self.killed > 0
+
+    @property
+    def deadline_s(self) -> float:
+        """How long a worker may take. No end where the task knows no other way, or sets its own deadlines by now."""
+        if self.killed >= KILLS_BEFORE_ISOLATION or getattr(self.task, "again", None) is None:
+            return math.inf
+        step = getattr(self.task, "step", None)
+        return float(getattr(self.task, "deadline_s", getattr(step, "deadline_s", TASK_S)))
+
+    def after_hang(self) -> "Try":
+        """The task as it is tried again after its deadline: apart at once, where each record has a deadline."""
+        trying = self
+        while trying.killed < KILLS_BEFORE_ISOLATION:
+            trying = trying.after_death("hung")
+        return trying
 
     def after_death(self, how: str) -> "Try":
         """The task as it is tried again: apart from others, where it knows how, once it has killed three workers.

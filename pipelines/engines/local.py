@@ -1,22 +1,27 @@
 """The local engine: worker processes on this machine, one pipe each.
 
 A worker that dies (a codec's segmentation fault, the kernel's memory killer) costs its task one attempt and
-is replaced. A worker whose driver dies sees its pipe close and ends.
+is replaced; one that hangs is killed. A worker whose driver dies sees its pipe close and ends.
 """
 
+import math
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from typing import Any
 
 from pipelines.engines.attempts import Try, Waiting
 from pipelines.errors import CurateError, presentable
 from pipelines.session import Session, Task
 from pipelines.work import Commit
 
+LOOK_S = 3600.0
+"""The system takes no wait of any length."""
 _CONTEXT = multiprocessing.get_context("spawn")
 
 
@@ -25,6 +30,8 @@ class _Worker:
     process: BaseProcess
     pipe: Connection
     trying: Try | None = None
+    until: float = math.inf
+    """When it should have answered, by the monotonic clock."""
 
 
 class LocalEngine:
@@ -55,7 +62,7 @@ class LocalEngine:
                 busy = self._feed(waiting)
                 if not busy:
                     return
-                for ready in wait([worker.pipe for worker in busy]):
+                for ready in self._answered(busy, waiting):
                     worker = next(worker for worker in busy if worker.pipe is ready)
                     answer = self._receive(worker, waiting)
                     if answer is not None:
@@ -71,6 +78,22 @@ class LocalEngine:
             worker.process.join()
             worker.pipe.close()
         self._workers = []
+
+    def _answered(self, busy: list[_Worker], waiting: Waiting) -> list[Any]:
+        """Wait for pipes of workers that have answered or died; if none has in time, those that hang are replaced."""
+        left = min(worker.until for worker in busy) - time.monotonic()
+        answered = wait([worker.pipe for worker in busy], max(min(left, LOOK_S), 0.0))
+        for worker in busy if not answered else ():
+            if worker.trying is not None and worker.until <= time.monotonic():
+                worker.process.kill()
+                self._replace(worker, worker.trying.after_hang(), waiting)
+        return answered
+
+    def _replace(self, worker: _Worker, trying: Try, waiting: Waiting) -> None:
+        worker.process.join()
+        worker.pipe.close()
+        waiting.put_back(trying)
+        self._workers[self._workers.index(worker)] = self._hire()
 
     def _feed(self, waiting: Waiting) -> list[_Worker]:
         """Give every idle worker a task while there are any; return the busy workers."""
@@ -93,6 +116,7 @@ class LocalEngine:
             self._workers[number] = self._hire()
             self._workers[number].pipe.send(("task", trying.task))
         self._workers[number].trying = trying
+        self._workers[number].until = time.monotonic() + trying.deadline_s
 
     def _receive(self, worker: _Worker, waiting: Waiting) -> tuple[int, Commit] | None:
         trying = worker.trying
@@ -101,9 +125,7 @@ class LocalEngine:
             succeeded, answer = worker.pipe.recv()
         except (EOFError, ConnectionResetError):
             worker.process.join()
-            worker.pipe.close()
-            waiting.put_back(trying.after_death(f"exit code {worker.process.exitcode}"))
-            self._workers[self._workers.index(worker)] = self._hire()
+            self._replace(worker, trying.after_death(f"exit code {worker.process.exitcode}"), waiting)
             return None
         worker.trying = None
         if not succeeded:

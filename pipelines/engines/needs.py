@@ -1,7 +1,9 @@
 """What a task needs of the machine it runs on. A step that holds a model says so; nothing said is one core."""
 
+import math
 from dataclasses import dataclass
 
+from pipelines.errors import UsageError
 from pipelines.session import Task
 
 
@@ -18,8 +20,17 @@ class Need:
 
 
 def need_of(task: Task) -> Need:
-    """What the task says (`cpus`, `gpus`), or else its step."""
+    """What the task says (`cpus`, `gpus`), or else its step.
+
+    Raises:
+        UsageError: that is no number of cores or GPUs.
+    """
     step = getattr(task, "step", None)
-    cpus = getattr(task, "cpus", getattr(step, "cpus", 1.0))
-    gpus = getattr(task, "gpus", getattr(step, "gpus", 0.0))
-    return Need(float(cpus), float(gpus))
+    cpus = float(getattr(task, "cpus", getattr(step, "cpus", 1.0)))
+    gpus = float(getattr(task, "gpus", getattr(step, "gpus", 0.0)))
+    if not (0 <= cpus < math.inf and 0 <= gpus < math.inf) or (gpus > 1 and not gpus.is_integer()):
+        raise UsageError(
+            f"{task.label}: its step asks for {cpus:g} CPU and {gpus:g} GPU",
+            "`cpus` and `gpus` of a step are numbers from 0; more than one GPU is a whole number",
+        )
+    return Need(cpus, gpus)

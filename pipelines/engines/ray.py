@@ -19,7 +19,7 @@ from typing import Any
 from pipelines.engines.attempts import Try, Waiting
 from pipelines.engines.needs import Need, need_of
 from pipelines.engines.ray_cluster import checked_address, connected
-from pipelines.engines.ray_worker import Hello, RayWorker, Start
+from pipelines.engines.ray_worker import Hello, RayWorker, Start, plugins_of
 from pipelines.errors import CurateError, UsageError
 from pipelines.session import Session, Task
 from pipelines.versions import library_versions
@@ -50,6 +50,8 @@ class _Worker:
     hello: Any
     node: str = ""
     given: deque[tuple[Any, Try]] = field(default_factory=deque)
+    since: float = 0.0
+    """When it began with the first, by the monotonic clock."""
 
     @property
     def answers(self) -> Any:
@@ -161,6 +163,8 @@ class RayEngine:
 
     def _give(self, worker: _Worker, trying: Try) -> None:
         data = pickle.dumps(trying.task)
+        if not worker.given:
+            worker.since = time.monotonic()
         worker.given.append((self._send(worker.actor, "work", data, trying.task.label), trying))
 
     def _collect(self) -> Iterator[tuple[int, Commit]]:
@@ -175,6 +179,16 @@ class RayEngine:
             found = self._receive(by_answer[answer], answer)
             if found is not None:
                 yield found
+        self._kill_hanging()
+
+    def _kill_hanging(self) -> None:
+        """End the workers whose task is past its deadline, and try it again apart."""
+        for worker in [worker for worker in self._workers if worker.given]:
+            answer, first = worker.given[0]
+            late = time.monotonic() - worker.since > first.deadline_s
+            if late and not self._ray.wait([answer], timeout=0)[0]:  # nor has it answered while nobody asked
+                self._dispose(worker)
+                self._waiting.put_back(first.after_hang())
 
     def _receive(self, worker: _Worker, answer: Any) -> tuple[int, Commit] | None:
         errors = self._ray.exceptions
@@ -191,6 +205,7 @@ class RayEngine:
             worker.hello, worker.node, self._stillborn = None, value.node, 0
             return None
         _, trying = worker.given.popleft()
+        worker.since = time.monotonic()
         return trying.number, value
 
     def _check(self, hello: Hello) -> None:
@@ -206,6 +221,14 @@ class RayEngine:
                     f"node {hello.address}: has {library} {version}, here it is {ours[library]}",
                     "install the same versions on every node: they decide about bytes",
                 )
+        for plugin, origin in (plugins_of(self._session) if self._session is not None else {}).items():
+            there = hello.plugins.get(plugin)
+            if there != origin:
+                has = f"no {plugin}" if there is None else f"{plugin} {there}"
+                raise UsageError(
+                    f"node {hello.address}: has {has}, here it is {origin}",
+                    "install the same distribution on every node",
+                )
         if hello.unseen:
             raise UsageError(
                 f"node {hello.address}: does not see {', '.join(hello.unseen)}",
@@ -214,9 +237,7 @@ class RayEngine:
 
     def _bury(self, worker: _Worker, error: BaseException) -> None:
         """Take leave of a worker that died, and try its tasks again."""
-        self._workers.remove(worker)
-        self._end(worker)
-        self._looked = -LOOK_EVERY_S
+        self._dispose(worker)
         errors = self._ray.exceptions
         away = isinstance(error, errors.ActorUnavailableError | errors.NodeDiedError | errors.ObjectLostError)
         lost = away or (bool(worker.node) and worker.node not in self._nodes())
@@ -228,11 +249,17 @@ class RayEngine:
                     f"workers die as they start ({type(error).__name__})",
                     "look at the memory of the nodes and at Ray's logs; the same command resumes",
                 )
-        for _, trying in reversed(list(worker.given)[1:]):
-            self._waiting.put_back(trying)
         if worker.given:
             first = worker.given[0][1]
             self._waiting.put_back(first.after_loss(how) if lost else first.after_death(how))
+
+    def _dispose(self, worker: _Worker) -> None:
+        """Take leave of a worker; what it was given behind its first task is given to others."""
+        self._workers.remove(worker)
+        self._end(worker)
+        self._looked = -LOOK_EVERY_S
+        for _, trying in reversed(list(worker.given)[1:]):
+            self._waiting.put_back(trying)
 
     def _hire(self) -> None:
         """Workers for what is waiting, as many as the cluster has room for; those that found none are let go."""
@@ -259,11 +286,16 @@ class RayEngine:
             self._workers.append(_Worker(hired, self._begin(hired)))
 
     def _room(self) -> int:
-        """Workers that the nodes which are alive have cores and GPUs for, busy with others or not; one at least."""
+        """Workers that the nodes which are alive have cores and GPUs for, busy with others or not; one at least.
+
+        Of those that need neither, one for each core.
+        """
         total = self._ray.cluster_resources()
-        room = total.get("CPU", 0.0) / self._need.cpus if self._need.cpus else float("inf")
+        cores = total.get("CPU", 0.0)
+        room = cores / self._need.cpus if self._need.cpus else cores
         if self._need.gpus:
-            room = min(room, total.get("GPU", 0.0) / self._need.gpus)
+            on_gpus = total.get("GPU", 0.0) / self._need.gpus
+            room = min(room, on_gpus) if self._need.cpus else on_gpus
         return max(1, int(min(room, self._most or room)))
 
     def _begin(self, actor: Any) -> Any:

@@ -44,7 +44,8 @@ def checked_address(address: str) -> str:
     if answer in ("UNAVAILABLE", "DEADLINE_EXCEEDED", "INTERNAL", "UNKNOWN"):
         raise UsageError(
             f"--address {address}: no Ray cluster answers there",
-            "start one with `ray start --head`; its port is 6379 unless it says another, not the dashboard's",
+            "start one with `ray start --head`; its port is 6379 unless it says another, not the dashboard's; one "
+            "with RAY_USE_TLS answers only if that, RAY_TLS_CA_CERT, _SERVER_CERT and _SERVER_KEY are set here too",
         )
     if answer == "UNIMPLEMENTED" and not client:
         raise UsageError(
@@ -61,7 +62,12 @@ def _probe(target: str) -> str:
     import grpc  # type: ignore[import-untyped]
 
     options = [("grpc.enable_http_proxy", 0)]
-    with grpc.insecure_channel(target, options=options) as channel:
+    secrets = _tls()
+    with (
+        grpc.insecure_channel(target, options=options)
+        if secrets is None
+        else grpc.secure_channel(target, grpc.ssl_channel_credentials(*secrets), options=options)
+    ) as channel:
         ask = channel.unary_unary("/ray.rpc.NodeInfoGcsService/GetClusterId")
         try:
             ask(b"", timeout=PROBE_S)
@@ -69,6 +75,26 @@ def _probe(target: str) -> str:
             status: str = error.code().name
             return status
     return "OK"
+
+
+def _tls() -> tuple[bytes, bytes, bytes] | None:
+    """Where the cluster is to be reached over TLS as Ray understands it: the authority, our key, our certificate.
+
+    Raises:
+        UsageError: the environment asks for TLS, and one of the three files is not named or cannot be read.
+    """
+    if os.environ.get("RAY_USE_TLS", "0").lower() not in ("1", "true"):
+        return None
+    read = []
+    for name in ("RAY_TLS_CA_CERT", "RAY_TLS_SERVER_KEY", "RAY_TLS_SERVER_CERT"):
+        try:
+            read.append(Path(os.environ[name]).read_bytes())
+        except (KeyError, OSError):
+            raise UsageError(
+                f"RAY_USE_TLS is set, and {name} names no file that can be read",
+                "set RAY_TLS_CA_CERT, RAY_TLS_SERVER_CERT and RAY_TLS_SERVER_KEY, or unset RAY_USE_TLS",
+            ) from None
+    return read[0], read[1], read[2]
 
 
 def _found() -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pipelines.errors import presentable
 from pipelines.session import Session
-from pipelines.versions import library_versions
+from pipelines.versions import library_versions, plugin_versions
 from sources.storage import LocalFolder
 
 MARK_SEEN_AFTER_S = 10.0
@@ -40,6 +40,8 @@ class Hello:
     address: str
     python: str
     versions: dict[str, str]
+    plugins: dict[str, str]
+    """Steps and readers of other packages that the build uses: whose they are here."""
     unseen: tuple[str, ...]
     """Places that it does not see, in words."""
 
@@ -85,6 +87,11 @@ class RayWorker:
         return pickle.loads(data)  # noqa: S301 - from our own driver, over Ray's connection
 
 
+def plugins_of(session: Session) -> dict[str, str]:
+    """Whose the steps and readers of other packages are that the session uses, on this machine."""
+    return plugin_versions(session.recipe.steps.others or (), (corpus.card.reader for corpus in session.corpora))
+
+
 def _hello(start: Start) -> Hello:
     import ray
 
@@ -93,6 +100,7 @@ def _hello(start: Start) -> Hello:
         address=str(ray.util.get_node_ip_address()),  # type: ignore[no-untyped-call]
         python=platform.python_version(),
         versions=library_versions(),
+        plugins=plugins_of(start.session),
         unseen=tuple(_unseen(start)),
     )
 

@@ -45,15 +45,24 @@ def with_expected_columns(
     present: set[str] = set()
     for fragment in islice(fragments, FRAGMENTS_LOOKED_AT):
         looked_at.append(fragment)
-        for record in read(corpus, fragment):
-            if isinstance(record, Record):
-                present.update(record.row)
-        if not _absent(corpus, present | joined_columns(corpus, [path]), always):
+        if _are_in(corpus, path, read(corpus, fragment), present, always):
             break
     if present:
         expect_columns(corpus, path, present, always)
     yield from looked_at
     yield from fragments
+
+
+def _are_in(
+    corpus: Corpus, path: str, records: Iterator[Record | Unreadable], present: set[str], always: frozenset[str]
+) -> bool:
+    """Add the records' columns to those that are present until none is missing: no record more is read here."""
+    for record in records:
+        if isinstance(record, Record) and not present.issuperset(record.row):
+            present.update(record.row)
+            if not _absent(corpus, present | joined_columns(corpus, [path]), always):
+                return True
+    return not _absent(corpus, present | joined_columns(corpus, [path]), always)
 
 
 def _absent(corpus: Corpus, there: set[str], always: frozenset[str]) -> list[str]:

@@ -1,13 +1,13 @@
 """Which files of a corpus are the data of an HF dataset, and of which split: saved sets, and repositories."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal
 
 import orjson
 
-from sources.readers.hf_repository import RepositoryError, resolved
+from sources.readers.hf_repository import RepositoryError, Resolved, resolved
 from sources.records import Corpus, CorpusError
 from sources.storage import Folder
 
@@ -46,9 +46,24 @@ def data_file(corpus: Corpus, path: str) -> DataFile | None:
         raise CorpusError(f"{corpus.name}: {error}") from None
 
 
-def _in_repository(corpus: Corpus, path: str) -> DataFile | None:
+def with_repository(corpus: Corpus) -> Corpus:
+    """The corpus with what the files of its repository are, so that no worker lists them to tell.
+
+    Where that cannot be told (a saved set is no repository), it is the corpus as it was.
+    """
+    try:
+        return replace(corpus, repository=_resolved(corpus))
+    except RepositoryError:
+        return corpus
+
+
+def _resolved(corpus: Corpus) -> Resolved:
     config = corpus.card.options.get("config")
-    data = resolved(corpus, corpus.root, None if config is None else str(config))
+    return resolved(corpus, corpus.root, None if config is None else str(config))
+
+
+def _in_repository(corpus: Corpus, path: str) -> DataFile | None:
+    data = corpus.repository or _resolved(corpus)
     split = data.splits.get(path)
     if split is None:
         return None

@@ -38,7 +38,7 @@ class NxmlReader:
     """
 
     unit: Literal["file", "folder"] = "folder"
-    version: int = 1
+    version: int = 2
     options: frozenset[str] = frozenset({"take"})
 
     def plan(self, corpus: Corpus, paths: Sequence[str]) -> Iterator[Fragment]:
@@ -162,16 +162,30 @@ def _folder(path: str) -> str:
 
 
 def _pictures_beside(corpus: Corpus, paths: Sequence[str]) -> dict[str, str]:
-    """What the pictures in each article's folder are called, as one hash: another picture there changes records."""
+    """What the pictures in each article's folder and below it are called, as one hash.
+
+    Another picture there changes records: articles write `hand` and `figures/hand` alike.
+    """
     folders = {_folder(path) for path in paths}
     sums: dict[str, int] = defaultdict(int)
     common = os.path.commonpath(folders) if folders else ""
     for stat in corpus.root.files(common):
-        folder, _, name = stat.path.rpartition("/")
-        if folder in folders and name.lower().endswith(SUFFIXES):
+        if not stat.path.lower().endswith(SUFFIXES):
+            continue
+        for folder in folders.intersection(_folders_above(stat.path)):
+            name = stat.path[len(folder) :].lstrip("/")
             digest = blake3.blake3(name.encode("utf-8", "surrogatepass")).digest(16)
             sums[folder] = (sums[folder] + int.from_bytes(digest, "little")) % 2**128
     return {folder: f"{total:032x}" for folder, total in sums.items()}
+
+
+def _folders_above(path: str) -> list[str]:
+    """The folders that a file lies in, from its own up to the corpus (``)."""
+    above = []
+    while path:
+        path = _folder(path)
+        above.append(path)
+    return above
 
 
 def _unique(key: str, seen: set[str]) -> str:

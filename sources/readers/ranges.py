@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 import blake3
@@ -23,6 +23,7 @@ from sources.uris import pictures_present
 
 READ_BYTES = 2**20
 TOO_LONG = f"longer than {MAX_RECORD_BYTES >> 20} MiB"
+KILLS = "kills the process that reads it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +114,9 @@ def pieces(corpus: Corpus, fragment: Fragment, split: Splitter, meaning: bytes =
     if _digest(corpus, fragment.path, span, fragment.first_row, meaning) != fragment.digest:
         raise ChangedInputError(f"{corpus.shown(fragment.path)}: changed since the build was planned; run it again")
     with opened(corpus, fragment.path) as file:
-        for number, piece in enumerate(split(file, *span), fragment.first_row):
-            yield str(number), piece
+        for number, piece in enumerate(split(file, *span)):
+            unusable = number in fragment.passed_over
+            yield str(fragment.first_row + number), replace(piece, data=None, flaw=KILLS) if unusable else piece
 
 
 def line_end(file: BinaryIO, place: int, stop: int) -> int:

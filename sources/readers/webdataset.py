@@ -10,7 +10,7 @@ from sources.finished import is_finished, members_of
 from sources.readers.expected import with_expected_columns
 from sources.readers.member_names import PICTURES, base, flaw_of, is_litter, plain
 from sources.readers.objects import parse_json
-from sources.readers.ranges import TOO_LONG
+from sources.readers.ranges import KILLS, TOO_LONG
 from sources.readers.tar_members import Member
 from sources.readers.tar_samples import TarFragment, TarSample, cut_tar, runs, seal, tar_fragment
 from sources.records import MAX_RECORD_BYTES, Corpus, Fragment, Record, RecordError, Unreadable
@@ -51,7 +51,10 @@ class WebdatasetReader:
             ChangedInputError: the file is not the planned one any more.
         """
         tar = tar_fragment(corpus, fragment, _GROUPING)
-        for sample, names in zip(tar.samples, tar.named, strict=True):
+        for number, (sample, names) in enumerate(zip(tar.samples, tar.named, strict=True)):
+            if number in fragment.passed_over:
+                yield Unreadable(sample.key, Reason.RECORD_MALFORMED, KILLS)
+                continue
             try:
                 yield _record(corpus, fragment.path, tar, sample, names)
             except RecordError as error:

@@ -1,7 +1,9 @@
 """Folders of object storage: prefixes of buckets on S3 and Google Cloud Storage."""
 
 import errno
+import re
 import shutil
+from base64 import b64decode
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -13,11 +15,12 @@ from sources.storage.bucket_globs import is_wild, matching
 from sources.storage.bucket_requests import PART_BYTES, Bucket, Found
 from sources.storage.folder import MAX_READ_BYTES, FileStat, Folder, OutsideError, StoreError, TooLargeError
 from sources.storage.keys import resolved
-from sources.storage.lease import held
+from sources.storage.lease import expect_held, held
 from sources.storage.range_file import FIRST_BYTES, RangeFile
 from sources.storage.upload import Upload
 
 COMPARED_BYTES = 2**20
+_MD5 = re.compile(r"[A-Za-z0-9+/]{22}==")
 MAX_COPY_BYTES = 5 * 2**30
 """What a server copies in one request."""
 
@@ -84,8 +87,8 @@ class BucketFolder:
         return [found[path] for path in sorted(found)]
 
     def listing(self, patterns: Sequence[str]) -> tuple[list[FileStat], list[str]]:
-        """What `glob` lists; there are no links in a bucket."""
-        return self.glob(patterns), []
+        """What `glob` lists, and the patterns that lead out of the boundary by `..`; there are no links in a bucket."""
+        return self.glob(patterns), sorted(pattern for pattern in patterns if self._escapes(pattern))
 
     def stat(self, path: str) -> FileStat | None:
         """Size and stamp of an object, or None where there is none."""
@@ -192,6 +195,10 @@ class BucketFolder:
         """Hold an object as a lock, among all machines that use the bucket."""
         return held(self.bucket, self.key(path))
 
+    def expect_locked(self, path: str) -> None:
+        """Whether a lock of this process is still its own: one request."""
+        expect_held(self.bucket, self.key(path))
+
     def key(self, path: str) -> str:
         """The key of a path.
 
@@ -200,6 +207,15 @@ class BucketFolder:
             FileNotFoundError: no object can have such a name.
         """
         return resolved(self.prefix, path, self.prefix if self.boundary is None else self.boundary)
+
+    def _escapes(self, pattern: str) -> bool:
+        try:
+            self.key(pattern)
+        except OutsideError:
+            return ".." in pattern.split("/")
+        except FileNotFoundError:
+            return False
+        return False
 
     @property
     def _above(self) -> int:
@@ -249,6 +265,12 @@ def _compared(here: Found, there: Found) -> bool | None:
 
 
 def stamp_of(etag: str) -> int:
-    """A stamp of 63 bits that changes when the ETag does, with or without its quotes; never 0."""
-    digest = blake3.blake3(etag.removeprefix("W/").strip('"').encode()).digest(length=8)
+    """A stamp of 63 bits that changes when the ETag does, with or without its quotes; never 0.
+
+    An MD5 in base64, as Google's inventories have it, is taken for the ETag in hexadecimal that its server sends.
+    """
+    plain = etag.removeprefix("W/").strip('"')
+    if plain.endswith("==") and _MD5.fullmatch(plain):
+        plain = b64decode(plain).hex()
+    digest = blake3.blake3(plain.encode()).digest(length=8)
     return int.from_bytes(digest, "little") >> 1 or 1

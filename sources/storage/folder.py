@@ -180,3 +180,11 @@ class Folder(Protocol):
             InUseError: somebody else holds it.
         """
         ...
+
+    def expect_locked(self, path: str) -> None:
+        """Before what cannot be undone: ask whether the lock `path`, where this process took it, is still its own.
+
+        Raises:
+            InUseError: it was lost meanwhile.
+        """
+        ...

@@ -175,6 +175,9 @@ class HubFolder:
         """Refused: what is locked is about to be written."""
         self._refuse(path)
 
+    def expect_locked(self, path: str) -> None:
+        """Nothing: nothing is ever locked here."""
+
     def _refuse(self, *_: object) -> NoReturn:
         raise StoreError(errno.EROFS, f"{self.place}: the hub is only read", "write to a folder, or to s3:// or gs://")
 

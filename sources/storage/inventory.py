@@ -86,12 +86,16 @@ class InventoryFolder(BucketFolder):
 
     def glob(self, patterns: Sequence[str]) -> list[FileStat]:
         """All rows that match any pattern, sorted by path."""
-        found: dict[str, FileStat] = {}
-        for pattern in patterns:
-            for row in self._rows(pattern):
-                path = row.key[len(self.prefix) + 1 if self.prefix else 0 :]
-                found[path] = FileStat(path, row.size, stamp_of(row.etag))
+        found = {stat.path: stat for pattern in patterns for stat in map(self._stat_of, self._rows(pattern))}
         return [found[path] for path in sorted(found)]
+
+    def names(self) -> list[str]:
+        """What lies directly in the folder by the rows, sorted."""
+        return sorted({stat.path.partition("/")[0] for stat in self.files()})
+
+    def files(self, path: str = "") -> Iterator[FileStat]:
+        """Every row under a path."""
+        return map(self._stat_of, self.inventory.under(self.bucket, self.key(path)))
 
     def stat(self, path: str) -> FileStat | None:
         """Size and stamp as listed, or None where there is no row."""
@@ -111,9 +115,15 @@ class InventoryFolder(BucketFolder):
     def __reduce__(self) -> tuple[type[BucketFolder], tuple[Bucket, str, str | None]]:
         return BucketFolder, (self.bucket, self.prefix, self.boundary)
 
+    def _stat_of(self, row: Listed) -> FileStat:
+        return FileStat(row.key[self._above :], row.size, stamp_of(row.etag))
+
     def _rows(self, pattern: str) -> list[Listed]:
         if not is_wild(pattern):
-            row = self.inventory.row(self.bucket, self.key(pattern))
+            try:
+                row = self.inventory.row(self.bucket, self.key(pattern))
+            except (OutsideError, FileNotFoundError):
+                return []
             return [] if row is None else [row]
         top = fixed_part(self.prefix, pattern)
         if top is None:

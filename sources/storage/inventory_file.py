@@ -18,10 +18,12 @@ COLUMNS = pa.schema([("key", pa.string()), ("size", pa.int64()), ("etag", pa.str
 NAMES: Mapping[str, tuple[str, ...]] = {
     "path": ("path", "key", "name"),
     "size": ("size",),
-    "etag": ("etag", "e_tag", "md5hash"),
+    "etag": ("etag", "e_tag"),
+    "md5": ("md5hash", "md5_hash"),
     "bucket": ("bucket",),
 }
-"""What columns may be called, whatever their case."""
+"""What columns may be called, whatever their case. Google's own `etag` is not the one that its server sends with an
+object: `md5Hash` is, but for its form (`bucket.stamp_of`); composite objects have none."""
 BATCH_ROWS = 65_536
 _ETAG = re.compile(r'"?[0-9a-f]{32}(-\d+)?"?')
 _URL = r"^[a-z0-9]+://"
@@ -90,6 +92,8 @@ def _columns(file: Path, names: Sequence[str]) -> dict[str, str]:
     """Our name of a column -> the file's."""
     by_name = {name.strip().lower(): name for name in names}
     found = {ours: next((by_name[name] for name in theirs if name in by_name), None) for ours, theirs in NAMES.items()}
+    if found["etag"] is None:
+        found["etag"], found["md5"] = found["md5"], None
     lacking = [name for name in ("path", "size", "etag") if found[name] is None]
     if lacking:
         raise InventoryError(f"{file}: has no column {lacking[0]!r}; an inventory has path, size and etag")
@@ -120,6 +124,9 @@ def _shared_out(
 ) -> Iterator[tuple[Bucket, pa.RecordBatch]]:
     path = pc.cast(rows["path"], pa.string())
     etag = pc.replace_substring(pc.cast(rows["etag"], pa.string()), '"', "")
+    if "md5" in rows:
+        md5 = pc.cast(rows["md5"], pa.string())
+        etag = pc.if_else(pc.fill_null(pc.equal(md5, ""), fill_value=True), etag, md5)
     size = pc.cast(rows["size"], pa.int64())
     is_url = pc.match_substring_regex(path, _URL)
     if len(buckets) > 1 and "bucket" not in rows and not pc.all(is_url).as_py():
@@ -129,5 +136,6 @@ def _shared_out(
         if "bucket" in rows:
             own = pc.and_(own, pc.equal(pc.cast(rows["bucket"], pa.string()), bucket.name))
         keys = pc.replace_substring_regex(path, f"^{re.escape(bucket.url)}/", "")
+        is_folder = pc.or_(pc.ends_with(keys, "/"), pc.equal(keys, ""))  # marks that tools put down, no objects
         batch = pa.record_batch([keys, size, etag], schema=COLUMNS)
-        yield bucket, batch.filter(own)
+        yield bucket, batch.filter(pc.and_not(own, is_folder))

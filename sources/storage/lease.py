@@ -45,6 +45,7 @@ def held(
         bucket, key, {"token": uuid.uuid4().hex, "host": socket.gethostname(), "machine": machine or _machine()}
     )
     lease.take(watch_s)
+    _leases[bucket, key] = lease
     ended = threading.Event()
     thread = threading.Thread(target=lease.keep, args=(ended, refresh_s), name="lock", daemon=True)
     thread.start()
@@ -53,9 +54,28 @@ def held(
     finally:
         ended.set()
         thread.join()
+        _leases.pop((bucket, key), None)
         lease.give_back()
     if lease.lost:
-        raise InUseError("another build took it over: this one had not answered for 45 s")
+        raise InUseError(LOST)
+
+
+def expect_held(bucket: Bucket, key: str) -> None:
+    """Ask the bucket whether the object `key` is still held by this process, where it ever was.
+
+    Before anything that a new holder would not want to happen: whoever is slow enough to lose a lock learns it here,
+    and not once the harm is done. What follows within a few seconds is safe, since a new holder watches for longer.
+
+    Raises:
+        InUseError: somebody else has it, or the object is gone.
+        StoreError: that cannot be told now.
+    """
+    lease = _leases.get((bucket, key))
+    if lease is not None and not lease.is_ours():
+        raise InUseError(LOST)
+
+
+LOST = "another build took it over: this one had not answered for 45 s"
 
 
 class _Lease:
@@ -85,8 +105,14 @@ class _Lease:
                 if not self._is_free(holder):
                     raise InUseError(f"on {holder['host']}, process {holder['pid']}")
 
+    def is_ours(self) -> bool:
+        """Whether the object still names us; once it does not, it is lost for good."""
+        if not self.lost and self._if_ours() is None:
+            self.lost = True
+        return not self.lost
+
     def keep(self, ended: threading.Event, refresh_s: float) -> None:
-        """Change the object every few seconds until told to end, or until somebody else has it."""
+        """Change the object every few seconds until told to end, or until somebody else has it or has deleted it."""
         while not ended.wait(refresh_s):
             with suppress(StoreError):  # out of reach for now: whoever watches gives us four refreshes
                 known = None if self._known is None else self._over(self._known)
@@ -112,10 +138,12 @@ class _Lease:
             return self._unconditionally()
 
     def _over(self, known: Found) -> Found | None:
-        """Write over the version that is known; None where somebody else was faster."""
+        """Write over the version that is known; None where somebody else was faster, or has deleted it."""
         self._beat += 1
         try:
             return self._bucket.put_over(self._key, self._document(), known)
+        except FileNotFoundError:
+            return None
         except StoreError as error:
             if error.errno != errno.ESTALE:
                 raise
@@ -165,6 +193,10 @@ class _Lease:
 
     def _document(self) -> bytes:
         return orjson.dumps({**self._holder, "beat": self._beat})
+
+
+_leases: dict[tuple[Bucket, str], _Lease] = {}
+"""What this process holds."""
 
 
 def _machine() -> str:

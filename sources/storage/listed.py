@@ -1,7 +1,7 @@
 """A folder of a bucket whose files were listed a moment ago: sizes and stamps are known without a request for each."""
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -46,6 +46,20 @@ class ListedFolder(BucketFolder):
     """
 
     known: Listing | None = field(default=None, compare=False, repr=False)
+    source: BucketFolder | None = field(default=None, compare=False, repr=False)
+    """The folder that was listed: what an inventory says is not asked of the bucket."""
+
+    def names(self) -> list[str]:
+        """As the listed folder tells them."""
+        return super().names() if self.source is None else self.source.names()
+
+    def files(self, path: str = "") -> Iterator[FileStat]:
+        """As the listed folder tells them."""
+        return super().files(path) if self.source is None else self.source.files(path)
+
+    def glob(self, patterns: Sequence[str]) -> list[FileStat]:
+        """As the listed folder tells them."""
+        return super().glob(patterns) if self.source is None else self.source.glob(patterns)
 
     def stat(self, path: str) -> FileStat | None:
         """Size and stamp as listed; of other files as they are."""
@@ -58,4 +72,4 @@ class ListedFolder(BucketFolder):
 
 def with_listing(folder: BucketFolder, stats: Iterable[FileStat]) -> ListedFolder:
     """The folder, with what is known of its files."""
-    return ListedFolder(folder.bucket, folder.prefix, folder.boundary, Listing.of(stats))
+    return ListedFolder(folder.bucket, folder.prefix, folder.boundary, Listing.of(stats), folder)

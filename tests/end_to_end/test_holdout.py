@@ -11,7 +11,7 @@ import pytest
 import webdataset
 import yaml
 
-from pipelines.remove import remove
+from pipelines.takedown.remove import remove
 from shards.verify import verify_shards
 from sources.storage import LocalFolder
 from tests.end_to_end.runs import balances, curate_json, published

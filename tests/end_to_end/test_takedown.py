@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from pipelines.errors import CurateError, UsageError
-from pipelines.remove import remove
+from pipelines.takedown.remove import remove
 from pipelines.why import explain
 from shards.verify import verify_shards
 from sources.storage import LocalFolder
@@ -207,9 +207,10 @@ def test_a_shard_of_which_nothing_is_left_goes_and_so_may_all(run: Path) -> None
     assert list((run / "shards").glob("*.tar")) == []
 
 
-def test_what_matches_nothing_is_named_by_its_line_and_not_remembered(run: Path) -> None:
+def test_what_matches_nothing_is_named_by_its_line_and_remembered_as_a_hash(run: Path) -> None:
     answer = take_down(run, "kind,value", "# a comment", "", "patient,PAT-77", "study,ST-6", "f" * 32)
-    assert answer["unmatched"] == [4, 6]
+    assert (answer["unmatched"], answer["remembered"]) == ([4, 6], [4])
+    assert orjson.loads((run / "run.json").read_bytes())["removed"][0]["remembered"] == 1
     assert answer["entries"] == [{"line": 5, "as": "study", "matched": 1}]
     assert "PAT-77" not in (run / "removed.json").read_text()
 
@@ -336,7 +337,7 @@ def test_raw_ids_of_keyed_sources_work_with_the_key_and_are_written_nowhere(tmp_
     curate_json("build", *arguments, "--out", run, "--id-key", key)
     entries = listed(tmp_path, "patient,PAT-2", "source_key,films.jsonl#f0")
     without = curate_json("remove", run, "--list", entries)
-    assert (without["nothing_left"], without["unmatched"]) == (True, [1, 2])
+    assert (without["nothing_left"], without["unmatched"], without["remembered"]) == (True, [1, 2], [])
     wrong = curate_json("remove", run, "--list", entries, "--id-key", other, status=2)
     assert "another site key" in wrong["error"]
     done = curate("remove", run, "--list", entries, "--id-key", key, "--reason", "opt-out")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.remove import remove
+from pipelines.takedown.remove import remove
 from shards.verify import verify_shards
 from sources.storage import LocalFolder, folder_at
 from tests.end_to_end.runs import curate_json, published

@@ -10,8 +10,8 @@ import orjson
 import pytest
 
 from pipelines.errors import UsageError
-from pipelines.remove import remove
 from pipelines.run_directory import read_run
+from pipelines.takedown.remove import remove
 from shards.verify import verify_shards
 from sources.storage import LocalFolder
 from tests.end_to_end.runs import curate_json, published

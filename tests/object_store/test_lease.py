@@ -9,7 +9,9 @@ import time
 import orjson
 import pytest
 
-from sources.storage import BucketFolder, InUseError
+from pipelines.errors import CurateError
+from pipelines.run_directory import LOCK, clean_work, locked, opened, publish
+from sources.storage import BucketFolder, InUseError, lease
 from sources.storage.lease import held
 from tests.object_store.fault_proxy import LOST, FaultProxy
 from tests.object_store.server import S3Server
@@ -92,3 +94,59 @@ def test_an_answer_that_is_lost_costs_neither_the_lock_nor_its_refreshing(
     with held(folder.bucket, folder.key("lock"), refresh_s=0.1):
         time.sleep(2)
     assert proxy.injected[LOST] >= 3
+
+
+IDENTITY = {"recipe": {"stage": "mid"}, "limit": None, "site_key": None}
+TAKEN_OVER = b'{"token": "of another build", "host": "elsewhere", "machine": "other", "pid": 1}'
+
+
+def take_over(folder: BucketFolder, server: S3Server, how: str) -> None:
+    if how == "taken over":
+        server.put(folder.key(LOCK), TAKEN_OVER)
+    else:
+        server.client().delete_object(Bucket="corpora", Key=folder.key(LOCK))
+
+
+@pytest.mark.parametrize("how", ["taken over", "deleted"])
+def test_nothing_is_published_or_deleted_once_the_lock_is_lost(
+    folder: BucketFolder, server: S3Server, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    part = "tables/samples/part-000000.parquet"
+    run = {"format": 1, "identity": IDENTITY, "fingerprint": "f"}
+    with opened(folder, IDENTITY):
+        folder.write("work/a", b"1")
+        publish(folder, {part: "work/a"}, b"{}", run)
+    before = {key: data for key, data in server.keys(folder.prefix).items() if not key.endswith(LOCK)}
+    with (  # noqa: PT012
+        pytest.raises(CurateError, match=r"another build is running here \(another build took it over") as lost,
+        opened(folder, IDENTITY),
+    ):
+        take_over(folder, server, how)
+        publish(folder, {}, b"{ }", {**run, "fingerprint": "g"})
+    assert (lost.value.status, lost.value.hint) == (1, "wait for it, or use another --out; the same command resumes")
+    assert {key: data for key, data in server.keys(folder.prefix).items() if not key.endswith(LOCK)} == before
+    folder.delete(LOCK)
+
+    def slow(_: BucketFolder) -> int:
+        take_over(folder, server, how)
+        return 0
+
+    monkeypatch.setattr(BucketFolder, "bytes_used", slow)
+    with pytest.raises(CurateError, match="another build took it over"):
+        clean_work(folder)
+    assert {key: data for key, data in server.keys(folder.prefix).items() if not key.endswith(LOCK)} == before
+    assert server.keys(folder.key(LOCK)) == ({folder.key(LOCK): TAKEN_OVER} if how == "taken over" else {})
+
+
+@pytest.mark.parametrize("how", ["taken over", "deleted"])
+def test_a_lock_that_is_lost_while_nothing_is_published_is_said_in_the_end(
+    folder: BucketFolder, server: S3Server, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr(lease.held.__wrapped__, "__defaults__", (0.1, 45.0, None))  # type: ignore[attr-defined]
+    died: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", died.append)
+    with pytest.raises(CurateError, match="another build took it over") as lost, locked(folder):  # noqa: PT012
+        take_over(folder, server, how)
+        time.sleep(1)
+    assert "the same command resumes" in lost.value.hint
+    assert died == []

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from pipelines.errors import BudgetError
 from pipelines.facts import FactTask
+from pipelines.isolation import KILLS_BEFORE_ISOLATION
 from pipelines.session import Session
 from pipelines.view import View
 from pipelines.work import Commit, Work
@@ -148,6 +149,56 @@ class TellsEnvironment:
     def run(self, session: Session) -> Commit:
         found = {name: os.environ.get(name) for name in self.names}
         return Commit("test", "0", {}, {**found, "cwd": str(Path.cwd())})
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Asks for so many cores and GPUs."""
+
+    number: int
+    cpus: float = 1.0
+    gpus: float = 0.0
+    seconds: float = 0.0
+    label: str = "wants"
+
+    def run(self, session: Session) -> Commit:
+        time.sleep(self.seconds)
+        return done(self.number)
+
+
+@dataclass(frozen=True)
+class Slow:
+    """Takes its time, and tells whether it was tried again."""
+
+    seconds: float
+    deadline_s: float
+    attempt: int = 0
+    label: str = "slow"
+
+    def run(self, session: Session) -> Commit:
+        time.sleep(self.seconds)
+        return done(self.attempt)
+
+    def again(self) -> "Slow":
+        return replace(self, attempt=self.attempt + 1)
+
+
+@dataclass(frozen=True)
+class Hangs:
+    """Hangs until it is tried apart."""
+
+    number: int
+    deadline_s: float = 1.0
+    attempt: int = 0
+    label: str = "hanger"
+
+    def run(self, session: Session) -> Commit:
+        if self.attempt < KILLS_BEFORE_ISOLATION:
+            time.sleep(600)
+        return done(self.number)
+
+    def again(self) -> "Hangs":
+        return replace(self, attempt=self.attempt + 1)
 
 
 class KillsOnPoison:

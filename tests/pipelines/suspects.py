@@ -2,7 +2,9 @@
 
 import os
 import signal
+import sys
 import time
+from pathlib import Path
 
 
 def counts_rows(start: int, stop: int) -> int:
@@ -32,6 +34,27 @@ def runs_out_of_disk(start: int, stop: int) -> int:
 def hangs(start: int, stop: int) -> int:
     time.sleep(600)
     return 0
+
+
+def marks_when_it_wakes(start: int, stop: int, folder: Path) -> int:
+    (folder / "started").write_text(str(os.getpid()))
+    time.sleep(600)
+    return 0
+
+
+def tells_its_path(start: int, stop: int) -> list[str]:
+    return sys.path
+
+
+def takes_all_memory(start: int, stop: int) -> int:
+    if start <= 2 < stop:
+        raise MemoryError
+    return stop - start
+
+
+def takes_a_second(start: int, stop: int) -> int:
+    time.sleep(1)
+    return stop - start
 
 
 class CannotBeRead:

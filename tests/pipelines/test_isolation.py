@@ -1,14 +1,17 @@
 import os
 import pickle
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from pipelines import isolation
-from pipelines.bisect import Failure, Piece, bisect
+from pipelines.bisect import CrashedError, Failure, Piece, bisect
 from pipelines.errors import CurateError
-from pipelines.isolation import KILLS_BEFORE_ISOLATION, CrashedError, isolated
+from pipelines.isolation import KILLS_BEFORE_ISOLATION, isolated
 from sources.readers.registry import READERS, reader_named
 from tests.pipelines import suspects
 
@@ -74,16 +77,72 @@ def test_an_error_of_the_machine_ends_the_run() -> None:
         list(bisect(isolated(suspects.runs_out_of_disk, KILLS_BEFORE_ISOLATION), 6))
 
 
-def test_a_call_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    function = isolated(suspects.hangs, KILLS_BEFORE_ISOLATION)
-    started = isolation._Apart._hire  # the child's own start has the long deadline
-    monkeypatch.setattr(isolation._Apart, "_hire", lambda self: (started(self), _shorten(monkeypatch))[0])
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deadlines of 0.2 s for a call and of 2 s for a row; the child's own start has the long one."""
+    started = isolation.Apart._hire
+
+    def hire(self: isolation.Apart[int]) -> object:
+        pipe = started(self)
+        monkeypatch.setattr(isolation, "DEADLINE_S", 0.2)
+        return pipe
+
+    monkeypatch.setattr(isolation, "ROW_S", 2.0)
+    monkeypatch.setattr(isolation.Apart, "_hire", hire)
+
+
+@pytest.mark.usefixtures("short")
+def test_a_call_that_hangs_is_given_up() -> None:
     with pytest.raises(CrashedError):
-        function(0, 1)
+        isolated(suspects.hangs, KILLS_BEFORE_ISOLATION)(0, 0)
 
 
-def _shorten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(isolation, "DEADLINE_S", 0.2)
+@pytest.mark.usefixtures("short")
+def test_a_batch_has_more_time_than_a_record() -> None:
+    assert isolated(suspects.takes_a_second, KILLS_BEFORE_ISOLATION)(0, 2) == 2
+
+
+def test_the_process_ends_with_the_worker_that_is_killed_while_it_works(tmp_path: Path) -> None:
+    script = (
+        "import sys; from functools import partial; from pathlib import Path\n"
+        "from pipelines.isolation import isolated; from tests.pipelines import suspects\n"
+        "isolated(partial(suspects.marks_when_it_wakes, folder=Path(sys.argv[1])), 3)(0, 1)\n"
+    )
+    worker = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)])
+    started = tmp_path / "started"
+    while not started.exists() or not started.read_text():
+        time.sleep(0.02)
+    child = int(started.read_text())
+    os.kill(child, 0)
+    worker.kill()
+    worker.wait()
+    until = time.monotonic() + 5
+    while is_running(child) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not is_running(child)
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is such a process, and not only what nobody has asked about since it ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_it_imports_from_where_the_worker_does_and_not_from_where_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path] + [str(Path(__file__).parents[2])])
+    monkeypatch.chdir(tmp_path)
+    found = isolated(suspects.tells_its_path, KILLS_BEFORE_ISOLATION)(0, 1)
+    assert str(Path(__file__).parents[2]) in found
+    assert not {"", str(tmp_path)} & set(found)
+
+
+def test_a_record_that_takes_all_memory_is_singled_out() -> None:
+    pieces = list(bisect(isolated(suspects.takes_all_memory, KILLS_BEFORE_ISOLATION), 4))
+    assert [piece.start for piece in pieces if isinstance(piece.result, Failure)] == [2]
 
 
 def test_a_process_that_never_comes_up_is_no_record_s_fault() -> None:
@@ -95,3 +154,11 @@ def test_a_process_that_never_comes_up_is_no_record_s_fault() -> None:
 def test_readers_can_be_sent_to_it_to_open_pictures(name: str) -> None:
     reader = reader_named(name)
     assert type(pickle.loads(pickle.dumps(reader))) is type(reader)
+
+
+def test_evidence_of_an_error_is_the_same_apart_and_in_a_worker() -> None:
+    def failures(attempt: int) -> list[str]:
+        pieces = bisect(isolated(suspects.raises_on_three, attempt), 6)
+        return [piece.result.evidence for piece in pieces if isinstance(piece.result, Failure)]
+
+    assert failures(0) == failures(KILLS_BEFORE_ISOLATION) != []

@@ -11,7 +11,16 @@ from pipelines.recipe import Recipe, SourceEntry
 from pipelines.session import Session
 from pipelines.work import Work
 from sources.storage import LocalFolder
-from tests.pipelines.engine_tasks import Count, KillsWorkers, Raises, SleepsThenMarks, measured_and_failed, poisoned
+from tests.pipelines.engine_tasks import (
+    Count,
+    Hangs,
+    KillsWorkers,
+    Raises,
+    SleepsThenMarks,
+    Slow,
+    measured_and_failed,
+    poisoned,
+)
 
 
 @pytest.fixture
@@ -83,3 +92,15 @@ def test_a_record_that_kills_every_worker_is_the_only_one_quarantined(engine: Lo
     work = Work(LocalFolder(tmp_path))
     ((_, commit),) = engine.run([poisoned(work, 9, 5)])
     assert measured_and_failed(work, commit) == ([0, 1, 2, 3, 4, 6, 7, 8], [5])
+
+
+def test_a_worker_that_hangs_is_killed_and_its_task_tried_apart_at_once(engine: LocalEngine) -> None:
+    started = time.monotonic()
+    answers = dict(engine.run([Hangs(0), *(Count(number, 0.05) for number in range(1, 20)), Hangs(20)]))
+    assert [answers[number].facts["number"] for number in range(21)] == list(range(21))
+    assert time.monotonic() - started < 30
+
+
+def test_a_task_within_its_deadline_is_left_alone(engine: LocalEngine) -> None:
+    ((_, commit),) = engine.run([Slow(1.5, deadline_s=60.0)])
+    assert commit.facts["number"] == 0

@@ -143,6 +143,24 @@ def test_fingerprints_tell_settings_versions_and_distributions_apart(tmp_path: P
     assert len(found) == 3
 
 
+def test_a_setting_that_a_step_forgets_among_its_parameters_still_does_its_work_anew(
+    tmp_path: Path, site: Path
+) -> None:
+    facts = f"{KEPT}\n    def measure(self, samples):\n        return {{}}"
+    for reads, body in (("()", KEPT), ('("sizes",)', facts)):
+        code = (
+            step_code(body).replace("return self.settings", "return {}").replace('"answer"), ()', f'"answer"), {reads}')
+        )
+        package(site, "others", {"added": "make"}, code)
+        sys.modules.pop("others", None)
+        _step.cache_clear()
+        found = []
+        for settings in ({"limit": 1}, {"limit": 2}, {"limit": 1}):
+            graph = graph_of(load(tmp_path, added=settings))  # type: ignore[arg-type]
+            found.append(graph.fingerprints("ingested")["exact"])
+        assert found[0] == found[2] != found[1]
+
+
 def test_a_worker_with_another_version_of_the_distribution_says_so(tmp_path: Path, site: Path) -> None:
     package(site, "others", {"added": "make"}, step_code(KEPT), "2.0")
     with pytest.raises(UsageError, match=r"step added of others 1\.0: on this machine others 2\.0 is installed"):

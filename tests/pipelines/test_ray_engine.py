@@ -1,30 +1,30 @@
 """The engine on a real Ray cluster of three nodes on this machine (about a minute: Ray takes seconds to start)."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pipelines.engines import ray as ray_engine
-from pipelines.engines import ray_cluster
-from pipelines.engines.choice import EngineChoice, chosen
+from pipelines.engines.choice import EngineChoice
 from pipelines.engines.engine import Engine
 from pipelines.errors import BudgetError, CurateError, UsageError
 from pipelines.recipe import Recipe, SourceEntry
 from pipelines.session import Session
 from pipelines.work import Work
 from sources.storage import LocalFolder
+from tests.pipelines.deadly import install, lines
 from tests.pipelines.engine_tasks import (
     Carries,
     Count,
+    Hangs,
     KillsWorkers,
+    Needs,
     OnGpu,
     Prints,
     Raises,
@@ -35,6 +35,7 @@ from tests.pipelines.engine_tasks import (
     poisoned,
 )
 from tests.pipelines.ray_nodes import Nodes, ray_nodes
+from tests.sources.corpora import corpus_in
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +124,30 @@ def test_a_task_that_takes_too_much_memory_ends_the_run_with_advice(engine: Engi
     with pytest.raises(CurateError, match="glutton: out of memory") as caught:
         list(engine.run([TakesMemory()]))
     assert "fewer --workers" in caught.value.hint
+
+
+def test_a_worker_that_hangs_is_killed_and_its_task_tried_apart_at_once(engine: Engine) -> None:
+    started = time.monotonic()
+    answers = dict(engine.run([Hangs(0), *(Count(number, 0.2) for number in range(1, 40)), Hangs(40)]))
+    assert [answers[number].facts["number"] for number in range(41)] == list(range(41))
+    assert time.monotonic() - started < 40
+
+
+def test_a_step_that_needs_no_core_has_a_worker_for_each_there_is(engine: Engine) -> None:
+    answers = list(engine.run([Needs(number, cpus=0.0, seconds=0.05) for number in range(30)]))
+    assert sorted(number for number, _ in answers) == list(range(30))
+    assert len({commit.facts["pid"] for _, commit in answers}) == 3
+
+
+def test_a_step_that_needs_a_gpu_and_no_core_has_a_worker_for_each_gpu(engine: Engine) -> None:
+    answers = list(engine.run([Needs(number, cpus=0.0, gpus=1.0, seconds=0.05) for number in range(6)]))
+    assert len({commit.facts["pid"] for _, commit in answers}) == 1
+
+
+@pytest.mark.parametrize("needs", [{"cpus": -1.0}, {"cpus": float("inf")}, {"gpus": float("nan")}, {"gpus": 1.5}])
+def test_what_no_worker_can_be_given_is_said_with_the_step(engine: Engine, needs: dict[str, float]) -> None:
+    with pytest.raises(UsageError, match="wants: its step asks for"):
+        list(engine.run([Needs(0, **needs)]))
 
 
 def test_our_errors_keep_their_exit_status(engine: Engine) -> None:
@@ -241,35 +266,22 @@ def test_a_node_with_another_version_of_a_library_is_refused(
         alone.close()
 
 
-@pytest.fixture
-def listener() -> Iterator[int]:
-    """A port that takes connections and never says a word."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        yield server.getsockname()[1]
-
-
-def test_an_address_where_nothing_is_is_refused_in_seconds() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    for address in (f"127.0.0.1:{port}", f"ray://127.0.0.1:{port}"):
-        started = time.monotonic()
-        with pytest.raises(UsageError, match="no Ray cluster answers"):
-            EngineChoice("ray", address).make(1)
-        assert time.monotonic() - started < 15
-
-
-def test_an_address_that_never_answers_is_refused_in_seconds(listener: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ray_cluster, "PROBE_S", 2.0)
-    started = time.monotonic()
-    with pytest.raises(UsageError, match="no Ray cluster answers"):
-        EngineChoice("ray", f"127.0.0.1:{listener}").make(1)
-    assert time.monotonic() - started < 7
-
-
-@pytest.mark.parametrize("address", ["head", "head:port", "http://head:8265", "a b:1"])
-def test_what_is_no_address_is_refused_with_the_forms_there_are(address: str) -> None:
-    with pytest.raises(UsageError, match="not an address"):
-        EngineChoice("ray", address).make(1)
+def test_a_node_without_a_reader_that_the_build_uses_is_refused_with_what_to_install(
+    alone: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.jsonl").write_text(lines(["a", "b"]))
+    fields = {"question": "question", "answer": "answer"}
+    with monkeypatch.context() as here:
+        here.syspath_prepend(install(tmp_path / "site"))
+        corpus = corpus_in(tmp_path, "parsing", "*.jsonl", fields=fields, task="text_qa")
+    monkeypatch.setattr(ray_engine, "plugins_of", lambda _: {"reader parsing": "of deadly 1.0"})
+    try:
+        alone.start(replace(session_in(tmp_path / "run"), corpora=(corpus,)))
+        with pytest.raises(UsageError, match=r"has no reader parsing, here it is of deadly 1\.0") as caught:
+            list(alone.run([Count(0)]))
+    finally:
+        alone.close()
+    assert "install the same distribution on every node" in caught.value.hint
 
 
 def test_a_cluster_of_another_ray_is_refused_and_both_versions_are_named(nodes: Nodes, tmp_path: Path) -> None:
@@ -288,31 +300,6 @@ def test_a_cluster_of_another_ray_is_refused_and_both_versions_are_named(nodes: 
     said = f"runs Ray {ray.__version__} on Python {python}, this command Ray 2.9.0 on Python {python}"
     assert done.stdout.startswith("UsageError")
     assert said in done.stdout
-
-
-CHOICES: list[tuple[tuple[Any, ...], dict[str, str], EngineChoice]] = [
-    ((None, None, None), {}, EngineChoice("local")),
-    ((None, "head:6379", 4), {}, EngineChoice("ray", "head:6379", 4)),
-    ((None, None, None), {"RAY_ADDRESS": "head:6379"}, EngineChoice("ray", "head:6379")),
-    (("local", None, 2), {"RAY_ADDRESS": "head:6379"}, EngineChoice("local")),
-    (("ray", None, None), {}, EngineChoice("ray")),
-    (("ray", "a:1", None), {"RAY_ADDRESS": "b:2"}, EngineChoice("ray", "a:1")),
-]
-
-
-@pytest.mark.parametrize(("asked", "environment", "expected"), CHOICES)
-def test_ray_is_chosen_where_it_or_a_cluster_is_named(
-    asked: tuple[Any, ...], environment: dict[str, str], expected: EngineChoice, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    assert chosen(*asked) == expected
-
-
-def test_an_address_for_the_local_engine_is_refused() -> None:
-    with pytest.raises(UsageError, match="--address"):
-        chosen("local", "head:6379", None)
 
 
 def test_a_node_that_dies_costs_its_tasks_a_second_try_and_no_blame(engine: Engine, nodes: Nodes) -> None:
@@ -337,37 +324,3 @@ def test_a_node_that_dies_costs_its_tasks_a_second_try_and_no_blame(engine: Engi
             killed = True
     assert sorted(numbers) == list(range(len(numbers)))
     assert len(pids) == 4  # no worker of another node was lost with it
-
-
-@pytest.fixture
-def guarded() -> Iterator[int]:
-    """The port of a gRPC server that asks for a token."""
-    import grpc
-
-    class Asks(grpc.GenericRpcHandler):  # type: ignore[misc]
-        def service(self, _: Any) -> Any:
-            return grpc.unary_unary_rpc_method_handler(
-                lambda _, context: context.abort(grpc.StatusCode.UNAUTHENTICATED, "token?")
-            )
-
-    server = grpc.server(ThreadPoolExecutor(1), handlers=[Asks()])
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    yield port
-    server.stop(0).wait()
-
-
-def test_a_cluster_that_asks_for_a_token_is_given_ours_or_the_user_is_told_where_it_belongs(
-    guarded: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    with pytest.raises(UsageError, match="asks for a token") as caught:
-        ray_cluster.checked_address(f"127.0.0.1:{guarded}")
-    assert "RAY_AUTH_TOKEN" in caught.value.hint
-    (tmp_path / "token").write_text("x" * 64)
-    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "token"))
-    assert ray_cluster.checked_address(f"127.0.0.1:{guarded}") == f"127.0.0.1:{guarded}"
-    assert os.environ["RAY_AUTH_MODE"] == "token"

@@ -62,6 +62,27 @@ def test_no_more_is_read_ahead_than_count_and_bytes_allow(files: int, max_bytes:
     assert sorted(read) == sorted(uri for uri, _ in ORDER)
 
 
+def test_after_a_picture_larger_than_all_that_may_be_ahead_the_next_ones_are_read_ahead_again() -> None:
+    order = [("0.png", 10), ("large.png", 100), *((f"{n}.png", 10) for n in range(1, 20))]
+    began: set[str] = set()
+    lock = threading.Lock()
+
+    def noted(uri: str) -> bytes:
+        with lock:
+            began.add(uri)
+        return content(uri)
+
+    with ReadAhead(noted, order, files=4, max_bytes=50) as ahead:
+        assert ahead.open("0.png") == content("0.png")
+        assert began == {"0.png"}  # the large one stands in the way
+        assert ahead.open("large.png") == content("large.png")
+        deadline = time.monotonic() + 5
+        while len(began) < 6 and time.monotonic() < deadline:
+            time.sleep(0.005)
+        assert began == {"0.png", "large.png", "1.png", "2.png", "3.png", "4.png"}
+        assert [ahead.open(uri) for uri, _ in order[2:]] == [content(uri) for uri, _ in order[2:]]
+
+
 def test_what_is_asked_for_again_out_of_order_or_never_named_is_read_too() -> None:
     asked = ["0.png", "0.png", "5.png", "2.png", "other.png", "39.png", "6.png"]
     with ReadAhead(content, ORDER, files=3) as ahead:

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from pipelines.errors import CurateError
-from pipelines.work import Part, Work, key_of, to_parquet
+from pipelines.work import Commit, Part, Work, key_of, to_parquet
 from sources.storage import LocalFolder
 
 TABLE = pa.table({"row": pa.array([1, 2, 3], pa.int32()), "text": ["a", "b", None]})
@@ -34,6 +34,21 @@ def test_nothing_is_found_under_another_key_or_step(work: Work) -> None:
     work.put("tokens", "ab12", {"verdicts": TABLE})
     assert work.find("tokens", "ab13") is None
     assert work.find("license", "ab12") is None
+
+
+def test_a_commit_that_is_refused_is_neither_used_nor_copied_from_another_run(tmp_path: Path) -> None:
+    first, second, own = (LocalFolder(tmp_path / name) for name in ("first", "second", "own"))
+    for folder, text in ((first, "a"), (second, "b")):
+        Work(folder).put("ingest", "ab12", {"samples": pa.table({"text": [text]})})
+    work = Work(own, (first, second))
+
+    def of_no_a(held: Work, commit: Commit) -> bool:
+        return held.read(commit.parts["samples"])["text"].to_pylist() != ["a"]
+
+    found = work.find("ingest", "ab12", of_no_a)
+    assert found is not None
+    assert work.read(found.parts["samples"])["text"].to_pylist() == ["b"]
+    assert work.find("ingest", "ab12", lambda *_: False) is None
 
 
 def test_a_commit_whose_table_is_cut_or_gone_does_not_count(work: Work) -> None:

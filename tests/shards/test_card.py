@@ -9,6 +9,7 @@ import yaml
 
 from shards.card import card_text
 from shards.columns import LISTED_SHARDS, data_files
+from shards.croissant import croissant_bytes
 from shards.manifest import Manifest, Mixture, ShardEntry
 from shards.obligations import Terms
 from shards.samples import SampleJson
@@ -82,7 +83,11 @@ def test_a_validation_split_is_never_part_of_train(shard_folder: ShardFolder, tm
     split = whole.model_copy(
         update={"shards": tuple(one for one in whole.shards if one.name != TEXTS), "validation": (entry,)}
     )
-    (shard_folder.root / "README.md").write_text(card_text(facts_of(split)))
+    text = card_text(facts_of(split))
+    assert "36 samples of" in text
+    assert "6 of the samples are for training; 30 are the split `validation`: do not train on them." in text
+    assert "training samples" not in text + croissant_bytes(facts_of(split)).decode()
+    (shard_folder.root / "README.md").write_text(text)
     train, validation = loaded(shard_folder.root, tmp_path), loaded(shard_folder.root, tmp_path, "validation")
     assert (len(train), len(validation)) == (6, 30)
     assert not {row["key"] for row in train} & {row["key"] for row in validation}

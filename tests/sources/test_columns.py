@@ -76,6 +76,25 @@ def test_what_is_no_text_is_refused_without_being_quoted(raw: object) -> None:
         text_of(raw)
 
 
+def nested(depth: int) -> object:
+    value: object = "a"
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+def test_lists_in_lists_are_text_down_to_a_depth_that_does_not_depend_on_who_asks() -> None:
+    def asked(frames: int, depth: int) -> str | None:
+        return text_of(nested(depth)) if frames == 0 else asked(frames - 1, depth)
+
+    for frames in (0, 300):
+        assert asked(frames, 32) == "a"
+        with pytest.raises(RecordError, match="lists nested more than 32 deep"):
+            asked(frames, 33)
+    with pytest.raises(RecordError, match="lists nested more than 32 deep"):
+        text_of(nested(5000))
+
+
 def test_parts_of_a_context_are_paragraphs() -> None:
     assert text_field(card({"context": "c"}), Record("0", {"c": ["one", "two"]}), "context", "\n\n") == "one\n\ntwo"
 

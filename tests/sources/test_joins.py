@@ -160,3 +160,10 @@ def test_parquet_beside_record_files_is_refused(tmp_path: Path) -> None:
     corpus = corpus_in(tmp_path, "jsonl", "notes.jsonl", fields=FIELDS, join={**JOIN, "path": "{folder}/side.parquet"})
     with pytest.raises(CorpusError, match="by a path without"):
         planned(corpus)
+
+
+def test_a_value_of_right_that_is_no_text_is_an_error_that_says_so(tmp_path: Path) -> None:
+    side = '{"id": ' + "[" * 400 + '"ACC1"' + "]" * 400 + ', "cc": 1, "file": 1}'
+    with pytest.raises(CorpusError, match="a value of 'id': a text field holds lists nested more than 32") as error:
+        added(corpus_of(tmp_path, side, "side.jsonl"), uid=1)
+    assert "ACC1" not in str(error.value)

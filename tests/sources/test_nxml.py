@@ -264,6 +264,23 @@ def test_a_picture_that_comes_later_changes_the_fragment_of_its_article(tmp_path
     assert record.row[PICTURE] == ["PMC123/hand.png"]
 
 
+def test_a_picture_that_comes_into_a_folder_below_changes_the_fragment_of_its_article(tmp_path: Path) -> None:
+    figure = FIGURE.replace('"hand"', '"figures/print/hand"')
+    records(tmp_path, article(figure))
+    corpus = corpus_in(tmp_path, "nxml", "**/*.nxml", fields=FIELDS, task="caption")
+    [before] = planned(corpus)
+    (tmp_path / "PMC123/figures/print").mkdir(parents=True)
+    (tmp_path / "PMC123/figures/print/hand.png").write_bytes(b"x")
+    [after] = planned(corpus)
+    assert after.digest != before.digest
+    [record] = reader_named("nxml").read(corpus, after)
+    assert isinstance(record, Record)
+    assert record.row[PICTURE] == ["PMC123/figures/print/hand.png"]
+    (tmp_path / "PMC1234").mkdir()
+    (tmp_path / "PMC1234/hand.png").write_bytes(b"x")
+    assert planned(corpus) == [after]
+
+
 def test_fragments_are_bounded_and_count_files(tmp_path: Path) -> None:
     for number in range(300):
         (tmp_path / f"{number}.nxml").write_text(article(FIGURE))

@@ -21,6 +21,7 @@ from sources.columns import mapped_columns
 from sources.joins import (
     MAX_JOINED_BYTES,
     MAX_JOINED_ROWS,
+    NO_JSON,
     added_columns,
     companion_path,
     companion_stat,
@@ -32,7 +33,7 @@ from sources.readers.companions import join_of, table_fragments, table_rows
 from sources.records import Corpus, CorpusError, Fragment, Record
 from sources.sealing import Seal
 
-VERSION = 1
+VERSION = 2
 WANTED = pa.schema(
     [
         pa.field("key", pa.binary(KEY_BYTES), nullable=False),
@@ -132,7 +133,8 @@ class RowsTask:
     def run(self, session: Session) -> Commit:
         """Commit `rows`: ROWS by key, then in the table's order; without `many` the first of each value.
 
-        Facts: rows read, how many have a blank `right`, the mapped columns they have, bytes sent.
+        Facts: rows read, how many have a blank `right`, how many different values the others have, the mapped columns
+        they have, bytes sent.
         """
         corpus, node = session.corpora[self.corpus], "join_rows"
         join, wanted = join_of(corpus), mapped_columns(corpus.card)
@@ -167,7 +169,8 @@ class RowsTask:
             [pa.array(keys, pa.binary(KEY_BYTES)), pa.array(rows, pa.int32()), pa.array(sealed, pa.binary())],
             schema=ROWS,
         )
-        facts = {"rows": sum(rows) + blank, "blank": blank, "columns": list(columns), "bytes": table.nbytes}
+        counts = {"rows": sum(rows) + blank, "blank": blank, "values": len(places)}
+        facts = {**counts, "columns": list(columns), "bytes": table.nbytes}
         return session.work.put(node, key, {"rows": by_key(table)}, facts)
 
 
@@ -175,7 +178,7 @@ def _json(corpus: Corpus, row: dict[str, Any]) -> bytes:
     try:
         return row_bytes(row)
     except TypeError:
-        raise CorpusError(f"{corpus.name}: the joined table holds a number that JSON does not have") from None
+        raise CorpusError(f"{corpus.name}: the joined table {NO_JSON}") from None
 
 
 def reduction(corpus: Corpus) -> Reduce:

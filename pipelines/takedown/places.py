@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 from pipelines.errors import CurateError
-from pipelines.remove_search import Found, TablePart
-from pipelines.removed import Record
+from pipelines.takedown.record import Record
+from pipelines.takedown.search import Found, TablePart
 from shards.manifest import Manifest, ShardEntry
 from shards.names import parse_shard_name
 

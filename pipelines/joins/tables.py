@@ -1,9 +1,4 @@
-"""Joins by exchange: a table too large for memory reaches each fragment as the rows that its records match.
-
-Both sides send hashes of the value they are joined by: the fragments of the corpus, and the fragments of the
-table with the mapped columns of its rows, which are sealed where the source is keyed (`sources/sealing.py`).
-Partitions of the hash are solved alone; each fragment then ingests with its own rows as if they were the table.
-"""
+"""The joins of a build, from the tables that cards name to the rows that each fragment ingests with."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,8 +8,9 @@ from pipelines.engines.engine import Engine
 from pipelines.exchange import PARTITION_ROWS
 from pipelines.flow import Flow
 from pipelines.ingest import IngestTask
-from pipelines.join_rows import RowsTask, TablePlanTask, WantedTask, reduction
-from pipelines.join_solve import PARTITION_BYTES, CollectTask, MatchTask
+from pipelines.joins.collect import CollectTask
+from pipelines.joins.rows import RowsTask, TablePlanTask, WantedTask, reduction
+from pipelines.joins.solve import PARTITION_BYTES, MatchTask
 from pipelines.session import Session
 from pipelines.sorted_runs import Run, merged_runs
 from pipelines.work import Commit, Part, key_of
@@ -25,7 +21,7 @@ from sources.records import Fragment, JoinedRows
 Tables = Mapping[int, Commit]
 """Number of a corpus -> the plan of the table it joins, where that is joined by exchange."""
 COLLECTED_BYTES = 64 * 2**20
-"""Rows that the fragments of one run match, as they are held to be told apart."""
+"""Rows that the fragments of one run match, if each value has as many as the table's values have on average."""
 RUN_BYTES = 64 * 2**20
 """Rows of the table that are merged at once."""
 
@@ -76,13 +72,14 @@ class _Join:
         """The rows that each fragment's records match."""
         each = self._flow.each
         sent = each("join table", [RowsTask(self._number, part, place) for place, part in enumerate(self._table)])
+        values = sum(commit.facts["values"] for commit in sent)
         size = sum(commit.facts["bytes"] for commit in sent)
         parts = [commit.parts["rows"] for commit in sent]
         rows = merged_runs(
             each, f"join_{'many' if join_of(self._corpus).many else 'first'}", parts,
             [commit.facts["bytes"] for commit in sent], RUN_BYTES, reduction(self._corpus),
         )  # fmt: skip
-        wanted = self._wanted(tasks, sum(part.rows for part in parts), size)
+        wanted = self._wanted(tasks, values, size)
         solved = self._solved(rows, wanted, size)
         self._report(sent, solved)
         columns = tuple(dict.fromkeys(name for commit in sent for name in commit.facts["columns"]))
@@ -91,8 +88,8 @@ class _Join:
             for part in self._collected(wanted, solved)
         ]
 
-    def _wanted(self, tasks: Sequence[IngestTask], rows: int, size: int) -> list[Run]:
-        """Runs of the fragments' values, short enough for the rows they match to be held at once.
+    def _wanted(self, tasks: Sequence[IngestTask], values: int, size: int) -> list[Run]:
+        """Runs of the fragments' values, short enough for the rows they match, as a rule, to be held at once.
 
         How long they are moves by powers of two, so that a few more rows cut no run anew.
         """
@@ -100,7 +97,7 @@ class _Join:
             "join keys", [WantedTask(self._number, task.fragment, task.number, task.limit) for task in tasks]
         )
         parts = [commit.parts["rows"] for commit in sent]
-        most = COLLECTED_BYTES // max(1, size // max(1, rows))
+        most = COLLECTED_BYTES // max(1, size // max(1, values))
         most = min(PARTITION_ROWS, 2 ** (max(1, most).bit_length() - 1))
         return merged_runs(self._flow.each, "join_wanted", parts, [part.rows for part in parts], most)
 
@@ -132,7 +129,7 @@ class _Join:
             shares = [(commit.parts["rows"], commit.facts["runs"].get(str(number))) for commit in solved]
             used = tuple(part for part, share in shares if share is not None)
             digest = key_of(run.part.digest, [share for _, share in shares])
-            tasks.append(CollectTask(number, run.count, run.part, used, digest))
+            tasks.append(CollectTask(self._number, number, run.count, run.part, used, digest))
         commits = self._flow.each("join answers", tasks)
         return [
             commit.parts[str(place)] for run, commit in zip(wanted, commits, strict=True) for place in range(run.count)

@@ -11,13 +11,13 @@ from typing import Any
 import orjson
 
 from pipelines.errors import CurateError
-from pipelines.remove_work import sift_work
-from pipelines.removed import REMOVED, Removal, adopt
 from pipelines.report.beside import companions
 from pipelines.report.page import PAGE, write_page
 from pipelines.report.parts import published_parts
 from pipelines.report.survey import check_survey, surveyed
-from pipelines.run_directory import IDENTITY, MANIFEST, PENDING_REMOVAL, RUN
+from pipelines.run_directory import IDENTITY, MANIFEST, PENDING_REMOVAL, RUN, expect_locked
+from pipelines.takedown.record import NOTHING, REMOVED, Removal, adopted, read_record
+from pipelines.takedown.sift import listed_in, sift_work, these
 from pipelines.versions import library_versions
 from pipelines.work import Work
 from shards.card import CARD_NAME
@@ -66,22 +66,32 @@ def removal_of(run: Folder, reuse: Sequence[Folder]) -> Removal | None:
     for other in reuse:
         refuse_pending(other)
     finish_pending(run)
-    return adopt(run, reuse)
+    record = adopted(run, reuse)
+    if record.digest != read_record(run).digest:
+        # The run's own work may hold what was taken down elsewhere; only then does the record say that it does not.
+        sift_work(run, listed_in(record), (), PLACE)
+        run.write(REMOVED, record.to_bytes())
+    return Removal(run, record.digest) if record.digest != NOTHING.digest else None
 
 
 def _apply(run: Folder, plan: Mapping[str, Any]) -> None:
     """Make the run what the plan says. Every step may have been done before."""
     document = orjson.loads(run.read(f"{NEW}/{RUN}"))
+    expect_locked(run)
     if run.stat(IDENTITY) is None:  # so that no other build takes the folder while run.json is away
         run.write(IDENTITY, orjson.dumps(document["identity"], option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2))
     for path in (RUN, MANIFEST, PAGE, *plan["delete"]):
         run.delete(path)
     for path in (REMOVED, *plan["files"]):
         run.take(run, f"{NEW}/{path}", path)
+    for path in plan["trees"]:
+        run.delete_tree(path)
     keys = {(source, key) for source, key in plan["keys"]}
-    sift_work(run, keys, set(plan["images"]), set(plan["tars"]), PLACE)
+    if keys or plan["images"]:
+        sift_work(run, these(keys, plan["images"]), plan["tars"], PLACE)
     if run.stat(f"shards/{CARD_NAME}") is not None:
         _write_companions(run, document)
+    expect_locked(run)
     for path in LAST:
         run.take(run, f"{NEW}/{path}", path)
     if plan["page"]:

@@ -4,8 +4,8 @@ import pyarrow as pa
 import pytest
 
 from pipelines.errors import CurateError
-from pipelines.remove_work import sift_work
-from pipelines.removed import CONTENT, NOTHING, Record, Removal, adopt, blanked, digest_of, matches, read_record
+from pipelines.takedown.apply import removal_of
+from pipelines.takedown.record import NOTHING, Record, Removal, digest_of, matches, read_record
 from sources.schema import SAMPLES
 from sources.storage import LocalFolder
 
@@ -22,7 +22,9 @@ def samples(*rows: dict[str, object]) -> pa.Table:
 def test_a_record_is_read_back_and_equal_records_are_equal_bytes(tmp_path: Path) -> None:
     folder = LocalFolder(tmp_path)
     assert read_record(folder) is NOTHING
-    record = Record(entries(("patient", "p"), ("license", "MIT")), frozenset({"b", "a"}), ({"number": 1},))
+    record = Record(
+        entries(("patient", "p"), ("license", "MIT")), frozenset({"b", "a"}), frozenset("c"), ({"number": 1},)
+    )
     folder.write("removed.json", record.to_bytes())
     assert read_record(folder) == record
     assert read_record(folder).to_bytes() == record.to_bytes()
@@ -30,12 +32,20 @@ def test_a_record_is_read_back_and_equal_records_are_equal_bytes(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"{", b"[]", b"{}", b'{"format": 2, "entries": {}, "samples": [], "batches": []}']
+    "data",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"{}",
+        b'{"format": 1, "entries": {}, "samples": [], "batches": []}',
+        b'{"format": 2, "entries": {}, "samples": [], "pictures": [], "batches": []}',
+    ],
 )
 def test_a_damaged_record_stops_a_build_that_might_bring_back_what_it_names(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "removed.json").write_bytes(data)
     with pytest.raises(CurateError, match=r"removed\.json: damaged"):
-        adopt(LocalFolder(tmp_path), ())
+        removal_of(LocalFolder(tmp_path), ())
 
 
 def test_a_value_matches_in_its_own_kind_only() -> None:
@@ -53,36 +63,23 @@ def test_a_value_matches_in_its_own_kind_only() -> None:
 
 def test_a_reused_run_s_record_joins_the_own_one_and_nothing_is_written_twice(tmp_path: Path) -> None:
     own, other = LocalFolder(tmp_path / "own"), LocalFolder(tmp_path / "other")
-    assert adopt(own, (other,)) is None
-    other.write("removed.json", Record(entries(("patient", "p")), frozenset({"a"}), ({"number": 1},)).to_bytes())
-    removal = adopt(own, (other,))
+    assert removal_of(own, (other,)) is None
+    record = Record(entries(("patient", "p")), frozenset({"a"}), frozenset({"c"}), ({"number": 1},))
+    other.write("removed.json", record.to_bytes())
+    removal = removal_of(own, (other,))
     assert isinstance(removal, Removal)
-    assert read_record(own).batches == ()  # what the other run did is its own lineage
-    assert adopt(own, ()) == removal
+    assert read_record(own) == Record(record.entries, record.samples, record.pictures, ())  # no lineage of the other
+    before = (tmp_path / "own" / "removed.json").stat()
+    assert removal_of(own, (other,)) == removal_of(own, ()) == removal
+    assert (tmp_path / "own" / "removed.json").stat() == before
     found = removal.matches(samples({"sample_id": "a"}, {"sample_id": "b"}))
     assert sorted(found) == [0]
 
 
-def test_blanked_rows_say_nothing_and_others_all(tmp_path: Path) -> None:
-    row = {"sample_id": "a", "turns": [{"role": "user", "text": "t"}], "question": "q", "options": ["o"],
-           "answer": "a", "meta": "m", "source_key": "k"}  # fmt: skip
-    table = blanked(samples(row, row, row), [1])
-    assert table.slice(1, 1).to_pylist()[0]["source_key"] == "k"
-    for number, gone in enumerate((False, True, False)):
-        assert all((table.to_pylist()[number][name] is None) == gone for name in CONTENT)
-    assert table.schema.names == SAMPLES.names
-
-
-def test_work_that_nobody_knows_to_be_free_of_content_goes(tmp_path: Path) -> None:
-    folder = LocalFolder(tmp_path)
-    for path in (
-        "tokens/aa/k.json",
-        "their_facts/aa/k.json",
-        "survey/aa/k.json",
-        "removal/plan.json",
-        "ingest/aa/x.samples.parquet",
-    ):
-        folder.write(f"work/{path}", b"{}")
-    sift_work(folder, set(), set(), set(), "removal")
-    left = {stat.path for stat in folder.files("work")}
-    assert left == {"work/tokens/aa/k.json", "work/removal/plan.json"}  # the last one was part of no commit
+def test_pictures_that_were_listed_or_went_with_their_samples_are_hidden(tmp_path: Path) -> None:
+    record = Record(entries(("image_id", "a"), ("pixel_hash", "p")), frozenset(), frozenset({"b"}), ())
+    LocalFolder(tmp_path).write("removed.json", record.to_bytes())
+    removal = removal_of(LocalFolder(tmp_path), ())
+    assert removal is not None
+    images = pa.table({"image_id": ["a", "b", "c", "d", "p"], "pixel_hash": ["x", "x", "p", None, "y"]})
+    assert removal.hidden(images) == [0, 1, 2]

@@ -1,9 +1,8 @@
-"""A join by exchange, solved: each partition finds the rows that its values match, each run collects its answers."""
+"""A join by exchange, solved: each partition finds the rows that its values match."""
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, BinaryIO
 
 import blake3
@@ -14,9 +13,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dedup.keys import KEY_BYTES
-from pipelines.join_rows import WANTED, joined_tables
+from pipelines.joins.rows import WANTED, joined_tables
 from pipelines.session import Session
-from pipelines.sorted_runs import GROUP_BYTES, Reduce, digest_of, put_answers, read_partition, read_spans
+from pipelines.sorted_runs import GROUP_BYTES, Reduce, digest_of, read_partition
 from pipelines.work import Commit, Part, key_of
 
 VERSION = 1
@@ -69,9 +68,9 @@ class MatchTask:
         )
         distinct = wanted.select("key").unique()
         rows = joined_tables(
-            (_matching(self._read(session, part), distinct) for part in self.rows), self.reduce, PARTITION_BYTES
+            (matching_rows(self._read(session, part), distinct) for part in self.rows), self.reduce, PARTITION_BYTES
         )
-        spans = _spans(rows)
+        spans = spans_of_keys(rows)
         answers = wanted.join(spans, on="key", how="inner").unique(["run", "key"]).sort("run", "key")
         path = work.path(node, key, "rows.parquet")
         with work.folder.writing(path, last=False) as file:
@@ -89,64 +88,23 @@ class MatchTask:
         return read_partition(session.work, part, self.partition, self.partitions)
 
 
-@dataclass(frozen=True)
-class CollectTask:
-    """Collects the rows that one run's fragments match from all partitions."""
-
-    number: int
-    fragments: int
-    wanted: Part
-    """The run: which fragment has which values."""
-    solved: tuple[Part, ...]
-    """Of the partitions that have an answer for it, in order."""
-    digest: str
-    """Stands for the run and the answers."""
-
-    @property
-    def label(self) -> str:
-        """Run."""
-        return f"join answers {self.number}"
-
-    def run(self, session: Session) -> Commit:
-        """Commit for each fragment the columns `key` and `sealed` of ANSWERS by key, as parts `0`, `1` ..."""
-        work, node = session.work, "join_answers"
-        key = key_of(VERSION, self.fragments, self.digest)
-        found = work.find(node, key)
-        if found is not None:
-            return found
-        wanted = work.read(self.wanted)
-        if "fragment" not in wanted.column_names:
-            wanted = wanted.append_column("fragment", pa.array(np.zeros(wanted.num_rows, np.int32)))
-        tables = read_spans(work, self.solved, "run", self.number, self.number + 1)
-        rows = pa.concat_tables([ANSWERS.empty_table(), *tables]).drop_columns(["run"]).combine_chunks()
-        frame = _frame(wanted.select(["key", "fragment"]))
-        answers = frame.join(_spans(rows), on="key", how="inner").sort("fragment", "key")
-        return put_answers(work, node, key, _by_fragment(rows, answers, self.fragments))
-
-
-def _by_fragment(rows: pa.Table, answers: pl.DataFrame, fragments: int) -> Iterator[pa.Table]:
-    bounds = np.searchsorted(answers["fragment"].to_numpy(), np.arange(fragments + 1))
-    for start, stop in pairwise(bounds):
-        yield _taken(rows, answers[int(start) : int(stop)])
-
-
 def _wanted(table: pa.Table, run: int) -> pl.DataFrame:
-    return _frame(table.select(WANTED.names)).with_columns(run=pl.lit(run, pl.Int32))
+    return frame_of(table.select(WANTED.names)).with_columns(run=pl.lit(run, pl.Int32))
 
 
-def _matching(table: pa.Table, distinct: pl.DataFrame) -> pa.Table:
+def matching_rows(table: pa.Table, distinct: pl.DataFrame) -> pa.Table:
     """The rows of a run of the table whose value some record has."""
-    keys = _frame(table.select(["key"])).with_row_index()
+    keys = frame_of(table.select(["key"])).with_row_index()
     places = keys.join(distinct, on="key", how="semi")["index"].sort()
     return table.take(places.to_arrow())
 
 
-def _spans(rows: pa.Table) -> pl.DataFrame:
+def spans_of_keys(rows: pa.Table) -> pl.DataFrame:
     """Where the rows of each key begin, and how many there are."""
-    return _frame(rows.select(["key"])).with_row_index("start").group_by("key").agg(pl.col("start").min(), pl.len())
+    return frame_of(rows.select(["key"])).with_row_index("start").group_by("key").agg(pl.col("start").min(), pl.len())
 
 
-def _taken(rows: pa.Table, answers: pl.DataFrame) -> pa.Table:
+def taken(rows: pa.Table, answers: pl.DataFrame) -> pa.Table:
     """The rows that the spans name, span after span."""
     starts, lengths = answers["start"].to_numpy().astype(np.int64), answers["len"].to_numpy().astype(np.int64)
     offsets = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
@@ -162,9 +120,9 @@ def _write(file: BinaryIO, path: str, rows: pa.Table, answers: pl.DataFrame) -> 
     with pq.ParquetWriter(sink, ANSWERS, write_statistics=["run"], **options) as writer:
         held: list[pa.Table] = []
         for (run,), span in answers.group_by("run", maintain_order=True):
-            taken = _taken(rows.select(["key", "sealed"]), span)
-            column = pa.array(np.full(taken.num_rows, run, np.int32))
-            share = taken.add_column(0, ANSWERS.field("run"), column).cast(ANSWERS)
+            own = taken(rows.select(["key", "sealed"]), span)
+            column = pa.array(np.full(own.num_rows, run, np.int32))
+            share = own.add_column(0, ANSWERS.field("run"), column).cast(ANSWERS)
             shares[str(run)] = digest_of(share)
             count += share.num_rows
             held.append(share)
@@ -200,7 +158,8 @@ class _Hashed(io.RawIOBase):
         return self._hash.hexdigest()[:32]
 
 
-def _frame(table: pa.Table) -> pl.DataFrame:
+def frame_of(table: pa.Table) -> pl.DataFrame:
+    """The table as Polars has it."""
     frame = pl.from_arrow(table)
     assert isinstance(frame, pl.DataFrame)
     return frame

@@ -2,23 +2,25 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import orjson
 import pyarrow as pa
 
+from pipelines.contracts.publish import REPORT, SITE
 from pipelines.counts import StepCounts
 from pipelines.errors import CurateError
 from pipelines.holdout import STEP as STEP_OF_SIDES
-from pipelines.remove_apply import NEW, PLAN
-from pipelines.remove_place import Places
-from pipelines.remove_search import Found, TablePart
-from pipelines.removed import OF_IMAGES, REASON, REMOVED, STEP, Record, Removal, Takedown, blanked, evidence_of
 from pipelines.report.page import PAGE
 from pipelines.run_directory import MANIFEST, RUN
 from pipelines.run_document import check_written
 from pipelines.steps import own_fingerprint
+from pipelines.takedown.apply import NEW, PLAN
+from pipelines.takedown.places import Places
+from pipelines.takedown.record import REMOVED, Record, Removal
+from pipelines.takedown.search import Found, TablePart
+from pipelines.takedown.step import OF_IMAGES, REASON, STEP, Takedown, blanked, evidence_of
 from pipelines.work import key_of, to_parquet
 from shards.manifest import Manifest, ShardEntry, manifest_bytes
 from shards.rewrite import RewriteError, rewrite_shard
@@ -38,6 +40,8 @@ class Takedowns:
     found: Found
     places: Places
     reason: str | None
+    remembered: int = 0
+    """Entries that matched nothing, and that later builds look for."""
 
     @property
     def fingerprint_of_step(self) -> str:
@@ -58,9 +62,10 @@ def stage(takedown: Takedowns, parts: Sequence[TablePart]) -> dict[str, Any]:
     shards = {entry.name: _stage_shard(takedown, entry) for entry in takedown.manifest.every_shard}
     rewritten = sorted(name for name, entry in shards.items() if name in places.shards and entry is not None)
     deleted = sorted(name for name, entry in shards.items() if entry is None)
-    fingerprint = key_of(
-        STEP, takedown.document["fingerprint"], takedown.record.digest, [s.sha256 for s in shards.values() if s]
-    )
+    before = takedown.document["fingerprint"]
+    digests = [entry.sha256 for entry in shards.values() if entry is not None]
+    fingerprint = key_of(STEP, before, takedown.record.digest, digests) if places.ids else before
+    stale = bool(places.ids) and run.stat(REPORT) is not None
     batch = {
         "number": len(takedown.record.batches) + 1,
         "reason": takedown.reason,
@@ -69,17 +74,21 @@ def stage(takedown: Takedowns, parts: Sequence[TablePart]) -> dict[str, Any]:
         "by": kinds_of(takedown.found, places.ids),
         "images": len(places.image_ids),
         "shards": {"rewritten": rewritten, "deleted": deleted},
-        "previous": takedown.document["fingerprint"],
+        "contracts": "deleted" if stale else None,
+        "remembered": takedown.remembered,
+        "previous": before,
         "fingerprint": fingerprint,
     }
-    record = Record(takedown.record.entries, takedown.record.samples, (*takedown.record.batches, batch))
-    manifest = _manifest(takedown.manifest, shards, fingerprint)
-    document = _document(takedown, manifest, record, len(parts))
+    record = replace(takedown.record, batches=(*takedown.record.batches, batch))
     old = takedown.manifest
-    companions = [f"shards/{name}" for name in (old.index, old.plan, old.audit) if name is not None]
+    manifest = _manifest(old, shards, fingerprint) if places.ids else old
+    document = _document(takedown, manifest, record, len(parts))
+    companions = [f"shards/{name}" for name in (old.index, old.plan, old.audit) if name is not None and places.ids]
+    companions += [REPORT] if stale else []
     plan = {
         "files": [*files, *(f"shards/{name}" for name in rewritten)],
         "delete": [*(f"shards/{name}" for name in deleted), *companions],
+        "trees": [SITE] if stale else [],
         "keys": sorted(places.keys),
         "images": sorted(places.image_ids),
         "tars": [entry.sha256 for name, entry in shards.items() if entry is not None and name not in places.shards],

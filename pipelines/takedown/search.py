@@ -15,8 +15,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipelines.holdout import STEP as HOLDOUT
-from pipelines.remove_list import Entry
-from pipelines.removed import LOOKED_AT, REASON, Entries, Record, digest_of, matches
+from pipelines.takedown.listing import Entry
+from pipelines.takedown.record import LOOKED_AT, Entries, Record, digest_of, matches
+from pipelines.takedown.step import REASON
 from sources.schema import Verdict
 from sources.storage import Folder
 

@@ -6,14 +6,14 @@ from typing import Any
 
 from pipelines.errors import CurateError, UsageError
 from pipelines.event_log import EventLog
-from pipelines.remove_apply import finish_pending, is_pending, refuse_pending
-from pipelines.remove_list import Entry, read_list
-from pipelines.remove_place import places_of
-from pipelines.remove_search import parts_of, search
-from pipelines.remove_stage import Takedowns, kinds_of, stage
-from pipelines.removed import read_record
 from pipelines.run_directory import EVENTS, locked, read_run
 from pipelines.sources import read_key
+from pipelines.takedown.apply import finish_pending, is_pending, refuse_pending
+from pipelines.takedown.listing import Entry, read_list, remembered
+from pipelines.takedown.places import places_of
+from pipelines.takedown.record import joined, read_record
+from pipelines.takedown.search import parts_of, search
+from pipelines.takedown.stage import Takedowns, kinds_of, stage
 from shards.manifest import Manifest, ManifestError, read_manifest
 from sources.identity import keyed_digest
 from sources.storage import Folder
@@ -24,7 +24,8 @@ def remove(
 ) -> dict[str, Any]:
     """Take down everything in a run that a list concerns; the answer is the command's JSON.
 
-    A takedown that was interrupted is finished first. With `dry_run`, nothing is changed.
+    A takedown that was interrupted is finished first. With `dry_run`, nothing is changed. What matches nothing yet is
+    kept for later builds: no shard, no table and no audit changes for it.
 
     Raises:
         UsageError: no finished run, a list that cannot be read, or another site key than the run's.
@@ -43,17 +44,26 @@ def remove(
         parts = parts_of(run)
         manifest = _manifest(run)
         places = places_of(parts, manifest, found, record)
-        takedown = Takedowns(
-            run, document, manifest, record.with_more(found.entries, places.ids), found, places, reason
-        )
-        changed = takedown.record.digest != record.digest
+        kept = [remembered(entry, private=_has_keyed(document)) for entry in entries]
+        after = record.with_more(joined([found.entries, *kept]), places.ids, places.image_ids)
+        unmatched = {entry.line: bool(kept[number]) for number, entry in enumerate(entries) if not found.hits[number]}
+        takedown = Takedowns(run, document, manifest, after, found, places, reason, sum(unmatched.values()))
+        changed = after.digest != record.digest
         batch: Mapping[str, Any] = {}
         if changed and not dry_run:
             batch = stage(takedown, parts)
             finish_pending(run)
             _log(run, batch)
-    told = _answer(takedown, entries, batch)
+    told = _answer(takedown, entries, batch) | {
+        "unmatched": list(unmatched),
+        "remembered": [line for line, is_kept in unmatched.items() if is_kept],
+    }
     return {"run": run.place, "dry_run": dry_run, "resumed": resumed, "nothing_left": not changed, **told}
+
+
+def _has_keyed(document: Mapping[str, Any]) -> bool:
+    """Whether any source of the run has identifiers that are stored under the site key only."""
+    return any(entry.get("identifiers") != "public" for entry in document["inputs"])
 
 
 def _manifest(run: Folder) -> Manifest:
@@ -98,7 +108,6 @@ def _answer(takedown: Takedowns, entries: Sequence[Entry], batch: Mapping[str, A
         "images": len(places.image_ids),
         "shards": {"rewritten": sorted(set(places.shards) - set(deleted)), "deleted": deleted},
         "entries": matched,
-        "unmatched": [entry.line for number, entry in enumerate(entries) if not found.hits[number]],
         "previous": batch.get("previous", takedown.document["fingerprint"]),
         "fingerprint": batch.get("fingerprint"),
     }
