@@ -54,7 +54,7 @@ class DecideTask:
         samples = read_samples(work, view, sound, step.columns)
         facts = read_facts(session, view, step.reads, sound)
         decide = partial(_decide, step, samples, facts)
-        pieces = list(bisect(isolated(decide, self.attempt), len(sound)))
+        pieces = list(bisect(isolated(decide, self.attempt, step), len(sound)))
         verdicts = _merged(step.name, pieces, sound, failed, rows)
         return _put(session, step.name, key, rows, verdicts, self.made)
 

@@ -74,7 +74,7 @@ class KeysTask:
         samples = read_samples(work, view, rows, step.columns)
         facts = read_facts(session, view, self.facts, rows)
         keys = partial(_keys, step, samples, rows, facts)
-        pieces = list(bisect(isolated(keys, self.attempt), len(rows)))
+        pieces = list(bisect(isolated(keys, self.attempt, step), len(rows)))
         tables = [piece.result for piece in pieces if not isinstance(piece.result, Failure)]
         joined = sorted_keys(pa.concat_tables([KEYS.empty_table(), *tables]))
         return work.put(node, key, {"keys": joined, f"{step.name}_key_errors": errors_of(pieces, rows)})

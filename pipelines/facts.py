@@ -46,7 +46,7 @@ class FactTask:
         rows = alive_rows(work, view)
         samples = read_samples(work, view, rows, self.step.columns)
         measure = partial(_measured, self.step, samples)
-        pieces = list(bisect(isolated(measure, self.attempt), len(rows)))
+        pieces = list(bisect(isolated(measure, self.attempt, self.step), len(rows)))
         if all(isinstance(piece.result, Failure) for piece in pieces):
             pieces.append(Piece(len(rows), len(rows), measure(len(rows), len(rows))))  # the tables, without rows
         tables = {name: numbered(_succeeded(pieces, rows), table) for name, table in _joined(pieces).items()}
@@ -88,7 +88,7 @@ class PictureTask:
             return found
         sizes = {uri: size for uri, size, _ in signature if isinstance(size, int)}
         measure = partial(_measured_pictures, self.step, samples, located, sizes)
-        pieces = list(bisect(isolated(measure, self.attempt), len(rows)))
+        pieces = list(bisect(isolated(measure, self.attempt, self.step), len(rows)))
         return work.put(self.step.name, key, _picture_tables(pieces, rows, view), {"rows": len(rows)})
 
     def _with_pictures(self, work: Work, view: View) -> tuple[npt.NDArray[np.int32], pa.Table]:

@@ -33,22 +33,28 @@ READY = b"ready"
 PR_SET_PDEATHSIG = 1
 
 
-def isolated(function: Callable[[int, int], T], attempt: int) -> Callable[[int, int], T]:
-    """The function itself, or, once its task has killed three workers, the function in a process of its own."""
-    return function if attempt < KILLS_BEFORE_ISOLATION else Apart(function)
+def isolated(function: Callable[[int, int], T], attempt: int, step: object = None) -> Callable[[int, int], T]:
+    """The function itself, or, once its task has killed three workers, the function in a process of its own.
+
+    A step that says `deadline_s` has at least so long for each batch there, however small.
+    """
+    if attempt < KILLS_BEFORE_ISOLATION:
+        return function
+    return Apart(function, float(getattr(step, "deadline_s", 0.0)))
 
 
 class Apart(Generic[T]):
     """Calls a function, which must be picklable, in a child that serves one call after the other until it dies.
 
     A child that dies or hangs raises `CrashedError`, so that bisection finds the record that kills; the next call
-    has a new child.
+    has a new child. A call has `least_s` seconds at least; a record that it tells of (`reach`) has `DEADLINE_S`.
     """
 
-    def __init__(self, function: Callable[[int, int], T]) -> None:
+    def __init__(self, function: Callable[[int, int], T], least_s: float = 0.0) -> None:
         self._child: subprocess.Popen[bytes] | None = None
         self._pipe: Connection | None = None
         self._function = pickle.dumps(function)
+        self._least_s = least_s
 
     def __call__(self, start: int, stop: int) -> T:
         """The function's answer about the rows `start:stop`.
@@ -61,13 +67,13 @@ class Apart(Generic[T]):
         pipe = self._pipe or self._hire()
         answer: tuple[bool, Any] | None = None
         reached: Any = None
-        deadline_s = DEADLINE_S + ROW_S * (stop - start)
+        whole_s = deadline_s = max(DEADLINE_S + ROW_S * (stop - start), self._least_s)
         with suppress(EOFError, OSError):  # of the pipe: what the function raises is in the answer
             pipe.send((start, stop))
             while answer is None and pipe.poll(deadline_s):
                 succeeded, value = pickle.loads(pipe.recv_bytes())  # noqa: S301 - written by our own child just now
                 if succeeded is None:
-                    reached, deadline_s = value, DEADLINE_S
+                    reached, deadline_s = value, whole_s if value is None else DEADLINE_S
                 else:
                     answer = succeeded, value
         if answer is None:
@@ -125,8 +131,35 @@ _parent: Connection | None = None
 """In the child: who waits for the answer."""
 
 
+def answered(call: Callable[[], T], what: str) -> T:
+    """What a call of an `Apart` answers; `what` it reads, as messages may show it.
+
+    Raises:
+        CrashedError: the child died, or hung, on what it had told of.
+        CurateError: it had told of nothing, so that nothing can be passed over; or it raised what is a defect.
+        FATAL_ERRORS: as they are.
+    """
+    try:
+        return call()
+    except CrashedError as crash:
+        if crash.reached is not None:
+            raise
+        raise CurateError(
+            f"{what}: the process that reads it apart died, or hung, and no one record of it is to blame",
+            "if the machine ran out of memory, use fewer --workers; else look at the file; the same command resumes",
+        ) from None
+    except ToldError as told:
+        places = ", ".join(told.failure.locations)
+        raise CurateError(
+            f"{what}: {told.failure.exception} at {places}", "this is a defect: please report it"
+        ) from None
+
+
 def reach(where: Any) -> None:
-    """Tell who waits how far a call has come (`CrashedError.reached`); the deadline begins anew. Else does nothing."""
+    """Tell who waits what a call works on (`CrashedError.reached`); the deadline begins anew. Else does nothing.
+
+    None: on nothing that could be passed over.
+    """
     if _parent is not None:
         _parent.send_bytes(pickle.dumps((None, where)))
 

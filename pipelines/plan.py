@@ -8,11 +8,13 @@ import blake3
 
 from pipelines.engines.engine import Engine
 from pipelines.ingest import IngestTask, corpus_parameters
+from pipelines.isolation import KILLS_BEFORE_ISOLATION, reach
+from pipelines.plan_apart import planned_apart
 from pipelines.progress import Reporter
 from pipelines.session import Session
 from pipelines.work import Commit, key_of
 from sources.readers.ranges import surroundings
-from sources.records import ChangedInputError, Corpus, Fragment
+from sources.records import ChangedInputError, Corpus, Fragment, Reader
 
 NODE = "plan"
 VERSION = 1
@@ -24,10 +26,14 @@ NUMBERS = (
 
 @dataclass(frozen=True)
 class PlanTask:
-    """Cuts one file of records. The commit holds numbers and digests, no names."""
+    """Cuts one file of records. The commit holds numbers and digests, no names.
+
+    `attempt` counts the workers it has killed.
+    """
 
     corpus: int
     path: str
+    attempt: int = 0
 
     @property
     def label(self) -> str:
@@ -35,7 +41,17 @@ class PlanTask:
         return f"{NODE} of source {self.corpus + 1}"
 
     def run(self, session: Session) -> Commit:
-        """Commit the fragments, found again while the file's size and time are the same."""
+        """Commit the fragments, found again while the file's size and time are the same.
+
+        Raises:
+            CurateError: cutting the file kills, whatever records are passed over.
+        """
+        if self.attempt >= KILLS_BEFORE_ISOLATION:
+            return planned_apart(session, self.corpus, self.path, self.cut)
+        return self.cut(session, session.reader(self.corpus))
+
+    def cut(self, session: Session, reader: Reader) -> Commit:
+        """As `run`, with this reader."""
         corpus = session.corpora[self.corpus]
         stat = corpus.root.stat(self.path)
         if stat is None:
@@ -55,9 +71,15 @@ class PlanTask:
         found = session.work.find(NODE, key)
         if found is not None:
             return found
-        fragments = session.reader(self.corpus).plan(corpus, (self.path,))
-        rows = [{name: getattr(part, name) for name in NUMBERS} for part in fragments]
+        rows = []
+        for part in reader.plan(corpus, (self.path,)):
+            rows.append({name: getattr(part, name) for name in NUMBERS})
+            reach(None)
         return session.work.commit(NODE, key, {}, {"fragments": rows})
+
+    def again(self) -> "PlanTask":
+        """The task after it killed a worker."""
+        return replace(self, attempt=self.attempt + 1)
 
 
 @dataclass(frozen=True)

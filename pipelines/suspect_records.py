@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 import orjson
 
-from pipelines.bisect import CrashedError, Failure, ToldError, bisect
-from pipelines.errors import CurateError
-from pipelines.isolation import KILLS_BEFORE_ISOLATION, Apart, reach
+from pipelines.bisect import CrashedError, Failure, bisect
+from pipelines.isolation import KILLS_BEFORE_ISOLATION, Apart, answered, reach
 from pipelines.joins.joined import with_joined_rows
-from sources.records import Corpus, Fragment, Record, Unreadable
+from sources.records import Corpus, Fragment, Reader, Record, Unreadable
 from sources.schema import Reason
 
 if TYPE_CHECKING:
@@ -47,12 +46,16 @@ class _Marks:
     unread: frozenset[int] = frozenset()
     unanswered: frozenset[int] = frozenset()
     stop: int | None = None
-    """Where reading ends: at the limit, or before a record that the reader cannot pass over."""
+    """Where reading ends: at the limit, before a record that the reader cannot pass over, or behind the last one."""
 
-    def after(self, crash: CrashedError) -> "_Marks":
-        """With the record that a process died on. One that was marked already stops the reading."""
-        phase, number = crash.reached or ("read", 0)
-        if number in self.unread | self.unanswered:
+    def after(self, reached: tuple[str, int], records: int | None) -> "_Marks":
+        """With the record that a process died on. One that was marked already stops the reading.
+
+        So does what is behind the last of `records` (None: nobody knows how many there are): no record died there.
+        These are never the marks as they were: either there is one more, or the stop comes earlier.
+        """
+        phase, number = reached
+        if number in self.unread | self.unanswered or (records is not None and number >= records):
             return replace(self, stop=number)
         if phase == "read":
             return replace(self, unread=self.unread | {number})
@@ -66,6 +69,7 @@ def answers(
 
     Raises:
         CorpusError: as the reader.
+        CurateError: apart, the reading dies where no record is to blame.
     """
     if attempt < KILLS_BEFORE_ISOLATION:
         whole = with_joined_rows(session.work, session.corpora[corpus], fragment)
@@ -79,10 +83,15 @@ def answers(
 
 def _by_file(session: "Session", corpus: int, fragment: Fragment, answer: Answer[T]) -> Iterator[T | Lost]:
     """Of a folder: files are halved until the one that kills stands alone."""
-    read = partial(_told, fragment, Apart(partial(_files, session, corpus, fragment, answer)))
+    apart = Apart(partial(_files, session, corpus, fragment, answer))
+    what = _shown(session, corpus, fragment)
+
+    def read(start: int, stop: int) -> list[T | Lost]:
+        return answered(partial(apart, start, stop), what)
+
     for piece in bisect(read, len(fragment.files)):
         if isinstance(piece.result, Failure):
-            alone = replace(fragment, files=fragment.files[piece.start : piece.stop])
+            alone = replace(fragment, files=fragment.files[piece.start : piece.stop], records=1)
             yield from _by_record(session, corpus, alone, None, answer)
         else:
             yield from piece.result
@@ -92,40 +101,31 @@ def _by_record(
     session: "Session", corpus: int, fragment: Fragment, limit: int | None, answer: Answer[T]
 ) -> Iterator[T | Lost]:
     marks = _Marks(stop=limit)
+    records = fragment.records if fragment.counted == "records" else None
     while True:
         try:
-            read = Apart(partial(_marked, session, corpus, fragment, answer, marks))
-            found = _told(fragment, read, 0, fragment.records)
+            apart = Apart(partial(_marked, session, corpus, fragment, answer, marks))
+            found = answered(partial(apart, 0, fragment.records), _shown(session, corpus, fragment))
             break
         except CrashedError as crash:
-            marks = marks.after(crash)
+            marks = marks.after(crash.reached, records)
     yield from found
     if marks.stop != limit:
         yield from _unreached(fragment, len(found), limit)
 
 
-def _told(fragment: Fragment, read: Apart[list[T | Lost]], start: int, stop: int) -> list[T | Lost]:
-    """What is read.
-
-    Raises:
-        CrashedError: the process died, or hung.
-        CurateError: a defect of a reader: no record is to blame, here or in a worker.
-    """
-    try:
-        return read(start, stop)
-    except ToldError as told:
-        places = ", ".join(told.failure.locations)
-        raise CurateError(
-            f"a fragment of {fragment.records} records: {told.failure.exception} at {places}",
-            "this is a defect: please report it",
-        ) from None
+def _shown(session: "Session", corpus: int, fragment: Fragment) -> str:
+    source, count = session.corpora[corpus], f"{fragment.records} {fragment.counted}"
+    return f"{source.shown(fragment.path) if fragment.path else source.name}: a fragment of {count}"
 
 
 def _files(
     session: "Session", corpus: int, fragment: Fragment, answer: Answer[T], start: int, stop: int
 ) -> list[T | Lost]:
     some = replace(fragment, files=fragment.files[start:stop])
-    return _marked(session, corpus, some, answer, _Marks(), 0, 0)
+    found = _marked(session, corpus, some, answer, _Marks(), 0, 0)
+    reach(("answers", len(found)))  # those of fewer files may still be handed over
+    return found
 
 
 def _marked(
@@ -133,7 +133,7 @@ def _marked(
 ) -> list[T | Lost]:
     """In the child: read, and tell what comes next."""
     whole = with_joined_rows(session.work, session.corpora[corpus], fragment)
-    items = session.reader(corpus).read(whole, replace(fragment, passed_over=marks.unread))
+    items = _opened_late(session.reader(corpus), whole, replace(fragment, passed_over=marks.unread))
     found: list[T | Lost] = []
     while marks.stop is None or len(found) < marks.stop:
         number = len(found)
@@ -146,18 +146,29 @@ def _marked(
             continue
         reach(("answer", number))
         found.append(answer(session, corpus, whole, fragment.path, item))
+    _left_open.append(items)
+    reach(None)  # what is left, handing over the answers, is no record's
     return found
+
+
+_left_open: list[Iterator[Item]] = []
+"""In the child: readers that stand where they were stopped. What kills as they close must not cost the answers."""
+
+
+def _opened_late(reader: Reader, corpus: Corpus, fragment: Fragment) -> Iterator[Item]:
+    """The fragment's records, of which nothing is read before the first is asked for, whoever wrote the reader."""
+    yield from reader.read(corpus, fragment)
 
 
 def _unreached(fragment: Fragment, first: int, limit: int | None) -> Iterator[Lost]:
     """The record that the reader dies on, and those behind it; where they are not counted, one for them all."""
-    if fragment.files:
-        keys = [fragment.files[0].path]
-    elif fragment.counted == "files":
-        keys = [str(fragment.first_row + first)]
+    stop = fragment.records if limit is None else min(fragment.records, limit)
+    if fragment.counted == "files":
+        keys = [fragment.files[0].path if fragment.files else str(fragment.first_row + first)]
+    elif fragment.files:
+        keys = [entry.path for entry in fragment.files[first:stop]]
     else:
-        stop = fragment.records if limit is None else min(fragment.records, limit)
-        keys = [str(fragment.first_row + number) for number in range(first, max(stop, first + 1))]
+        keys = [str(fragment.first_row + number) for number in range(first, stop)]
     for number, key in enumerate(keys):
         yield Lost(_as_unreadable(key), UNREACHED if number else CRASHED)
 

@@ -1,9 +1,9 @@
 """What a join sends through the exchange: hashes of the records' values, and sealed rows of the joined table."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dedup.keys import KEY_BYTES, by_key, words_of
-from pipelines.bisect import FATAL_ERRORS
+from pipelines.bisect import FATAL_ERRORS, CrashedError
+from pipelines.errors import CurateError
 from pipelines.ingest import corpus_parameters
+from pipelines.isolation import KILLS_BEFORE_ISOLATION, Apart, answered, reach
 from pipelines.plan import NUMBERS
+from pipelines.plan_apart import PLAN_S
 from pipelines.session import Session
 from pipelines.sorted_runs import Reduce
+from pipelines.suspect_records import Item, Lost, answers
 from pipelines.work import Commit, key_of
 from sources.columns import mapped_columns
 from sources.joins import (
@@ -29,7 +33,7 @@ from sources.joins import (
     row_bytes,
 )
 from sources.readers.companions import VERSION as TABLE_VERSION
-from sources.readers.companions import join_of, table_fragments, table_rows
+from sources.readers.companions import Row, join_of, table_fragments, table_rows
 from sources.records import Corpus, CorpusError, Fragment, Record
 from sources.sealing import Seal
 
@@ -57,6 +61,7 @@ class TablePlanTask:
     """Cuts the table that a corpus joins. The commit holds numbers and digests, no names."""
 
     corpus: int
+    attempt: int = 0
 
     @property
     def label(self) -> str:
@@ -65,24 +70,38 @@ class TablePlanTask:
 
     def run(self, session: Session) -> Commit:
         """Commit the fragments, found again while the table's size and time are the same."""
+        if self.attempt >= KILLS_BEFORE_ISOLATION:
+            return answered(partial(_apart(self, session, PLAN_S), 0, 0), _table(session, self.corpus))
         corpus, node = session.corpora[self.corpus], "join_plan"
         stat = companion_stat(corpus, companion_path(join_of(corpus), ""))
         key = key_of(VERSION, TABLE_VERSION, corpus_parameters(corpus), stat.size, stat.stamp)
         found = session.work.find(node, key)
         if found is not None:
             return found
-        rows = [{name: getattr(part, name) for name in NUMBERS} for part in table_fragments(corpus)]
+        rows = []
+        for part in table_fragments(corpus):
+            rows.append({name: getattr(part, name) for name in NUMBERS})
+            reach(None)
         return session.work.commit(node, key, {}, {"fragments": rows, "bytes": stat.size})
+
+    def again(self) -> "TablePlanTask":
+        """The task after it killed a worker."""
+        return replace(self, attempt=self.attempt + 1)
 
 
 @dataclass(frozen=True)
 class WantedTask:
-    """Reads one fragment of a corpus for the values its records are joined by; `limit` as for ingest."""
+    """Reads one fragment of a corpus for the values its records are joined by; `limit` and `attempt` as for ingest.
+
+    A record that cannot be read or asked for its value, or kills who does, is left out: ingest meets it again, and
+    quarantines it.
+    """
 
     corpus: int
     fragment: Fragment
     number: int
     limit: int | None = None
+    attempt: int = 0
 
     @property
     def label(self) -> str:
@@ -97,18 +116,10 @@ class WantedTask:
         found = session.work.find(node, key)
         if found is not None:
             return found
-        seal, join = Seal(corpus.identity), join_of(corpus)
+        seal = Seal(corpus.identity)
         counts: dict[bytes, int] = {}
-        for record in islice(session.reader(self.corpus).read(corpus, self.fragment), self.limit):
-            if not isinstance(record, Record):
-                continue
-            try:
-                value = left_value(join, record)
-            except FATAL_ERRORS:
-                raise
-            except Exception:  # noqa: BLE001, S112 - ingest meets the record again, and quarantines it
-                continue
-            if value is not None:
+        for value in answers(session, self.corpus, self.fragment, self.limit, _value, self.attempt):
+            if value is not None and not isinstance(value, Lost):
                 hashed = seal.key(value)
                 counts[hashed] = counts.get(hashed, 0) + 1
         table = pa.table(
@@ -116,14 +127,31 @@ class WantedTask:
         )
         return session.work.put(node, key, {"rows": by_key(table)})
 
+    def again(self) -> "WantedTask":
+        """The task after it killed a worker."""
+        return replace(self, attempt=self.attempt + 1)
+
+
+def _value(_session: Session, _number: int, corpus: Corpus, _path: str, item: Item) -> str | None:
+    """What a record is joined by, if it has any such."""
+    if not isinstance(item, Record):
+        return None
+    try:
+        return left_value(join_of(corpus), item)
+    except FATAL_ERRORS:
+        raise
+    except Exception:  # noqa: BLE001 - ingest meets the record again, and quarantines it
+        return None
+
 
 @dataclass(frozen=True)
 class RowsTask:
-    """Reads one fragment of the table that a corpus joins."""
+    """Reads one fragment of the table that a corpus joins. `attempt` counts the workers it has killed."""
 
     corpus: int
     fragment: Fragment
     number: int
+    attempt: int = 0
 
     @property
     def label(self) -> str:
@@ -135,7 +163,13 @@ class RowsTask:
 
         Facts: rows read, how many have a blank `right`, how many different values the others have, the mapped columns
         they have, bytes sent.
+
+        Raises:
+            CorpusError: a row cannot be read.
+            CurateError: a row kills who reads it: a table that is damaged is joined to nothing.
         """
+        if self.attempt >= KILLS_BEFORE_ISOLATION:
+            return self._apart(session)
         corpus, node = session.corpora[self.corpus], "join_rows"
         join, wanted = join_of(corpus), mapped_columns(corpus.card)
         parameters = corpus_parameters(corpus)
@@ -151,7 +185,7 @@ class RowsTask:
         sealed: list[bytes] = []
         places: dict[bytes, int] = {}
         blank = 0
-        for value, row in table_rows(corpus, self.fragment):
+        for value, row in _told(self.fragment, table_rows(corpus, self.fragment)):
             if value is None:
                 blank += 1
                 continue
@@ -172,6 +206,46 @@ class RowsTask:
         counts = {"rows": sum(rows) + blank, "blank": blank, "values": len(places)}
         facts = {**counts, "columns": list(columns), "bytes": table.nbytes}
         return session.work.put(node, key, {"rows": by_key(table)}, facts)
+
+    def again(self) -> "RowsTask":
+        """The task after it killed a worker."""
+        return replace(self, attempt=self.attempt + 1)
+
+    def _apart(self, session: Session) -> Commit:
+        table = _table(session, self.corpus)
+        try:
+            return answered(partial(_apart(self, session), 0, self.fragment.records), table)
+        except CrashedError as crash:
+            raise CurateError(
+                f"{table}: row {crash.reached} kills the process that reads it, or hangs it",
+                "repair the row, or take it out; if memory ran out, use fewer --workers; the same command resumes",
+            ) from None
+
+
+def _apart(task: TablePlanTask | RowsTask, session: Session, least_s: float = 0.0) -> Apart[Commit]:
+    """The task as in a worker, in a process of its own."""
+    return Apart(partial(_run, replace(task, attempt=0), session), least_s)
+
+
+def _run(task: TablePlanTask | RowsTask, session: Session, _start: int, _stop: int) -> Commit:
+    return task.run(session)
+
+
+def _table(session: Session, number: int) -> str:
+    """The table that a corpus joins, as messages may show it."""
+    corpus = session.corpora[number]
+    return corpus.shown(companion_path(join_of(corpus), ""))
+
+
+def _told(fragment: Fragment, rows: Iterator[Row]) -> Iterator[Row]:
+    """The rows; apart, the number of each in the table is told before it is read."""
+    stop = fragment.first_row + fragment.records
+    for number in count(fragment.first_row):
+        reach(number if number < stop else None)
+        row = next(rows, None)
+        if row is None:
+            return
+        yield row
 
 
 def _json(corpus: Corpus, row: dict[str, Any]) -> bytes:

@@ -17,7 +17,7 @@ from pipelines.report.parts import published_parts
 from pipelines.report.survey import check_survey, surveyed
 from pipelines.run_directory import IDENTITY, MANIFEST, PENDING_REMOVAL, RUN, expect_locked
 from pipelines.takedown.record import NOTHING, REMOVED, Removal, adopted, read_record
-from pipelines.takedown.sift import listed_in, sift_work, these
+from pipelines.takedown.sift import any_of, listed_in, sift_work, these
 from pipelines.versions import library_versions
 from pipelines.work import Work
 from shards.card import CARD_NAME
@@ -86,9 +86,9 @@ def _apply(run: Folder, plan: Mapping[str, Any]) -> None:
         run.take(run, f"{NEW}/{path}", path)
     for path in plan["trees"]:
         run.delete_tree(path)
-    keys = {(source, key) for source, key in plan["keys"]}
-    if keys or plan["images"]:
-        sift_work(run, these(keys, plan["images"]), plan["tars"], PLACE)
+    # The tables do not tell all that lies in work: a build that was killed has committed what it did not publish.
+    in_tables = these({(source, key) for source, key in plan["keys"]}, plan["images"])
+    sift_work(run, any_of(in_tables, listed_in(read_record(run))), plan["tars"], PLACE)
     if run.stat(f"shards/{CARD_NAME}") is not None:
         _write_companions(run, document)
     expect_locked(run)

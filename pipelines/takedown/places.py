@@ -6,9 +6,10 @@ them and the sizes in the manifest tell its shard.
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
+from typing import Any
 
 from pipelines.errors import CurateError
 from pipelines.takedown.record import Record
@@ -35,7 +36,7 @@ class Places:
     ids: set[str] = field(default_factory=set)
     """Everything concerned that was not removed before."""
     keys: set[tuple[str, str]] = field(default_factory=set)
-    """Source and source key of all that is concerned, as work holds it."""
+    """Source and source key of all that is concerned or was removed before, as work may hold it."""
     image_ids: set[str] = field(default_factory=set)
     """The pictures in `images`."""
     by_source: Counter[str] = field(default_factory=Counter)
@@ -61,12 +62,12 @@ def places_of(parts: Sequence[TablePart], manifest: Manifest, found: Found, reco
     for part in parts:
         samples = part.read("samples", ["sample_id", "source", "source_key", "images"]).to_pylist()
         fates = part.fates()
+        places.keys |= _keys(samples, found.by, fates.removed, record.samples)
         for row, sample in enumerate(samples):
             sample_id, source = sample["sample_id"], sample["source"]
             stream = source, sample_id in fates.held
             kept = sample_id not in fates.ended
             if sample_id in found.by:
-                places.keys.add((source, sample["source_key"]))
                 shown.update(image["image_id"] for image in sample["images"] or () if image["image_id"])
                 if sample_id not in fates.removed and sample_id not in record.samples:
                     places.ids.add(sample_id)
@@ -88,6 +89,15 @@ def places_of(parts: Sequence[TablePart], manifest: Manifest, found: Found, reco
         places.image_ids = _unshown(parts, found, shown)
         _place_images(parts, places)
     return places
+
+
+def _keys(samples: Iterable[Mapping[str, Any]], *ids: Container[str]) -> set[tuple[str, str]]:
+    """Source and source key of the samples whose id is among any of these."""
+    return {
+        (sample["source"], sample["source_key"])
+        for sample in samples
+        if any(sample["sample_id"] in listed for listed in ids)
+    }
 
 
 class _Shelf:

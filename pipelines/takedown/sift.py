@@ -52,19 +52,32 @@ def listed_in(record: Record) -> Sought:
     )
 
 
+def any_of(*several: Sought) -> Sought:
+    """What at least one of them seeks."""
+    return Sought(
+        tuple(dict.fromkeys(name for sought in several for name in sought.columns)),
+        lambda samples: any(sought.in_samples(samples) for sought in several),
+        lambda images: any(sought.in_images(images) for sought in several),
+    )
+
+
 def sift_work(run: Folder, sought: Sought, tars: Collection[str], spared: str) -> int:
     """Delete the commits that hold a sample or a picture that is sought.
 
     Of tars those stay whose sha256 is among `tars`. `spared` is a folder of `work/` that is no step's. Returns how
     many commits went; killed at any point, it can be done again.
     """
-    gone = 0
+    delete_unsiftable(run, spared)
+    nodes = [node for node in run.inside("work").names() if node in SIFTED]
+    return sum(_sift(run, node, sought, frozenset(tars)) for node in nodes)
+
+
+def delete_unsiftable(run: Folder, spared: str | None = None) -> None:
+    """Delete every folder of `work/`, but `spared`, that may hold content and of which nobody knows whose it is."""
     for node in run.inside("work").names():
-        if node in SIFTED:
-            gone += _sift(run, node, sought, frozenset(tars))
-        elif run.has_folder(f"work/{node}") and node != spared and node not in WITHOUT_CONTENT:
+        known = node == spared or node in SIFTED or node in WITHOUT_CONTENT
+        if not known and run.has_folder(f"work/{node}"):
             run.delete_tree(f"work/{node}")
-    return gone
 
 
 def _sift(run: Folder, node: str, sought: Sought, tars: frozenset[str]) -> int:

@@ -1,14 +1,18 @@
 """Running the command and looking at what it leaves, for the end-to-end tests."""
 
 import hashlib
+import io
 import os
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import orjson
 import polars as pl
+
+from workflows.cli import run
 
 CURATE = [sys.executable, "-m", "workflows.cli"]
 WITHOUT_CONTRACTS = ("--set", "contracts.enabled=false")
@@ -17,10 +21,28 @@ PUBLISHED = ("run.json", "tables", "shards")
 
 
 def curate(*arguments: object, contracts: bool = False, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run `curate` as a user does, in a process of its own; builds without contracts, if not told otherwise."""
-    off = WITHOUT_CONTRACTS if arguments[0] == "build" and not contracts else ()
-    command = [*CURATE, *map(str, arguments), *off]
-    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+    """Run `curate`; builds without contracts and with one worker, if not told otherwise.
+
+    With options of `subprocess.run` (an environment, a folder) it runs as a user's does, in a process of its own. Else
+    the command runs in this process, which need not import everything again; its workers are processes as ever.
+    """
+    command = [*map(str, arguments), *(WITHOUT_CONTRACTS if arguments[0] == "build" and not contracts else ())]
+    if options:
+        return subprocess.run([*CURATE, *command], capture_output=True, text=True, check=False, **options)
+    if arguments[0] == "build" and not {"--workers", "--engine", "--address"} & set(command):
+        command += ["--workers", "1"]
+    return _in_this_process(command)
+
+
+def _in_this_process(command: list[str]) -> subprocess.CompletedProcess[str]:
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+    with redirect_stdout(out), redirect_stderr(err):
+        try:
+            status = run(command)
+        except SystemExit as end:
+            status = int(end.code or 0)
+    told = [stream.buffer.getvalue().decode() for stream in (out, err)]  # type: ignore[attr-defined]
+    return subprocess.CompletedProcess(command, status, *told)
 
 
 def curate_json(*arguments: object, status: int = 0, **options: Any) -> dict[str, Any]:

@@ -7,11 +7,18 @@ import numpy as np
 import orjson
 import polars as pl
 import pyarrow.parquet as pq
+import pytest
 import yaml
 from PIL import Image
 
+from pipelines import build as building
+from pipelines.build import BuildOptions
+from pipelines.recipe_file import load_recipe
+from sources.storage import Folder, LocalFolder
+
 FILMS, READS = 12, 8
 SHARD_SAMPLES = 4
+SETTINGS = ("contracts.enabled=false",)
 
 
 def drawn(place: Path, seed: int, frames: int = 1) -> None:
@@ -70,6 +77,22 @@ def corpus(place: Path, films: int = FILMS, reads: int = READS) -> list[object]:
     }  # fmt: skip
     (place / "recipe.yaml").write_text(yaml.safe_dump(recipe))
     return ["--recipe", place / "recipe.yaml", "--data", data]
+
+
+def build_killed_in(step: str, recipe: Path, data: Path, run: Folder) -> None:
+    """Build, without contracts, in this process, and die where `pipelines.build` calls its function of this name."""
+
+    class Killed(BaseException):
+        """What no handler of errors catches."""
+
+    def die(*_: object) -> None:
+        raise Killed
+
+    options = BuildOptions(load_recipe(None, recipe, SETTINGS), (LocalFolder(data),), run, workers=1, quiet=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(building, step, die)
+        with pytest.raises(Killed):
+            building.build(options)
 
 
 def listed(place: Path, *lines: str, name: str = "list.csv") -> Path:

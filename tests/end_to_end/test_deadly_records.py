@@ -6,12 +6,16 @@ import polars as pl
 import pytest
 import yaml
 
+from pipelines import build as building
+from pipelines.recipe_file import load_recipe
+from sources import joins
+from sources.storage import LocalFolder
 from tests.end_to_end.other_steps import environment
 from tests.end_to_end.runs import balances, curate_json, published
 from tests.pipelines.deadly import install, lines
 
 READERS = ("parsing", "mapping")
-KILLERS = (5, 11)
+KILLERS = (0, 11)  # planning looks into the first record
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +55,38 @@ def test_each_is_quarantined_with_what_is_known_of_it(local: Path) -> None:
     assert set(ledger["evidence"]) == {'{"exception":"CrashedError","at":[]}'}
     keys = samples.filter(pl.col("sample_id").is_in(ledger["sample_id"].to_list()))["source_key"].to_list()
     assert sorted(keys) == sorted(f"{reader}.jsonl#{number}" for reader in READERS for number in KILLERS)
+
+
+def test_in_a_corpus_that_joins_a_table_by_exchange_they_cost_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = install(tmp_path / "site")
+    monkeypatch.syspath_prepend(site)
+    monkeypatch.setattr(joins, "IN_MEMORY_BYTES", 10)
+    (tmp_path / "data").mkdir()
+    answers = [f"{'KILL' if number in KILLERS else ''} A note on film number {number}." for number in range(16)]
+    entries = []
+    for reader in READERS:
+        (tmp_path / "data" / f"{reader}.jsonl").write_text(lines(answers))
+        rows = "".join(f"r{number},MIT\n" for number in range(16))
+        (tmp_path / "data" / f"{reader}.csv").write_text(f"id,cc\n{rows}")
+        join = {"path": f"{reader}.csv", "left": "id", "right": "id"}
+        fields = {"id": "id", "question": "question", "answer": "answer", "license": "cc"}
+        entries.append({"name": reader, "reader": reader, "path": f"{reader}.jsonl", "task": "text_qa",
+                        "access": "open", "fields": fields, "join": join})  # fmt: skip
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(yaml.safe_dump({"stage": "mid", "sources": entries, "steps": {"tokens": {"min": 1}}}))
+    run = tmp_path / "run"
+    data, out = LocalFolder(tmp_path / "data"), LocalFolder(run)
+    steps = load_recipe(None, recipe, ())
+    building.build(building.BuildOptions(recipe=steps, data=(data,), out=out, workers=2, quiet=True))
+    samples = pl.read_parquet(run / "tables" / "samples" / "*.parquet")
+    ledger = pl.read_parquet(run / "tables" / "ledger" / "*.parquet").filter(pl.col("verdict") == "quarantine")
+    assert (len(samples), set(ledger["evidence"])) == (32, {'{"exception":"CrashedError","at":[]}'})
+    lost = samples["sample_id"].is_in(ledger["sample_id"].to_list())
+    keys = samples.filter(lost)["source_key"].to_list()
+    assert sorted(keys) == sorted(f"{reader}.jsonl#{number}" for reader in READERS for number in KILLERS)
+    assert set(samples.filter(~lost)["license"]) == {"MIT"}
 
 
 def test_on_ray_they_cost_the_same(build: tuple[list[object], dict[str, str]], local: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from pipelines.takedown.remove import remove
 from shards.verify import verify_shards
 from sources.storage import LocalFolder
 from tests.end_to_end.runs import curate_json, published
-from tests.end_to_end.takedowns import corpus, everything_in, in_shards, listed, words
+from tests.end_to_end.takedowns import build_killed_in, corpus, drawn, everything_in, film, in_shards, listed, words
 
 CHANGING = ("writing", "take", "delete", "delete_tree")
 
@@ -80,6 +80,33 @@ def test_killed_at_any_change_and_finished(
         assert whole(run) == expected, (place, made[place])
         shutil.rmtree(run)
     assert seen == {"old", "unread", "new"}
+
+
+def test_what_a_killed_build_left_goes_wherever_the_takedown_is_killed(
+    built: tuple[Path, list[object]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What matches is in no table: the interrupted takedown has to find it in work again."""
+    shutil.copytree(built[0].parent / "data", tmp_path / "data")
+    drawn(tmp_path / "data" / "films" / "f20.png", 20)
+    with (tmp_path / "data" / "films.jsonl").open("ab") as films:
+        films.write(b"\n" + orjson.dumps(film(20)))
+    shutil.copytree(built[0], tmp_path / "left")
+    build_killed_in("publish", built[0].parent / "recipe.yaml", tmp_path / "data", LocalFolder(tmp_path / "left"))
+    assert words("film", 20).encode() in everything_in(tmp_path / "left")
+    entries = listed(tmp_path, "patient,PAT-6")
+    shutil.copytree(tmp_path / "left", tmp_path / "undisturbed")
+    with killed_at(-1, monkeypatch) as made:
+        remove(LocalFolder(tmp_path / "undisturbed"), entries)
+    expected = whole(tmp_path / "undisturbed")
+    for place in range(0, len(made), 3):
+        run = tmp_path / "run"
+        shutil.copytree(tmp_path / "left", run)
+        with killed_at(place, monkeypatch), pytest.raises(Killed):
+            remove(LocalFolder(run), entries)
+        remove(LocalFolder(run), entries)
+        assert whole(run) == expected, (place, made[place])
+        assert words("film", 20).encode() not in everything_in(run)
+        shutil.rmtree(run)
 
 
 def _state(run: Path, before: dict[str, str], after: dict[str, str]) -> str:

@@ -10,15 +10,26 @@ import pytest
 import yaml
 
 from pipelines.build import BuildOptions, build
-from pipelines.nodes import is_ours
+from pipelines.nodes import OF_AN_EXCHANGE, WITHOUT_CONTENT, is_ours
 from pipelines.recipe_file import load_recipe
 from pipelines.takedown.record import digest_of
 from pipelines.takedown.remove import remove
+from pipelines.takedown.sift import SIFTED
 from sources import joins
 from sources.identity import keyed_digest
 from sources.storage import LocalFolder
 from tests.end_to_end.runs import curate, curate_json, published
-from tests.end_to_end.takedowns import FILMS, corpus, drawn, everything_in, film, in_shards, listed, words
+from tests.end_to_end.takedowns import (
+    FILMS,
+    build_killed_in,
+    corpus,
+    drawn,
+    everything_in,
+    film,
+    in_shards,
+    listed,
+    words,
+)
 
 KEY = "a-site-key-of-enough-bytes"
 
@@ -111,6 +122,48 @@ def test_who_is_listed_before_anything_of_them_came_stays_out(place: Path) -> No
     assert "f20" not in in_shards(place / "run")
     assert words("film", 20).encode() not in everything_in(place / "run")
     assert b"PAT-77" not in (place / "run" / "removed.json").read_bytes()
+
+
+def test_what_a_killed_build_committed_and_never_published_goes_from_work_too(place: Path) -> None:
+    one_more_film(place)
+    build_killed_in("publish", place / "recipe.yaml", place / "data", LocalFolder(place / "run"))
+    assert words("film", 20).encode() in everything_in(place / "run" / "work")
+    answer = take_down(place / "run", "patient,PAT-6")
+    assert (answer["samples"], answer["remembered"]) == (0, [1])
+    assert words("film", 20).encode() not in everything_in(place / "run")
+    curate_json(*command(place, "run"))
+    assert in_shards(place / "run") >= {"f3", "r0", "s0@1"}
+    assert "f20" not in in_shards(place / "run")
+    assert words("film", 20).encode() not in everything_in(place / "run")
+
+
+def show_again_what_was_taken_down(place: Path) -> None:
+    """Take down film 1 by its picture; film 20, which comes then, shows it: only the last step knows."""
+    samples, images = (pl.read_parquet(place / "run" / "tables" / name / "*.parquet") for name in ("samples", "images"))
+    row = samples.filter(pl.col("source_key").str.ends_with("#f1")).row(0, named=True)
+    shown = images.filter(pl.col("image_id") == row["images"][0]["image_id"]).row(0, named=True)
+    take_down(place / "run", f"pixel_hash,{shown['pixel_hash']}")
+    one_more_film(place, image="f1.png")
+
+
+def test_what_a_killed_build_left_to_be_cleared_is_cleared_by_another_takedown(place: Path) -> None:
+    show_again_what_was_taken_down(place)
+    build_killed_in("clear_work", place / "recipe.yaml", place / "data", LocalFolder(place / "run"))
+    assert words("film", 20).encode() in everything_in(place / "run" / "work")
+    take_down(place / "run", "patient,PAT-77")  # matches nothing: the next build finds the run done
+    curate_json(*command(place, "run"))
+    assert words("film", 20).encode() not in everything_in(place / "run")
+
+
+def test_what_nobody_knows_to_be_of_others_goes_with_what_the_last_step_drops(place: Path) -> None:
+    show_again_what_was_taken_down(place)
+    for node in ("contracts_kept", *(f"theirs_{part}" for part in OF_AN_EXCHANGE)):
+        LocalFolder(place / "run").write(f"work/{node}/aa/k.values.parquet", b"")
+    answer = curate_json(*command(place, "run"))
+    assert answer["counts"]["dropped"]["removed.takedown"] == 3  # films 1 and 3, and the new one
+    nodes = {path.name for path in (place / "run" / "work").iterdir() if path.is_dir()} - {"tmp"}
+    assert nodes - WITHOUT_CONTENT - SIFTED == {"survey"}  # for the page, from the tables without them
+    assert words("film", 20).encode() not in everything_in(place / "run")
 
 
 def test_of_keyed_sources_a_name_is_remembered_under_the_site_key_only(place: Path) -> None:

@@ -1,7 +1,8 @@
 """A package of readers that die, or hang, on what a record holds; written where `pip install --target` would leave it.
 
 `parsing` dies as it parses a line, and passes one over if asked to; `opaque` cannot; `mapping` hands out a row that
-kills whoever looks into it; `files` reads a folder of files of lines.
+kills whoever looks into it; `files` reads a folder of files of lines. Apart, `ending` dies behind its last record, or
+as it is closed, `notes`, one record a file, behind each that asks for it, and `uncut` as it plans.
 """
 
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 CODE = """
 import os, signal, time
 from dataclasses import replace
+from pipelines import isolation
 from sources.readers.folders import cut_files, file_entries
 from sources.readers.jsonl import JsonlReader, json_record, split_lines
 from sources.readers.ranges import pieces
@@ -49,14 +51,42 @@ class Mapping(JsonlReader):
 class Files:
     unit, version, options = "folder", 1, frozenset()
     def plan(self, corpus, paths):
-        yield from cut_files(corpus, file_entries(corpus, paths))
+        for fragment in cut_files(corpus, file_entries(corpus, paths)):
+            yield replace(fragment, counted="files")
     def read(self, corpus, fragment):
         for entry in fragment.files:
             for number, line in enumerate(corpus.root.read(entry.path).splitlines()):
                 look(line)
                 yield Record(f"{entry.path}#{number}", {"question": "What?", "answer": line.decode()})
+
+def end():
+    if isolation._parent is not None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+class Ending(JsonlReader):
+    def read(self, corpus, fragment):
+        try:
+            yield from super().read(corpus, fragment)
+        finally:
+            end()
+
+class Notes(Files):
+    def plan(self, corpus, paths):
+        yield from cut_files(corpus, file_entries(corpus, paths))
+    def read(self, corpus, fragment):
+        for entry in fragment.files:
+            text = corpus.root.read(entry.path)
+            yield Record(entry.path, {"question": "What?", "answer": text.decode()})
+            if b"AFTER" in text:
+                end()
+
+class Uncut(JsonlReader):
+    def plan(self, corpus, paths):
+        end()
+        yield from super().plan(corpus, paths)
 """
-READERS = {"parsing": "Parsing", "opaque": "Opaque", "mapping": "Mapping", "files": "Files"}
+READERS = {"parsing": "Parsing", "opaque": "Opaque", "mapping": "Mapping", "files": "Files",
+           "ending": "Ending", "notes": "Notes", "uncut": "Uncut"}  # fmt: skip
 
 
 def install(folder: Path, version: str = "1.0") -> Path:

@@ -5,6 +5,11 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from sources.sealing import Seal
 
 
 def counts_rows(start: int, stop: int) -> int:
@@ -55,6 +60,28 @@ def takes_all_memory(start: int, stop: int) -> int:
 def takes_a_second(start: int, stop: int) -> int:
     time.sleep(1)
     return stop - start
+
+
+class TakesASecond:
+    """A step that says how long it may take."""
+
+    def __init__(self, deadline_s: float) -> None:
+        self.deadline_s = deadline_s
+        self.name, self.version, self.columns = "length", 1, ("source_key",)
+
+    def parameters(self) -> dict[str, Any]:
+        return {}
+
+    def measure(self, samples: pa.Table) -> dict[str, pa.Table]:
+        time.sleep(1)
+        return {"length": pa.table({"length": pa.array([1] * samples.num_rows, pa.int32())})}
+
+
+class HeavySeal(Seal):
+    """Finds no memory as the first row is unsealed."""
+
+    def unseal(self, key: bytes, sealed: bytes) -> bytes:
+        raise MemoryError
 
 
 class CannotBeRead:

@@ -4,16 +4,24 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from pipelines import isolation
 from pipelines.bisect import CrashedError, Failure, Piece, bisect
 from pipelines.errors import CurateError
 from pipelines.isolation import KILLS_BEFORE_ISOLATION, isolated
+from pipelines.recipe import Recipe, SourceEntry
+from pipelines.session import Session
+from pipelines.work import Work
 from sources.readers.registry import READERS, reader_named
+from sources.storage import LocalFolder
 from tests.pipelines import suspects
+from tests.pipelines.engine_tasks import measured_and_failed, poisoned
 
 
 def covered(pieces: list[Piece[int]]) -> list[int]:
@@ -100,6 +108,27 @@ def test_a_call_that_hangs_is_given_up() -> None:
 @pytest.mark.usefixtures("short")
 def test_a_batch_has_more_time_than_a_record() -> None:
     assert isolated(suspects.takes_a_second, KILLS_BEFORE_ISOLATION)(0, 2) == 2
+
+
+@pytest.mark.usefixtures("short")
+@pytest.mark.parametrize("deadline_s", [0.3, 30.0])
+def test_a_step_has_there_at_least_the_time_that_it_asks_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deadline_s: float
+) -> None:
+    monkeypatch.setattr(isolation, "ROW_S", 0.0)
+    work = Work(LocalFolder(tmp_path))
+    task = poisoned(work, 2, -1)
+    task = replace(task, step=suspects.TakesASecond(deadline_s), attempt=KILLS_BEFORE_ISOLATION)
+    session = Session(Recipe(stage="mid", sources=(SourceEntry(name="x"),)), (), work)
+    if deadline_s > 1:
+        assert measured_and_failed(work, task.run(session)) == ([0, 1], [])
+    else:
+        with pytest.raises(CrashedError):
+            isolated(partial(_measured_all, task.step), KILLS_BEFORE_ISOLATION, task.step)(0, 2)
+
+
+def _measured_all(step: suspects.TakesASecond, start: int, stop: int) -> object:
+    return step.measure(pa.table({"source_key": ["x"] * (stop - start)}))
 
 
 def test_the_process_ends_with_the_worker_that_is_killed_while_it_works(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from pipelines import isolation
@@ -14,8 +15,10 @@ from pipelines.recipe import Recipe, SourceEntry
 from pipelines.session import Session, locate
 from pipelines.work import Commit, Work
 from sources.identity import Identity
-from sources.records import Corpus
+from sources.joins import Companion
+from sources.records import Corpus, JoinedRows
 from sources.storage import LocalFolder
+from tests.pipelines import suspects
 from tests.pipelines.deadly import install, lines
 from tests.sources.corpora import corpus_in, planned
 
@@ -107,6 +110,57 @@ def test_of_a_folder_only_the_record_or_the_file_that_kills_is_lost(tmp_path: Pa
     assert [key for key, _, _ in rows] == ["a.txt#0", "a.txt#1", "b.txt", "c.txt#0", "d.txt#0"]
     assert quarantined(rows) == ["b.txt"]
     assert commit.facts["counts"]["in"] == 5
+
+
+@pytest.mark.usefixtures("few_processes")
+def test_what_dies_before_its_first_record_ends_the_build_and_says_what_it_was(tmp_path: Path) -> None:
+    corpus = lines_in(tmp_path, "parsing", ["a", "b", "c"])
+    session = session_of(tmp_path, corpus)
+    table = pa.table({"key": pa.array([b"k" * 16], pa.binary(16)), "sealed": [b"{}"]})
+    rows = session.work.put("join", "0", {"rows": table}).parts["rows"]
+    companion = Companion(("cc",), (), {}, "0", suspects.HeavySeal(corpus.identity))
+    session = replace(session, corpora=(replace(corpus, companion=companion),))
+    (fragment,) = planned(corpus)
+    fragment = replace(fragment, joined=JoinedRows(rows.path, rows.digest, rows.rows, rows.size, ("cc",)))
+    with pytest.raises(CurateError, match=r"^test: a.jsonl: a fragment of 3 records: .* died") as caught:
+        IngestTask(0, fragment, 0, None, KILLS_BEFORE_ISOLATION).run(session)
+    assert "fewer --workers" in caught.value.hint
+
+
+@pytest.mark.usefixtures("few_processes")
+@pytest.mark.parametrize("limit", [None, 2])
+def test_a_reader_that_dies_behind_its_last_record_or_as_it_is_closed_costs_none(
+    tmp_path: Path, ingest: Ingest, limit: int | None
+) -> None:
+    commit, rows = ingest(lines_in(tmp_path, "ending", ["a", "b", "c"]), limit=limit)
+    assert rows == [(f"a.jsonl#{number}", "keep", None) for number in range(limit or 3)]
+    assert commit.facts["counts"]["in"] == len(rows)
+
+
+@pytest.mark.usefixtures("few_processes")
+def test_of_a_folder_whose_files_are_the_records_none_is_lost_that_is_died_behind(
+    tmp_path: Path, ingest: Ingest
+) -> None:
+    texts = {"a.txt": "one", "b.txt": "two AFTER", "c.txt": "three"}
+    (tmp_path / "corpus").mkdir()
+    for name, text in texts.items():
+        (tmp_path / "corpus" / name).write_text(text)
+    _, rows = ingest(corpus_in(tmp_path / "corpus", "notes", "*.txt", fields=FIELDS, task="text_qa"))
+    assert rows == [(name, "keep", None) for name in texts]
+
+
+@pytest.fixture
+def few_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What starts process after process fails, and does not go on for ever."""
+    hired: list[isolation.Apart[object]] = []
+    hire = isolation.Apart._hire
+
+    def counted(self: isolation.Apart[object]) -> object:
+        hired.append(self)
+        assert len(hired) < 20, "it starts process after process"
+        return hire(self)
+
+    monkeypatch.setattr(isolation.Apart, "_hire", counted)
 
 
 def test_a_record_that_hangs_its_reader_is_quarantined(
