@@ -29,7 +29,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from dedup.exact import normalise
-from dedup.keys import sorted_keys
+from dedup.keys import sent_keys
 from filters.measure import LINKS
 from filters.tokens import HARMONY, load_counter
 from pipelines.graph import graph_of
@@ -214,7 +214,7 @@ def step_functions(recipe: Path, corpus: Path, place: Path) -> dict[str, float]:
                 step.decide(samples, facts)
         with clock("exact"):
             assert graph.exact is not None
-            sorted_keys(graph.exact.keys(samples, numbers, {"images": IMAGES.empty_table()}))
+            sent_keys(graph.exact.keys(samples, numbers, {"images": IMAGES.empty_table()}), 0)
         with clock("tar"), (place / "bare.tar").open("wb") as file:
             pairs = zip(samples.to_pylist(), tokens["tokens"].to_pylist(), strict=True)
             write_shard(file, (shard_sample(sample_json(row, number, ()), ()) for row, number in pairs))

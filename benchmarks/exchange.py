@@ -22,7 +22,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from dedup.keys import KEY_BYTES, KEYS, sorted_keys
+from dedup.keys import KEY_BYTES, KEYS, sent_keys
 from pipelines.counts import ErrorBudget
 from pipelines.engines.local import LocalEngine
 from pipelines.exchange import exchanged
@@ -89,7 +89,7 @@ def _sent(work: Work, random: np.random.Generator, number: int, pool: int, rows:
     keys = pa.FixedSizeBinaryArray.from_buffers(pa.binary(KEY_BYTES), rows, [None, data])
     numbers = pa.array(np.arange(rows, dtype=np.int32))
     table = pa.table([keys, pa.array(np.zeros(rows, np.int32)), numbers, keys], schema=KEYS)
-    return work.put("keys", str(number), {"keys": sorted_keys(table)}).parts["keys"]
+    return work.put("keys", str(number), {"keys": sent_keys(table, 0)}).parts["keys"]
 
 
 def _join(place: Path, rows: int, records: int, keyed: bool, many: bool) -> None:  # noqa: FBT001 - as the flags

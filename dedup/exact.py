@@ -25,8 +25,8 @@ class Exact:
 
     Pictures are equal where their decoded pixels are, text where its normal form is (`normalise`). One
     picture with two questions is two samples, one normal report under two films is two samples. Of a group
-    the sample with the most open access survives, then the earliest in the recipe's order of sources, then
-    the earliest in its corpus.
+    the sample with the most open access survives, then the earliest in the recipe's order of sources, then the
+    one with the smallest id: the order of records in a corpus does not count.
     """
 
     name = "exact"

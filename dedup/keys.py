@@ -1,6 +1,7 @@
 """Groups of equal keys: which row of each group comes first, and what the others follow."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,9 @@ KEYS = pa.schema(
 """What a fragment sends to an exchange, sorted by key: `row` is the sample's number in the fragment, `rank`
 orders the candidates of a group (smaller survives), `id` names the row to people (a sample id)."""
 
+SENT_KEYS = KEYS.append(pa.field("source", pa.int32(), nullable=False))
+"""Keys on their way, with the place of their corpus in the recipe."""
+
 FOLLOWERS = pa.schema(
     [
         pa.field("fragment", pa.int32(), nullable=False),
@@ -32,16 +36,33 @@ FOLLOWERS = pa.schema(
 number in the group from 1."""
 
 
-def sorted_keys(keys: pa.Table) -> pa.Table:
-    """The keys of one fragment in the order every partition expects: by key, then row."""
+def sent_keys(keys: pa.Table, source: int) -> pa.Table:
+    """SENT_KEYS of one fragment in the order every partition expects: by key, then row."""
     high, low = words_of(keys).T
-    return keys.take(pa.array(np.lexsort((keys["row"].to_numpy(), low, high))))
+    ordered = keys.take(pa.array(places_by(high, low, keys["row"].to_numpy())))
+    return ordered.append_column(SENT_KEYS.field("source"), pa.array(np.full(len(ordered), source, np.int32)))
 
 
 def by_key(rows: pa.Table) -> pa.Table:
     """Rows with a column `key` sorted by it; rows with equal keys stay in their order."""
     high, low = words_of(rows).T
-    return rows.take(pa.array(np.lexsort((low, high)))).combine_chunks()
+    return rows.take(pa.array(places_by(high, low, np.arange(len(high))))).combine_chunks()
+
+
+def places_by(high: npt.NDArray[np.uint64], *others: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """The places that sort by `high`, then by the others in turn: what `np.lexsort` gives, several times faster.
+
+    Hashes seldom repeat: one vectorised sort by the first column, and the few places with equal ones sorted apart.
+    """
+    order = np.argsort(high)
+    found = high[order]
+    repeats = np.concatenate([[False], found[1:] == found[:-1]])
+    tied = np.flatnonzero(repeats | np.append(repeats[1:], False))
+    if len(tied):
+        some = order[tied]
+        runs = np.cumsum(~repeats[tied])
+        order[tied] = some[np.lexsort((*(other[some] for other in reversed(others)), runs))]
+    return order
 
 
 def slots_of(rows: pa.Table, slots: int) -> Iterator[tuple[int, pa.Table]]:
@@ -53,16 +74,17 @@ def slots_of(rows: pa.Table, slots: int) -> Iterator[tuple[int, pa.Table]]:
 
 
 def followers(keys: pa.Table) -> pa.Table:
-    """Solve one partition: `keys` is KEYS with a column `fragment`, all rows of each key present, any order.
+    """Solve one partition: `keys` is SENT_KEYS with a column `fragment`, all rows of each key present, any order.
 
-    The first of a group is the one with the smallest (rank, fragment, row): a total order, so the answer
-    depends on neither the order of arrival nor the number of partitions.
+    The first of a group is the one with the smallest (rank, source, id, fragment, row): a total order, so the answer
+    depends on neither the order of arrival nor the number of partitions, nor, where ids differ, on the order of
+    records in their corpus.
 
     Returns FOLLOWERS sorted by fragment and row.
     """
     frame = pl.from_arrow(keys)
     assert isinstance(frame, pl.DataFrame)
-    repeated = frame.filter(pl.col("key").is_duplicated()).sort("key", "rank", "fragment", "row")
+    repeated = frame.filter(pl.col("key").is_duplicated()).sort("key", "rank", "source", "id", "fragment", "row")
     grouped = repeated.with_columns(
         leader=pl.col("id").first().over("key"),
         nth=pl.int_range(pl.len(), dtype=pl.Int32).over("key"),

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import blake3
 import orjson
 
+from filters.measurer import Measurer
 from filters.statistics import pixel_hash, statistics_of
 from sources.pictures import Limits, OpenedPicture, Picture, PictureError, open_picture
 from sources.schema import Reason
@@ -55,9 +56,15 @@ class Shown:
 class Gallery:
     """Measures pictures and remembers what became of each; `images` are the IMAGES rows so far."""
 
-    def __init__(self, limits: Limits, card_modality: str, *, full_size: bool) -> None:
-        """`full_size` False decodes at reduced scale where that saves work, and leaves `pixel_hash` null."""
+    def __init__(
+        self, limits: Limits, card_modality: str, *, full_size: bool, measurers: Sequence[Measurer] = ()
+    ) -> None:
+        """`full_size` False decodes at reduced scale where that saves work, and leaves `pixel_hash` null.
+
+        What `measurers` find goes into their columns; those of measurers that are not there are null.
+        """
         self._limits, self._card_modality, self._full_size = limits, card_modality, full_size
+        self._measurers = tuple(measurers)
         self._rows: dict[str, dict[str, Any]] = {}
         self._shown: dict[Wanted, list[Shown]] = {}
 
@@ -143,6 +150,7 @@ class Gallery:
             "modality_from": origin,
             "facts": orjson.dumps(dict(picture.facts)).decode() if picture.format == "dicom" else None,
             "flags": [],
+            **{name: value for other in self._measurers for name, value in other.measure(statistics.small).items()},
         }
 
     def _modality(self, picture: Picture) -> tuple[str, str]:

@@ -1,6 +1,6 @@
 """Each picture is read, decoded and measured once (`Pictures`); what follows is decided apart (`Measure`)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from filters.gallery import Gallery, Shown, Wanted, image_id_of, made_sample_id
-from filters.verdicts import decided
+from filters.measurer import Measurer
+from filters.verdicts import decided, nulls_for_nan
 from sources.pictures import Limits
 from sources.pictures.memory import keep_freed_memory
 from sources.schema import IMAGE_REF, IMAGES, SAMPLES, Reason, Verdict
@@ -47,21 +48,32 @@ class Pictures:
 
     `frames` says what becomes of a picture with several: the first or the middle one is the sample's, or `each` is
     a sample of its own, the first one the sample itself. A sample of several pictures keeps the first frame of
-    each. Without `pixel_hash`, JPEGs are decoded at reduced scale, and statistics are of that.
+    each. Without `pixel_hash`, JPEGs are decoded at reduced scale, and statistics are of that. `measurers` fill
+    columns of their own.
     """
 
     name = "pictures"
     version = 1
     columns = tuple(SAMPLES.names)
 
-    def __init__(self, max_pixels: int, frames: FramePolicy, pixel_hash: bool) -> None:  # noqa: FBT001 - a recipe key
+    def __init__(
+        self,
+        max_pixels: int,
+        frames: FramePolicy,
+        pixel_hash: bool,  # noqa: FBT001 - a recipe key
+        measurers: Sequence[Measurer] = (),
+    ) -> None:
         self.max_pixels = max_pixels
         self.frames = frames
         self.pixel_hash = pixel_hash
+        self.measurers = tuple(measurers)
 
     def parameters(self) -> dict[str, Any]:
         """Everything that the answers depend on."""
-        return {"max_pixels": self.max_pixels, "frames": self.frames, "pixel_hash": self.pixel_hash}
+        chosen: dict[str, Any] = {"max_pixels": self.max_pixels, "frames": self.frames, "pixel_hash": self.pixel_hash}
+        if self.measurers:
+            chosen["measurers"] = {other.name: other.version for other in self.measurers}
+        return chosen
 
     def measure(self, samples: pa.Table, open_image: OpenImage, card_modality: str) -> dict[str, pa.Table]:
         """`images` (IMAGES, each once, in order of first appearance), `links` (LINKS) and `made` (SAMPLES).
@@ -75,7 +87,9 @@ class Pictures:
         keep_freed_memory()
         refs = samples["images"].to_pylist()
         wanted = [[self._wanted(ref, alone=len(of_sample) == 1) for ref in of_sample or ()] for of_sample in refs]
-        gallery = Gallery(Limits(max_pixels=self.max_pixels), card_modality, full_size=self.pixel_hash)
+        gallery = Gallery(
+            Limits(max_pixels=self.max_pixels), card_modality, full_size=self.pixel_hash, measurers=self.measurers
+        )
         gallery.visit([one for of_sample in wanted for one in of_sample], open_image)
         links, made, made_links = [], [], []
         for index, of_sample in enumerate(wanted):
@@ -137,7 +151,7 @@ class Measure:
         verdicts[reasons == Reason.IMAGE_UNDECODABLE] = Verdict.QUARANTINE
         scores = np.select([small, blank], [sides, ranges], np.nan)
         thresholds = np.select([small, blank], [self.min_side_px, self.blank_range], np.nan)
-        return _nulls_for_nan(decided(verdicts, reasons, scores, thresholds, links["detail"].to_pylist()))
+        return nulls_for_nan(decided(verdicts, reasons, scores, thresholds, links["detail"].to_pylist()))
 
 
 def _link(refs: list[Row] | None, wanted: list[Wanted], shown: list[Shown]) -> Row:
@@ -188,11 +202,3 @@ def _own_range(images: pa.Table) -> npt.NDArray[np.float64]:
     spread = images["maximum"].to_numpy().astype(np.float64) - images["minimum"].to_numpy()
     own: npt.NDArray[np.float64] = np.round(spread * (2.0**bits - 1) / 255, 3)
     return own
-
-
-def _nulls_for_nan(verdicts: pa.Table) -> pa.Table:
-    for name in ("score", "threshold"):
-        column = verdicts[name]
-        shown = pc.if_else(pc.is_nan(column), pa.scalar(None, pa.float64()), column)
-        verdicts = verdicts.set_column(verdicts.schema.get_field_index(name), verdicts.schema.field(name), shown)
-    return verdicts

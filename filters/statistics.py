@@ -31,6 +31,8 @@ class Statistics:
     maximum: float
     entropy: float
     thumbnail: bytes
+    small: npt.NDArray[np.uint8]
+    """H x W: the grey picture averaged by the whole factor that statistics are of."""
 
 
 def statistics_of(picture: Picture) -> Statistics:
@@ -39,14 +41,18 @@ def statistics_of(picture: Picture) -> Statistics:
     The thumbnail is area-averaged to 64 x 64 whatever the shape. All is Pillow's integer arithmetic: the same on
     every machine.
     """
-    image = picture.image or Image.fromarray(eight_bits(picture))
-    grey = image if image.mode == "L" else image.convert("L")
+    grey = _grey(picture)
     low, high = _extremes(picture, grey)
     factor = max(min(grey.size) // MEASURED_SIDE, 1)
     small = grey.reduce(factor) if factor > 1 else grey
     thumbnail = small.resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BOX).tobytes()
     mean, std, entropy = _spread(np.array(small.histogram(), np.float64))
-    return Statistics(mean, std, low, high, entropy, thumbnail)
+    return Statistics(mean, std, low, high, entropy, thumbnail, np.asarray(small))
+
+
+def grey_of(picture: Picture) -> npt.NDArray[np.uint8]:
+    """H x W: the picture as displayed, in 256 grey levels."""
+    return np.asarray(_grey(picture))
 
 
 def pixel_hash(picture: Picture) -> str:
@@ -59,6 +65,11 @@ def pixel_hash(picture: Picture) -> str:
     height, width = pixels.shape[:2]
     shape = struct.pack("<4I", height, width, picture.channels, 8 * pixels.dtype.itemsize)
     return blake3.blake3(shape).update(pixels.data.cast("B")).hexdigest()[:HASH_DIGITS]
+
+
+def _grey(picture: Picture) -> Image.Image:
+    image = picture.image or Image.fromarray(eight_bits(picture))
+    return image if image.mode == "L" else image.convert("L")
 
 
 def _extremes(picture: Picture, grey: Image.Image) -> tuple[float, float]:

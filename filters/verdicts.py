@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from sources.schema import VERDICTS, Verdict
 
@@ -34,6 +35,15 @@ def decided(
 def all_kept(rows: int) -> pa.Table:
     """Verdicts that keep every one of `rows` samples."""
     return decided(np.full(rows, Verdict.KEEP, object), np.full(rows, None, object))
+
+
+def nulls_for_nan(verdicts: pa.Table) -> pa.Table:
+    """The verdicts with null for scores and thresholds that are not a number."""
+    for name in ("score", "threshold"):
+        column = verdicts[name]
+        shown = pc.if_else(pc.is_nan(column), pa.scalar(None, pa.float64()), column)
+        verdicts = verdicts.set_column(verdicts.schema.get_field_index(name), verdicts.schema.field(name), shown)
+    return verdicts
 
 
 def _floats(values: npt.NDArray[Any] | None, rows: int) -> pa.Array:

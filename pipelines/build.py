@@ -16,12 +16,13 @@ from pipelines.engines.local import default_workers
 from pipelines.errors import UsageError
 from pipelines.event_log import EventLog
 from pipelines.flow import Flow
-from pipelines.graph import Comparison, Graph, Split, graph_of
+from pipelines.graph import Comparison, Graph, Nearness, Split, graph_of
 from pipelines.holdout_sides import held_facts, hold_out, sides_of
 from pipelines.ingest import NAME as INGEST
 from pipelines.ingest import VERSION as INGEST_VERSION
 from pipelines.ingest import IngestTask, corpus_parameters
 from pipelines.joins.tables import Tables, plan_tables, table_listing, with_tables
+from pipelines.near.flow import drop_near
 from pipelines.plan import Planned, ingest_tasks, input_listing, limited, plan_fragments
 from pipelines.progress import Reporter
 from pipelines.recipe import Recipe
@@ -211,9 +212,13 @@ class _Build:
             sum(part.rows for part in view.samples) - before for view, before in zip(flow.views, ingested, strict=True)
         ]
         flow.decide(graph.measure, "pictures_errors", made)
+        flow.exchange(graph.images, ("images",), "images_followers")
         for deciding in graph.deciding:
             if isinstance(deciding, Comparison):
                 flow.decide_exchange(deciding.step)
+                continue
+            if isinstance(deciding, Nearness):
+                drop_near(flow, deciding.step)
                 continue
             if isinstance(deciding, Split):
                 hold_out(flow, deciding.step)
@@ -223,7 +228,6 @@ class _Build:
             flow.decide(deciding.step, None if deciding.facts is None else f"{deciding.facts.name}_errors")
 
     def _tables(self, flow: Flow, fingerprints: Mapping[str, str]) -> list[Commit]:
-        flow.exchange(self.graph.images, ("images",), "images_followers")
         pairs = tuple(fingerprints.items())
         tasks = [publishing.PublishTask(view, number, pairs) for number, view in enumerate(flow.views)]
         return flow.each(publishing.NODE, tasks)

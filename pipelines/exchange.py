@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from dedup.keys import FOLLOWERS, KEYS, followers, sorted_keys
+from dedup.keys import FOLLOWERS, KEYS, SENT_KEYS, followers, sent_keys
 from pipelines.bisect import Failure, bisect
 from pipelines.facts import errors_of, read_facts
 from pipelines.isolation import isolated
@@ -39,8 +39,8 @@ PARTITION_ROWS = 500_000
 """Keys solved at once: about 40 bytes each, some ten MB, and as much again a few times while they are sorted."""
 RUN_ROWS = 2**19
 """Most keys of a run: as many as 128 fragments of 4,096 samples send."""
-VERSION = 2
-NUMBERED_KEYS = KEYS.append(pa.field("fragment", pa.int32(), nullable=False))
+VERSION = 3
+NUMBERED_KEYS = SENT_KEYS.append(pa.field("fragment", pa.int32(), nullable=False))
 """Keys with the number of their fragment, as partitions see them: run x 128 + its number in the run.
 
 It orders as the fragments do, and stays the same when fragments join other runs.
@@ -66,7 +66,7 @@ class KeysTask:
         """Commit `keys` and `{step}_key_errors`."""
         work, view, step = session.work, self.view, self.step
         node = f"{step.name}_keys"
-        key = key_of(own_fingerprint(step), view.digests(step.columns, *self.facts))
+        key = key_of(own_fingerprint(step), view.corpus, view.digests(step.columns, *self.facts))
         found = work.find(node, key)
         if found is not None:
             return found
@@ -76,7 +76,7 @@ class KeysTask:
         keys = partial(_keys, step, samples, rows, facts)
         pieces = list(bisect(isolated(keys, self.attempt, step), len(rows)))
         tables = [piece.result for piece in pieces if not isinstance(piece.result, Failure)]
-        joined = sorted_keys(pa.concat_tables([KEYS.empty_table(), *tables]))
+        joined = sent_keys(pa.concat_tables([KEYS.empty_table(), *tables]), view.corpus)
         return work.put(node, key, {"keys": joined, f"{step.name}_key_errors": errors_of(pieces, rows)})
 
     def again(self) -> "KeysTask":

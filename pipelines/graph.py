@@ -4,8 +4,12 @@ from dataclasses import dataclass
 
 from dedup.distinct import DistinctImages, SampleIds
 from dedup.exact import Exact
+from dedup.fingerprints import Fingerprints
+from dedup.images import NearImage
+from dedup.text import NearText
 from filters.license import License
 from filters.measure import Measure, Pictures
+from filters.measurer import Measurer
 from filters.tokens import TokenCounts, Tokens
 from pipelines.holdout import Holdout
 from pipelines.plugged import PluggedExchange, PluggedFacts, PluggedFilter
@@ -35,13 +39,20 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class Nearness:
+    """A step that decides from a search for near-duplicates."""
+
+    step: NearText | NearImage
+
+
+@dataclass(frozen=True)
 class Split:
     """The hold-out: it keeps everything and tells two sides apart."""
 
     step: Holdout
 
 
-Deciding = Filter | Comparison | Split
+Deciding = Filter | Comparison | Nearness | Split
 
 
 @dataclass(frozen=True)
@@ -56,6 +67,7 @@ class Graph:
     """Deciding steps, each with what computes its facts."""
     exact: ExchangeStep | None
     images: KeyStep
+    near: tuple[NearText | NearImage, ...] = ()
     others: tuple[tuple[str, Deciding], ...] = ()
     """Steps of other packages, each with the step of ours that it follows."""
     holdout: Holdout | None = None
@@ -70,6 +82,8 @@ class Graph:
             ours[step.name].append(Filter(step, facts))
         if self.exact is not None:
             ours[self.exact.name].append(Comparison(self.exact))
+        for near in self.near:
+            ours[near.name].append(Nearness(near))
         for place, other in self.others:
             ours[place].append(other)
         last: list[Deciding] = [] if self.holdout is None else [Split(self.holdout)]
@@ -102,16 +116,32 @@ def graph_of(recipe: Recipe, removal: Removal | None = None) -> Graph:
     measure = settings.measure
     return Graph(
         identity=SampleIds(),
-        pictures=Pictures(measure.max_pixels, measure.frames, measure.pixel_hash),
+        pictures=Pictures(measure.max_pixels, measure.frames, measure.pixel_hash, _measurers(recipe)),
         token_counts=token_counts,
         measure=Measure(min_side_px=measure.min_side_px),
         filters=tuple(filters),
         exact=Exact() if settings.exact.enabled else None,
         images=DistinctImages(),
+        near=_near(recipe),
         others=_others(recipe),
         holdout=None if recipe.holdout is None else Holdout(**recipe.holdout.model_dump()),
         removed=None if removal is None else Takedown(removal),
     )
+
+
+def _near(recipe: Recipe) -> tuple[NearText | NearImage, ...]:
+    text, image = recipe.steps.near_text, recipe.steps.near_image
+    steps: list[NearText | NearImage] = []
+    if text.enabled:
+        steps.append(NearText(jaccard=text.jaccard))
+    if image.enabled:
+        steps.append(NearImage(NearText(jaccard=image.jaccard), image.method, image.distance))
+    return tuple(steps)
+
+
+def _measurers(recipe: Recipe) -> tuple[Measurer, ...]:
+    """What pictures are measured by besides our statistics: fingerprints, where near-duplicates are sought."""
+    return (Fingerprints(),) if recipe.steps.near_image.enabled else ()
 
 
 def _others(recipe: Recipe) -> tuple[tuple[str, Deciding], ...]:

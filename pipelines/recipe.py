@@ -10,7 +10,7 @@ from sources.licenses import spdx_license
 from sources.schema import ACCESS, MODALITIES, TASKS, UNKNOWN_LICENSE
 
 Stage = Literal["align", "mid", "instruct"]
-NOT_YET = ("modality", "phi", "near_text", "near_image", "decontaminate")
+NOT_YET = ("modality", "phi", "decontaminate")
 """Steps that have their place in the recipe and are not in this version: naming one is an error."""
 
 
@@ -130,11 +130,31 @@ class ExactSettings(Strict):
     enabled: bool = True
 
 
+class NearTextSettings(Strict):
+    """Near-duplicate texts of samples without pictures."""
+
+    enabled: bool = True
+    jaccard: Annotated[float, Field(ge=0.5, le=1)] = 0.8
+    """Share of word shingles that two texts must have in common (`dedup/text.py`)."""
+
+
+class NearImageSettings(Strict):
+    """Near-duplicates of samples with pictures: pictures and text must both be near-duplicates."""
+
+    enabled: bool = True
+    jaccard: Annotated[float, Field(ge=0.5, le=1)] = 0.8
+    """Of the texts, as for near_text."""
+    method: Literal["verified", "phash"] = "verified"
+    """`phash`: what Lingshu publishes, pictures whose perceptual hashes differ in at most `distance` bits; it merges
+    films of different patients, and is there for comparison."""
+    distance: Annotated[int, Field(ge=0, le=10)] = 0
+
+
 class OtherSettings(Strict):
     """A step of another package: `settings` are its own, the rest says whether and where it runs."""
 
     enabled: bool = True
-    after: Literal["measure", "license", "tokens", "exact"] = "tokens"
+    after: Literal["measure", "license", "tokens", "exact", "near_text", "near_image"] = "tokens"
     """The step of ours that it follows; those that follow the same one run in the order of their names."""
     settings: dict[str, Any] = Field(default_factory=dict)
 
@@ -146,6 +166,8 @@ class Steps(Strict):
     license: LicenseSettings = LicenseSettings()
     tokens: TokenSettings = TokenSettings()
     exact: ExactSettings = ExactSettings()
+    near_text: NearTextSettings = NearTextSettings()
+    near_image: NearImageSettings = NearImageSettings()
     others: dict[str, OtherSettings] | None = None
     """Steps of other packages by name. In a recipe file they stand among ours (`pipelines/plugins.py: separated`)."""
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import polars as pl
 
+from pipelines.beside import kept_beside
 from pipelines.errors import UsageError
 from pipelines.run_directory import read_run
 from pipelines.tables import scan
@@ -63,6 +64,7 @@ def _explained(run: Folder, sample: dict[str, Any]) -> dict[str, Any]:
         "reason": last["reason"],
         "removed": sample["sample_id"] in read_record(run).samples,
         "verdicts": verdicts,
+        "kept": kept_beside(run, sample, verdicts),
     }
 
 

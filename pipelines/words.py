@@ -22,6 +22,8 @@ SENTENCES: dict[str, str] = {
     Reason.TOKENS_TOO_LONG: "it has {score:.0f} tokens, more than the {threshold:.0f} its task allows",
     Reason.EXACT_IMAGE_TEXT: "a kept sample has the same pictures and the same text",
     Reason.EXACT_TEXT: "a kept sample has the same text",
+    Reason.NEAR_TEXT: "a kept sample has nearly the same text: they share {score:.1%} of their word sequences",
+    Reason.NEAR_IMAGE_TEXT: "a kept sample shows the same pictures with nearly the same text ({score:.1%} in common)",
     "removed.takedown": "it was taken down; what it said is blanked",
 }
 KEPT: dict[str, str] = {
@@ -30,6 +32,8 @@ KEPT: dict[str, str] = {
     "license": "the recipe allows its licence and access",
     "tokens": "it has {score:.0f} tokens, within the limits of its task",
     "exact": "no earlier sample has the same pictures and text",
+    "near_text": "no kept sample has nearly the same text",
+    "near_image": "no kept sample has the same pictures with nearly the same text",
     "holdout": "it is kept; the evidence says on which side of the hold-out",
     "removed": "nothing that was taken down concerns it",
 }

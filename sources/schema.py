@@ -46,6 +46,8 @@ class Reason(StrEnum):
     TOKENS_TOO_LONG = "tokens.too_long"
     EXACT_IMAGE_TEXT = "exact.image_text"
     EXACT_TEXT = "exact.text"
+    NEAR_TEXT = "near.text"
+    NEAR_IMAGE_TEXT = "near.image_text"
 
 
 TURN = pa.struct([pa.field("role", pa.string()), pa.field("text", pa.string())])
@@ -95,13 +97,20 @@ IMAGES = pa.schema(
         pa.field("modality_from", pa.string(), nullable=False),
         pa.field("facts", pa.string()),
         pa.field("flags", pa.list_(pa.string())),
+        pa.field("pdq", pa.binary(32)),
+        pa.field("pdq_canonical", pa.binary(32)),
+        pa.field("pdq_turned", pa.binary(7 * 32)),
+        pa.field("pdq_quality", pa.int16()),
     ]
 )
 """One row per distinct picture that decodes.
 
 `bytes` is the size of the source file; `thumbnail` 64 x 64 grey bytes, row by row; `mean`, `std`, `minimum`
 and `maximum` grey levels scaled to 0..255; `entropy` bits of the 256-bin grey histogram; `facts` JSON of the
-allow-listed DICOM header facts; `modality_from` is `dicom`, `card` or `none`.
+allow-listed DICOM header facts; `modality_from` is `dicom`, `card` or `none`. `pdq` is the PDQ-256 hash in the byte
+order of its usual hexadecimal form, `pdq_canonical` that of the picture without borders and with ranks for levels,
+`pdq_turned` the latter for the seven mirrored and turned pictures, `pdq_quality` 0..100; null unless near-duplicates
+are sought.
 """
 
 VERDICTS = pa.schema(

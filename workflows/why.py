@@ -8,6 +8,7 @@ import typer
 from workflows.answer import print_json, say
 
 MARKS = {"keep": "kept", "edit": "edited", "drop": "DROPPED", "quarantine": "QUARANTINED"}
+DIFFERENCE = {"equal": "{}", "delete": "[-{}-]", "insert": "{{+{}+}}"}
 
 
 def why(
@@ -48,7 +49,17 @@ def lines(sample: dict[str, Any]) -> list[str]:
     for verdict in sample["verdicts"]:
         told.append(f"  {verdict['step']:<10} {MARKS[verdict['verdict']]:<12} {verdict['words']}")
         told += [f"  {'':<10} {'':<12}   {name}: {value}" for name, value in verdict["evidence"].items()]
+    if sample["kept"] is not None:
+        told += _beside(sample["kept"])
     return told
+
+
+def _beside(kept: dict[str, Any]) -> list[str]:
+    """The kept sample, and the difference: [-of the dropped one-] {+of the kept one+}."""
+    marked = [DIFFERENCE[what].format(words) for what, words in kept["difference"]]
+    pictures = [f"    picture {image['image_id']}: {image['uri']}" for image in kept["images"] or ()]
+    place = f"  kept in its place: {kept['sample_id']}, source {kept['source']}, {kept['source_key']}"
+    return [place, *pictures, f"    {' '.join(marked)}"]
 
 
 def _picture(image: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dedup.keys import KEY_BYTES, KEYS, sorted_keys
+from dedup.keys import KEY_BYTES, KEYS, sent_keys
 from pipelines.contracts.columns import Gate
 from pipelines.contracts.flat import FLAT, flat_digests, flat_rows
 from pipelines.contracts.outcomes import EXAMPLES
@@ -128,9 +128,9 @@ def portions(summaries: Sequence[Commit]) -> list[list[Commit]]:
 
 
 def _keys(ids: pl.Series) -> pa.Table:
-    """KEYS of the ids that have the form of one: others are named by the rule on their form."""
+    """SENT_KEYS of the ids that have the form of one: others are named by the rule on their form."""
     decoded = ids.str.decode("hex", strict=False)
     whole = (decoded.bin.size() == KEY_BYTES).fill_null(value=False)
     keys = decoded.filter(whole).to_arrow().cast(pa.binary()).cast(pa.binary(KEY_BYTES))
     rows = pa.array(whole.arg_true().to_numpy(), pa.int32())
-    return sorted_keys(pa.table([keys, np.zeros(len(rows), np.int32), rows, keys], schema=KEYS))
+    return sent_keys(pa.table([keys, np.zeros(len(rows), np.int32), rows, keys], schema=KEYS), 0)

@@ -17,6 +17,7 @@ from pipelines.report.beside import private_sources
 from pipelines.report.breakdown import by, funnel, losses
 from pipelines.report.charts import histogram, short
 from pipelines.report.examples import contact_sheet
+from pipelines.report.near import Gallery, near_gallery
 from pipelines.report.parts import published_parts
 from pipelines.report.survey import Survey, check_survey, committed_survey, surveyed
 from pipelines.report.times import Times, read_times
@@ -46,14 +47,17 @@ def write_page(work: Work, answer: Mapping[str, Any]) -> None:
     document, parts = read_run(run), published_parts(run)
     survey = committed_survey(work, document["fingerprint"], parts) if committed else surveyed(run, parts)
     check_survey(document, survey)
-    shown = contact_sheet(run, parts, survey, private_sources(document))
-    run.write(PAGE, render(document, survey, shown, read_times(run), _contracts(run), answer, run.place).encode())
+    private = private_sources(document)
+    shown, near = contact_sheet(run, parts, survey, private), near_gallery(run, parts, private)
+    page = render(document, survey, shown, near, read_times(run), _contracts(run), answer, run.place)
+    run.write(PAGE, page.encode())
 
 
 def render(
     run: Mapping[str, Any],
     survey: Survey,
     shown: Mapping[str, Any],
+    near: Gallery | None,
     times: Times,
     contracts: Mapping[str, Any] | None,
     answer: Mapping[str, Any],
@@ -82,6 +86,7 @@ def render(
             shown=shown,
             lost_examples=[(row, shown[row.reason]) for row in lost if row.reason in shown],
             private=private_sources(run),
+            near=near,
             contracts=contracts,
             times=times,
             slowest=max((step.seconds for step in times.steps.values()), default=0.0),

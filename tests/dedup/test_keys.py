@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dedup.keys import KEY_BYTES, KEYS, by_key, followers, key_range, slice_range, slots_of, sorted_keys
+from dedup.keys import KEY_BYTES, KEYS, by_key, followers, key_range, sent_keys, slice_range, slots_of
 
 
 def keys_table(rows: list[tuple[int, int, int]]) -> pa.Table:
@@ -23,16 +23,17 @@ def keys_table(rows: list[tuple[int, int, int]]) -> pa.Table:
 
 
 def in_fragment(keys: pa.Table, number: int) -> pa.Table:
-    return keys.append_column("fragment", pa.array(np.full(keys.num_rows, number, np.int32)))
+    numbers = pa.array(np.full(keys.num_rows, number, np.int32))
+    return sent_keys(keys, 0).append_column("fragment", numbers)
 
 
 def brute_force(rows: list[tuple[int, int, int, int]]) -> set[tuple[int, int, int]]:
-    """(fragment, row, nth) of every row that is not the first of its key, by (rank, fragment, row)."""
+    """(fragment, row, nth) of every row that is not the first of its key, by (rank, id, fragment); id is the row."""
     groups: dict[int, list[tuple[int, int, int]]] = {}
     for key, rank, fragment, row in rows:
-        groups.setdefault(key, []).append((rank, fragment, row))
+        groups.setdefault(key, []).append((rank, row, fragment))
     return {
-        (fragment, row, nth) for group in groups.values() for nth, (_, fragment, row) in enumerate(sorted(group)) if nth
+        (fragment, row, nth) for group in groups.values() for nth, (_, row, fragment) in enumerate(sorted(group)) if nth
     }
 
 
@@ -55,13 +56,19 @@ def test_followers_are_those_of_a_brute_force_search_whatever_the_order(
     assert found == brute_force(rows)
 
 
-def test_the_leader_is_the_first_by_rank_then_fragment_then_row() -> None:
-    table = pa.concat_tables(
-        [in_fragment(keys_table([(7, 1, 0), (7, 0, 5)]), 0), in_fragment(keys_table([(7, 0, 1)]), 1)]
-    )
-    answer = followers(table).to_pylist()
-    assert {row["leader"] for row in answer} == {(5).to_bytes(KEY_BYTES, "big")}
-    assert [(row["fragment"], row["row"]) for row in answer] == [(0, 0), (1, 1)]
+def test_the_leader_is_the_first_by_rank_then_source_then_id_wherever_it_stands() -> None:
+    tables = [
+        (keys_table([(7, 1, 0), (7, 0, 5)]), 0, 0),
+        (keys_table([(7, 0, 1)]), 1, 1),
+        (keys_table([(7, 0, 4)]), 0, 2),
+    ]
+    fragments = [
+        sent_keys(keys, source).append_column("fragment", pa.array(np.full(len(keys), number, np.int32)))
+        for keys, source, number in tables
+    ]
+    answer = followers(pa.concat_tables(fragments)).to_pylist()
+    assert {row["leader"] for row in answer} == {(4).to_bytes(KEY_BYTES, "big")}
+    assert [(row["fragment"], row["row"]) for row in answer] == [(0, 0), (0, 5), (1, 1)]
 
 
 @pytest.mark.parametrize("partitions", [1, 2, 8, 64])
@@ -69,13 +76,13 @@ def test_every_key_is_in_exactly_one_partition(partitions: int) -> None:
     random_bytes = np.random.default_rng(1).integers(0, 2**63, (500, 2)).astype(">u8").tobytes()
     numbers = [int.from_bytes(random_bytes[at : at + 16], "big") for at in range(0, len(random_bytes), 16)]
     numbers += [0, 2**128 - 1, 2**127]
-    table = sorted_keys(keys_table([(number, 0, row) for row, number in enumerate(numbers)]))
+    table = sent_keys(keys_table([(number, 0, row) for row, number in enumerate(numbers)]), 0)
     slices = [slice_range(table, *key_range(number, partitions)) for number in range(partitions)]
     assert pa.concat_tables(slices).equals(table)
 
 
 def test_a_slice_of_a_sliced_table_is_still_right() -> None:
-    table = sorted_keys(keys_table([(number << 120, 0, number) for number in range(200)]))
+    table = sent_keys(keys_table([(number << 120, 0, number) for number in range(200)]), 0)
     tail = table.slice(50)
     low, high = key_range(1, 2)
     assert slice_range(tail, low, high)["row"].to_pylist() == list(range(128, 200))

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from dedup.keys import KEY_BYTES, KEYS, followers, sorted_keys
+from dedup.keys import KEY_BYTES, KEYS, SENT_KEYS, followers, sent_keys
 from pipelines import exchange, sorted_runs
 from pipelines.exchange import NUMBERED_KEYS, PARTITION_ROWS, exchanged, partitions_for
 from pipelines.recipe import Recipe, SourceEntry
@@ -32,7 +32,7 @@ def keys_of(fragment: int, count: int, kinds: Sequence[bytes]) -> pa.Table:
     ids = [fragment.to_bytes(8, "big") + row.to_bytes(8, "big") for row in range(count)]
     columns = [pa.array(keys, pa.binary(KEY_BYTES)), pa.array(random.integers(0, 2, count), pa.int32()),
                pa.array(range(count), pa.int32()), pa.array(ids, pa.binary(KEY_BYTES))]  # fmt: skip
-    return sorted_keys(pa.table(columns, schema=KEYS))
+    return sent_keys(pa.table(columns, schema=KEYS), 0)
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_nothing_is_done_twice(session: Session, tables: list[pa.Table]) -> None
 def test_a_fragment_that_nothing_changed_for_keeps_its_part(session: Session, tables: list[pa.Table]) -> None:
     columns = [pa.array([b"\0" * KEY_BYTES], pa.binary(KEY_BYTES)), pa.array([0], pa.int32())]
     columns += [pa.array([0], pa.int32()), pa.array([b"\1" * KEY_BYTES], pa.binary(KEY_BYTES))]
-    lonely = pa.table(columns, schema=KEYS)
+    lonely = sent_keys(pa.table(columns, schema=KEYS), 0)
     before = exchanged(Each(session), "t", sent(session, tables))
     after = exchanged(Each(session), "t", sent(session, [lonely, *tables]))
     assert after[1:] == before  # though the numbers of all fragments have moved by one
@@ -133,9 +133,9 @@ def test_one_changed_key_costs_one_run_and_the_partitions_it_is_in(
 ) -> None:
     monkeypatch.setattr(exchange, "PARTITION_ROWS", ROWS)
     answers(session, tables)
-    changed = tables[5].to_pylist()
+    changed = tables[6].to_pylist()
     changed[0]["key"] = changed[0]["key"][:1] + bytes(KEY_BYTES - 1)  # in the same partition
-    tables[5] = sorted_keys(pa.Table.from_pylist(changed, schema=KEYS))
+    tables[6] = sent_keys(pa.Table.from_pylist(changed, schema=SENT_KEYS).select(KEYS.names), 0)
     each = Each(session)
     assert answers(session, tables, each) == searched(tables)
     assert partitions_for((FRAGMENTS - 2) * ROWS) == 32

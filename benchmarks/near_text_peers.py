@@ -1,0 +1,165 @@
+"""Deduplicates the texts of a Parquet file with one peer, as its documentation shows; prints what it kept as JSON.
+
+    python benchmarks/near_text_peers.py datatrove|daft|rensa|datasketch TEXTS.parquet
+
+Run by `benchmarks.near_text` in an environment that has the peers: it imports nothing of this project. Imports and
+start-up are not counted. Answers `{"peer", "version", "seconds", "peak_mib", "dropped": [row, ...]}`.
+"""
+
+import json
+import os
+import re
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+
+def by_datasketch(path: str) -> list[int]:
+    """MinHashLSH at .8 over sets of words; a text that a kept one meets, and whose estimate says .8, is dropped."""
+    sketches = {}
+    index = MinHashLSH(threshold=0.8, num_perm=128)
+    dropped = []
+    for row, text in enumerate(pq.read_table(path)["text"].to_pylist()):
+        sketch = MinHash(num_perm=128)
+        sketch.update_batch([word.encode() for word in set(text.split())])
+        if any(sketches[other].jaccard(sketch) >= 0.8 for other in index.query(sketch)):
+            dropped.append(row)
+        else:
+            index.insert(row, sketch)
+            sketches[row] = sketch
+    return dropped
+
+
+def by_rensa(path: str) -> list[int]:
+    """The README's "Keep unique documents"."""
+    texts = pq.read_table(path)["text"].to_pylist()
+    index = RMinHashDeduplicator(threshold=0.8, num_perm=128, use_lsh=True)
+    kept = index.add_pairs((str(row), text.split()) for row, text in enumerate(texts))
+    return [row for row, keep in enumerate(kept) if not keep]
+
+
+def by_daft(path: str) -> list[int]:
+    """`minhash` of words' 5-grams, 16 bands of 8, one row a band, grouped; union-find over the groups in numpy."""
+    frame = daft.read_parquet(path).select(
+        "row", daft.col("text").minhash(num_hashes=128, ngram_size=5).alias("sketch")
+    )
+    table = frame.to_arrow()
+    column = table["sketch"].combine_chunks()
+    rows = table["row"].to_numpy()
+    sketches_NK = column.flatten().to_numpy().reshape(len(rows), 128).astype(np.uint32)
+    parents = np.arange(int(rows.max()) + 1)
+
+    def root(node: int) -> int:
+        while parents[node] != node:
+            parents[node] = parents[parents[node]]
+            node = parents[node]
+        return node
+
+    for band in range(16):
+        keys = np.ascontiguousarray(sketches_NK[:, band * 8 : band * 8 + 8]).view("V32").ravel()
+        bands = daft.from_pydict({"key": [key.tobytes() for key in keys], "row": rows})
+        for group in bands.groupby("key").agg(daft.col("row").list_agg()).to_arrow()["row"].to_pylist():
+            for other in group[1:]:
+                first, second = sorted((root(group[0]), root(other)))
+                parents[second] = first
+    return [int(row) for row in rows if root(int(row)) != row]
+
+
+def by_datatrove(path: str) -> list[int]:
+    """The four stages of its minhash example on the local executor in one process; words between blanks."""
+    with tempfile.TemporaryDirectory() as place:
+        config = MinhashConfig()
+        stages = [
+            [
+                ParquetReader(str(Path(path).parent), glob_pattern=Path(path).name, text_key="text", id_key="id"),
+                MinhashDedupSignature(f"{place}/signatures", config, language=Blanks()),
+            ],
+            [MinhashDedupBuckets(f"{place}/signatures", f"{place}/buckets", config=config)],
+            [MinhashDedupCluster(f"{place}/buckets", f"{place}/removed", config=config)],
+            [
+                ParquetReader(str(Path(path).parent), glob_pattern=Path(path).name, text_key="text", id_key="id"),
+                MinhashDedupFilter(f"{place}/removed", ParquetWriter(f"{place}/dropped")),
+                ParquetWriter(f"{place}/kept"),
+            ],
+        ]
+        for number, pipeline in enumerate(stages):
+            tasks = config.num_buckets if number == 1 else 1
+            LocalPipelineExecutor(pipeline, tasks=tasks, workers=1, logging_dir=f"{place}/logs{number}").run()
+        return [
+            int(name[3:]) for file in Path(place, "dropped").iterdir() for name in pq.read_table(file)["id"].to_pylist()
+        ]
+
+
+PEERS: dict[str, Callable[[str], list[int]]] = {
+    "datatrove": by_datatrove, "daft": by_daft, "rensa": by_rensa, "datasketch": by_datasketch,
+}  # fmt: skip
+
+
+def _cpu() -> float:
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
+
+
+def _peak_of_children() -> int:
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+
+
+if __name__ == "__main__":
+    peer, texts = sys.argv[1:]
+    if peer == "datasketch":
+        from datasketch import MinHash, MinHashLSH
+    elif peer == "rensa":
+        from rensa import RMinHashDeduplicator
+    elif peer == "daft":
+        import daft
+    else:
+        from datatrove.executor import LocalPipelineExecutor
+        from datatrove.pipeline.dedup import (
+            MinhashDedupBuckets,
+            MinhashDedupCluster,
+            MinhashDedupFilter,
+            MinhashDedupSignature,
+        )
+        from datatrove.pipeline.dedup.minhash import MinhashConfig
+        from datatrove.pipeline.readers import ParquetReader
+        from datatrove.pipeline.writers import ParquetWriter
+        from datatrove.utils.word_tokenizers import WordTokenizer
+
+        class Blanks(WordTokenizer):
+            """Words between blanks: the least work, and the generated texts hold nothing else."""
+
+            def word_tokenize(self, text: str) -> list[str]:
+                """The words."""
+                return text.split()
+
+            def sent_tokenize(self, text: str) -> list[str]:
+                """Not asked for."""
+                raise NotImplementedError
+
+            def span_tokenize(self, text: str) -> list[tuple[int, int]]:
+                """Not asked for."""
+                raise NotImplementedError
+
+    started, used = time.perf_counter(), _cpu()
+    found = PEERS[peer](texts)
+    seconds, cpu = time.perf_counter() - started, _cpu() - used
+    peak = max(int(re.findall(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[0]), _peak_of_children())
+    print(
+        json.dumps(
+            {
+                "peer": peer,
+                "version": version(peer),
+                "seconds": seconds,
+                "cpu_s": cpu,
+                "peak_mib": peak >> 10,
+                "dropped": found,
+            }
+        )
+    )

@@ -1,0 +1,203 @@
+"""Tokens of a text: 64-bit hashes of its words, numerals and signs, and the bytes they stand at.
+
+A text is in normal form (dedup/exact.py: `normalise`). Its tokens are
+
+- words: letters and combining marks, an apostrophe between two of them left out ("patient's" is "patients");
+  scripts written without blanks (ideographs, kana, Thai, Khmer, Burmese) give one token a character;
+- numerals: digits with points and commas between them and, where nothing stands before it, one ahead ("1.5",
+  "1,000", ".05"), and a minus directly ahead that follows no letter or digit ("-5", but "3-5" is "3", "5");
+- signs, one token each: % and the other mathematical, currency and pictorial symbols (< > = + ± ≤ ° ↑), and a
+  hyphen that ends a word ("CD20-").
+
+Digits and letters are never one token: "3cm" is "3 cm", "T2" is "T", "2". Everything else separates.
+"""
+
+# mypy: allow-untyped-defs, no-check-untyped-defs
+# numba infers the types of kernels.
+
+import numpy as np
+
+from dedup.kernels.characters import (
+    ALONE,
+    APOSTROPHE,
+    DIGIT,
+    HYPHEN,
+    LETTER,
+    POINT,
+    SEPARATOR,
+    SYMBOL,
+    character_classes,
+)
+from dedup.kernels.compiled import kernel, part
+
+WORD, NUMERAL, SIGN = range(3)
+"""Kinds of tokens."""
+
+BASIS = np.uint64(0xCBF29CE484222325)
+PRIME = np.uint64(0x100000001B3)
+"""FNV-1a, 64 bits, finished with the mixer of MurmurHash3."""
+_MIX_A = np.uint64(0xFF51AFD7ED558CCD)
+_MIX_B = np.uint64(0xC4CEB9FE1A85EC53)
+_S33 = np.uint64(33)
+_MINUS = np.uint64(45)
+_ASCII_END = np.uint8(0x80)
+_ONE = np.uint64(1)
+_FULL_STOP = np.uint8(46)
+
+
+def hash_of_word(word: str) -> int:
+    """The hash of a word, numeral or sign that stands alone.
+
+    Raises:
+        ValueError: it is not one token.
+    """
+    # A letter before a hyphen makes it a token of its own, which it is not at the start of a text.
+    data = np.frombuffer(f"x{word}".encode() if word == "-" else word.encode(), np.uint8)
+    hashes, spans = np.empty(len(data), np.uint64), np.empty((len(data), 2), np.int64)
+    count = tokenise(data, 0, len(data), character_classes(), hashes, spans, np.empty(len(data), np.uint8))
+    if count != 1 + (word == "-"):
+        raise ValueError(f"{word!r} is {count} tokens")
+    return int(hashes[count - 1])
+
+
+@part
+def mixed(x):
+    """All bits of x spread over all bits (the finaliser of MurmurHash3)."""
+    x ^= x >> _S33
+    x *= _MIX_A
+    x ^= x >> _S33
+    x *= _MIX_B
+    x ^= x >> _S33
+    return x
+
+
+@part
+def character_at(data, at, stop, classes):
+    """Class and width in bytes of the character at a place; a separator of width 1 at the end."""
+    if at >= stop:
+        return SEPARATOR, 1
+    byte = data[np.uint64(at)]
+    if byte < _ASCII_END:
+        return np.int64(classes[byte]), 1
+    first = np.int64(byte)
+    if first < 0xE0:
+        width, code = 2, first & 0x1F
+    elif first < 0xF0:
+        width, code = 3, first & 0x0F
+    else:
+        width, code = 4, first & 0x07
+    if at + width > stop:
+        return SEPARATOR, 1
+    for k in range(1, width):
+        code = (code << 6) | (np.int64(data[at + k]) & 0x3F)
+    return (np.int64(classes[code]) if code < classes.shape[0] else SEPARATOR), width
+
+
+@kernel
+def tokenise(data, start, stop, classes, hashes, spans, kinds):
+    """Write the tokens of `data[start:stop]`; the arrays have room for a token a byte. Returns how many there are.
+
+    `hashes` (u64), `spans` (start, stop; i64) and `kinds` (u8) get one entry a token.
+    """
+    count = 0
+    at = start
+    before = SEPARATOR
+    while at < stop:
+        kind, width = character_at(data, at, stop, classes)
+        if kind == SEPARATOR:
+            at += width
+            before = SEPARATOR
+            continue
+        begin = at
+        if kind == LETTER:
+            at, h = _word(data, at, stop, classes)
+            token = WORD
+        elif kind == DIGIT or _opens_numeral(data, at, stop, classes, kind, width, before):
+            at, h = _numeral(data, at, stop, classes)
+            token = NUMERAL
+            kind = DIGIT
+        elif kind == HYPHEN and _ends_word(data, at + width, stop, classes, before):
+            at += width
+            h = (BASIS ^ _MINUS) * PRIME
+            token = SIGN
+        elif kind == ALONE or kind == SYMBOL:  # noqa: SIM109, PLR1714 - in the innermost loop
+            at, h = _hashed(data, at, width, BASIS)
+            token = WORD if kind == ALONE else SIGN
+        else:
+            at += width
+            before = kind
+            continue
+        before = kind
+        hashes[count] = mixed(h)
+        spans[count, 0] = begin
+        spans[count, 1] = at
+        kinds[count] = token
+        count += 1
+    return count
+
+
+@part
+def _hashed(data, at, width, h):
+    """Take a character into a hash; where it ends, and the hash."""
+    for k in range(at, at + width):
+        h = (h ^ np.uint64(data[k])) * PRIME
+    return at + width, h
+
+
+@part
+def _word(data, at, stop, classes):
+    """End and hash of the word that begins here."""
+    h = BASIS
+    while True:
+        place, end = np.uint64(at), np.uint64(stop)  # unsigned: numba checks others for being negative
+        while place < end:
+            byte = data[place]
+            if byte >= _ASCII_END or classes[byte] != LETTER:
+                break
+            h = (h ^ np.uint64(byte)) * PRIME
+            place += _ONE
+        at = np.int64(place)
+        kind, width = character_at(data, at, stop, classes)
+        if kind == LETTER:
+            at, h = _hashed(data, at, width, h)
+        elif kind == APOSTROPHE and character_at(data, at + width, stop, classes)[0] == LETTER:
+            at += width
+        else:
+            return at, h
+
+
+@kernel
+def _numeral(data, at, stop, classes):
+    """End and hash of the numeral that begins here, with its minus or point."""
+    h = BASIS
+    kind, width = character_at(data, at, stop, classes)
+    if kind == HYPHEN:
+        h = (h ^ _MINUS) * PRIME
+        at += width
+        kind, width = character_at(data, at, stop, classes)
+    while kind == DIGIT or (kind == POINT and character_at(data, at + width, stop, classes)[0] == DIGIT):
+        at, h = _hashed(data, at, width, h)
+        kind, width = character_at(data, at, stop, classes)
+    return at, h
+
+
+@kernel
+def _opens_numeral(data, at, stop, classes, kind, width, before):
+    """Whether a minus or a decimal point stands here that belongs to the digits after it."""
+    if kind not in (HYPHEN, POINT) or before not in (SEPARATOR, SYMBOL, POINT):
+        return False
+    if kind == POINT and data[at] != _FULL_STOP:
+        return False
+    after, after_width = character_at(data, at + width, stop, classes)
+    if kind == HYPHEN and after == POINT and data[at + width] == _FULL_STOP:
+        after, _ = character_at(data, at + width + after_width, stop, classes)
+    return after == DIGIT
+
+
+@kernel
+def _ends_word(data, after, stop, classes, before):
+    """Whether the hyphen before `after` follows a letter or digit and is followed by none, nor by another hyphen."""
+    if before not in (LETTER, DIGIT):
+        return False
+    kind, _ = character_at(data, after, stop, classes)
+    return kind not in (LETTER, DIGIT, ALONE, HYPHEN)

@@ -1,0 +1,33 @@
+"""What else a picture is measured by: other folders' measures, passed in by who configures a build."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+
+class Measurer(Protocol):
+    """Adds columns to the images table. `fields` are the names it fills, columns of IMAGES that are null else."""
+
+    @property
+    def name(self) -> str:
+        """Part of the pictures' fingerprint in a run."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """Raised when values may change."""
+        ...
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The columns it fills."""
+        ...
+
+    def measure(self, grey: npt.NDArray[np.uint8]) -> Mapping[str, Any]:
+        """The values of `fields` for one picture.
+
+        `grey` is H x W as displayed at 8 bits, area-averaged by a whole factor (`statistics.MEASURED_SIDE`).
+        """
+        ...

@@ -1,0 +1,46 @@
+"""The near-duplicate steps in the flow of a build."""
+
+from dedup.images import NearImage
+from dedup.text import NearText
+from pipelines.flow import Flow
+from pipelines.near.decide import NearDecideTask
+from pipelines.near.pictures import Pictures
+from pipelines.near.search import search
+from pipelines.near.texts import ANSWERS, PictureTexts, Texts
+
+
+def drop_near(flow: Flow, step: NearText | NearImage) -> None:
+    """Run a near-duplicate step over all fragments."""
+    if isinstance(step, NearText):
+        drop_near_texts(flow, step)
+    else:
+        drop_near_images(flow, step)
+
+
+def drop_near_texts(flow: Flow, step: NearText) -> None:
+    """Drop samples without pictures whose text is nearly that of a kept one."""
+    _drop(flow, step, Texts(step.name, step, _sources(flow)))
+
+
+def drop_near_images(flow: Flow, step: NearImage) -> None:
+    """Drop samples whose pictures and text are nearly those of a kept one."""
+    found = search(
+        flow.each, flow.session.work, Pictures(step, flow.session.recipe.steps.measure.max_pixels), flow.views
+    )
+    flow.views = [
+        view.with_parts(**{ANSWERS: answers}) for view, answers in zip(flow.views, found.answers, strict=True)
+    ]
+    _drop(flow, step, PictureTexts(step.name, step.text, _sources(flow)))
+
+
+def _drop(flow: Flow, step: NearText | NearImage, kind: Texts) -> None:
+    found = search(flow.each, flow.session.work, kind, flow.views)
+    found_there = zip(flow.views, found.answers, found.edges, strict=True)
+    tasks = [
+        NearDecideTask(step, view, number, answers, edges) for number, (view, answers, edges) in enumerate(found_there)
+    ]
+    flow.decide_with(step.name, tasks)
+
+
+def _sources(flow: Flow) -> tuple[str, ...]:
+    return tuple(corpus.name for corpus in flow.session.corpora)

@@ -1,0 +1,125 @@
+"""Near-duplicate pictures: the items are the rows of a fragment's images table."""
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+import pyarrow as pa
+
+from dedup.images import NearImage, Pair
+from dedup.verify_pictures import Prepared, prepare
+from filters.statistics import grey_of
+from pipelines.near.kind import ITEM, OUTCOMES, Place
+from pipelines.session import Located, Session, locate
+from pipelines.view import View
+from sources.pictures import Limits, PictureError, thumbnail_only
+from sources.schema import IMAGES
+
+NAME = "near_picture"
+SIDE = 1024
+"""Pixels that a reduced decode leaves at least: twice of what verification compares at."""
+PREPARED = 64
+"""Pictures held ready: about 2 MB each."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Distinct pictures, nominated by fingerprints and verified on their pixels."""
+
+    step: NearImage
+    max_pixels: int
+
+    name = NAME
+    opens_pictures = True
+
+    def parameters(self) -> dict[str, Any]:
+        """The step's, with its version."""
+        return {"version": self.step.version, "max_pixels": self.max_pixels, **self.step.picture_parameters()}
+
+    def inputs(self, view: View) -> list[str]:
+        """The images table, which of its pictures other fragments measured first, and where they lie."""
+        return [view.parts[name].digest for name in ("images", "images_followers", "links")]
+
+    def bands(self, session: Session, view: View) -> pa.Table:
+        """BAND_KEYS of the pictures; one that another fragment measured first is only told by its pixels."""
+        images = session.work.read(view.parts["images"])
+        repeated = session.work.read(view.parts["images_followers"])["row"].to_numpy()
+        return self.step.picture_keys(images, repeated)
+
+    def contents(self, session: Session, view: View, rows: npt.NDArray[np.int32]) -> pa.Table:
+        """ITEM, what fingerprints say, and `uri` and `frame` of the picture under its fragment's corpus."""
+        images = session.work.read(view.parts["images"]).take(pa.array(rows))
+        shown = _shown(session.work.read(view.parts["links"], ["images"]))
+        uris, frames = zip(*(shown[image_id] for image_id in images["image_id"].to_pylist()), strict=True)
+        table = pa.table([self.step.picture_ids(images), self.step.picture_order(images)], schema=ITEM)
+        for name in self.step.picture_columns:
+            table = table.append_column(IMAGES.field(name), images[name])
+        return table.append_column("uri", pa.array(uris, pa.string())).append_column(
+            "frame", pa.array(frames, pa.int32())
+        )
+
+    def verify(
+        self, session: Session, view: View, ours: pa.Table, theirs: pa.Table, where: Sequence[Place]
+    ) -> pa.Table:
+        """By pixels, where fingerprints do not decide alone; what cannot be opened now is no duplicate."""
+        opened = _Opened(session, self.max_pixels)
+        here = Place(view.corpus, view.fragment)
+        outcomes = []
+        for row, other, there in zip(ours.to_pylist(), theirs.to_pylist(), where, strict=True):
+            pair = self.step.compared(row, other)
+            if pair.verdict is None:
+                a, b = opened.prepared(here, row), opened.prepared(there, other)
+                pair = UNREADABLE if a is None or b is None else self.step.verified(pair, a, b)
+            detail = None if pair.detail is None else orjson.dumps(pair.detail).decode()
+            outcomes.append(
+                {"accepted": pair.verdict == "duplicate", "score": pair.score, "cause": pair.cause, "detail": detail}
+            )
+        return pa.Table.from_pylist(outcomes, schema=OUTCOMES)
+
+
+UNREADABLE = Pair("different", 0.0, "unreadable")
+
+
+class _Opened:
+    """The pictures that one task compares, each opened once as long as it is held ready."""
+
+    def __init__(self, session: Session, max_pixels: int) -> None:
+        self._session = session
+        self._limits = Limits(max_pixels=max_pixels)
+        self._located: dict[tuple[int, str, int], Located] = {}
+        self._ready: OrderedDict[str, Prepared | None] = OrderedDict()
+
+    def prepared(self, place: Place, picture: Mapping[str, Any]) -> Prepared | None:
+        """The picture ready to be compared, None where it cannot be opened now."""
+        image_id = picture["image_id"]
+        if image_id not in self._ready:
+            self._ready[image_id] = self._prepared(place, picture["uri"], picture["frame"])
+            if len(self._ready) > PREPARED:
+                self._ready.popitem(last=False)
+        self._ready.move_to_end(image_id)
+        return self._ready[image_id]
+
+    def _prepared(self, place: Place, uri: str, frame: int) -> Prepared | None:
+        fragment = place.fragment
+        where = (place.corpus, fragment.digest, fragment.first_row)
+        if where not in self._located:
+            self._located[where] = locate(self._session, place.corpus, fragment)
+        try:
+            data = self._located[where].open(uri)
+            return prepare(grey_of(thumbnail_only(data, frame, self._limits, SIDE)))
+        except (FileNotFoundError, PictureError):
+            return None
+
+
+def _shown(links: pa.Table) -> dict[str, tuple[str, int]]:
+    """image_id -> where one of the samples that name it finds it."""
+    return {
+        ref["image_id"]: (ref["uri"], ref["frame"])
+        for refs in links["images"].to_pylist()
+        for ref in refs or ()
+        if ref["image_id"] is not None
+    }

@@ -1,0 +1,155 @@
+"""From verified pairs to verdicts: groups, who of each is kept, and what every other one was dropped for."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from dedup.bands import PAIRS, pairs_of
+from dedup.groups import components, survivors
+from dedup.keys import KEY_BYTES
+from pipelines.near.travel import put_named
+from pipelines.near.verify import EDGES
+from pipelines.session import Session
+from pipelines.sorted_runs import MAX_FRAGMENTS, digest_of, put_part, spans_of, to_row_groups
+from pipelines.work import Commit, Part, Work, key_of
+
+VERSION = 1
+ANSWERS = pa.schema(
+    [
+        pa.field("row", pa.int32(), nullable=False),
+        pa.field("leader", pa.binary(KEY_BYTES), nullable=False),
+        pa.field("score", pa.float64(), nullable=False),
+        pa.field("detail", pa.string()),
+    ]
+)
+"""The items of a fragment that are near-duplicates of a kept one: its id, and the outcome of the two."""
+PLACES = pa.schema(
+    [
+        pa.field("id", pa.binary(KEY_BYTES), nullable=False),
+        pa.field("fragment", pa.int32(), nullable=False),
+        pa.field("row", pa.int32(), nullable=False),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class ResolveTask:
+    """Groups all items that verified pairs join, in one place: about 60 bytes for each pair.
+
+    `numbers` gives each fragment's number in pairs; `last` says that no second round follows.
+    """
+
+    name: str
+    numbers: tuple[int, ...]
+    edges: tuple[tuple[Part, ...], ...]
+    """For each round, each fragment's EDGES."""
+    places: tuple[tuple[Part, ...], ...]
+    """For each round, where the other items of each fragment's pairs stand."""
+
+    @property
+    def label(self) -> str:
+        """Kind and round."""
+        return f"{self.name} groups, round {len(self.edges)}"
+
+    def run(self, session: Session) -> Commit:
+        """Commit `unverified` (PAIRS of members with their group's best) and ANSWERS as part N of each fragment."""
+        work, node = session.work, f"{self.name}_groups"
+        digests = [[part.digest for part in parts] for parts in (*self.edges, *self.places)]
+        key = key_of(node, VERSION, self.numbers, digests)
+        found = work.find(node, key)
+        if found is not None:
+            return found
+        groups = Groups(self._edges(work), self._places(work))
+        pairs = groups.unverified().sort_by([(name, "ascending") for name in PAIRS.names])
+        data = to_row_groups(pairs, "fragment")
+        parts = {"unverified": put_part(work, work.path(node, key, "unverified.parquet"), data, pairs.num_rows)}
+        answers = groups.answers()
+        bounds = answers["fragment"].to_numpy()
+        for place, number in enumerate(self.numbers):
+            start, stop = np.searchsorted(bounds, [number, number + 1])
+            own = answers.slice(start, stop - start).drop("fragment").to_arrow().cast(ANSWERS)
+            parts[str(place)] = put_named(work, node, own)
+        runs = spans_of(pairs["fragment"].to_numpy(), MAX_FRAGMENTS)
+        shares = {str(run): digest_of(pairs.slice(start, stop - start)) for run, start, stop in runs}
+        return work.commit(node, key, parts, {"shares": shares, **groups.facts()})
+
+    def _edges(self, work: Work) -> pl.DataFrame:
+        """Every verified pair, with the place of the item whose fragment verified it."""
+        tables = [_frame(EDGES.empty_table(), 0)]
+        for parts in self.edges:
+            tables += [
+                _frame(work.read(part), number) for number, part in zip(self.numbers, parts, strict=True) if part.rows
+            ]
+        return pl.concat(tables)
+
+    def _places(self, work: Work) -> pl.DataFrame:
+        """id, fragment, row of the other items."""
+        tables = [_frame(PLACES.empty_table())]
+        tables += [_frame(work.read(part).cast(PLACES)) for parts in self.places for part in parts if part.rows]
+        return pl.concat(tables).unique()
+
+
+class Groups:
+    """Items joined by accepted pairs. A node's number is its place in the order of survivors: the best is 0."""
+
+    def __init__(self, edges: pl.DataFrame, places: pl.DataFrame) -> None:
+        """`edges`: EDGES with the column `fragment` of `row`; `places`: id, fragment and row of others."""
+        accepted = edges.filter(pl.col("accepted"))
+        own = accepted.select("id", "order")
+        met = accepted.select(id="other", order="other_order")
+        self.nodes = pl.concat([own, met]).unique().sort("order", "id").with_row_index("node")
+        self.places = pl.concat([places, edges.select("id", "fragment", "row")]).unique()
+        self.pairs = self._numbered(edges).unique(["low", "high"], keep="first", maintain_order=True)
+        kept = self.pairs.filter(pl.col("accepted"))
+        self.edges = kept.select("low", "high").to_numpy().astype(np.uint32)
+        self.roots = components(self.edges, len(self.nodes))
+
+    def unverified(self) -> pa.Table:
+        """PAIRS of each group's best with the members that were not compared with it."""
+        members = pl.DataFrame({"low": self.roots, "high": np.arange(len(self.roots), dtype=np.uint32)})
+        missing = members.filter(pl.col("low") != pl.col("high")).join(self.pairs, on=["low", "high"], how="anti")
+        first = self.places.group_by("id").agg(pl.struct("fragment", "row").min().alias("place")).unnest("place")
+        items = self.nodes.join(first, on="id", how="left").sort("node")
+        numbers = items["fragment"].to_numpy().astype(np.uint64) << np.uint64(32) | items["row"].to_numpy().astype(
+            np.uint64
+        )
+        return pairs_of(numbers[missing["low"].to_numpy()], numbers[missing["high"].to_numpy()])
+
+    def answers(self) -> pl.DataFrame:
+        """ANSWERS with the column `fragment`, by fragment and row."""
+        leaders = survivors(self.edges, np.arange(len(self.nodes), dtype=np.uint32))
+        dropped = np.flatnonzero(leaders >= 0).astype(np.uint32)
+        found = pl.DataFrame({"low": leaders[dropped].astype(np.uint32), "high": dropped})
+        ids = self.nodes.select("node", "id")
+        return (
+            found.join(self.pairs, on=["low", "high"])
+            .join(ids, left_on="high", right_on="node")
+            .join(ids.rename({"id": "leader"}), left_on="low", right_on="node")
+            .join(self.places, on="id")
+            .select("fragment", "row", "leader", "score", "detail")
+            .sort("fragment", "row")
+        )
+
+    def facts(self) -> dict[str, int]:
+        """How many groups, and the members of the largest."""
+        sizes = np.bincount(self.roots) if len(self.roots) else np.zeros(0, np.int64)
+        return {"groups": int((sizes > 1).sum()), "largest": int(sizes.max(initial=0))}
+
+    def _numbered(self, edges: pl.DataFrame) -> pl.DataFrame:
+        """The pairs between nodes: `low` is the better one; what was accepted comes first."""
+        ids = self.nodes.select("id", "node")
+        both = edges.join(ids, on="id").join(ids.rename({"node": "other_node"}), left_on="other", right_on="id")
+        return (
+            both.filter(pl.col("node") != pl.col("other_node"))
+            .with_columns(low=pl.min_horizontal("node", "other_node"), high=pl.max_horizontal("node", "other_node"))
+            .sort("accepted", "low", "high", "score", "detail", descending=[True, False, False, True, False])
+            .select("low", "high", "accepted", "score", "detail")
+        )
+
+
+def _frame(table: pa.Table, fragment: int | None = None) -> pl.DataFrame:
+    frame = pl.from_arrow(table)
+    assert isinstance(frame, pl.DataFrame)
+    return frame if fragment is None else frame.with_columns(fragment=pl.lit(fragment, pl.Int32))

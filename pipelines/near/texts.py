@@ -1,0 +1,178 @@
+"""Near-duplicate texts: the items are a fragment's kept samples, as far as the step compares them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import blake3
+import numpy as np
+import numpy.typing as npt
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dedup.guards import ACCEPTED, VERDICTS
+from dedup.order import survivor_order
+from dedup.text import NearText, comparable_texts, verify_texts
+from pipelines.near.kind import ITEM, OUTCOMES, Place
+from pipelines.session import Session
+from pipelines.view import View, alive_rows, read_samples
+from pipelines.work import Work
+from sources.schema import SAMPLES
+
+COLUMNS = ("sample_id", "source", "access", "task", "turns", "images", "question", "groups")
+VERSION = 2
+QUESTION = 0.6
+"""Similarity of questions that may be one: guards see to it that what differs are function words."""
+SAME = VERDICTS[ACCEPTED]
+SUBJECTS = ("patient", "study")
+ANSWERS = "near_picture_answers"
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Samples without pictures, compared by their texts."""
+
+    name: str
+    step: NearText
+    sources: tuple[str, ...]
+    """In the recipe's order."""
+
+    opens_pictures = False
+
+    def parameters(self) -> dict[str, Any]:
+        """The step's, with its version and that of what is compared here."""
+        return {"version": [VERSION, self.step.version], **self.step.parameters()}
+
+    def inputs(self, view: View) -> list[str]:
+        """The samples that are kept, and which place their source has."""
+        return [*view.digests(COLUMNS), str(view.corpus)]
+
+    def bands(self, session: Session, view: View) -> pa.Table:
+        """BAND_KEYS of the samples that have no pictures."""
+        rows, samples = self._samples(session.work, view)
+        bare = np.flatnonzero(~_with_pictures(samples))
+        some = samples.take(pa.array(bare))
+        return self._bands(some, rows[bare], None, _subjects(some))
+
+    def contents(self, session: Session, view: View, rows: npt.NDArray[np.int32]) -> pa.Table:
+        """ITEM, `text` and `question`, both as they are compared."""
+        samples = read_samples(session.work, view, rows, COLUMNS)
+        ids = pa.array(
+            [bytes.fromhex(sample_id) for sample_id in samples["sample_id"].to_pylist()], ITEM.field("id").type
+        )
+        order = survivor_order(samples, self._images(session.work, view), self.sources)
+        table = pa.table([ids, pa.array(order)], schema=ITEM)
+        return table.append_column("text", comparable_texts(samples)).append_column("question", _questions(samples))
+
+    def verify(
+        self,
+        session: Session,  # noqa: ARG002 - pictures need it
+        view: View,  # noqa: ARG002
+        ours: pa.Table,
+        theirs: pa.Table,
+        where: Sequence[Place],  # noqa: ARG002
+    ) -> pa.Table:
+        """By exact comparison of the texts; where there are questions, they must be near-duplicates by themselves.
+
+        Two answers may be alike and answer different questions: what cancer is, asked of the lung and of the breast.
+        """
+        compared = _compared(ours["text"], theirs["text"], self.step.jaccard)
+        asked = _compared(ours["question"], theirs["question"], min(self.step.jaccard, QUESTION))
+        same_question = pc.or_(
+            pc.equal(ours["question"], theirs["question"]).combine_chunks(), pc.equal(asked["verdict"], SAME)
+        )
+        alike = pc.equal(compared["verdict"], SAME)
+        accepted = pc.and_(alike, same_question)
+        causes = pc.if_else(accepted, None, pc.if_else(alike, "question", compared["verdict"]))
+        facts = zip(compared["jaccard"].to_pylist(), compared["edits"].to_pylist(), strict=True)
+        details = [orjson.dumps({"jaccard": round(jaccard, 4), "edits": edits}).decode() for jaccard, edits in facts]
+        return pa.table([accepted, compared["jaccard"], causes, pa.array(details, pa.string())], schema=OUTCOMES)
+
+    def _samples(self, work: Work, view: View) -> tuple[npt.NDArray[np.int32], pa.Table]:
+        rows = alive_rows(work, view)
+        return rows, read_samples(work, view, rows, COLUMNS)
+
+    def _bands(
+        self,
+        samples: pa.Table,
+        rows: npt.NDArray[np.int32],
+        images: pa.Table | None,
+        salt: npt.NDArray[np.uint64] | None,
+    ) -> pa.Table:
+        order = survivor_order(samples, images, self.sources)
+        return self.step.keys_of_texts(comparable_texts(samples), order, rows, salt)
+
+    def _images(self, work: Work, view: View) -> pa.Table | None:  # noqa: ARG002
+        return None
+
+
+@dataclass(frozen=True)
+class PictureTexts(Texts):
+    """Samples with pictures: they meet where all their pictures are copies of the same ones."""
+
+    def inputs(self, view: View) -> list[str]:
+        """Also what pictures are copies of."""
+        return [*super().inputs(view), view.parts["images"].digest, view.parts[ANSWERS].digest]
+
+    def bands(self, session: Session, view: View) -> pa.Table:
+        """BAND_KEYS of the samples with pictures, salted by what their pictures are copies of."""
+        rows, samples = self._samples(session.work, view)
+        shown = np.flatnonzero(_with_pictures(samples))
+        some = samples.take(pa.array(shown))
+        originals = originals_of(session.work, view)
+        salt = np.array([_salt(refs, originals) for refs in some["images"].to_pylist()], np.uint64)
+        return self._bands(some, rows[shown], self._images(session.work, view), salt)
+
+    def _images(self, work: Work, view: View) -> pa.Table:
+        return work.read(view.parts["images"], ["image_id", "width", "height"])
+
+
+def _compared(ours: pa.ChunkedArray, theirs: pa.ChunkedArray, jaccard: float) -> pa.Table:
+    return verify_texts(ours.combine_chunks(), theirs.combine_chunks(), jaccard)
+
+
+def _questions(samples: pa.Table) -> pa.Array:
+    """The questions in their normal form, empty where there is none."""
+    count = len(samples)
+    turns = pa.nulls(count, SAMPLES.field("turns").type)
+    task = pa.repeat(pa.scalar("caption"), count)  # of a prompted task the question and the answers are compared
+    return comparable_texts(pa.table({"task": task, "turns": turns, "question": samples["question"]}))
+
+
+def _subjects(samples: pa.Table) -> npt.NDArray[np.uint64]:
+    """What else must be equal for two texts to be compared: of reports, whom or what they report on.
+
+    Normal reports of different patients are alike without being copies of one another: a report meets only those of
+    its own patient (or study, where patients are not told). 0 for other tasks, and where neither is known.
+    """
+    salts = np.zeros(len(samples), np.uint64)
+    reports = np.flatnonzero(pc.equal(samples["task"], "report").to_numpy())
+    for place, groups in zip(reports.tolist(), samples["groups"].take(pa.array(reports)).to_pylist(), strict=True):
+        known = {group["kind"]: group["id"] for group in groups or ()}
+        subject = [(kind, known[kind]) for kind in SUBJECTS if kind in known][:1]
+        salts[place] = _hash_of([samples["source"][place].as_py(), subject]) if subject else 0
+    return salts
+
+
+def originals_of(work: Work, view: View) -> dict[str, str]:
+    """image_id -> id of the picture that it is a copy of, for those that are one."""
+    ids = work.read(view.parts["images"], ["image_id"])["image_id"]
+    answers = work.read(view.parts[ANSWERS], ["row", "leader"])
+    copies = ids.take(answers["row"]).to_pylist()
+    return dict(zip(copies, (leader.hex() for leader in answers["leader"].to_pylist()), strict=True))
+
+
+def _salt(refs: list[dict[str, Any]], originals: dict[str, str]) -> int:
+    """64 bits of a hash of the pictures, each as the one that it is a copy of."""
+    shown = [originals.get(ref["image_id"], ref["image_id"]) for ref in refs]
+    return _hash_of(shown)
+
+
+def _hash_of(value: Any) -> int:
+    return int.from_bytes(blake3.blake3(orjson.dumps(value)).digest(8), "little")
+
+
+def _with_pictures(samples: pa.Table) -> npt.NDArray[np.bool_]:
+    shown: npt.NDArray[np.bool_] = pc.greater(pc.fill_null(pc.list_value_length(samples["images"]), 0), 0).to_numpy()
+    return shown

@@ -1,0 +1,129 @@
+"""Near-duplicate texts in a build: who survives, whatever the order, the engine's workers and the corpora's history."""
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import orjson
+import polars as pl
+import pytest
+import yaml
+
+from tests.end_to_end.runs import balances, curate, curate_json, published
+
+VOCABULARY = """pleura heart lung apex nodule margin lobe vessel rib spine bronchus hilum fluid tube line chest wall
+    airway trachea border density pattern shadow contour region tissue finding opacity"""
+TEMPLATE = "The {} lung shows {} opacity of {} cm at the {} lobe and the heart is of regular size and shape today"
+SIBLINGS = [
+    TEMPLATE.format(*chosen)
+    for chosen in (("left", "an", 3, "upper"), ("right", "an", 3, "upper"), ("left", "no", 3, "upper"),
+                   ("left", "an", 8, "upper"), ("left", "an", 3, "lower"))
+]  # fmt: skip
+"""Alike in all but a side, a number or a negation: five different findings."""
+
+
+def notes(seed: int, count: int) -> dict[str, str]:
+    chance = random.Random(seed)
+    return {f"{seed}-{number}": " ".join(chance.choices(VOCABULARY.split(), k=60)) for number in range(count)}
+
+
+def edited(text: str, seed: int) -> str:
+    words = text.split()
+    words[random.Random(seed).randrange(len(words))] = "sinus"
+    return " ".join(words)
+
+
+ORIGINALS = notes(1, 300)
+COPIES = {f"copy-{key}": edited(text, number) for number, (key, text) in enumerate(list(ORIGINALS.items())[:40])}
+OTHERS = {f"sibling-{number}": text for number, text in enumerate(SIBLINGS)}
+EVERYTHING = list({**ORIGINALS, **COPIES, **OTHERS}.items())
+FILES = {"a.jsonl": EVERYTHING[:200], "b.jsonl": EVERYTHING[200:]}
+
+
+def write(path: Path, records: Sequence[tuple[str, str]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"".join(orjson.dumps({"id": key, "text": text}) + b"\n" for key, text in records))
+
+
+def recipe(path: Path, *names: str) -> Path:
+    sources = [
+        {"name": name, "reader": "jsonl", "path": f"{name}/*.jsonl", "fields": {"id": "id", "text": "text"},
+         "task": "text", "license": "MIT", "access": "open"} for name in names
+    ]  # fmt: skip
+    path.write_text(yaml.safe_dump({"stage": "mid", "sources": sources, "steps": {"tokens": {"min": 0}}}))
+    return path
+
+
+def arguments(root: Path, out: str, *more: object) -> list[object]:
+    return ["build", "--recipe", root / "recipe.yaml", "--data", root, "--out", root / out, *more]
+
+
+def survivors(run: Path) -> set[str]:
+    samples = pl.read_parquet(run / "tables/samples/*.parquet")
+    ledger = pl.read_parquet(run / "tables/ledger/*.parquet").filter(pl.col("step") == "near_text")
+    kept = ledger.filter(pl.col("verdict") == "keep")["sample_id"].to_list()
+    keys = samples.filter(pl.col("sample_id").is_in(kept))["source_key"]
+    return {key.partition("#")[2] for key in keys}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, object]]:
+    root = tmp_path_factory.mktemp("near")
+    for name, records in FILES.items():
+        write(root / "notes" / name, records)
+    recipe(root / "recipe.yaml", "notes")
+    return root, curate_json(*arguments(root, "run", "--workers", 1))
+
+
+def test_copies_with_an_edit_go_and_findings_that_differ_stay(built: tuple[Path, dict[str, object]]) -> None:
+    root, answer = built
+    assert answer["counts"]["dropped"] == {"near.text": 40}  # type: ignore[index]
+    assert balances(answer)
+    kept = survivors(root / "run")
+    assert kept >= set(OTHERS)
+    for key in COPIES:
+        assert (key in kept) != (key.removeprefix("copy-") in kept)
+
+
+def test_every_dropped_sample_names_the_kept_one_and_how_alike_they_are(built: tuple[Path, dict[str, object]]) -> None:
+    root, _ = built
+    ledger = pl.read_parquet(root / "run/tables/ledger/*.parquet")
+    kept = set(ledger.filter((pl.col("step") == "near_text") & (pl.col("verdict") == "keep"))["sample_id"])
+    for row in ledger.filter(pl.col("reason") == "near.text").to_dicts():
+        evidence = orjson.loads(row["evidence"])
+        assert evidence["kept"] in kept
+        assert 0.8 == row["threshold"] <= row["score"] < 1
+
+
+def test_other_order_and_more_workers_leave_the_same_survivors(
+    built: tuple[Path, dict[str, object]], tmp_path: Path
+) -> None:
+    for name, records in FILES.items():
+        write(tmp_path / "notes" / name, random.Random(9).sample(records, len(records)))
+    recipe(tmp_path / "recipe.yaml", "notes")
+    curate_json(*arguments(tmp_path, "run", "--workers", 2))
+    assert survivors(tmp_path / "run") == survivors(built[0] / "run")
+    curate_json(*arguments(tmp_path, "alone", "--workers", 1))
+    assert published(tmp_path / "run") == published(tmp_path / "alone")
+
+
+def test_a_second_corpus_costs_its_own_bands_only_and_its_copies_name_what_was_there(tmp_path: Path) -> None:
+    write(tmp_path / "notes" / "all.jsonl", list(ORIGINALS.items()))
+    recipe(tmp_path / "recipe.yaml", "notes")
+    curate_json(*arguments(tmp_path, "first"))
+    write(tmp_path / "more" / "all.jsonl", list(COPIES.items()))
+    recipe(tmp_path / "recipe.yaml", "notes", "more")
+    second = curate_json(*arguments(tmp_path, "second", "--reuse", tmp_path / "first"))
+    assert second["counts"]["dropped"] == {"near.text": 40}
+    events = [orjson.loads(line) for line in (tmp_path / "second/events.jsonl").read_bytes().splitlines()]
+    bands = [event["reused"] for event in events if event.get("step") == "near_text bands" and event["event"] == "unit"]
+    assert sorted(bands) == [False, True]
+    difference = curate_json("diff", tmp_path / "first", tmp_path / "second")
+    assert difference
+
+
+def test_a_threshold_that_is_no_similarity_is_wrong_usage(built: tuple[Path, dict[str, object]]) -> None:
+    root, _ = built
+    done = curate(*arguments(root, "other", "--set", "steps.near_text.jaccard=1.5"))
+    assert done.returncode == 2
+    assert "steps.near_text.jaccard" in done.stderr
