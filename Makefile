@@ -21,7 +21,7 @@ lint: $(VENV)/dev.stamp  ## ruff and strict mypy
 	$(BIN)/mypy
 
 bench: $(VENV)/dev.stamp  ## the benchmarks, one after the other
-	for name in pictures shards build engines exchange contracts report; do $(BIN)/python -m benchmarks.$$name || exit 1; done
+	for name in pictures shards build engines exchange contracts report near_text; do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 lock: $(VENV)/dev.stamp  ## renew the locked requirements from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --quiet --generate-hashes --no-emit-index-url --no-header -o requirements/core.txt
