@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from dedup.keys import KEY_BYTES
-from pipelines.session import Session
+from pipelines.session import Located, Session
 from pipelines.view import View
 from sources.records import Fragment
 
@@ -62,12 +62,10 @@ class Kind(Protocol):
         """Whether `verify` needs to know where the others' pictures are: their bytes never travel."""
         ...
 
-    def verify(
-        self, session: Session, view: View, ours: pa.Table, theirs: pa.Table, where: Sequence["Place"]
-    ) -> pa.Table:
-        """OUTCOMES of pairs, row by row; both sides are `contents`, ours those of the view's items.
+    def verify(self, ours: pa.Table, theirs: pa.Table, here: Located | None, where: Sequence[Located]) -> pa.Table:
+        """OUTCOMES of pairs, row by row; both sides are `contents`. Which side is whose must not matter.
 
-        `where` says of each pair which fragment the other comes from; it is empty where no pictures are opened.
+        `here` says where the pictures of our side are and `where` those of each of theirs, if pictures are opened.
         """
         ...
 

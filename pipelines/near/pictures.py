@@ -13,8 +13,8 @@ import pyarrow as pa
 from dedup.images import NearImage, Pair
 from dedup.verify_pictures import Prepared, prepare
 from filters.statistics import grey_of
-from pipelines.near.kind import ITEM, OUTCOMES, Place
-from pipelines.session import Located, Session, locate
+from pipelines.near.kind import ITEM, OUTCOMES
+from pipelines.session import Located, Session
 from pipelines.view import View
 from sources.pictures import Limits, PictureError, thumbnail_only
 from sources.schema import IMAGES
@@ -56,23 +56,27 @@ class Pictures:
         shown = _shown(session.work.read(view.parts["links"], ["images"]))
         uris, frames = zip(*(shown[image_id] for image_id in images["image_id"].to_pylist()), strict=True)
         table = pa.table([self.step.picture_ids(images), self.step.picture_order(images)], schema=ITEM)
-        for name in self.step.picture_columns:
+        columns = self.step.picture_columns
+        for name in columns if self.step.method == "phash" else [name for name in columns if name != "thumbnail"]:
             table = table.append_column(IMAGES.field(name), images[name])
         return table.append_column("uri", pa.array(uris, pa.string())).append_column(
             "frame", pa.array(frames, pa.int32())
         )
 
-    def verify(
-        self, session: Session, view: View, ours: pa.Table, theirs: pa.Table, where: Sequence[Place]
-    ) -> pa.Table:
-        """By pixels, where fingerprints do not decide alone; what cannot be opened now is no duplicate."""
-        opened = _Opened(session, self.max_pixels)
-        here = Place(view.corpus, view.fragment)
+    def verify(self, ours: pa.Table, theirs: pa.Table, here: Located | None, where: Sequence[Located]) -> pa.Table:
+        """By pixels, where fingerprints do not decide alone; what cannot be opened now is no duplicate.
+
+        Laying one picture on the other is not the same as the other on the one: the smaller id is always laid on the
+        larger, so that the order of fragments does not matter.
+        """
+        assert here is not None
+        opened = _Opened(self.max_pixels)
         outcomes = []
         for row, other, there in zip(ours.to_pylist(), theirs.to_pylist(), where, strict=True):
-            pair = self.step.compared(row, other)
+            (one, its), (two, others) = sorted([(row, here), (other, there)], key=lambda side: str(side[0]["image_id"]))
+            pair = self.step.compared(one, two)
             if pair.verdict is None:
-                a, b = opened.prepared(here, row), opened.prepared(there, other)
+                a, b = opened.prepared(its, one), opened.prepared(others, two)
                 pair = UNREADABLE if a is None or b is None else self.step.verified(pair, a, b)
             detail = None if pair.detail is None else orjson.dumps(pair.detail).decode()
             outcomes.append(
@@ -87,30 +91,23 @@ UNREADABLE = Pair("different", 0.0, "unreadable")
 class _Opened:
     """The pictures that one task compares, each opened once as long as it is held ready."""
 
-    def __init__(self, session: Session, max_pixels: int) -> None:
-        self._session = session
+    def __init__(self, max_pixels: int) -> None:
         self._limits = Limits(max_pixels=max_pixels)
-        self._located: dict[tuple[int, str, int], Located] = {}
         self._ready: OrderedDict[str, Prepared | None] = OrderedDict()
 
-    def prepared(self, place: Place, picture: Mapping[str, Any]) -> Prepared | None:
+    def prepared(self, located: Located, picture: Mapping[str, Any]) -> Prepared | None:
         """The picture ready to be compared, None where it cannot be opened now."""
         image_id = picture["image_id"]
         if image_id not in self._ready:
-            self._ready[image_id] = self._prepared(place, picture["uri"], picture["frame"])
+            self._ready[image_id] = self._prepared(located, picture["uri"], picture["frame"])
             if len(self._ready) > PREPARED:
                 self._ready.popitem(last=False)
         self._ready.move_to_end(image_id)
         return self._ready[image_id]
 
-    def _prepared(self, place: Place, uri: str, frame: int) -> Prepared | None:
-        fragment = place.fragment
-        where = (place.corpus, fragment.digest, fragment.first_row)
-        if where not in self._located:
-            self._located[where] = locate(self._session, place.corpus, fragment)
+    def _prepared(self, located: Located, uri: str, frame: int) -> Prepared | None:
         try:
-            data = self._located[where].open(uri)
-            return prepare(grey_of(thumbnail_only(data, frame, self._limits, SIDE)))
+            return prepare(grey_of(thumbnail_only(located.open(uri), frame, self._limits, SIDE)))
         except (FileNotFoundError, PictureError):
             return None
 

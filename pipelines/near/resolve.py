@@ -9,13 +9,14 @@ import pyarrow as pa
 from dedup.bands import PAIRS, pairs_of
 from dedup.groups import components, survivors
 from dedup.keys import KEY_BYTES
+from pipelines.errors import ConservationError
 from pipelines.near.travel import put_named
 from pipelines.near.verify import EDGES
 from pipelines.session import Session
 from pipelines.sorted_runs import MAX_FRAGMENTS, digest_of, put_part, spans_of, to_row_groups
 from pipelines.work import Commit, Part, Work, key_of
 
-VERSION = 1
+VERSION = 2
 ANSWERS = pa.schema(
     [
         pa.field("row", pa.int32(), nullable=False),
@@ -36,7 +37,9 @@ PLACES = pa.schema(
 
 @dataclass(frozen=True)
 class ResolveTask:
-    """Groups all items that verified pairs join, in one place: about 60 bytes for each pair.
+    """Groups all items that verified pairs join, in one place.
+
+    In memory are about 200 bytes for each accepted pair, and 40 for each that was rejected.
 
     `numbers` gives each fragment's number in pairs; `last` says that no second round follows.
     """
@@ -61,7 +64,7 @@ class ResolveTask:
         found = work.find(node, key)
         if found is not None:
             return found
-        groups = Groups(self._edges(work), self._places(work))
+        groups = Groups(self._accepted(work), self._rejected(work), self._places(work))
         pairs = groups.unverified().sort_by([(name, "ascending") for name in PAIRS.names])
         data = to_row_groups(pairs, "fragment")
         parts = {"unverified": put_part(work, work.path(node, key, "unverified.parquet"), data, pairs.num_rows)}
@@ -75,14 +78,19 @@ class ResolveTask:
         shares = {str(run): digest_of(pairs.slice(start, stop - start)) for run, start, stop in runs}
         return work.commit(node, key, parts, {"shares": shares, **groups.facts()})
 
-    def _edges(self, work: Work) -> pl.DataFrame:
-        """Every verified pair, with the place of the item whose fragment verified it."""
+    def _accepted(self, work: Work) -> pl.DataFrame:
+        """Every accepted pair, with the place of the item whose fragment verified it."""
         tables = [_frame(EDGES.empty_table(), 0)]
-        for parts in self.edges:
-            tables += [
-                _frame(work.read(part), number) for number, part in zip(self.numbers, parts, strict=True) if part.rows
-            ]
+        for number, part in self._parts():
+            tables.append(_frame(work.read(part), number).filter(pl.col("accepted")))
         return pl.concat(tables)
+
+    def _rejected(self, work: Work) -> pl.DataFrame:
+        """Both ids of every rejected pair: a group's members that were compared with its best need not be again."""
+        columns = ["id", "other", "accepted"]
+        tables = [_frame(EDGES.empty_table().select(columns))]
+        tables += [_frame(work.read(part, columns)).filter(~pl.col("accepted")) for _, part in self._parts()]
+        return pl.concat(tables).drop("accepted")
 
     def _places(self, work: Work) -> pl.DataFrame:
         """id, fragment, row of the other items."""
@@ -90,31 +98,41 @@ class ResolveTask:
         tables += [_frame(work.read(part).cast(PLACES)) for parts in self.places for part in parts if part.rows]
         return pl.concat(tables).unique()
 
+    def _parts(self) -> list[tuple[int, Part]]:
+        return [
+            (number, part)
+            for parts in self.edges
+            for number, part in zip(self.numbers, parts, strict=True)
+            if part.rows
+        ]
+
 
 class Groups:
     """Items joined by accepted pairs. A node's number is its place in the order of survivors: the best is 0."""
 
-    def __init__(self, edges: pl.DataFrame, places: pl.DataFrame) -> None:
-        """`edges`: EDGES with the column `fragment` of `row`; `places`: id, fragment and row of others."""
-        accepted = edges.filter(pl.col("accepted"))
+    def __init__(self, accepted: pl.DataFrame, rejected: pl.DataFrame, places: pl.DataFrame) -> None:
+        """`accepted`: EDGES with the `fragment` of `row`; `rejected`: id and other; `places`: id, fragment, row."""
         own = accepted.select("id", "order")
         met = accepted.select(id="other", order="other_order")
         self.nodes = pl.concat([own, met]).unique().sort("order", "id").with_row_index("node")
-        self.places = pl.concat([places, edges.select("id", "fragment", "row")]).unique()
-        self.pairs = self._numbered(edges).unique(["low", "high"], keep="first", maintain_order=True)
-        kept = self.pairs.filter(pl.col("accepted"))
-        self.edges = kept.select("low", "high").to_numpy().astype(np.uint32)
+        everywhere = pl.concat([places, accepted.select("id", "fragment", "row")]).unique()
+        self.places = everywhere.join(self.nodes.select("id"), on="id", how="semi")
+        self.pairs = self._numbered(accepted).unique(["low", "high"], keep="first", maintain_order=True)
+        self.rejected = self._numbered(rejected).select("low", "high")
+        self.edges = self.pairs.select("low", "high").to_numpy().astype(np.uint32)
         self.roots = components(self.edges, len(self.nodes))
 
     def unverified(self) -> pa.Table:
         """PAIRS of each group's best with the members that were not compared with it."""
         members = pl.DataFrame({"low": self.roots, "high": np.arange(len(self.roots), dtype=np.uint32)})
-        missing = members.filter(pl.col("low") != pl.col("high")).join(self.pairs, on=["low", "high"], how="anti")
-        first = self.places.group_by("id").agg(pl.struct("fragment", "row").min().alias("place")).unnest("place")
-        items = self.nodes.join(first, on="id", how="left").sort("node")
-        numbers = items["fragment"].to_numpy().astype(np.uint64) << np.uint64(32) | items["row"].to_numpy().astype(
-            np.uint64
-        )
+        compared = pl.concat([self.pairs.select("low", "high"), self.rejected])
+        missing = members.filter(pl.col("low") != pl.col("high")).join(compared, on=["low", "high"], how="anti")
+        first = self.places.sort("fragment", "row").unique("id", keep="first", maintain_order=True)
+        items = self.nodes.join(first, on="id", how="left", maintain_order="left")
+        if items["row"].null_count():
+            raise ConservationError("a near-duplicate stands nowhere")
+        fragments, rows = (items[name].to_numpy().astype(np.uint64) for name in ("fragment", "row"))
+        numbers = fragments << np.uint64(32) | rows
         return pairs_of(numbers[missing["low"].to_numpy()], numbers[missing["high"].to_numpy()])
 
     def answers(self) -> pl.DataFrame:
@@ -138,14 +156,16 @@ class Groups:
         return {"groups": int((sizes > 1).sum()), "largest": int(sizes.max(initial=0))}
 
     def _numbered(self, edges: pl.DataFrame) -> pl.DataFrame:
-        """The pairs between nodes: `low` is the better one; what was accepted comes first."""
+        """The pairs between nodes: `low` is the better one; of one that was compared twice the better score first."""
         ids = self.nodes.select("id", "node")
         both = edges.join(ids, on="id").join(ids.rename({"node": "other_node"}), left_on="other", right_on="id")
-        return (
-            both.filter(pl.col("node") != pl.col("other_node"))
-            .with_columns(low=pl.min_horizontal("node", "other_node"), high=pl.max_horizontal("node", "other_node"))
-            .sort("accepted", "low", "high", "score", "detail", descending=[True, False, False, True, False])
-            .select("low", "high", "accepted", "score", "detail")
+        numbered = both.filter(pl.col("node") != pl.col("other_node")).with_columns(
+            low=pl.min_horizontal("node", "other_node"), high=pl.max_horizontal("node", "other_node")
+        )
+        if "score" not in numbered.columns:
+            return numbered
+        return numbered.sort("low", "high", "score", "detail", descending=[False, False, True, False]).select(
+            "low", "high", "score", "detail"
         )
 
 

@@ -14,14 +14,16 @@ import pyarrow.compute as pc
 from dedup.guards import ACCEPTED, VERDICTS
 from dedup.order import survivor_order
 from dedup.text import NearText, comparable_texts, verify_texts
-from pipelines.near.kind import ITEM, OUTCOMES, Place
-from pipelines.session import Session
+from pipelines.near.kind import ITEM, OUTCOMES
+from pipelines.session import Located, Session
 from pipelines.view import View, alive_rows, read_samples
 from pipelines.work import Work
 from sources.schema import SAMPLES
 
-COLUMNS = ("sample_id", "source", "access", "task", "turns", "images", "question", "groups")
-VERSION = 2
+COLUMNS = ("sample_id", "source", "access", "task", "turns", "images", "question", "groups", "language")
+VERSION = 3
+MOSTLY_OTHER_LETTERS = 1.5
+"""Bytes a character in UTF-8, from which on a text without a stated language is not English."""
 QUESTION = 0.6
 """Similarity of questions that may be one: guards see to it that what differs are function words."""
 SAME = VERDICTS[ACCEPTED]
@@ -56,38 +58,41 @@ class Texts:
         return self._bands(some, rows[bare], None, _subjects(some))
 
     def contents(self, session: Session, view: View, rows: npt.NDArray[np.int32]) -> pa.Table:
-        """ITEM, `text` and `question`, both as they are compared."""
+        """ITEM, `text` and `question` as they are compared, and whether the text is in a language without guards."""
         samples = read_samples(session.work, view, rows, COLUMNS)
         ids = pa.array(
             [bytes.fromhex(sample_id) for sample_id in samples["sample_id"].to_pylist()], ITEM.field("id").type
         )
         order = survivor_order(samples, self._images(session.work, view), self.sources)
         table = pa.table([ids, pa.array(order)], schema=ITEM)
-        return table.append_column("text", comparable_texts(samples)).append_column("question", _questions(samples))
+        table = table.append_column("text", comparable_texts(samples)).append_column("question", _questions(samples))
+        return table.append_column("foreign", _foreign(samples["language"], table["text"]))
 
-    def verify(
-        self,
-        session: Session,  # noqa: ARG002 - pictures need it
-        view: View,  # noqa: ARG002
-        ours: pa.Table,
-        theirs: pa.Table,
-        where: Sequence[Place],  # noqa: ARG002
-    ) -> pa.Table:
+    def verify(self, ours: pa.Table, theirs: pa.Table, here: Located | None, where: Sequence[Located]) -> pa.Table:  # noqa: ARG002
         """By exact comparison of the texts; where there are questions, they must be near-duplicates by themselves.
 
         Two answers may be alike and answer different questions: what cancer is, asked of the lung and of the breast.
+        The guards know English: texts in other languages must not differ in any token.
         """
         compared = _compared(ours["text"], theirs["text"], self.step.jaccard)
         asked = _compared(ours["question"], theirs["question"], min(self.step.jaccard, QUESTION))
-        same_question = pc.or_(
-            pc.equal(ours["question"], theirs["question"]).combine_chunks(), pc.equal(asked["verdict"], SAME)
-        )
-        alike = pc.equal(compared["verdict"], SAME)
-        accepted = pc.and_(alike, same_question)
-        causes = pc.if_else(accepted, None, pc.if_else(alike, "question", compared["verdict"]))
+        questions = pc.or_(_equal(ours, theirs, "question"), pc.equal(asked["verdict"], SAME))
+        foreign = pc.or_(ours["foreign"], theirs["foreign"])
+        causes = compared["verdict"]
+        for holds, cause in (
+            (questions, "question"),
+            (pc.or_(pc.invert(foreign), pc.equal(compared["edits"], 0)), "language"),
+            (self._same_pictures(ours, theirs), "pictures"),
+        ):
+            causes = pc.if_else(pc.and_(pc.equal(causes, SAME), pc.invert(holds)), cause, causes)
+        accepted = pc.equal(causes, SAME)
         facts = zip(compared["jaccard"].to_pylist(), compared["edits"].to_pylist(), strict=True)
         details = [orjson.dumps({"jaccard": round(jaccard, 4), "edits": edits}).decode() for jaccard, edits in facts]
+        causes = pc.if_else(accepted, pa.scalar(None, pa.string()), causes)
         return pa.table([accepted, compared["jaccard"], causes, pa.array(details, pa.string())], schema=OUTCOMES)
+
+    def _same_pictures(self, ours: pa.Table, theirs: pa.Table) -> pa.Array:  # noqa: ARG002
+        return pa.array(np.ones(len(ours), bool))
 
     def _samples(self, work: Work, view: View) -> tuple[npt.NDArray[np.int32], pa.Table]:
         rows = alive_rows(work, view)
@@ -124,8 +129,45 @@ class PictureTexts(Texts):
         salt = np.array([_salt(refs, originals) for refs in some["images"].to_pylist()], np.uint64)
         return self._bands(some, rows[shown], self._images(session.work, view), salt)
 
+    def contents(self, session: Session, view: View, rows: npt.NDArray[np.int32]) -> pa.Table:
+        """Also `pictures`: of each its id, its pixels' hash and the picture that it is a copy of, as JSON."""
+        table = super().contents(session, view, rows)
+        images = session.work.read(view.parts["images"], ["image_id", "pixel_hash"])
+        pixels = dict(zip(images["image_id"].to_pylist(), images["pixel_hash"].to_pylist(), strict=True))
+        originals = originals_of(session.work, view)
+        refs = read_samples(session.work, view, rows, ("images",))["images"].to_pylist()
+        shown = [
+            orjson.dumps([[ref["image_id"], pixels[ref["image_id"]], originals.get(ref["image_id"])] for ref in of_one])
+            for of_one in refs
+        ]
+        return table.append_column("pictures", pa.array(shown, pa.binary()))
+
+    def _same_pictures(self, ours: pa.Table, theirs: pa.Table) -> pa.Array:
+        """Whether each picture of the one was verified against that of the other: two copies of a third were not."""
+        pairs = zip(ours["pictures"].to_pylist(), theirs["pictures"].to_pylist(), strict=True)
+        return pa.array([_verified(orjson.loads(one), orjson.loads(other)) for one, other in pairs], pa.bool_())
+
     def _images(self, work: Work, view: View) -> pa.Table:
         return work.read(view.parts["images"], ["image_id", "width", "height"])
+
+
+def _verified(ours: list[list[str | None]], theirs: list[list[str | None]]) -> bool:
+    """Place by place: the same file or pixels, or the one is the other's original."""
+    return len(ours) == len(theirs) and all(
+        one == other or (pixels is not None and pixels == other_pixels) or original == other or other_original == one
+        for (one, pixels, original), (other, other_pixels, other_original) in zip(ours, theirs, strict=True)
+    )
+
+
+def _foreign(languages: pa.ChunkedArray, texts: pa.ChunkedArray) -> pa.Array:
+    """Whether a text is in a language that the guards do not know: it says so, or is mostly in other letters."""
+    stated = pc.fill_null(pc.invert(pc.match_substring_regex(languages, "(?i)^en")), False)  # noqa: FBT003
+    letters = pc.divide(pc.binary_length(texts).cast(pa.float64()), pc.max_element_wise(pc.utf8_length(texts), 1))
+    return pc.or_(stated, pc.greater(letters, MOSTLY_OTHER_LETTERS)).combine_chunks()
+
+
+def _equal(ours: pa.Table, theirs: pa.Table, name: str) -> pa.Array:
+    return pc.equal(ours[name], theirs[name]).combine_chunks()
 
 
 def _compared(ours: pa.ChunkedArray, theirs: pa.ChunkedArray, jaccard: float) -> pa.Table:

@@ -12,11 +12,13 @@ from pipelines.bisect import Failure, Piece, bisect
 from pipelines.isolation import isolated
 from pipelines.near.kind import OUTCOMES, Kind, Place
 from pipelines.near.travel import Gathered
-from pipelines.session import Session
+from pipelines.session import Located, Session, locate
 from pipelines.view import View
 from pipelines.work import Commit, key_of
 
-VERSION = 1
+VERSION = 2
+AT_ONCE = 2_000
+"""Pairs whose contents are in memory together."""
 FAILED = "failed"
 EDGES = pa.schema(
     [
@@ -60,24 +62,29 @@ class VerifyTask:
             return work.put(node, key, {"edges": EDGES.empty_table()})
         pairs = work.read(self.gathered.pairs)
         rows, places = np.unique(pairs["row"].to_numpy(), return_inverse=True)
-        ours = kind.contents(session, self.view, rows).take(pa.array(places))
-        met = work.read(self.gathered.contents)
-        theirs = met.take(_places(met["id"], pairs["other"]))
-        verify = partial(_verified, kind, session, self.view, ours, theirs, self._where(session, pairs["other"]))
-        pieces = bisect(isolated(verify, self.attempt, kind), pairs.num_rows)
-        outcomes = pa.concat_tables([_told_of(piece) for piece in pieces])
-        columns = [pairs["row"], ours["id"], ours["order"], theirs["id"], theirs["order"]]
-        edges = pa.table([*columns, *(outcomes[name] for name in OUTCOMES.names)], schema=EDGES)
-        return work.put(node, key, {"edges": edges})
+        ours, theirs = kind.contents(session, self.view, rows), work.read(self.gathered.contents)
+        met = _places(theirs["id"], pairs["other"]).to_numpy()
+        here, where = self._located(session, pairs["other"])
+        told = [EDGES.empty_table()]
+        for start in range(0, pairs.num_rows, AT_ONCE):
+            some = slice(start, start + AT_ONCE)
+            one, other = ours.take(pa.array(places[some])), theirs.take(pa.array(met[some]))
+            verify = partial(_verified, kind, one, other, here, where[some])
+            pieces = bisect(isolated(verify, self.attempt, kind), one.num_rows)
+            outcomes = pa.concat_tables([_told_of(piece) for piece in pieces])
+            columns = [pairs["row"][some], one["id"], one["order"], other["id"], other["order"]]
+            told.append(pa.table([*columns, *(outcomes[name] for name in OUTCOMES.names)], schema=EDGES))
+        return work.put(node, key, {"edges": pa.concat_tables(told)})
 
-    def _where(self, session: Session, others: pa.ChunkedArray) -> list[Place]:
-        """For each pair where the other's picture is; of several fragments that have it, the first."""
+    def _located(self, session: Session, others: pa.ChunkedArray) -> tuple[Located | None, list[Located]]:
+        """Where the fragment's own pictures are and, for each pair, the other's: of several places the first."""
         if not self.places:
-            return []
+            return None, []
         stands = session.work.read(self.gathered.places).sort_by([("fragment", "descending")])
         first = dict(zip(stands["id"].to_pylist(), stands["fragment"].to_pylist(), strict=True))
-        places = dict(self.places)
-        return [places[first[other]] for other in others.to_pylist()]
+        located = {number: locate(session, place.corpus, place.fragment, self.attempt) for number, place in self.places}
+        here = locate(session, self.view.corpus, self.view.fragment, self.attempt)
+        return here, [located[first[other]] for other in others.to_pylist()]
 
     def again(self) -> "VerifyTask":
         """The task after it killed a worker."""
@@ -85,17 +92,10 @@ class VerifyTask:
 
 
 def _verified(
-    kind: Kind,
-    session: Session,
-    view: View,
-    ours: pa.Table,
-    theirs: pa.Table,
-    where: list[Place],
-    start: int,
-    stop: int,
+    kind: Kind, ours: pa.Table, theirs: pa.Table, here: Located | None, where: list[Located], start: int, stop: int
 ) -> pa.Table:
     count = stop - start
-    return kind.verify(session, view, ours.slice(start, count), theirs.slice(start, count), where[start:stop])
+    return kind.verify(ours.slice(start, count), theirs.slice(start, count), here, where[start:stop])
 
 
 def _told_of(piece: Piece[pa.Table]) -> pa.Table:

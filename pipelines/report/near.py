@@ -27,6 +27,8 @@ WORDS = {
     "answer": "their answers differ",
     "wording": "short as they are, they differ in a word that counts",
     "question": "their questions differ",
+    "language": "they differ in a word, in a language whose words are not known",
+    "pictures": "their pictures are copies of a third, and were not compared",
 }
 """What told two alike samples apart, by cause (`dedup/guards.py`)."""
 

@@ -67,7 +67,7 @@ def test_a_smooth_picture_without_features_is_compared_at_equal_framing() -> Non
     copy = np.ascontiguousarray(np.rot90(255 - cv2.resize(smooth, (280, 280), interpolation=cv2.INTER_AREA)))
     one, another = prepare(copy), prepare(smooth)
     blind = [
-        Prepared(p.grey, p.levels, p.points[:0], p.descriptors[:0], p.pitch) for p in (one, another, prepare(other))
+        Prepared(p.identity, p.levels, p.points[:0], p.descriptors[:0], p.pitch) for p in (one, another, prepare(other))
     ]
     match = verify_pictures(blind[0], blind[1])
     assert (match.verdict, match.inliers, match.inverted) == ("duplicate", 0, True)
