@@ -88,7 +88,9 @@ def _figures(root: Path) -> None:
         Image.fromarray(picture).save(folder / name)
         rows.append(_caption(f"f{number}", name, f"Chest phantom with {FINDINGS[number % 6]}.", 1000 + number))
     Image.fromarray(_phantom(0)).save(folder / "copy.bmp")
+    Image.fromarray(_phantom(1)).save(folder / "resaved.jpg", quality=85)
     rows += [
+        _caption("resaved", "resaved.jpg", f"Chest phantom with {FINDINGS[1]}.", 1001),
         _caption("same_pixels", "copy.bmp", f"Chest phantom with  {FINDINGS[0]}.", 1000),
         _caption(
             "same_picture_other_text", "PMC1001_Fig1.png", "A drawn chest with bright ribs and dark fields.", 1001
@@ -166,7 +168,8 @@ def _notes(root: Path) -> None:
         f"Note {number}: the phantom was scanned with {number + 1} mm slices, and {finding} was drawn by hand."
         for number, finding in enumerate(FINDINGS)
     ]
-    bodies += ["Too short.", "This sentence is repeated until the note is too long. " * 200, bodies[0]]
+    bodies += ["Too short.", "This sentence is repeated until the note is too long. " * 200, bodies[0],
+               bodies[1].replace("by hand", "carefully by hand")]  # fmt: skip
     table = pa.table({"note_id": [f"n{number}" for number in range(len(bodies))], "body": bodies})
     pq.write_table(table, folder / "notes.parquet")
 

@@ -17,16 +17,29 @@ from workflows.cli import run
 CURATE = [sys.executable, "-m", "workflows.cli"]
 WITHOUT_CONTRACTS = ("--set", "contracts.enabled=false")
 """Great Expectations takes seconds to import: only tests that are about contracts, or the whole, pay for it."""
+WITHOUT_NEAR = ("--set", "steps.near_text.enabled=false", "--set", "steps.near_image.enabled=false")
+"""Made-up texts and pictures are alike: tests that are about something else keep all of them."""
 PUBLISHED = ("run.json", "tables", "shards")
 
 
-def curate(*arguments: object, contracts: bool = False, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run `curate`; builds without contracts and with one worker, if not told otherwise.
+def curate(
+    *arguments: object, contracts: bool = False, near: bool = False, **options: Any
+) -> subprocess.CompletedProcess[str]:
+    """Run `curate`; builds with one worker, without contracts and near-duplicates, if not told otherwise.
+
+    With contracts a build is a whole one, near-duplicates and all.
 
     With options of `subprocess.run` (an environment, a folder) it runs as a user's does, in a process of its own. Else
     the command runs in this process, which need not import everything again; its workers are processes as ever.
     """
-    command = [*map(str, arguments), *(WITHOUT_CONTRACTS if arguments[0] == "build" and not contracts else ())]
+    off = (
+        ()
+        if contracts or arguments[0] != "build"
+        else WITHOUT_CONTRACTS
+        if near
+        else (*WITHOUT_CONTRACTS, *WITHOUT_NEAR)
+    )
+    command = [*map(str, arguments), *off]
     if options:
         return subprocess.run([*CURATE, *command], capture_output=True, text=True, check=False, **options)
     if arguments[0] == "build" and not {"--workers", "--engine", "--address"} & set(command):

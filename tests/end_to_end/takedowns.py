@@ -18,7 +18,7 @@ from sources.storage import Folder, LocalFolder
 
 FILMS, READS = 12, 8
 SHARD_SAMPLES = 4
-SETTINGS = ("contracts.enabled=false",)
+SETTINGS = ("contracts.enabled=false", "steps.near_text.enabled=false", "steps.near_image.enabled=false")
 
 
 def drawn(place: Path, seed: int, frames: int = 1) -> None:
@@ -41,9 +41,9 @@ def film(number: int) -> dict[str, object]:
 
 
 def read(number: int) -> dict[str, object]:
-    """Two reads an article, of two licences; read 7 says what read 0 says."""
+    """Two reads an article, of two licences; read 7 says what read 0 says, whose id is the smaller one."""
     said = 0 if number == 7 else number
-    return {"id": f"r{number}", "q": f"What is {words('read', said)} about, in one line?", "a": "About the heart.",
+    return {"id": f"r{number}", "q": f"What is {words('read', said)} about, in one line?", "a": "About hearts.",
             "pmc": f"PMC{number // 2}", "license": "CC-BY-4.0" if number < 4 else "CC-BY-NC-4.0"}  # fmt: skip
 
 
@@ -80,7 +80,7 @@ def corpus(place: Path, films: int = FILMS, reads: int = READS) -> list[object]:
 
 
 def build_killed_in(step: str, recipe: Path, data: Path, run: Folder) -> None:
-    """Build, without contracts, in this process, and die where `pipelines.build` calls its function of this name."""
+    """Build, as `runs.curate` does, and die where `pipelines.build` calls its function of this name."""
 
     class Killed(BaseException):
         """What no handler of errors catches."""

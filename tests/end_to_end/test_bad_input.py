@@ -13,7 +13,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from tests.end_to_end.runs import CURATE, WITHOUT_CONTRACTS, balances, curate, curate_json, verdict_of
+from tests.end_to_end.runs import CURATE, WITHOUT_CONTRACTS, WITHOUT_NEAR, balances, curate, curate_json, verdict_of
 
 SENTENCE = "A frontal film of the chest with clear lungs and a normal heart, number"
 
@@ -147,7 +147,9 @@ def test_a_file_that_changes_while_it_is_read_stops_the_run_and_the_next_one_is_
     path.write_bytes(b"\n".join(lines(60_000)))
     (place / "recipe.yaml").write_text(yaml.safe_dump({"stage": "mid", "sources": [source("jsonl", "a.jsonl")]}))
     arguments = ["build", "--recipe", place / "recipe.yaml", "--data", place / "data", "--out", place / "run"]
-    process = subprocess.Popen([*CURATE, *map(str, arguments), *WITHOUT_CONTRACTS], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*CURATE, *map(str, arguments), *WITHOUT_CONTRACTS, *WITHOUT_NEAR], stderr=subprocess.PIPE, text=True
+    )
     log = place / "run" / "events.jsonl"
     while process.poll() is None and not (log.exists() and b'"begin","step":"ingest"' in log.read_bytes()):
         time.sleep(0.005)
@@ -173,7 +175,9 @@ def test_two_builds_in_one_directory_do_not_meet(place: Path) -> None:
     (place / "data" / "a.jsonl").write_bytes(b"\n".join(lines(60_000)))
     (place / "recipe.yaml").write_text(yaml.safe_dump({"stage": "mid", "sources": [source("jsonl", "a.jsonl")]}))
     arguments = ["build", "--recipe", place / "recipe.yaml", "--data", place / "data", "--out", place / "run"]
-    first = subprocess.Popen([*CURATE, *map(str, arguments), *WITHOUT_CONTRACTS], stderr=subprocess.DEVNULL)
+    first = subprocess.Popen(
+        [*CURATE, *map(str, arguments), *WITHOUT_CONTRACTS, *WITHOUT_NEAR], stderr=subprocess.DEVNULL
+    )
     while first.poll() is None and not (place / "run" / "events.jsonl").exists():
         time.sleep(0.005)
     assert "another build is running here" in curate_json(*arguments, status=2)["error"]

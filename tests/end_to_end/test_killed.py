@@ -50,7 +50,7 @@ def test_twenty_kills_at_random_moments_leave_the_tree_of_an_undisturbed_run(
     arguments: list[str], tmp_path: Path
 ) -> None:
     undisturbed = tmp_path / "undisturbed"
-    assert curate(*arguments, "--out", undisturbed).returncode == 0
+    assert curate(*arguments, "--out", undisturbed, near=True).returncode == 0
     events = (undisturbed / "events.jsonl").read_bytes().count(b"\n")
     expected = published(undisturbed)
     chance = random.Random(20)
@@ -59,7 +59,7 @@ def test_twenty_kills_at_random_moments_leave_the_tree_of_an_undisturbed_run(
         run = tmp_path / f"run{number // 4}"  # every directory is killed up to four times, then finished
         killed += kill_after(arguments, run, chance.randrange(events), chance.uniform(0, 0.05), chance.random() < 0.5)
         if number % 4 == 3:
-            done = curate(*arguments, "--out", run)
+            done = curate(*arguments, "--out", run, near=True)
             assert done.returncode == 0, done.stderr
             assert published(run) == expected
             assert not list((run / "work" / "tmp").iterdir())

@@ -57,7 +57,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any
          "fields": {"id": "id", "text": "text", "image": "file"}, "images": name, "access": "open"} for name in records
     ]  # fmt: skip
     (root / "recipe.yaml").write_text(yaml.safe_dump({"stage": "align", "sources": sources}))
-    return root, curate_json(*arguments(root, "run", "--workers", 1))
+    return root, curate_json(*arguments(root, "run", "--workers", 1), near=True)
 
 
 def arguments(root: Path, out: str, *more: object) -> list[object]:
@@ -104,13 +104,13 @@ def test_why_shows_the_transform_and_the_kept_sample(built: tuple[Path, dict[str
 
 def test_two_workers_write_the_same_bytes(built: tuple[Path, dict[str, Any]]) -> None:
     root, _ = built
-    curate_json(*arguments(root, "two", "--workers", 2))
+    curate_json(*arguments(root, "two", "--workers", 2), near=True)
     assert published(root / "two") == published(root / "run")
 
 
 def test_the_rule_that_others_publish_can_be_chosen_and_finds_less(built: tuple[Path, dict[str, Any]]) -> None:
     root, _ = built
-    answer = curate_json(*arguments(root, "phash", "--set", "steps.near_image.method=phash"))
+    answer = curate_json(*arguments(root, "phash", "--set", "steps.near_image.method=phash"), near=True)
     assert balances(answer)
     assert answer["counts"]["dropped"].get("near.image_text", 0) < 5
 

@@ -72,7 +72,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, obj
     for name, records in FILES.items():
         write(root / "notes" / name, records)
     recipe(root / "recipe.yaml", "notes")
-    return root, curate_json(*arguments(root, "run", "--workers", 1))
+    return root, curate_json(*arguments(root, "run", "--workers", 1), near=True)
 
 
 def test_copies_with_an_edit_go_and_findings_that_differ_stay(built: tuple[Path, dict[str, object]]) -> None:
@@ -101,19 +101,19 @@ def test_other_order_and_more_workers_leave_the_same_survivors(
     for name, records in FILES.items():
         write(tmp_path / "notes" / name, random.Random(9).sample(records, len(records)))
     recipe(tmp_path / "recipe.yaml", "notes")
-    curate_json(*arguments(tmp_path, "run", "--workers", 2))
+    curate_json(*arguments(tmp_path, "run", "--workers", 2), near=True)
     assert survivors(tmp_path / "run") == survivors(built[0] / "run")
-    curate_json(*arguments(tmp_path, "alone", "--workers", 1))
+    curate_json(*arguments(tmp_path, "alone", "--workers", 1), near=True)
     assert published(tmp_path / "run") == published(tmp_path / "alone")
 
 
 def test_a_second_corpus_costs_its_own_bands_only_and_its_copies_name_what_was_there(tmp_path: Path) -> None:
     write(tmp_path / "notes" / "all.jsonl", list(ORIGINALS.items()))
     recipe(tmp_path / "recipe.yaml", "notes")
-    curate_json(*arguments(tmp_path, "first"))
+    curate_json(*arguments(tmp_path, "first"), near=True)
     write(tmp_path / "more" / "all.jsonl", list(COPIES.items()))
     recipe(tmp_path / "recipe.yaml", "notes", "more")
-    second = curate_json(*arguments(tmp_path, "second", "--reuse", tmp_path / "first"))
+    second = curate_json(*arguments(tmp_path, "second", "--reuse", tmp_path / "first"), near=True)
     assert second["counts"]["dropped"] == {"near.text": 40}
     events = [orjson.loads(line) for line in (tmp_path / "second/events.jsonl").read_bytes().splitlines()]
     bands = [event["reused"] for event in events if event.get("step") == "near_text bands" and event["event"] == "unit"]
@@ -124,6 +124,6 @@ def test_a_second_corpus_costs_its_own_bands_only_and_its_copies_name_what_was_t
 
 def test_a_threshold_that_is_no_similarity_is_wrong_usage(built: tuple[Path, dict[str, object]]) -> None:
     root, _ = built
-    done = curate(*arguments(root, "other", "--set", "steps.near_text.jaccard=1.5"))
+    done = curate(*arguments(root, "other", "--set", "steps.near_text.jaccard=1.5"), near=True)
     assert done.returncode == 2
     assert "steps.near_text.jaccard" in done.stderr

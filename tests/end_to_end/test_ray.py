@@ -32,7 +32,7 @@ def arguments(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 @pytest.fixture(scope="module")
 def local(arguments: list[str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     run = tmp_path_factory.mktemp("local") / "run"
-    curate_json(*arguments, "--out", run, "--workers", 2)
+    curate_json(*arguments, "--out", run, "--workers", 2, near=True)
     return published(run)
 
 
@@ -86,7 +86,7 @@ def test_a_cluster_of_its_own_ends_with_an_interrupted_build_and_the_resumed_one
     assert orjson.loads(out)["hint"] == "the same command resumes"
     assert not list(folder.iterdir())
     assert not processes_naming(str(folder))
-    assert curate_json(*ours, env=environment)["engine"] == "ray"
+    assert curate_json(*ours, near=True, env=environment)["engine"] == "ray"
     assert published(run) == local
     assert not list(folder.iterdir())
     assert not processes_naming(str(folder))
@@ -116,8 +116,8 @@ def test_real_corpora_give_the_same_bytes_on_the_nodes_that_are_left(
     shared_data: Path, nodes: Nodes, tmp_path: Path
 ) -> None:
     arguments = ["build", "--stage", "mid", "--data", shared_data / "images", "--limit", 5]
-    curate_json(*arguments, "--out", tmp_path / "local")
-    curate_json(*arguments, "--out", tmp_path / "ray", "--address", nodes.address)
+    curate_json(*arguments, "--out", tmp_path / "local", near=True)
+    curate_json(*arguments, "--out", tmp_path / "ray", "--address", nodes.address, near=True)
     assert published(tmp_path / "local") == published(tmp_path / "ray")
 
 
@@ -127,7 +127,7 @@ def test_relative_paths_mean_the_same_on_the_cluster_and_through_ray_s_client(
     data, recipe = Path(arguments[6]), Path(arguments[4])
     relative = [*arguments[:4], recipe.name, "--data", data.name, *arguments[7:], "--address", nodes.client]
     house = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    curate_json(*relative, "--out", "here", cwd=recipe.parent, env=house)
+    curate_json(*relative, "--out", "here", near=True, cwd=recipe.parent, env=house)
     assert published(recipe.parent / "here") == local
 
 

@@ -121,15 +121,15 @@ def test_a_step_stands_after_the_filters_unless_the_recipe_says_where(tmp_path: 
         graph = graph_of(load(tmp_path, added=settings))  # type: ignore[arg-type]
         orders.append([step.name for step in graph.steps])
     assert orders == [
-        ["measure", "license", "tokens", "added", "exact"],
-        ["measure", "added", "license", "tokens", "exact"],
-        ["measure", "license", "tokens", "exact", "added"],
+        ["measure", "license", "tokens", "added", "exact", "near_text", "near_image"],
+        ["measure", "added", "license", "tokens", "exact", "near_text", "near_image"],
+        ["measure", "license", "tokens", "exact", "added", "near_text", "near_image"],
     ]
 
 
 def test_a_place_whose_own_step_is_off_is_still_a_place(tmp_path: Path, site: Path) -> None:
     package(site, "others", {"added": "make"}, step_code(KEPT))
-    off = {"exact": {"enabled": False}, "license": {"enabled": False}}
+    off = {name: {"enabled": False} for name in ("exact", "license", "near_text", "near_image")}
     graph = graph_of(load(tmp_path, added={"after": "license"}, **off))  # type: ignore[arg-type]
     assert [step.name for step in graph.steps] == ["measure", "added", "tokens"]
 

@@ -7,7 +7,9 @@ import pytest
 from dedup.text import NearText
 from pipelines.near.texts import PictureTexts, Texts, _foreign, _verified
 
-LONG = "the patient was seen in the outpatient clinic for a routine visit and the examination of heart and lungs showed {}"
+LONG = (
+    "the patient was seen in the outpatient clinic for a routine visit and the examination of heart and lungs showed {}"
+)
 
 
 def side(text: str, question: str = "", *, foreign: bool = False, pictures: object = ()) -> pa.Table:
