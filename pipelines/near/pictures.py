@@ -20,6 +20,7 @@ from sources.pictures import Limits, PictureError, thumbnail_only
 from sources.schema import IMAGES
 
 NAME = "near_picture"
+VERSION = 2
 SIDE = 1024
 """Pixels that a reduced decode leaves at least: twice of what verification compares at."""
 PREPARED = 64
@@ -38,7 +39,11 @@ class Pictures:
 
     def parameters(self) -> dict[str, Any]:
         """The step's, with its version."""
-        return {"version": self.step.version, "max_pixels": self.max_pixels, **self.step.picture_parameters()}
+        return {
+            "version": [VERSION, self.step.version],
+            "max_pixels": self.max_pixels,
+            **self.step.picture_parameters(),
+        }
 
     def inputs(self, view: View) -> list[str]:
         """The images table, which of its pictures other fragments measured first, and where they lie."""

@@ -39,7 +39,7 @@ PLACES = pa.schema(
 class ResolveTask:
     """Groups all items that verified pairs join, in one place.
 
-    In memory are about 200 bytes for each accepted pair, and 40 for each that was rejected.
+    In memory are some 200 bytes for each accepted pair, and 100 for each that was rejected.
 
     `numbers` gives each fragment's number in pairs; `last` says that no second round follows.
     """

@@ -21,7 +21,8 @@ from pipelines.work import Work
 from sources.schema import SAMPLES
 
 COLUMNS = ("sample_id", "source", "access", "task", "turns", "images", "question", "groups", "language")
-VERSION = 3
+VERSION = 4
+ENGLISH_OR_NOT_STATED = r"(?i)^\s*(en([-_].*)?|eng|english|und|unknown)?\s*$"
 MOSTLY_OTHER_LETTERS = 1.5
 """Bytes a character in UTF-8, from which on a text without a stated language is not English."""
 QUESTION = 0.6
@@ -78,10 +79,11 @@ class Texts:
         asked = _compared(ours["question"], theirs["question"], min(self.step.jaccard, QUESTION))
         questions = pc.or_(_equal(ours, theirs, "question"), pc.equal(asked["verdict"], SAME))
         foreign = pc.or_(ours["foreign"], theirs["foreign"])
+        unchanged = pc.and_(pc.equal(compared["edits"], 0), _equal(ours, theirs, "question"))
         causes = compared["verdict"]
         for holds, cause in (
             (questions, "question"),
-            (pc.or_(pc.invert(foreign), pc.equal(compared["edits"], 0)), "language"),
+            (pc.or_(pc.invert(foreign), unchanged), "language"),
             (self._same_pictures(ours, theirs), "pictures"),
         ):
             causes = pc.if_else(pc.and_(pc.equal(causes, SAME), pc.invert(holds)), cause, causes)
@@ -152,7 +154,10 @@ class PictureTexts(Texts):
 
 
 def _verified(ours: list[list[str | None]], theirs: list[list[str | None]]) -> bool:
-    """Place by place: the same file or pixels, or the one is the other's original."""
+    """Place by place: the same file or pixels, or the one is the other's original.
+
+    Two copies of one original may have been verified against each other too; that is not known here.
+    """
     return len(ours) == len(theirs) and all(
         one == other or (pixels is not None and pixels == other_pixels) or original == other or other_original == one
         for (one, pixels, original), (other, other_pixels, other_original) in zip(ours, theirs, strict=True)
@@ -161,7 +166,7 @@ def _verified(ours: list[list[str | None]], theirs: list[list[str | None]]) -> b
 
 def _foreign(languages: pa.ChunkedArray, texts: pa.ChunkedArray) -> pa.Array:
     """Whether a text is in a language that the guards do not know: it says so, or is mostly in other letters."""
-    stated = pc.fill_null(pc.invert(pc.match_substring_regex(languages, "(?i)^en")), False)  # noqa: FBT003
+    stated = pc.fill_null(pc.invert(pc.match_substring_regex(languages, ENGLISH_OR_NOT_STATED)), False)  # noqa: FBT003
     letters = pc.divide(pc.binary_length(texts).cast(pa.float64()), pc.max_element_wise(pc.utf8_length(texts), 1))
     return pc.or_(stated, pc.greater(letters, MOSTLY_OTHER_LETTERS)).combine_chunks()
 

@@ -28,7 +28,7 @@ WORDS = {
     "wording": "short as they are, they differ in a word that counts",
     "question": "their questions differ",
     "language": "they differ in a word, in a language whose words are not known",
-    "pictures": "their pictures are copies of a third, and were not compared",
+    "pictures": "their pictures are copies of a third one, and were not shown to be copies of each other",
 }
 """What told two alike samples apart, by cause (`dedup/guards.py`)."""
 

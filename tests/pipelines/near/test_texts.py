@@ -44,12 +44,17 @@ def test_a_text_in_another_language_may_differ_in_punctuation_only(texts: Texts)
     assert outcome(texts, side(one), side(other)) == (True, None)  # no word of the lists
     assert outcome(texts, side(one, foreign=True), side(other, foreign=True)) == (False, "language")
     assert outcome(texts, side(one, foreign=True), side(one + ".", foreign=True)) == (True, None)
+    asked = [
+        side(one, question, foreign=True) for question in ("¿tumor derecho del pulmón?", "¿tumor izquierdo del pulmón?")
+    ]
+    assert outcome(texts, *asked)[1] in {"question", "language"}
 
 
 def test_a_language_is_foreign_by_its_code_or_its_letters() -> None:
-    languages = pa.chunked_array([["en", "en-GB", "es", None, None]], pa.string())
-    found = _foreign(languages, pa.chunked_array([["a", "a", "a", "plain words", "胸水は認めない"]], pa.large_string()))
-    assert found.to_pylist() == [False, False, True, False, True]
+    languages = pa.chunked_array([["en", "en-GB", "", "und", "es", None, None]], pa.string())
+    texts = ["a", "a", "a", "a", "a", "plain words", "胸水は認めない"]
+    found = _foreign(languages, pa.chunked_array([texts], pa.large_string()))
+    assert found.to_pylist() == [False, False, False, False, True, False, True]
 
 
 def test_two_copies_of_a_third_picture_are_not_copies_of_one_another() -> None:
