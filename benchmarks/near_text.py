@@ -4,7 +4,9 @@
 
 `--peers` is an interpreter that has datatrove, daft, rensa and datasketch; those it has not are left out. With
 `--core` everything, peers too, is pinned to one core. Rates of kernels are per second of CPU time of their thread.
-The end-to-end figure is from Parquet to who is dropped in one process: texts, keys, buckets, comparison, survivors.
+`curate` is from Parquet to who is dropped in one process: texts, keys, buckets, comparison, survivors. `curate build`
+is the step in a whole build with `--workers` processes: from its samples in `work/` to verdicts there, everything
+committed on the way; the time of all other steps is not in it.
 `--shingles` prints the table by which the form of shingles was chosen (docs/near_text.md).
 """
 
@@ -24,6 +26,7 @@ from typing import Any
 import blake3
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -53,6 +56,7 @@ def main() -> None:
     parser.add_argument("--jaccard", type=float, default=0.8)
     parser.add_argument("--peers", help="a Python interpreter that has them")
     parser.add_argument("--core", type=int, help="pin everything to this core")
+    parser.add_argument("--workers", type=int, default=2, help="of the build")
     parser.add_argument("--shingles", action="store_true")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
@@ -82,6 +86,7 @@ def _rows_said(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
                 path,
             )
             yield _measured("curate", corpus, _deduplicated(path, given.jaccard))
+            yield _measured("curate build", corpus, _built(path, given.jaccard, given.workers))
             for peer in PEERS if given.peers else ():
                 yield _peer(given.peers, peer, path, corpus)
 
@@ -172,6 +177,30 @@ def _deduplicated(path: Path, jaccard: float) -> dict[str, Any]:
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10,
         **{f"{name}_s": seconds for name, seconds in timings.items()},
         "verdicts": dict(zip(names.tolist(), counts.tolist(), strict=True)),
+    }
+
+
+def _built(path: Path, jaccard: float, workers: int) -> dict[str, Any]:
+    """The step in a build: seconds between its first unit's beginning and its verdicts, and who was dropped."""
+    source = {"name": "made", "reader": "parquet", "path": path.name, "fields": {"id": "id", "text": "text"},
+              "task": "text", "license": "MIT", "access": "open"}  # fmt: skip
+    steps = {"tokens": {"min": 0, "max": 10**6}, "near_text": {"jaccard": jaccard}, "near_image": {"enabled": False}}
+    recipe, run = path.parent / "recipe.json", path.parent / "run"
+    recipe.write_text(
+        json.dumps({"stage": "mid", "sources": [source], "steps": steps, "contracts": {"enabled": False}})
+    )
+    command = [sys.executable, "-m", "workflows.cli", "build", "--recipe", recipe, "--data", path.parent, "--out", run]
+    subprocess.run([*map(str, command), "--workers", str(workers)], check=True, stderr=subprocess.DEVNULL)
+    events = [json.loads(line) for line in (run / "events.jsonl").read_bytes().splitlines()]
+    own = [event for event in events if str(event.get("step", "")).startswith("near_text")]
+    samples = pl.read_parquet(run / "tables/samples/*.parquet", columns=["sample_id", "source_key"])
+    ledger = pl.read_parquet(run / "tables/ledger/*.parquet").filter(pl.col("reason") == "near.text")
+    keys = samples.join(ledger, on="sample_id", how="semi")["source_key"]
+    return {
+        "seconds": own[-1]["time"] - own[0]["time"],
+        "workers": workers,
+        "dropped": [int(key.rpartition("row")[2]) for key in keys],
+        **{f"{event['step']}_s": event["seconds"] for event in own if event["event"] == "end"},
     }
 
 
