@@ -5,8 +5,8 @@ added, left out or replaced, or that moved to the other side of a guarded word) 
 count: two reports that both say "no effusion" are compared as any others. The price is a duplicate that is kept
 where an edit happens to touch such a word; it is counted by verdict, never silent.
 
-Covered are English and the Latin abbreviations of English clinical notes. In other languages numerals, signs and
-metric units are guarded, words are not.
+Covered are English and the Latin abbreviations of English clinical notes. Of other languages only numerals, signs and
+metric units are known here; `pipelines/near/texts.py` merges their texts only where no token differs.
 """
 
 from functools import cache
