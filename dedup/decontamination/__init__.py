@@ -1,0 +1,1 @@
+"""Decontamination: what of an eval set is in the data, how, and on what evidence."""
