@@ -12,8 +12,9 @@ setup: $(VENV)/dev.stamp  ## install everything needed to run, test and lint
 demo: $(VENV)/core.stamp  ## build shards from an embedded corpus, and say where to look
 	$(BIN)/python -m workflows.demo demo
 
+# Its hundreds of processes would each compile the sources anew where Python may not keep what it has compiled.
 test: $(VENV)/dev.stamp  ## the whole test suite
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(VENV)/dev.stamp  ## ruff and strict mypy
 	$(BIN)/ruff check .

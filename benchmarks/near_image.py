@@ -1,7 +1,8 @@
 """What near_image finds and what it leaves alone: `python -m benchmarks.near_image --data DIR [--json] [--part ...]`.
 
 `planted`: 200 pictures x 30 transforms; recall with Wilson intervals of nomination, of verification, and of both in a
-row. `films`: no two patients of nih_films merged; every pair nominated, the 600 likest others, and all follow-ups.
+row; of the films among them beside the published figures, and what is below those. `films`: no two patients of
+nih_films merged; every pair nominated, the 600 likest others, and all follow-ups.
 `leaks`: the pairs of leaks/images_*_pairs.jsonl, by kind; disagreements as pictures side by side in `--shown`.
 `speed`: fingerprints against `imagehash.phash`, nomination against `faiss.IndexBinaryFlat`, seconds of verification.
 """
@@ -13,6 +14,7 @@ import random
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing import Pool
 from pathlib import Path
@@ -24,8 +26,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from benchmarks.near_image_speed import speed
-from benchmarks.planted import TRANSFORMS, Grey, longest
-from dedup.fingerprints import HASH_BYTES, fingerprint_of
+from benchmarks.planted import PUBLISHED_HASH, TRANSFORMS, Grey, longest, published_verified
+from dedup.fingerprints import HASH_BYTES, distances, fingerprint_of
 from dedup.images import RADIUS, candidate_distances
 from dedup.picture_bands import bands_of
 from dedup.picture_rules import rule_for
@@ -38,6 +40,7 @@ PLANTED_FILMS, PLANTED_OTHERS = 150, 50
 PLANTED_SIDE = 768
 OTHERS = ("mri", "ct", "ultrasound", "fundus", "endoscopy", "dermoscopy")
 HARDEST = 600
+PUBLISHED_RADIUS = 64
 MODALITY = {"chest_xray": "xray", "mri": "mri", "ct": "ct", "ultrasound": "ultrasound", "fundus": "fundus"}
 MODALITY |= {"endoscopy": "endoscopy", "dermoscopy": "dermoscopy", "microscopy_blood": "microscopy", "oct": "oct"}
 
@@ -62,24 +65,45 @@ def ready(path: Path) -> Prepared:
     return prepare(grey(path))
 
 
-def hashes(picture: Grey) -> npt.NDArray[np.uint8]:
-    """9 x 32: the raw hash and the canonical one in eight orientations, as a build measures them."""
+@dataclass(frozen=True)
+class Prints:
+    """What a build measures of a picture to nominate it by: hashes 9 x 32 (raw, canonical in eight orientations)."""
+
+    hashes: npt.NDArray[np.uint8]
+    waves: npt.NDArray[np.int8]
+    usable: bool
+
+
+def prints(picture: Grey) -> Prints:
+    """As a build measures them."""
     image = Image.fromarray(picture)
     factor = max(min(image.size) // MEASURED_SIDE, 1)
     found = fingerprint_of(np.asarray(image.reduce(factor) if factor > 1 else image))
-    return np.frombuffer(found.pdq + found.oriented, np.uint8).reshape(-1, HASH_BYTES).copy() if found.usable else _NONE
+    hashes = np.frombuffer(found.pdq + found.oriented, np.uint8).reshape(-1, HASH_BYTES)
+    return Prints(hashes, np.frombuffer(found.waves, np.int8), found.usable)
 
 
-_NONE = np.zeros((0, HASH_BYTES), np.uint8)
+@dataclass(frozen=True)
+class Nominated:
+    """Whether two pictures are within the radius, also share a band, and are so by upright canonical hashes alone.
+
+    The last is what the published table is of: within `PUBLISHED_RADIUS`, where no two patients' films are.
+    """
+
+    near: bool
+    banded: bool
+    canonical: bool
 
 
-def nominated(a: npt.NDArray[np.uint8], b: npt.NDArray[np.uint8]) -> tuple[bool, bool]:
-    """Whether two pictures are within the radius, and whether they also share a band."""
-    if not len(a) or not len(b) or candidate_distances(a[None], b[None])[0] > RADIUS:
-        return False, False
-    both = np.stack([a, b])
-    digests, _ = bands_of({"raw": both[:, 0], "upright": both[:, 1], "turned": both[:, 2:]}, RADIUS)
-    return True, bool(np.intersect1d(digests[0], digests[1]).size)
+def nominated(a: Prints, b: Prints) -> Nominated:
+    """What nomination says of two pictures."""
+    if not (a.usable and b.usable):
+        return Nominated(near=False, banded=False, canonical=False)
+    canonical = bool(distances(a.hashes[1], b.hashes[1]) <= PUBLISHED_RADIUS)
+    if candidate_distances(a.hashes[None], b.hashes[None])[0] > RADIUS:
+        return Nominated(near=False, banded=False, canonical=canonical)
+    digests, _ = bands_of({"waves": np.stack([a.waves, b.waves])}, RADIUS)
+    return Nominated(near=True, banded=bool(np.intersect1d(digests[0], digests[1]).size), canonical=canonical)
 
 
 def manifest(data: Path) -> list[dict[str, str]]:
@@ -111,14 +135,14 @@ def kinds_of(data: Path) -> dict[Path, str]:
     return kinds | dict.fromkeys(films_of(data), "xray")
 
 
-def _plant(task: tuple[int, Path, tuple[Path, ...], str]) -> list[tuple[str, bool, bool, Match]]:
+def _plant(task: tuple[int, Path, tuple[Path, ...], str]) -> list[tuple[str, Nominated, Match]]:
     seed, path, others, kind = task
     original, beside = (longest(grey(path), PLANTED_SIDE), [longest(grey(other), PLANTED_SIDE) for other in others])
-    known, known_hashes = prepare(original), hashes(original)
+    known, known_prints = prepare(original), prints(original)
     found = []
     for name, transform in TRANSFORMS.items():
         variant = transform(original, seed, beside)
-        found.append((name, *nominated(hashes(variant), known_hashes), verify_pictures(variant, known, rule_for(kind))))
+        found.append((name, nominated(prints(variant), known_prints), verify_pictures(variant, known, rule_for(kind))))
     return found
 
 
@@ -131,19 +155,34 @@ def planted(data: Path) -> list[dict[str, Any]]:
     ]
     with Pool(2) as pool:
         found = [row for rows in pool.imap(_plant, tasks, chunksize=2) for row in rows]
-    table: list[dict[str, Any]] = []
-    for name in TRANSFORMS:
-        rows = [row for row in found if row[0] == name]
-        near, banded = sum(row[1] for row in rows), sum(row[2] for row in rows)
-        verified = sum(row[3].verdict == "duplicate" for row in rows)
-        both = sum(row[2] and row[3].verdict == "duplicate" for row in rows)
-        of_films = sum(row[3].verdict == "duplicate" for row in rows[:PLANTED_FILMS])
-        row_of_table = {"transform": name, "pictures": len(rows), "within_radius": near, "films_verified": of_films}
-        for label, count in (("nominated", banded), ("verified", verified), ("found", both)):
-            row_of_table |= {label: count, f"{label}_interval": wilson(count, len(rows))}
-        row_of_table["ncc_p5"] = round(float(np.percentile([row[3].ncc for row in rows], 5)), 3)
-        table.append(row_of_table)
-    return table
+    return [_row([row for row in found if row[0] == name]) for name in TRANSFORMS]
+
+
+def _row(found: Sequence[tuple[str, Nominated, Match]]) -> dict[str, Any]:
+    """Of one transform: shares with intervals beside the published ones, and which of those are missed.
+
+    `hash` and `verified` are of films only, as published; everything else is of all pictures.
+    """
+    name, films = found[0][0], found[:PLANTED_FILMS]
+    copies = [match.verdict == "duplicate" for _, _, match in found]
+    counts = {
+        "nominated": (sum(one.banded for _, one, _ in found), len(found)),
+        "verified": (sum(copies), len(found)),
+        "found": (sum(one.banded and copy for (_, one, _), copy in zip(found, copies, strict=True)), len(found)),
+        "films_nominated": (sum(one.banded for _, one, _ in films), len(films)),
+        "films_canonical": (sum(one.canonical for _, one, _ in films), len(films)),
+        "films_verified": (sum(copies[: len(films)]), len(films)),
+    }
+    row: dict[str, Any] = {"transform": name, "pictures": len(found), "films": len(films)}
+    for label, (count, of) in counts.items():
+        row |= {label: count, f"{label}_interval": wilson(count, of)}
+    row["within_radius"] = sum(one.near for _, one, _ in found)
+    row["ncc_p5"] = round(float(np.percentile([match.ncc for _, _, match in found], 5)), 3)
+    row["published_hash"], row["published_verified"] = PUBLISHED_HASH.get(name), published_verified(name)
+    low = row["published_hash"] is not None and 100 * row["films_nominated"] / len(films) < row["published_hash"]
+    weak = 100 * row["films_verified"] / len(films) < row["published_verified"]
+    row["below"] = [label for label, missed in (("hash", low), ("verified", weak)) if missed]
+    return row
 
 
 def _compare(pair: tuple[Path, Path]) -> Match:
@@ -154,7 +193,7 @@ def films(data: Path) -> dict[str, Any]:
     """Pairs of different patients and follow-ups, with the verdicts on them."""
     paths = films_of(data)
     patients = np.array([int(path.name.split("_")[0]) for path in paths])
-    known = np.stack([hashes(grey(path)) for path in paths])
+    known = np.stack([prints(grey(path)).hashes for path in paths])
     first, second = np.triu_indices(len(paths), 1)
     apart = candidate_distances(known[first], known[second])
     same = patients[first] == patients[second]
@@ -194,7 +233,8 @@ def leak_pairs(data: Path) -> list[dict[str, Any]]:
 
 def _judge(task: tuple[Path, Path, str]) -> tuple[bool, bool, Match]:
     a, b, modality = task
-    return (*nominated(hashes(grey(a)), hashes(grey(b))), verify_pictures(ready(a), ready(b), rule_for(modality)))
+    one = nominated(prints(grey(a)), prints(grey(b)))
+    return one.near, one.banded, verify_pictures(ready(a), ready(b), rule_for(modality))
 
 
 def leaks(data: Path, shown: Path | None) -> dict[str, Any]:
@@ -265,16 +305,10 @@ def main() -> None:
 def _print(part: str, answer: Any, seconds: float) -> None:
     print(f"== {part} ({seconds} s)")
     if part == "planted":
-        print(f"{'transform':<26} {'n':>4}  within  nominated         verified          found")
+        print(f"{'transform':<26} {'n':>4}  nominated           verified            found               "
+              "films: canonical nominated (published) | verified (published)")  # fmt: skip
         for row in answer:
-            cells = [
-                f"{100 * row[name] / row['pictures']:5.1f} {row[f'{name}_interval']}"
-                for name in ("nominated", "verified", "found")
-            ]
-            print(
-                f"{row['transform']:<26} {row['pictures']:>4}  {100 * row['within_radius'] / row['pictures']:5.1f}  ",
-                *cells,
-            )
+            print(_planted_line(row))
     elif part == "leaks":
         for name, cell in (*sorted(answer["by_kind"].items()), *answer["by_verdict"].items()):
             print(f"{name:<46}", dict(cell))
@@ -283,6 +317,19 @@ def _print(part: str, answer: Any, seconds: float) -> None:
     else:
         for name, value in answer.items():
             print(f"{name:<34} {value}")
+
+
+def _planted_line(row: dict[str, Any]) -> str:
+    cells = [
+        f"{100 * row[name] / row['pictures']:5.1f} {row[f'{name}_interval']!s:<14}"
+        for name in ("nominated", "verified", "found")
+    ]
+    films = [f"{100 * row[f'films_{name}'] / row['films']:5.1f}" for name in ("canonical", "nominated", "verified")]
+    published = ("" if row[name] is None else row[name] for name in ("published_hash", "published_verified"))
+    before, after = (f"({figure:>3})" for figure in published)
+    below = "BELOW: " + ", ".join(row["below"]) if row["below"] else ""
+    name = f"{row['transform']:<26} {row['pictures']:>4}"
+    return f"{name} {' '.join(cells)} {films[0]} {films[1]} {before} | {films[2]} {after} {below}"
 
 
 if __name__ == "__main__":

@@ -4,9 +4,9 @@
 
 `--peers` is an interpreter that has datatrove, daft, rensa and datasketch; those it has not are left out. With
 `--core` everything, peers too, is pinned to one core. Rates of kernels are per second of CPU time of their thread.
-`curate` is from Parquet to who is dropped in one process: texts, keys, buckets, comparison, survivors. `curate build`
-is the step in a whole build with `--workers` processes: from its samples in `work/` to verdicts there, everything
-committed on the way; the time of all other steps is not in it.
+`curate` is from Parquet to who is dropped in one process: texts, keys, buckets, comparison, survivors. `curate step` is
+the step as a build runs it, on the local engine with `--workers` processes (benchmarks/near_text_step.py); `startup_s`,
+until the workers have run it once on a few texts, is not in `seconds`. Peers are timed from their imports on.
 `--shingles` prints the table by which the form of shingles was chosen (docs/near_text.md).
 """
 
@@ -26,11 +26,11 @@ from typing import Any
 import blake3
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.near_text_corpus import Corpus, made_corpus
+from benchmarks.near_text_corpus import Corpus, as_samples, made_corpus
+from benchmarks.near_text_step import step_on_the_engine
 from dedup.bands import items_of, proposed_pairs
 from dedup.groups import survivors
 from dedup.guards import guards
@@ -39,7 +39,6 @@ from dedup.kernels.comparison import compare
 from dedup.kernels.signatures import band_digests, signatures_of
 from dedup.order import survivor_order
 from dedup.text import NearText, comparable_texts, verify_texts
-from sources.schema import SAMPLES
 
 FRAGMENT = 4096
 PAIRS_AT_ONCE = 20_000
@@ -56,7 +55,8 @@ def main() -> None:
     parser.add_argument("--jaccard", type=float, default=0.8)
     parser.add_argument("--peers", help="a Python interpreter that has them")
     parser.add_argument("--core", type=int, help="pin everything to this core")
-    parser.add_argument("--workers", type=int, default=2, help="of the build")
+    parser.add_argument("--workers", type=int, default=2, help="of the step on the local engine")
+    parser.add_argument("--partition-rows", type=int, nargs="+", help="run the step with these, for its memory")
     parser.add_argument("--shingles", action="store_true")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
@@ -86,16 +86,20 @@ def _rows_said(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
                 path,
             )
             yield _measured("curate", corpus, _deduplicated(path, given.jaccard))
-            yield _measured("curate build", corpus, _built(path, given.jaccard, given.workers))
+            for rows in given.partition_rows or (None,):
+                answer = step_on_the_engine(path, given.jaccard, given.workers, rows)
+                name = "curate step" if rows is None else f"curate step, partitions of {rows:,} bands"
+                mine = _measured(name, corpus, answer)
+                yield mine
             for peer in PEERS if given.peers else ():
-                yield _peer(given.peers, peer, path, corpus)
+                yield _beside(mine, _peer(given.peers, peer, path, corpus))
 
 
 def _compilation() -> Iterator[dict[str, Any]]:
     """Seconds until the kernels have run once: compiled, or loaded where they are on disk."""
     started = time.perf_counter()
     step = NearText()
-    keys = step.keys(_as_samples(pa.array(["a text of some words"] * 9)), pa.array(range(9), pa.int32()), {})
+    keys = step.keys(as_samples(pa.array(["a text of some words"] * 9)), pa.array(range(9), pa.int32()), {})
     proposed_pairs(keys.append_column("fragment", pa.array(np.zeros(keys.num_rows, np.int32))))
     verify_texts(pa.array(["a text"]), pa.array(["no text"]))
     survivors(np.zeros((1, 2), np.uint32), np.zeros(1, np.uint32))
@@ -119,7 +123,7 @@ def _kernels(corpus: Corpus) -> Iterator[dict[str, Any]]:
     sides = [texts_of(corpus.texts.take(pa.array(corpus.copies[:5000, side]))) for side in (0, 1)]
     rate = _rate(lambda: compare(*sides, 0.8, guards()), len(sides[0].offsets) - 1)
     yield {"what": "comparison of duplicates", "us_per_pair": 1e6 / rate}
-    table = _as_samples(corpus.texts.slice(0, 20_000))
+    table = as_samples(corpus.texts.slice(0, 20_000))
     yield {"what": "comparable_texts", "mb_per_s": _rate(lambda: comparable_texts(table), size) / 1e6}
 
 
@@ -133,25 +137,12 @@ def _rate(work: Callable[[], object], amount: int) -> float:
     return amount / min(seconds)
 
 
-def _as_samples(texts: pa.Array) -> pa.Table:
-    """SAMPLES of one turn of text each."""
-    count = len(texts)
-    constant = {"source": "made", "source_key": "k", "task": "text", "license": "MIT", "access": "open"}
-    columns = {name: pa.nulls(count, SAMPLES.field(name).type) for name in SAMPLES.names}
-    columns |= {name: pa.repeat(pa.scalar(value), count) for name, value in constant.items()}
-    roles = pa.repeat(pa.scalar("text"), count)
-    turns = pa.StructArray.from_arrays([roles, texts.cast(pa.string())], ["role", "text"])
-    columns["turns"] = pa.ListArray.from_arrays(pa.array(np.arange(count + 1, dtype=np.int32)), turns)
-    columns["sample_id"] = pa.array([f"{number * 2654435761 % 2**32:08x}{number:024x}" for number in range(count)])
-    return pa.table([columns[name] for name in SAMPLES.names], schema=SAMPLES)
-
-
 def _deduplicated(path: Path, jaccard: float) -> dict[str, Any]:
     step, timings, used = NearText(jaccard=jaccard), {}, time.process_time()
     started = at = time.perf_counter()
     texts, keys = [], []
     for number, batch in enumerate(pq.ParquetFile(path).iter_batches(FRAGMENT)):
-        samples = _as_samples(batch["text"])
+        samples = as_samples(batch["text"])
         texts.append(comparable_texts(samples))
         sent = step.keys_of_texts(texts[-1], survivor_order(samples), np.arange(len(batch), dtype=np.int32))
         keys.append(sent.append_column("fragment", pa.array(np.full(sent.num_rows, number, np.int32))))
@@ -180,30 +171,6 @@ def _deduplicated(path: Path, jaccard: float) -> dict[str, Any]:
     }
 
 
-def _built(path: Path, jaccard: float, workers: int) -> dict[str, Any]:
-    """The step in a build: seconds between its first unit's beginning and its verdicts, and who was dropped."""
-    source = {"name": "made", "reader": "parquet", "path": path.name, "fields": {"id": "id", "text": "text"},
-              "task": "text", "license": "MIT", "access": "open"}  # fmt: skip
-    steps = {"tokens": {"min": 0, "max": 10**6}, "near_text": {"jaccard": jaccard}, "near_image": {"enabled": False}}
-    recipe, run = path.parent / "recipe.json", path.parent / "run"
-    recipe.write_text(
-        json.dumps({"stage": "mid", "sources": [source], "steps": steps, "contracts": {"enabled": False}})
-    )
-    command = [sys.executable, "-m", "workflows.cli", "build", "--recipe", recipe, "--data", path.parent, "--out", run]
-    subprocess.run([*map(str, command), "--workers", str(workers)], check=True, stderr=subprocess.DEVNULL)
-    events = [json.loads(line) for line in (run / "events.jsonl").read_bytes().splitlines()]
-    own = [event for event in events if str(event.get("step", "")).startswith("near_text")]
-    samples = pl.read_parquet(run / "tables/samples/*.parquet", columns=["sample_id", "source_key"])
-    ledger = pl.read_parquet(run / "tables/ledger/*.parquet").filter(pl.col("reason") == "near.text")
-    keys = samples.join(ledger, on="sample_id", how="semi")["source_key"]
-    return {
-        "seconds": own[-1]["time"] - own[0]["time"],
-        "workers": workers,
-        "dropped": [int(key.rpartition("row")[2]) for key in keys],
-        **{f"{event['step']}_s": event["seconds"] for event in own if event["event"] == "end"},
-    }
-
-
 def _rows(items: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
     return ((items >> np.uint64(32)) * np.uint64(FRAGMENT) + (items & np.uint64(0xFFFFFFFF))).astype(np.int64)
 
@@ -223,6 +190,13 @@ def _measured(name: str, corpus: Corpus, answer: dict[str, Any]) -> dict[str, An
         "others_removed": int((dropped & ~in_copies).sum() - dropped[corpus.negatives].sum()),
         **answer,
     }
+
+
+def _beside(mine: dict[str, Any], peer: dict[str, Any]) -> dict[str, Any]:
+    """The peer's row, and how many times as long, and as much CPU, it took."""
+    if "seconds" not in peer:
+        return peer
+    return {**peer, **{f"{name}_over_step": peer[name] / mine[name] for name in ("seconds", "cpu_s")}}
 
 
 def _peer(python: str, peer: str, path: Path, corpus: Corpus) -> dict[str, Any]:

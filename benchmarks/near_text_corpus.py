@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dedup.guards import VERDICTS, guarded_words
+from sources.schema import SAMPLES
 
 VOCABULARY = 30_000
 UNITS, SIDES, NUMBERS = ("mm", "cm", "ml", "mg"), ("left", "right"), tuple(str(number) for number in range(1, 100))
@@ -71,6 +72,21 @@ def made_corpus(count: int, seed: int = 0) -> Corpus:
     texts = pa.concat_arrays(parts).take(pa.array(np.argsort(places)))
     pairs = np.column_stack([places[made_of], places[originals + np.arange(2 * planted)]])
     return Corpus(texts, pairs[:planted], pairs[planted:])
+
+
+def as_samples(texts: pa.Array, first: int = 0) -> pa.Table:
+    """SAMPLES of one turn of text each; the number of the first makes their ids."""
+    count = len(texts)
+    constant = {"source": "made", "source_key": "k", "task": "text", "license": "MIT", "access": "open"}
+    columns = {name: pa.nulls(count, SAMPLES.field(name).type) for name in SAMPLES.names}
+    columns |= {name: pa.repeat(pa.scalar(value), count) for name, value in constant.items()}
+    roles = pa.repeat(pa.scalar("text"), count)
+    turns = pa.StructArray.from_arrays([roles, texts.cast(pa.string())], ["role", "text"])
+    columns["turns"] = pa.ListArray.from_arrays(pa.array(np.arange(count + 1, dtype=np.int32)), turns)
+    columns["sample_id"] = pa.array(
+        [f"{number * 2654435761 % 2**32:08x}{number:024x}" for number in range(first, first + count)]
+    )
+    return pa.table([columns[name] for name in SAMPLES.names], schema=SAMPLES)
 
 
 def _drawn(random: np.random.Generator, cumulated: npt.NDArray[np.float64], count: int) -> npt.NDArray[np.int64]:

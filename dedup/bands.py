@@ -12,7 +12,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from dedup.kernels.compiled import kernel
-from dedup.keys import KEY_BYTES, places_by, words_of
+from dedup.kernels.sorting import order_of_hashes
+from dedup.keys import KEY_BYTES, places_by, with_ties_sorted, words_of
 
 BAND_KEYS = pa.schema(
     [
@@ -63,7 +64,7 @@ def band_keys(digests: npt.NDArray[np.uint64], order: npt.NDArray[np.uint64], ro
     bands = digests.shape[1]
     flat = np.ascontiguousarray(digests).ravel()
     items = np.repeat(np.arange(len(digests), dtype=np.int32), bands)
-    places = places_by(flat, order[items], rows[items])
+    places = with_ties_sorted(order_of_hashes(flat), flat, order[items], rows[items])
     owners = items[places]
     words = np.empty((len(flat), 2), ">u8")
     words[:, 0], words[:, 1] = flat[places], order[owners]

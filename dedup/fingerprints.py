@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from numba import njit
+from PIL import Image
 
 Grey = npt.NDArray[np.uint8]
 Hashes = npt.NDArray[np.uint8]
@@ -34,7 +35,10 @@ A threshold on ranks, which no window changes, was tried: it crops the noise of 
 JPEGs of MRI slices are lost (90 for 100 %) and crops of 5 % (33 for 82 %)."""
 CROP_LEAST = 32
 """Pixels that must be left of each side, or nothing is cropped."""
+WAVES = 8
+"""Of the 8 x 8 lowest frequencies the strengths themselves are kept, for bands (`dedup/picture_bands.py`)."""
 _SCALE = 1 << 14
+_SPLIT = 1 << 7
 _FINE = 2 * SIDE
 _MOST_BORDERS = 4
 """A white page around a black letterbox around a dark background: each is seen when the one outside is gone."""
@@ -48,6 +52,20 @@ def _cosines() -> npt.NDArray[np.int64]:
 
 
 _COSINES = _cosines()
+_COARSE = np.rint(_COSINES / _SPLIT).T.astype(np.float64)
+_REST = _COSINES.T.astype(np.float64) - _SPLIT * _COARSE
+_FACTORS = (_COSINES.astype(np.float64), np.ascontiguousarray(_COARSE), np.ascontiguousarray(_REST))
+"""16 x 64, and the same table 64 x 16 in two parts, so that all sums stay below 2^53: exact in floating point."""
+
+
+def _evening() -> npt.NDArray[np.int64]:
+    """8 x 8 weights in 1/256 for the waves: pictures have less of the high frequencies, copies differ more in them."""
+    k = np.arange(1, WAVES + 1)
+    weights: npt.NDArray[np.int64] = np.rint(256 * np.hypot(k[:, None], k[None]) ** 0.7).astype(np.int64)
+    return weights
+
+
+_EVENING = _evening()
 
 
 @dataclass(frozen=True)
@@ -56,13 +74,15 @@ class Fingerprint:
 
     `pdq` 32 bytes of the picture as it is; `canonical` 32 bytes of it without borders and with ranks for levels, so
     that no window, gamma or equalisation changes it; `oriented` 8 x 32 bytes, the canonical hash of the picture in
-    each orientation (number 0 is upright; see `oriented_picture`); `quality` 0..100.
+    each orientation (number 0 is upright; see `oriented_picture`); `quality` 0..100. `waves` are 2 x 64 signed bytes:
+    the 8 x 8 lowest frequencies of the picture as it is and in canonical form, weighted, the strongest 127.
     """
 
     pdq: bytes
     canonical: bytes
     oriented: bytes
     quality: int
+    waves: bytes
 
     @property
     def usable(self) -> bool:
@@ -73,8 +93,16 @@ class Fingerprint:
 def fingerprint_of(grey: Grey) -> Fingerprint:
     """The fingerprint of a grey picture of any size; H x W, both at least 1."""
     measured = np.ascontiguousarray(grey)
-    raw, canonical, quality = _both(measured, _COSINES)
-    return Fingerprint(raw.tobytes(), canonical[0].tobytes(), canonical.tobytes(), int(quality))
+    raw, canonical, quality, waves = _both(measured, *_FACTORS, _EVENING)
+    oriented = canonical.tobytes()
+    return Fingerprint(raw.tobytes(), oriented[:HASH_BYTES], oriented, int(quality), waves.tobytes())
+
+
+def hashes_and_waves(raw: npt.NDArray[np.int64], canonical: npt.NDArray[np.int64]) -> tuple[Hashes, Hashes]:
+    """Hashes 9 x 32 (raw, canonical in eight orientations) and waves 2 x 64 (as bytes) of two transforms 16 x 16."""
+    hashes = np.concatenate([_hashes(raw, 1), _hashes(canonical, ORIENTATIONS)])
+    waves = np.stack([_evened(raw, _EVENING), _evened(canonical, _EVENING)])
+    return hashes, waves.ravel()
 
 
 def oriented_picture(grey: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
@@ -101,27 +129,31 @@ class Fingerprints:
     """Fills the fingerprint columns of IMAGES (a `filters.measurer.Measurer`)."""
 
     name = "fingerprints"
-    version = 1
-    fields: tuple[str, ...] = ("pdq", "pdq_canonical", "pdq_turned", "pdq_quality")
+    version = 2
+    whole = False
+    fields: tuple[str, ...] = ("pdq", "pdq_canonical", "pdq_turned", "pdq_quality", "pdq_waves")
 
-    def measure(self, grey: Grey) -> dict[str, bytes | int]:
+    def measure(self, grey: Grey, picture: Image.Image | None = None) -> dict[str, bytes | int]:  # noqa: ARG002 - small is enough
         """The columns of one picture."""
         found = fingerprint_of(grey)
-        turned = found.oriented[HASH_BYTES:]
-        return dict(zip(self.fields, (found.pdq, found.canonical, turned, found.quality), strict=True))
+        values = (found.pdq, found.canonical, found.oriented[HASH_BYTES:], found.quality, found.waves)
+        return dict(zip(self.fields, values, strict=True))
 
 
 @njit(cache=True, nogil=True)
-def _both(grey, cosines):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
-    """Hashes 8 x 32 of the picture and of its canonical form, and the quality."""
+def _both(grey, cosines, coarse, rest, evening):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
+    """Hash 1 x 32 of the picture and 8 x 32 of its canonical form, the quality, and the waves of both."""
     height, width = grey.shape
     fine = _cells(grey, 0, height, 0, width)
     cells = _halved(fine)
-    raw = _hashes(cells, cosines, 1)
+    raw = _transform(cells, cosines, coarse, rest)
     top, bottom, left, right = _content(grey)
     if bottom - top < height or right - left < width:
         fine = _cells(grey, top, bottom, left, right)
-    return raw[0], _hashes(_halved(_ranks(fine)), cosines, ORIENTATIONS), _quality(cells)
+    canonical = _transform(_halved(_ranks(fine)), cosines, coarse, rest)
+    waves = np.empty((2, evening.size), np.int8)
+    waves[0], waves[1] = _evened(raw, evening), _evened(canonical, evening)
+    return _hashes(raw, 1)[0], _hashes(canonical, ORIENTATIONS), _quality(cells), waves
 
 
 @njit(cache=True, nogil=True)
@@ -133,7 +165,9 @@ def _cells(grey, top, bottom, left, right):  # type: ignore[no-untyped-def] # pr
     """
     height, width = bottom - top, right - left
     cells = np.empty((_FINE, _FINE), np.int32)
-    columns = np.empty(width, np.int32)
+    columns = np.zeros(width + 1, np.int32)
+    before = np.zeros(width + 1, np.int64)
+    edges = np.empty(_FINE + 1, np.int64)
     area = np.int64(height) * width
     for i in range(_FINE):
         columns[:] = 0
@@ -143,14 +177,15 @@ def _cells(grey, top, bottom, left, right):  # type: ignore[no-untyped-def] # pr
             line = grey[top + row, left:right]
             for column in range(width):
                 columns[column] += weight * np.int32(line[column])
+        for column in range(width):
+            before[column + 1] = before[column] + columns[column]
+        for j in range(_FINE + 1):  # what lies left of each cell
+            column, part = j * width // _FINE, j * width % _FINE
+            edges[j] = _FINE * before[column] + part * np.int64(columns[column])
         for j in range(_FINE):
-            total = np.int64(0)
-            start, stop = j * width, (j + 1) * width
-            for column in range(start // _FINE, (stop - 1) // _FINE + 1):
-                total += (min(stop, (column + 1) * _FINE) - max(start, column * _FINE)) * np.int64(columns[column])
-            twice = 2 * total - 255 * area
-            magnitude = np.floor(np.float64(abs(twice) * 256 + area) / np.float64(2 * area))
-            cells[i, j] = magnitude if twice >= 0 else -magnitude
+            twice = np.float64(2 * (edges[j + 1] - edges[j]) - 255 * area)
+            magnitude = np.floor((abs(twice) * 256 + area) / np.float64(2 * area))
+            cells[i, j] = np.int32(magnitude if twice >= 0 else -magnitude)
     return cells
 
 
@@ -194,15 +229,16 @@ def _ranks(cells):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     Equal levels have equal ranks: a flat background stays flat. Ranks of the inverted picture are the negatives.
     """
     side = cells.shape[0]
-    counts = np.zeros(512, np.int64)
-    levels = np.empty((side, side), np.int64)
+    counts = np.zeros(512, np.int32)
+    levels = np.empty((side, side), np.int32)
     for i in range(side):
         for j in range(side):
             value = cells[i, j]
-            level = (abs(value) + 64) // 128
-            levels[i, j] = 256 + (level if value >= 0 else -level)
+            level = (abs(value) + np.int32(64)) >> 7
+            levels[i, j] = np.int32(256) + (level if value >= 0 else -level)
+        for j in range(side):
             counts[levels[i, j]] += 1
-    middle = np.empty(512, np.int64)
+    middle = np.empty(512, np.int32)
     before = 0
     for level in range(512):
         middle[level] = 2 * before + counts[level] - side * side
@@ -215,9 +251,9 @@ def _ranks(cells):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
 
 @njit(cache=True, nogil=True)
 def _halved(fine):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
-    """Sums of 2 x 2 cells."""
+    """Sums of 2 x 2 cells: integers, kept as float64 for what is computed from them."""
     side = fine.shape[0] // 2
-    cells = np.empty((side, side), np.int64)
+    cells = np.empty((side, side), np.float64)
     for i in range(side):
         for j in range(side):
             upper = np.int64(fine[2 * i, 2 * j]) + fine[2 * i, 2 * j + 1]
@@ -228,35 +264,80 @@ def _halved(fine):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
 @njit(cache=True, nogil=True)
 def _quality(cells):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     """PDQ's quality: neighbouring cells' differences in whole percent of the range, summed, over 90, at most 100."""
+    whole = np.int32(4 * 255 * 256)
     total = 0
     for i in range(SIDE):
+        for j in range(SIDE - 1):
+            total += int(np.int32(100 * abs(cells[i, j] - cells[i, j + 1])) // whole)
+    for i in range(SIDE - 1):
         for j in range(SIDE):
-            if i + 1 < SIDE:
-                total += abs(cells[i, j] - cells[i + 1, j]) * 100 // (4 * 255 * 256)
-            if j + 1 < SIDE:
-                total += abs(cells[i, j] - cells[i, j + 1]) * 100 // (4 * 255 * 256)
+            total += int(np.int32(100 * abs(cells[i, j] - cells[i + 1, j])) // whole)
     return min(total // 90, 100)
 
 
 @njit(cache=True, nogil=True)
-def _hashes(cells, cosines, orientations):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
-    """Hashes 8 x 32 of 64 x 64 cells, one an orientation: mirroring changes signs, transposing places."""
-    half = np.zeros((FREQUENCIES, SIDE), np.int64)
-    for k in range(FREQUENCIES):
-        for row in range(SIDE):
+def _transform(cells, cosines, coarse, rest):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
+    """The 16 x 16 lowest frequencies of 64 x 64 cells, as integers.
+
+    Cells are below 2^17: the sums over rows stay below 2^37, those over columns in two parts below 2^50.
+    """
+    half = np.zeros((FREQUENCIES, SIDE), np.float64)
+    folded = np.empty((2, SIDE), np.float64)
+    for row in range(SIDE // 2):  # a cosine's second half is its first one's, mirrored or mirrored and negated
+        for column in range(SIDE):
+            one, other = cells[row, column], cells[SIDE - 1 - row, column]
+            folded[0, column], folded[1, column] = one - other, one + other
+        for k in range(FREQUENCIES):
             weight = cosines[k, row]
             for column in range(SIDE):
-                half[k, column] += weight * cells[row, column]
-    waves = np.zeros((FREQUENCIES, FREQUENCIES), np.int64)
+                half[k, column] += weight * folded[k % 2, column]
+    waves = np.empty((FREQUENCIES, FREQUENCIES), np.int64)
+    high, low = np.empty(FREQUENCIES, np.float64), np.empty(FREQUENCIES, np.float64)
     for k in range(FREQUENCIES):
+        high[:] = 0
+        low[:] = 0
+        for column in range(SIDE):
+            value = half[k, column]
+            for m in range(FREQUENCIES):
+                high[m] += value * coarse[column, m]
+                low[m] += value * rest[column, m]
         for m in range(FREQUENCIES):
-            total = 0
-            for column in range(SIDE):
-                total += half[k, column] * cosines[m, column]
-            waves[k, m] = total
+            waves[k, m] = _SPLIT * np.int64(high[m]) + np.int64(low[m])
+    return waves
+
+
+@njit(cache=True, nogil=True)
+def _evened(waves, evening):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
+    """64 numbers of -127..127; the negative, mirrored and transposed picture has exactly the negated and moved ones."""
+    strengths = np.empty((WAVES, WAVES), np.int64)
+    strongest = np.int64(1)
+    for k in range(WAVES):
+        for m in range(WAVES):
+            strengths[k, m] = (abs(waves[k, m]) >> 16) * evening[k, m]
+            strongest = max(strongest, strengths[k, m])
+    kept = np.empty(WAVES * WAVES, np.int8)
+    for k in range(WAVES):
+        for m in range(WAVES):
+            share = (2 * 127 * strengths[k, m] + strongest) // (2 * strongest)
+            kept[WAVES * k + m] = share if waves[k, m] >= 0 else -share
+    return kept
+
+
+@njit(cache=True, nogil=True)
+def _hashes(waves, orientations):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
+    """Hashes N x 32 of a transform, one an orientation: mirroring changes signs, transposing places.
+
+    A transposed transform has the values, and so the median, of one that is not.
+    """
     hashes = np.zeros((orientations, HASH_BYTES), np.uint8)
+    medians = np.empty(ORIENTATIONS, np.int64)
     for orientation in range(orientations):
-        hashes[orientation] = _bits(_turned(waves, orientation))
+        flat = _turned(waves, orientation)
+        if orientation < 4:
+            medians[orientation] = np.sort(flat)[len(flat) // 2 - 1]
+            mirrored = 4 + (orientation >> 1) + 2 * (orientation & 1)
+            medians[mirrored] = medians[orientation]
+        hashes[orientation] = _bits(flat, medians[orientation])
     return hashes
 
 
@@ -273,9 +354,8 @@ def _turned(waves, orientation):  # type: ignore[no-untyped-def] # pragma: no co
 
 
 @njit(cache=True, nogil=True)
-def _bits(flat):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
+def _bits(flat, median):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     """The 32 bytes of values above the median."""
-    median = np.sort(flat)[len(flat) // 2 - 1]
     packed = np.zeros(HASH_BYTES, np.uint8)
     for bit in range(len(flat)):
         if flat[bit] > median:

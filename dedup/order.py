@@ -29,7 +29,6 @@ def survivor_order(
         images: IMAGES of these samples; without it pictures have no size.
         sources: names in the recipe's order.
     """
-    ids = samples["sample_id"].to_pylist()
     with_images = pc.greater(pc.fill_null(pc.list_value_length(samples["images"]), 0), 0)
     values = {
         "access": pc.fill_null(pc.index_in(samples["access"], pa.array(ACCESS)), len(ACCESS) - 1),
@@ -37,9 +36,9 @@ def survivor_order(
         "pixels": _descending(_pixels(samples, images), "pixels"),
         "length": _descending(_text_bytes(samples["turns"]), "length"),
         "source": pc.fill_null(pc.index_in(samples["source"], pa.array(sources, pa.string())), len(sources)),
-        "id": np.array([int(sample_id[:6], 16) for sample_id in ids], np.uint64),
+        "id": _first_bits(samples["sample_id"]),
     }
-    order = np.zeros(len(ids), np.uint64)
+    order = np.zeros(len(samples), np.uint64)
     for name, bits in _FIELDS:
         value = np.asarray(values[name]).astype(np.uint64)
         order = order << np.uint64(bits) | np.minimum(value, np.uint64(2**bits - 1))
@@ -57,6 +56,14 @@ def _descending(sizes: npt.NDArray[np.int64], name: str) -> npt.NDArray[np.uint6
     most = np.uint64(2 ** dict(_FIELDS)[name] - 1)
     falling: npt.NDArray[np.uint64] = most - np.minimum(rising, most)
     return falling
+
+
+def _first_bits(ids: pa.ChunkedArray) -> npt.NDArray[np.uint64]:
+    """The first 24 bits of ids in hexadecimal digits (small letters)."""
+    digits = np.frombuffer("".join(pc.utf8_slice_codeunits(ids, 0, 6).to_pylist()).encode(), np.uint8).reshape(-1, 6)
+    values = np.where(digits < ord("a"), digits - ord("0"), digits - (ord("a") - 10)).astype(np.uint64)
+    bits: npt.NDArray[np.uint64] = values @ (np.uint64(16) ** np.arange(5, -1, -1, dtype=np.uint64))
+    return bits
 
 
 def _text_bytes(turns: pa.ChunkedArray) -> npt.NDArray[np.int64]:

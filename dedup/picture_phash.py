@@ -5,14 +5,27 @@ import numpy.typing as npt
 import pyarrow as pa
 from PIL import Image
 
-from filters.statistics import THUMBNAIL_SIDE
+PHASH_BYTES = 8
 
 
-def phashes_of(thumbnails: pa.ChunkedArray) -> npt.NDArray[np.uint8]:
-    """Hashes N x 8 of 64 x 64 thumbnails, by `imagehash.phash`."""
-    import imagehash  # scipy behind it takes a second to import
+class PerceptualHash:
+    """Fills the column `phash` of IMAGES (a `filters.measurer.Measurer`): `imagehash.phash` of the whole picture.
 
-    side = (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
-    tiles = [Image.frombytes("L", side, thumbnail) for thumbnail in thumbnails.to_pylist()]
-    bits = [imagehash.phash(tile).hash.ravel() for tile in tiles]
-    return np.packbits(np.array(bits, bool).reshape(-1, 64), axis=1)
+    It is of what is displayed: without transparency, and a palette or deep pixels as 256 grey levels.
+    """
+
+    name = "phash"
+    version = 1
+    whole = True
+    fields: tuple[str, ...] = ("phash",)
+
+    def measure(self, grey: npt.NDArray[np.uint8], picture: Image.Image) -> dict[str, bytes]:  # noqa: ARG002 - every pixel counts
+        """The column of one picture: 64 bits, the first of them the highest of the first byte."""
+        import imagehash  # scipy behind it takes a second to import
+
+        return {"phash": np.packbits(imagehash.phash(picture).hash).tobytes()}
+
+
+def phashes_of(column: pa.ChunkedArray) -> npt.NDArray[np.uint8]:
+    """N x 8 of the column, which has no nulls."""
+    return np.frombuffer(b"".join(column.to_pylist()), np.uint8).reshape(-1, PHASH_BYTES)

@@ -49,7 +49,7 @@ class NearText:
     """
 
     name = "near_text"
-    version = 1
+    version = 2
     reason = Reason.NEAR_TEXT
     columns = ("sample_id", "source", "task", "turns", "images", "question", "access")
 
@@ -126,7 +126,8 @@ def comparable_texts(samples: pa.Table) -> pa.Array:
     questions = texts_of(samples["question"])
     starts = turns.offsets.to_numpy().astype(np.int64)
     prompted = pc.is_in(samples["task"], pa.array(sorted(PROMPTED_TASKS))).to_numpy(zero_copy_only=False)
-    other = turns.is_null().to_numpy(zero_copy_only=False).copy()
+    # A list that is null has no turns, but Arrow may keep some where it stands.
+    other = turns.is_null().to_numpy(zero_copy_only=False) & (starts[1:] > starts[:-1])
     broken = pc.or_(roles.is_null(), spoken.is_null()).to_numpy(zero_copy_only=False)
     other[np.searchsorted(starts, np.flatnonzero(broken[: starts[-1]]), "right") - 1] = True
     room = (len(questions.data) + len(role_texts.data) + len(spoken_texts.data) + 4 * len(broken)) + 1

@@ -61,10 +61,12 @@ class Gallery:
     ) -> None:
         """`full_size` False decodes at reduced scale where that saves work, and leaves `pixel_hash` null.
 
-        What `measurers` find goes into their columns; those of measurers that are not there are null.
+        What `measurers` find goes into their columns; those of measurers that are not there are null. Where one of
+        them needs every pixel, nothing is decoded at reduced scale.
         """
         self._limits, self._card_modality, self._full_size = limits, card_modality, full_size
         self._measurers = tuple(measurers)
+        self._whole = full_size or any(other.whole for other in measurers)
         self._rows: dict[str, dict[str, Any]] = {}
         self._shown: dict[Wanted, list[Shown]] = {}
 
@@ -121,7 +123,7 @@ class Gallery:
         image_id = image_id_of(data, max(number, 0))
         if image_id not in self._rows:
             try:
-                picture = opened.frame(number) if self._full_size else opened.small_frame(number, SMALL_SIDE)
+                picture = opened.frame(number) if self._whole else opened.small_frame(number, SMALL_SIDE)
             except PictureError as error:
                 return _failed(number, error)
             self._rows[image_id] = self._row(image_id, picture, len(data))
@@ -150,7 +152,11 @@ class Gallery:
             "modality_from": origin,
             "facts": orjson.dumps(dict(picture.facts)).decode() if picture.format == "dicom" else None,
             "flags": [],
-            **{name: value for other in self._measurers for name, value in other.measure(statistics.small).items()},
+            **{
+                name: value
+                for other in self._measurers
+                for name, value in other.measure(statistics.small, statistics.grey).items()
+            },
         }
 
     def _modality(self, picture: Picture) -> tuple[str, str]:

@@ -53,7 +53,7 @@ class Pictures:
     """
 
     name = "pictures"
-    version = 1
+    version = 2
     columns = tuple(SAMPLES.names)
 
     def __init__(

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 
 class Measurer(Protocol):
@@ -25,9 +26,15 @@ class Measurer(Protocol):
         """The columns it fills."""
         ...
 
-    def measure(self, grey: npt.NDArray[np.uint8]) -> Mapping[str, Any]:
+    @property
+    def whole(self) -> bool:
+        """Whether it needs every pixel: no JPEG is then decoded at reduced scale."""
+        ...
+
+    def measure(self, grey: npt.NDArray[np.uint8], picture: Image.Image) -> Mapping[str, Any]:
         """The values of `fields` for one picture.
 
-        `grey` is H x W as displayed at 8 bits, area-averaged by a whole factor (`statistics.MEASURED_SIDE`).
+        `picture` is as displayed, in 256 grey levels; `grey` H x W is it area-averaged by a whole factor
+        (`statistics.MEASURED_SIDE`).
         """
         ...

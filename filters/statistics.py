@@ -33,6 +33,8 @@ class Statistics:
     thumbnail: bytes
     small: npt.NDArray[np.uint8]
     """H x W: the grey picture averaged by the whole factor that statistics are of."""
+    grey: Image.Image
+    """The picture as displayed, in 256 grey levels."""
 
 
 def statistics_of(picture: Picture) -> Statistics:
@@ -47,7 +49,7 @@ def statistics_of(picture: Picture) -> Statistics:
     small = grey.reduce(factor) if factor > 1 else grey
     thumbnail = small.resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BOX).tobytes()
     mean, std, entropy = _spread(np.array(small.histogram(), np.float64))
-    return Statistics(mean, std, low, high, entropy, thumbnail, np.asarray(small))
+    return Statistics(mean, std, low, high, entropy, thumbnail, np.asarray(small), grey)
 
 
 def grey_of(picture: Picture) -> npt.NDArray[np.uint8]:

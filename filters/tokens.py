@@ -3,7 +3,10 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from importlib.machinery import PathFinder
+from importlib.util import find_spec, module_from_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -109,15 +112,28 @@ def load_counter(tokenizer: str) -> Callable[[str], int]:
 
 
 def _harmony_counter() -> Callable[[str], int]:
-    """The compiled counter itself; a test holds its counts against another implementation's.
-
-    The wrapper that bpe-openai puts around it makes Python tables for more than a second in every process, and
-    refuses long texts.
-    """
-    from bpe_openai._bindings import tokenizer_for_encoding
-
-    count: Callable[[str], int] = tokenizer_for_encoding("o200k_base").count
+    """The compiled counter itself; a test holds its counts against another implementation's."""
+    count: Callable[[str], int] = _compiled_counters().tokenizer_for_encoding("o200k_base").count
     return count
+
+
+def _compiled_counters() -> Any:
+    """The compiled module of bpe-openai, without the package around it.
+
+    The package reads the ranks of every encoding it knows as it is imported, which takes each process most of a
+    second, and refuses long texts.
+
+    Raises:
+        TokenizerError: it is not there.
+    """
+    package = find_spec("bpe_openai")
+    within = None if package is None else package.submodule_search_locations
+    spec = PathFinder.find_spec("bpe_openai._bindings", within)
+    if within is None or spec is None or spec.loader is None:
+        raise TokenizerError(f"tokenizer: {HARMONY} needs bpe-openai; install the requirements (`make setup`)")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def _without_placeholders(text: str) -> str:

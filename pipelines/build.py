@@ -4,10 +4,12 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filters.tokens import HARMONY, load_counter
 from pipelines import publish as publishing
+from pipelines.audit.guard import Guard, decontaminate, guard_of, verdict_in
+from pipelines.audit.places import DOCUMENT
 from pipelines.contracts.gates import Gates
 from pipelines.counts import ErrorBudget, StepCounts
 from pipelines.engines.choice import EngineChoice
@@ -16,7 +18,7 @@ from pipelines.engines.local import default_workers
 from pipelines.errors import UsageError
 from pipelines.event_log import EventLog
 from pipelines.flow import Flow
-from pipelines.graph import Comparison, Graph, Nearness, Split, graph_of
+from pipelines.graph import Comparison, Decontamination, Graph, Nearness, Split, graph_of
 from pipelines.holdout_sides import held_facts, hold_out, sides_of
 from pipelines.ingest import NAME as INGEST
 from pipelines.ingest import VERSION as INGEST_VERSION
@@ -46,6 +48,9 @@ from sources.identity import keyed_digest
 from sources.schema import FORMAT_VERSION
 from sources.storage import Folder
 
+if TYPE_CHECKING:
+    from pipelines.audit.in_build import Audited
+
 
 @dataclass(frozen=True)
 class BuildOptions:
@@ -54,6 +59,8 @@ class BuildOptions:
     recipe: Recipe
     data: tuple[Folder, ...]
     out: Folder
+    evals: tuple[Folder, ...] = ()
+    """Where eval sets are looked for; the data roots if nothing is said."""
     id_key: Path | None = None
     reuse: tuple[Folder, ...] = ()
     workers: int = field(default_factory=default_workers)
@@ -72,6 +79,7 @@ def build(options: BuildOptions) -> dict[str, Any]:
     sources = find_sources(options.recipe, options.data, options.id_key)
     if options.recipe.tokenizer != HARMONY:
         load_counter(options.recipe.tokenizer)  # a file may be anything: better told now than by a worker
+    guard = guard_of(options.recipe, options.evals or options.data, options.id_key)
     identity = identity_of(options.recipe, sources, options.limit)
     folder = options.out
     engine = options.engine.make(options.workers)
@@ -83,9 +91,11 @@ def build(options: BuildOptions) -> dict[str, Any]:
             reporter.event("start", stage=options.recipe.stage, engine=engine.name, workers=options.workers)
             for name in sources.missing:
                 reporter.say(f"source {name}: not found under --data, left out (it is optional)")
+            if guard is not None:
+                guard.tell(reporter)
             try:
                 engine.start(session.without_files())
-                answer = _Build(options, sources, session, engine, reporter, identity).run(folder)
+                answer = _Build(options, sources, session, engine, reporter, identity, guard).run(folder)
             except BaseException as error:
                 reporter.event("failed", error=type(error).__name__)
                 raise
@@ -139,7 +149,9 @@ class _Build:
         engine: Engine,
         reporter: Reporter,
         identity: Mapping[str, Any],
+        guard: Guard | None = None,
     ) -> None:
+        self.guard = guard
         self.recipe = options.recipe
         self.limit = options.limit
         self.out = options.out
@@ -157,6 +169,8 @@ class _Build:
             planned = limited(planned, self.limit)
         joined = plan_tables(self.engine, self.session)
         inputs = self._inputs(planned, joined)
+        if self.guard is not None:
+            self.graph = self.guard.guarded(self.graph, self.engine, self.session, self.reporter)
         fingerprints = self._fingerprints()
         before = finished_with(folder, inputs, fingerprints)
         if before is not None:
@@ -191,10 +205,19 @@ class _Build:
         check_written(run)
         gates.before_publishing(manifest_bytes(manifest), run)
         beside = companion_files(self.session.work, run, manifest, tables)
+        audited = self._audited(manifest, shards)
+        beside |= {} if audited is None else audited.files
         publish(folder, self._files(tables, shards) | beside, manifest_bytes(manifest), run)
+        if audited is not None:
+            audited.write_reports(folder)
         if self.session.removal is not None:
             clear_work(flow)
         return self._answer(run, flow.steps)
+
+    def _audited(self, manifest: Manifest, shards: Sequence[tuple[str, Commit]]) -> "Audited | None":
+        if self.guard is None:
+            return None
+        return self.guard.audit(self.engine, self.session, self.reporter, manifest, shards)
 
     def _flow(self) -> Flow:
         own = {entry.name: entry.budget for entry in self.sources.entries if entry.budget is not None}
@@ -219,6 +242,9 @@ class _Build:
                 continue
             if isinstance(deciding, Nearness):
                 drop_near(flow, deciding.step)
+                continue
+            if isinstance(deciding, Decontamination):
+                decontaminate(flow, deciding)
                 continue
             if isinstance(deciding, Split):
                 hold_out(flow, deciding.step)
@@ -268,7 +294,7 @@ class _Build:
             validation=None if self.graph.holdout is None else held,
             index=None,
             plan=None,
-            audit=None,
+            audit=None if self.guard is None else DOCUMENT,
             mixture=Mixture(seed=mixture.seed, epochs=mixture.epochs, weights=weights),
         )
 
@@ -308,4 +334,5 @@ class _Build:
             "engine": self.engine.name,
             "missing": list(self.sources.missing),
             **answer_of(run, steps),
+            "audit": verdict_in(self.out),
         }

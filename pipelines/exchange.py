@@ -20,16 +20,13 @@ from dedup.keys import FOLLOWERS, KEYS, SENT_KEYS, followers, sent_keys
 from pipelines.bisect import Failure, bisect
 from pipelines.facts import errors_of, read_facts
 from pipelines.isolation import isolated
+from pipelines.partitions import Solver, solved
 from pipelines.session import Session
 from pipelines.sorted_runs import (
     MAX_FRAGMENTS,
-    digest_of,
     merged_runs,
     put_answers,
-    put_rows,
-    read_partition,
     read_spans,
-    spans_of,
 )
 from pipelines.steps import KeyStep, own_fingerprint
 from pipelines.view import View, alive_rows, read_samples
@@ -41,10 +38,7 @@ RUN_ROWS = 2**19
 """Most keys of a run: as many as 128 fragments of 4,096 samples send."""
 VERSION = 3
 NUMBERED_KEYS = SENT_KEYS.append(pa.field("fragment", pa.int32(), nullable=False))
-"""Keys with the number of their fragment, as partitions see them: run x 128 + its number in the run.
-
-It orders as the fragments do, and stays the same when fragments join other runs.
-"""
+"""Keys as partitions see them."""
 
 
 @dataclass(frozen=True)
@@ -82,39 +76,6 @@ class KeysTask:
     def again(self) -> "KeysTask":
         """The task after it killed a worker."""
         return replace(self, attempt=self.attempt + 1)
-
-
-@dataclass(frozen=True)
-class SolveTask:
-    """Solves one partition: reads its range of every run."""
-
-    name: str
-    partition: int
-    partitions: int
-    runs: tuple[tuple[int, Part], ...]
-    """Number and file of the runs that have keys in the range: their order decides who comes first."""
-    digest: str
-    """Stands for the content of the range."""
-
-    @property
-    def label(self) -> str:
-        """Step and partition."""
-        return f"{self.name} partition {self.partition + 1} of {self.partitions}"
-
-    def run(self, session: Session) -> Commit:
-        """Commit `rows`, FOLLOWERS by fragment, and as a fact the digest of each run's share of them."""
-        work, node = session.work, f"{self.name}_solve"
-        key = key_of(self.name, VERSION, self.partition, self.partitions, self.digest)
-        found = work.find(node, key)
-        if found is not None:
-            return found
-        tables = [
-            _numbered(read_partition(work, part, self.partition, self.partitions), number) for number, part in self.runs
-        ]
-        answer = followers(pa.concat_tables([NUMBERED_KEYS.empty_table(), *tables]))
-        spans = spans_of(answer["fragment"].to_numpy(), MAX_FRAGMENTS)
-        shares = {str(run): digest_of(answer.slice(start, stop - start)) for run, start, stop in spans}
-        return put_rows(work, node, key, answer, "fragment", {"runs": shares})
 
 
 @dataclass(frozen=True)
@@ -158,16 +119,11 @@ class GatherTask:
 def exchanged(each: Callable[[str, Sequence[Any]], list[Commit]], name: str, keys: Sequence[Part]) -> list[Part]:
     """Each fragment's followers, of the keys that all fragments sent; `each` runs tasks and gives their commits."""
     runs = merged_runs(each, name, keys, [part.rows for part in keys], RUN_ROWS)
-    count = partitions_for(sum(part.rows for part in keys))
-    solve = []
-    for partition in range(count):
-        digests = [run.digests(partition, count) for run in runs]
-        reached = tuple((number, run.part) for number, run in enumerate(runs) if digests[number])
-        solve.append(SolveTask(name, partition, count, reached, key_of(digests)))
-    solved = each(f"{name} solve", solve)
+    solver = Solver(name, "solve", VERSION, NUMBERED_KEYS, _followers)
+    answered = solved(each, solver, runs, sum(part.rows for part in keys), PARTITION_ROWS)
     gather = []
     for number, run in enumerate(runs):
-        shares = [(commit.parts["rows"], commit.facts["runs"].get(str(number))) for commit in solved]
+        shares = [(commit.parts["rows"], commit.facts["runs"].get(str(number))) for commit in answered]
         used = tuple(part for part, share in shares if share is not None)
         gather.append(GatherTask(name, number, run.count, used, key_of([share for _, share in shares])))
     answers = each(f"{name} answers", gather)
@@ -181,16 +137,5 @@ def _keys(
     return step.keys(samples.slice(start, stop - start), span, facts)
 
 
-def partitions_for(keys: int) -> int:
-    """How many partitions: a power of two that keeps each under `PARTITION_ROWS`."""
-    partitions = 1
-    while keys / partitions > PARTITION_ROWS:
-        partitions *= 2
-    return partitions
-
-
-def _numbered(keys: pa.Table, run: int) -> pa.Table:
-    """The keys with the run's number in that of their fragment."""
-    numbers = keys["fragment"].to_numpy() + np.int32(run * MAX_FRAGMENTS)
-    index = keys.schema.get_field_index("fragment")
-    return keys.set_column(index, NUMBERED_KEYS.field("fragment"), pa.array(numbers, pa.int32()))
+def _followers(keys: pa.Table) -> tuple[pa.Table, dict[str, Any]]:
+    return followers(keys), {}

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from filters.tokens import load_counter
+from pipelines.audit.guard import guard_of
 from pipelines.build import BuildOptions, identity_of, session_of
 from pipelines.engines.local import LocalEngine
 from pipelines.facts import FactTask, PictureTask
@@ -41,6 +42,7 @@ def forecast(options: BuildOptions) -> dict[str, Any]:
         CurateError: the build itself would stop at once, for the same reason.
     """
     sources = find_sources(options.recipe, options.data, options.id_key)
+    guard_of(options.recipe, options.evals or options.data, options.id_key)
     check_identity(options.out, identity_of(options.recipe, sources, options.limit))
     with TemporaryDirectory(prefix="curate-plan-") as place:
         existing = [folder for folder in (options.out, *options.reuse) if folder.has_folder("work")]

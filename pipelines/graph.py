@@ -1,11 +1,13 @@
 """The step graph of a recipe, in its fixed order: what is asked for, and how each step hangs on the one before."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from dedup.distinct import DistinctImages, SampleIds
 from dedup.exact import Exact
 from dedup.fingerprints import Fingerprints
 from dedup.images import NearImage
+from dedup.picture_phash import PerceptualHash
 from dedup.text import NearText
 from filters.license import License
 from filters.measure import Measure, Pictures
@@ -19,6 +21,9 @@ from pipelines.steps import DecideStep, ExchangeStep, FactStep, KeyStep, Picture
 from pipelines.takedown.record import Removal
 from pipelines.takedown.step import Takedown
 from pipelines.work import key_of
+
+if TYPE_CHECKING:
+    from pipelines.audit.step import Decontaminate
 
 NO_LIMIT = 2**31 - 1
 
@@ -46,13 +51,20 @@ class Nearness:
 
 
 @dataclass(frozen=True)
+class Decontamination:
+    """A step that decides from a search for eval items."""
+
+    step: "Decontaminate"
+
+
+@dataclass(frozen=True)
 class Split:
     """The hold-out: it keeps everything and tells two sides apart."""
 
     step: Holdout
 
 
-Deciding = Filter | Comparison | Nearness | Split
+Deciding = Filter | Comparison | Nearness | Decontamination | Split
 
 
 @dataclass(frozen=True)
@@ -70,6 +82,8 @@ class Graph:
     near: tuple[NearText | NearImage, ...] = ()
     others: tuple[tuple[str, Deciding], ...] = ()
     """Steps of other packages, each with the step of ours that it follows."""
+    decontaminate: "Decontaminate | None" = None
+    """Known once the eval sets were read; after all comparisons."""
     holdout: Holdout | None = None
     removed: DecideStep | None = None
     """Takes out what was taken down; the last of all, as if `curate remove` had been run afterwards."""
@@ -86,7 +100,8 @@ class Graph:
             ours[near.name].append(Nearness(near))
         for place, other in self.others:
             ours[place].append(other)
-        last: list[Deciding] = [] if self.holdout is None else [Split(self.holdout)]
+        last: list[Deciding] = [] if self.decontaminate is None else [Decontamination(self.decontaminate)]
+        last += [] if self.holdout is None else [Split(self.holdout)]
         last += [] if self.removed is None else [Filter(self.removed)]
         return [*(deciding for place in PLACES for deciding in ours[place]), *last]
 
@@ -141,7 +156,9 @@ def _near(recipe: Recipe) -> tuple[NearText | NearImage, ...]:
 
 def _measurers(recipe: Recipe) -> tuple[Measurer, ...]:
     """What pictures are measured by besides our statistics: fingerprints, where near-duplicates are sought."""
-    return (Fingerprints(),) if recipe.steps.near_image.enabled else ()
+    image = recipe.steps.near_image
+    published: tuple[Measurer, ...] = (PerceptualHash(),) if image.method == "phash" else ()
+    return (Fingerprints(), *published) if image.enabled else ()
 
 
 def _others(recipe: Recipe) -> tuple[tuple[str, Deciding], ...]:

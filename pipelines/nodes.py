@@ -9,20 +9,23 @@ OF_AN_EXCHANGE = ("keys", "runs", "solve", "answers")
 SEARCHES = ("near_text", "near_picture", "near_image")
 OF_A_SEARCH = ("bands", "bands_runs", "buckets", "verify", "groups")
 """Nodes of a search for near-duplicates that hold hashes, ids and outcomes; in `_send` and `_gather` texts travel."""
+OF_SETTLING = ("asks", "questions", "outcomes", "settle")
+"""Nodes of the search among samples with pictures, where those are looked at again."""
 WITHOUT_CONTENT = frozenset(
     {
-        "plan", "token_counts", "measure", "license", "tokens", "exact", "removed", "sizes", "join_plan",
+        "plan", "token_counts", "measure", "license", "tokens", "exact", "removed", "decontaminate", "sizes", "join_plan",
         "holdout", "holdout_links", "holdout_solve", "holdout_sides",
         *(f"{exchange}_{part}" for exchange in EXCHANGES for part in OF_AN_EXCHANGE),
         *(f"{search}_{part}" for search in SEARCHES for part in OF_A_SEARCH), "near_text", "near_image",
+        *(f"near_image_{part}" for part in OF_SETTLING),
     }
 )  # fmt: skip
 """Their commits hold row numbers, ids, hashes, counts and verdicts of ours, and no text or picture."""
 WITH_CONTENT = frozenset({"ingest", "pictures", "publish", "write", "survey", "card"})
 """`survey` and `card` hold numbers and examples of samples."""
-FAMILIES = ("join_", "contracts_", "near_")
-"""Rows of joined tables, values that contracts were checked on, texts on their way to be compared: all nodes that
-begin so."""
+FAMILIES = ("join_", "contracts_", "near_", "audit_")
+"""Rows of joined tables, values that contracts were checked on, texts on their way to be compared, what was searched
+for eval items and what was found: all nodes that begin so."""
 PLACES = frozenset({"tmp", "removal", "images", "identity"})
 """What else has its place there, or is a name of parts of commits."""
 OF_A_STEP = ("", "_facts", *(f"_{part}" for part in OF_AN_EXCHANGE))

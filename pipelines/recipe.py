@@ -4,13 +4,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from pipelines.audit.settings import DecontaminateSettings
 from pipelines.contracts.settings import ContractSettings
 from sources.cards import GROUP_KINDS, Join, Pick, Speakers, Strict
 from sources.licenses import spdx_license
 from sources.schema import ACCESS, MODALITIES, TASKS, UNKNOWN_LICENSE
 
 Stage = Literal["align", "mid", "instruct"]
-NOT_YET = ("modality", "phi", "decontaminate")
+NOT_YET = ("modality", "phi")
 """Steps that have their place in the recipe and are not in this version: naming one is an error."""
 
 
@@ -168,6 +169,7 @@ class Steps(Strict):
     exact: ExactSettings = ExactSettings()
     near_text: NearTextSettings = NearTextSettings()
     near_image: NearImageSettings = NearImageSettings()
+    decontaminate: DecontaminateSettings = DecontaminateSettings()
     others: dict[str, OtherSettings] | None = None
     """Steps of other packages by name. In a recipe file they stand among ours (`pipelines/plugins.py: separated`)."""
 

@@ -24,7 +24,7 @@ PUBLISHED = ("tables", "shards")
 WAIT = "wait for it, or use another --out"
 OURS = re.compile(
     r"tables/[a-z]+/part-\d+\.parquet|shards/(validation-)?(align|mid|instruct)-[a-z0-9_]+-\d+\.tar"
-    r"|shards/(manifest|croissant)\.json|shards/README\.md"
+    r"|shards/(manifest|croissant|contamination)\.json|shards/README\.md"
 )
 """Files that a build publishes, and so may remove; what else people put there is theirs."""
 

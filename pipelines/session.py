@@ -31,6 +31,8 @@ class Session:
     """Per corpus: the splits the recipe takes, where records tell theirs; None takes all."""
     removal: Removal | None = None
     """What was taken down from the run, and must not come back."""
+    evals: "EvalSide | None" = None
+    """The eval sets whose pictures workers may open, while the data is searched for them."""
 
     @cached_property
     def prompts(self) -> Prompts:
@@ -48,6 +50,15 @@ class Session:
     def reader(self, corpus: int) -> Reader:
         """The reader of a corpus."""
         return reader_named(self.corpora[corpus].card.reader)
+
+
+@dataclass(frozen=True)
+class EvalSide:
+    """The eval sets of an audit: a session in which they are the corpora, and their fragments by number."""
+
+    session: Session
+    fragments: tuple[tuple[int, Fragment], ...]
+    """Number of the corpus, and the fragment."""
 
 
 class Task(Protocol):

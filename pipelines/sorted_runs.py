@@ -59,6 +59,7 @@ class MergeTask:
     number: int
     parts: tuple[Part, ...]
     reduce: Reduce | None = None
+    compression: str = "zstd"
 
     @property
     def label(self) -> str:
@@ -76,8 +77,8 @@ class MergeTask:
         merged = by_key(pa.concat_tables(tables))
         if self.reduce is not None:
             merged = self.reduce(merged)
-        slots = {str(slot): digest_of(rows) for slot, rows in slots_of(merged, SLOTS)}
-        return put_rows(work, node, key, merged, "key", {"slots": slots})
+        slots = {str(slot): digest_of(rows) for slot, rows in slots_of(merged.combine_chunks(), SLOTS)}
+        return put_rows(work, node, key, merged, "key", {"slots": slots}, self.compression)
 
 
 def merged_runs(
@@ -87,6 +88,7 @@ def merged_runs(
     weights: Sequence[int],
     most: int,
     reduce: Reduce | None = None,
+    compression: str = "zstd",
 ) -> list[Run]:
     """The runs of an exchange; `each` runs tasks. A run of one fragment is that fragment's file.
 
@@ -94,7 +96,7 @@ def merged_runs(
     """
     spans = cut_runs(parts, weights, most)
     tasks = [
-        MergeTask(name, number, tuple(parts[span.start : span.stop]), reduce)
+        MergeTask(name, number, tuple(parts[span.start : span.stop]), reduce, compression)
         for number, span in enumerate(spans)
         if len(span) > 1
     ]
@@ -161,21 +163,23 @@ def read_spans(work: Work, parts: Iterable[Part], column: str, low: int, high: i
     return tables
 
 
-def put_rows(work: Work, node: str, key: str, rows: pa.Table, by: str, facts: Mapping[str, Any]) -> Commit:
+def put_rows(
+    work: Work, node: str, key: str, rows: pa.Table, by: str, facts: Mapping[str, Any], compression: str = "zstd"
+) -> Commit:
     """Commit `rows`, sorted by the column `by`, in row groups small enough to be read apart."""
-    data = to_row_groups(rows, by)
+    data = to_row_groups(rows, by, compression)
     part = put_part(work, work.path(node, key, "rows.parquet"), data, rows.num_rows)
     return work.commit(node, key, {"rows": part}, facts)
 
 
-def to_row_groups(rows: pa.Table, by: str) -> bytes:
+def to_row_groups(rows: pa.Table, by: str, compression: str = "zstd") -> bytes:
     """Parquet with row groups of about 256 KiB and statistics of the column they are sorted by."""
     sink = pa.BufferOutputStream()
     pq.write_table(
         rows,
         sink,
-        compression="zstd",
-        compression_level=1,
+        compression=compression,
+        compression_level=1 if compression == "zstd" else None,
         use_dictionary=False,  # keys and ids hardly repeat: a dictionary would only hold them a second time
         write_statistics=[by],
         row_group_size=max(1, GROUP_BYTES * rows.num_rows // max(1, rows.nbytes)),
@@ -209,7 +213,7 @@ def digest_of(table: pa.Table) -> str:
     """Hash of the values of a table of fixed-width columns without nulls, and of binary ones: 16 hex digits."""
     hasher = blake3.blake3()
     for column in table.columns:
-        array = column.combine_chunks()
+        array = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
         if pa.types.is_binary(array.type):
             hasher.update(pc.fill_null(pc.binary_length(array), -1).to_numpy().tobytes())
             hasher.update(b"".join(pc.fill_null(array, b"").to_pylist()))

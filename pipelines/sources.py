@@ -65,7 +65,7 @@ def find_sources(recipe: Recipe, roots: Sequence[Folder], id_key: Path | None) -
             f"none of the recipe's {len(recipe.sources)} sources is under {_list(roots)}",
             "pass the folder that holds the corpora with --data; `curate sources list` names what is known",
         )
-    return Sources(tuple(found), tuple(entries), tuple(missing), frozenset(keyed), _site_key(id_key))
+    return Sources(tuple(found), tuple(entries), tuple(missing), frozenset(keyed), site_key_in(id_key))
 
 
 def card_of(entry: SourceEntry) -> Card:
@@ -109,7 +109,7 @@ def read_key(source: str, id_key: Path | None) -> bytes:
     Raises:
         UsageError: no key was given, or it cannot be used.
     """
-    site_key = _site_key(id_key)
+    site_key = site_key_in(id_key)
     if site_key is None:
         raise UsageError(
             f"source {source} holds identifiers that may only be stored keyed",
@@ -176,7 +176,12 @@ def _named(corpus: Corpus, id_key: Path | None) -> Corpus:
     return replace(corpus, identity=Identity(corpus.name, read_key(corpus.name, id_key)))
 
 
-def _site_key(path: Path | None) -> bytes | None:
+def site_key_in(path: Path | None) -> bytes | None:
+    """The site key in a file, where one was given.
+
+    Raises:
+        UsageError: it cannot be used.
+    """
     try:
         return None if path is None else read_site_key(path)
     except MissingIdKeyError as error:

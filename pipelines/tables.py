@@ -3,10 +3,11 @@
 import polars as pl
 import pyarrow as pa
 
+from dedup.decontamination.findings import FINDINGS
 from sources.schema import IMAGES, LEDGER, SAMPLES
 from sources.storage import BucketFolder, Folder, table_options
 
-SCHEMAS: dict[str, pa.Schema] = {"samples": SAMPLES, "images": IMAGES, "ledger": LEDGER}
+SCHEMAS: dict[str, pa.Schema] = {"samples": SAMPLES, "images": IMAGES, "ledger": LEDGER, "findings": FINDINGS}
 
 
 def scan(run: Folder, name: str) -> pl.LazyFrame:

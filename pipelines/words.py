@@ -24,6 +24,13 @@ SENTENCES: dict[str, str] = {
     Reason.EXACT_TEXT: "a kept sample has the same text",
     Reason.NEAR_TEXT: "a kept sample has nearly the same text: they share {score:.1%} of their word sequences",
     Reason.NEAR_IMAGE_TEXT: "a kept sample shows the same pictures with nearly the same text ({score:.1%} in common)",
+    Reason.LEAK_EXACT: "an item of an eval set is in it: the same picture, or the same words",
+    Reason.LEAK_REENCODED: "it shows a picture of an eval set, stored or displayed in another way",
+    Reason.LEAK_PARTIAL: "it shows a part of a picture of an eval set, or a picture that has one as a part",
+    Reason.LEAK_NEAR_TEXT: "a question of an eval set is in it with small changes ({score:.1%} of its weight)",
+    Reason.LEAK_PARAPHRASE: "a question of an eval set is in it in other words, with the same answer",
+    Reason.LEAK_SAME_GROUP: "it is of the same patient, study, article or case as an item of an eval set",
+    Reason.LEAK_PROVENANCE: "an eval set was made from its source",
     "removed.takedown": "it was taken down; what it said is blanked",
 }
 KEPT: dict[str, str] = {
@@ -34,6 +41,7 @@ KEPT: dict[str, str] = {
     "exact": "no earlier sample has the same pictures and text",
     "near_text": "no kept sample has nearly the same text",
     "near_image": "no kept sample has the same pictures with nearly the same text",
+    "decontaminate": "nothing of an eval set that the recipe removes was found in it",
     "holdout": "it is kept; the evidence says on which side of the hold-out",
     "removed": "nothing that was taken down concerns it",
 }

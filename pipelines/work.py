@@ -117,12 +117,9 @@ class Work:
 
     def read(self, part: Part, columns: Sequence[str] | None = None) -> pa.Table:
         """A table of a commit."""
-        return pq.read_table(
-            self._whole(part),
-            columns=None if columns is None else list(columns),
-            use_threads=False,
-            partitioning=None,
-        )
+        # A small file takes a third of the time that `pq.read_table`, made for folders of them, takes.
+        with pq.ParquetFile(self._whole(part)) as file:
+            return file.read(None if columns is None else list(columns), use_threads=False)
 
     def parquet_file(self, part: Part) -> pq.ParquetFile:
         """The part as a file of which only what is asked for is read; close it."""

@@ -48,6 +48,13 @@ class Reason(StrEnum):
     EXACT_TEXT = "exact.text"
     NEAR_TEXT = "near.text"
     NEAR_IMAGE_TEXT = "near.image_text"
+    LEAK_EXACT = "leak.exact"
+    LEAK_REENCODED = "leak.reencoded"
+    LEAK_PARTIAL = "leak.partial"
+    LEAK_NEAR_TEXT = "leak.near_text"
+    LEAK_PARAPHRASE = "leak.paraphrase"
+    LEAK_SAME_GROUP = "leak.same_group"
+    LEAK_PROVENANCE = "leak.provenance"
 
 
 TURN = pa.struct([pa.field("role", pa.string()), pa.field("text", pa.string())])
@@ -101,6 +108,8 @@ IMAGES = pa.schema(
         pa.field("pdq_canonical", pa.binary(32)),
         pa.field("pdq_turned", pa.binary(7 * 32)),
         pa.field("pdq_quality", pa.int16()),
+        pa.field("pdq_waves", pa.binary(2 * 64)),
+        pa.field("phash", pa.binary(8)),
     ]
 )
 """One row per distinct picture that decodes.
@@ -109,8 +118,9 @@ IMAGES = pa.schema(
 and `maximum` grey levels scaled to 0..255; `entropy` bits of the 256-bin grey histogram; `facts` JSON of the
 allow-listed DICOM header facts; `modality_from` is `dicom`, `card` or `none`. `pdq` is the PDQ-256 hash in the byte
 order of its usual hexadecimal form, `pdq_canonical` that of the picture without borders and with ranks for levels,
-`pdq_turned` the latter for the seven mirrored and turned pictures, `pdq_quality` 0..100; null unless near-duplicates
-are sought.
+`pdq_turned` the latter for the seven mirrored and turned pictures, `pdq_quality` 0..100, `pdq_waves` the strengths of
+the 8 x 8 lowest frequencies of both as signed bytes; `phash` is `imagehash.phash`, first bit first. All are null unless
+near-duplicates are sought by them.
 """
 
 VERDICTS = pa.schema(

@@ -1,6 +1,8 @@
 """Fixtures of every room."""
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,3 +16,11 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"no shared test data at {SHARED}")
     return SHARED
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_worker_is_left() -> Iterator[None]:
+    """End the workers that builds in this process have shared."""
+    yield
+    if "tests.end_to_end.warm_workers" in sys.modules:
+        sys.modules["tests.end_to_end.warm_workers"].end_workers()

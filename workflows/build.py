@@ -46,7 +46,9 @@ def build(
     data: Annotated[
         list[str] | None, typer.Option(help="A folder or URL that holds corpora. May be given several times.")
     ] = None,
-    evals: Annotated[list[Path] | None, typer.Option(help="A folder that holds eval sets (a later version).")] = None,
+    evals: Annotated[
+        list[str] | None, typer.Option(help="A folder that holds eval sets (default: the --data folders).")
+    ] = None,
     out: Annotated[str, typer.Option(help="The run directory or URL: new, or the one to resume.")] = "run",
     id_key: Annotated[Path | None, typer.Option(help="File with the site key for sources whose ids are keyed.")] = None,
     inventory: Annotated[
@@ -76,13 +78,13 @@ def build(
     from pipelines.places import data_folders, folder_of
     from pipelines.recipe_file import load_recipe
 
-    _refuse_later(evals)
     if stage is None and recipe is None:
         raise UsageError("say what to build: --stage or --recipe", "curate build --stage mid --data DIR --out RUN")
     options = BuildOptions(
         recipe=load_recipe(stage, recipe, settings or ()),
         data=data_folders(data or (".",), inventory),
         out=folder_of(out, "--out"),
+        evals=tuple(folder_of(place, "--evals") for place in evals or ()),
         id_key=id_key,
         reuse=tuple(folder_of(place, "--reuse") for place in reuse or ()),
         workers=workers or default_workers(),
@@ -118,7 +120,7 @@ def summary(answer: dict[str, Any]) -> list[str]:
             f"{answer['shards']:,} shards with {answer['samples_written']:,} samples, "
             f"{answer['bytes_written'] / 1e6:,.1f} MB, in {answer['seconds']:,.1f} s: {answer['run']}/shards"
         ),
-        "audit: not_run (this version writes no contamination report)",
+        _audited(answer),
         f"why a sample was kept or dropped: curate why {answer['run']} SAMPLE_ID",
     ]
     if "holdout" in answer:
@@ -129,13 +131,7 @@ def summary(answer: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _refuse_later(evals: list[Path] | None) -> None:
-    """Refuse what this version does not do, rather than pretend."""
-    from pipelines.errors import UsageError
-
-    asked = {
-        "--evals": bool(evals),
-    }
-    for option, given in asked.items():
-        if given:
-            raise UsageError(f"{option}: not available in this version", "leave it out")
+def _audited(answer: dict[str, Any]) -> str:
+    if answer["audit"] == "not_run":
+        return "audit: not_run (no eval set to protect: `decontaminate` in the recipe, --evals, `curate evals list`)"
+    return f"audit: {answer['audit']} ({answer['run']}/shards/contamination.json)"

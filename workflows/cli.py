@@ -8,10 +8,12 @@ from collections.abc import Sequence
 import typer
 
 from workflows.answer import fail
+from workflows.audit import audit
 from workflows.build import build
 from workflows.clean import clean
 from workflows.diff import diff
 from workflows.doctor import doctor
+from workflows.evals import evals
 from workflows.remove import remove
 from workflows.shards import shards
 from workflows.sources import sources
@@ -22,18 +24,21 @@ INTERRUPTED = 130
 app = typer.Typer(
     name="curate",
     help="Turn biomedical corpora into training shards that can be vouched for.\n\n"
-    "Exit status: 0 done, 1 the work failed, 2 wrong usage or configuration, 4 too many records failed.",
+    "Exit status: 0 done, 1 the work failed, 2 wrong usage or configuration, 3 an audit found leaks, "
+    "4 too many records failed.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 app.command()(build)
+app.command()(audit)
 app.command()(why)
 app.command()(diff)
 app.command()(remove)
 app.command()(clean)
 app.add_typer(sources, name="sources")
+app.add_typer(evals, name="evals")
 app.add_typer(shards, name="shards")
 app.command()(doctor)
 

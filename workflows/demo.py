@@ -13,13 +13,16 @@ from sources.storage import LocalFolder
 from workflows.answer import say
 from workflows.cli import run
 from workflows.demo_corpus import write_demo_corpus
+from workflows.demo_leaks import EVALS, plant_leaks
 
 
 def main(place: Path) -> int:
     """Write the corpus, build its shards, verify them, and say where to look; returns the exit status."""
     corpora, out = place / "corpora", place / "run"
     recipe = write_demo_corpus(corpora)
+    plant_leaks(corpora, recipe)
     build = ["build", "--stage", "mid", "--recipe", str(recipe), "--data", str(corpora), "--out", str(out)]
+    build += ["--evals", str(corpora / EVALS)]
     verify = ["shards", "verify", str(out / "shards")]
     for command in (build, verify):
         say(f"\n$ curate {' '.join(command)}")

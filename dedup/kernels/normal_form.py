@@ -13,6 +13,11 @@ USER = np.frombuffer(b"user", np.uint8)
 BLANK = np.frombuffer(b"\n", np.uint8)
 _SPACE, _LOWER = np.uint8(32), np.uint8(32)
 _ASCII_END, _UPPER_A, _UPPER_Z = np.uint8(0x80), np.uint8(65), np.uint8(90)
+_TAB, _RETURN, _FS, _US = np.uint8(9), np.uint8(13), np.uint8(28), np.uint8(31)
+_OPENING = np.uint8(60)
+_SAME = np.uint8(0)
+BLOCK = 64
+"""Bytes written at once where none of them needs a look of its own."""
 
 
 @kernel
@@ -62,8 +67,16 @@ def _piece(data, start, stop, out, begin, end):
 
     Returns the new end, and whether all is ASCII. A blank at the end is written: what follows may need it.
     """
-    at = start
+    at, by_bytes = start, start
     while at < stop:
+        while at >= by_bytes and stop - at >= BLOCK:
+            if not _block(data, at, out, begin, end):
+                by_bytes = at + BLOCK
+                break
+            at += BLOCK
+            end += BLOCK
+        if at == stop:
+            break
         byte = data[at]
         if byte >= _ASCII_END:
             return end, False
@@ -80,6 +93,27 @@ def _piece(data, start, stop, out, begin, end):
         out[end] = byte | _LOWER if _UPPER_A <= byte <= _UPPER_Z else byte
         end += 1
     return end, True
+
+
+@part
+def _block(data, at, out, begin, end):
+    """Write the next BLOCK bytes in lower case, white space as blanks; False where that is not their normal form.
+
+    Not so are those with a byte that is not ASCII, the sign that opens a placeholder, or two blanks together (what was
+    written is then overwritten). Without branches, so that the compiler takes many bytes at once.
+    """
+    given, made = data[at : at + BLOCK], out[end : end + BLOCK]
+    special = _SAME
+    for k in range(BLOCK):
+        byte = given[k]
+        blank = (byte == _SPACE) | ((byte >= _TAB) & (byte <= _RETURN)) | ((byte >= _FS) & (byte <= _US))
+        lower = byte | (_LOWER if (byte >= _UPPER_A) & (byte <= _UPPER_Z) else _SAME)
+        made[k] = _SPACE if blank else lower
+        special |= np.uint8((byte >= _ASCII_END) | (byte == _OPENING))
+    for k in range(1, BLOCK):
+        special |= np.uint8((made[k] == _SPACE) & (made[k - 1] == _SPACE))
+    opens_blank = made[0] == _SPACE and (end == begin or out[end - 1] == _SPACE)
+    return special == _SAME and not opens_blank
 
 
 @part

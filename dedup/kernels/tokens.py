@@ -34,15 +34,20 @@ WORD, NUMERAL, SIGN = range(3)
 """Kinds of tokens."""
 
 BASIS = np.uint64(0xCBF29CE484222325)
-PRIME = np.uint64(0x100000001B3)
-"""FNV-1a, 64 bits, finished with the mixer of MurmurHash3."""
+"""A token's hash is made of its bytes eight at a time, little-endian, the last ones filled up with zeros: each eight
+are joined by xor to the hash of those before (at first BASIS), and mixed."""
 _MIX_A = np.uint64(0xFF51AFD7ED558CCD)
 _MIX_B = np.uint64(0xC4CEB9FE1A85EC53)
 _S33 = np.uint64(33)
 _MINUS = np.uint64(45)
 _ASCII_END = np.uint8(0x80)
-_ONE = np.uint64(1)
+_ZERO, _ONE, _TOP = np.uint64(0), np.uint64(1), np.uint64(56)
 _FULL_STOP = np.uint8(46)
+_EACH = np.uint64(0x0101010101010101)
+"""Times a byte: eight of it, to be compared at once with those of a text."""
+_HIGH = np.uint64(0x80) * _EACH
+_LOW = np.uint64(0x7F) * _EACH
+_FROM_A, _ABOVE_Z = np.uint64(0x80 - 97) * _EACH, np.uint64(0x80 - 123) * _EACH
 
 
 def hash_of_word(word: str) -> int:
@@ -118,17 +123,17 @@ def tokenise(data, start, stop, classes, hashes, spans, kinds):
             kind = DIGIT
         elif kind == HYPHEN and _ends_word(data, at + width, stop, classes, before):
             at += width
-            h = (BASIS ^ _MINUS) * PRIME
+            h = mixed(BASIS ^ _MINUS)
             token = SIGN
         elif kind == ALONE or kind == SYMBOL:  # noqa: SIM109, PLR1714 - in the innermost loop
-            at, h = _hashed(data, at, width, BASIS)
+            at, h = _character(data, at, width)
             token = WORD if kind == ALONE else SIGN
         else:
             at += width
             before = kind
             continue
         before = kind
-        hashes[count] = mixed(h)
+        hashes[count] = h
         spans[count, 0] = begin
         spans[count, 1] = at
         kinds[count] = token
@@ -137,48 +142,95 @@ def tokenise(data, start, stop, classes, hashes, spans, kinds):
 
 
 @part
-def _hashed(data, at, width, h):
-    """Take a character into a hash; where it ends, and the hash."""
+def _appended(data, at, width, h, eight, held):
+    """Take the bytes of a character into a hash that waits for eight of them, of which it holds some."""
     for k in range(at, at + width):
-        h = (h ^ np.uint64(data[k])) * PRIME
-    return at + width, h
+        eight |= np.uint64(data[k]) << np.uint64(8 * held)
+        held += 1
+        if held == 8:
+            h = mixed(h ^ eight)
+            eight, held = _ZERO, 0
+    return h, eight, held
+
+
+@part
+def _finished(h, eight, held):
+    return mixed(h ^ eight) if held else h
+
+
+@part
+def _character(data, at, width):
+    """End and hash of a character that is a token."""
+    h, eight, held = _appended(data, at, width, BASIS, _ZERO, 0)
+    return at + width, _finished(h, eight, held)
+
+
+@part
+def _eight_at(data, at):
+    """Eight bytes as one number, the first in its lowest bits: compilers make this one load."""
+    p = np.uint64(at)  # unsigned: numba checks others for being negative
+    low = np.uint64(data[p]) | np.uint64(data[p + _ONE]) << np.uint64(8)
+    low |= np.uint64(data[p + np.uint64(2)]) << np.uint64(16) | np.uint64(data[p + np.uint64(3)]) << np.uint64(24)
+    high = np.uint64(data[p + np.uint64(4)]) | np.uint64(data[p + np.uint64(5)]) << np.uint64(8)
+    high |= np.uint64(data[p + np.uint64(6)]) << np.uint64(16) | np.uint64(data[p + np.uint64(7)]) << np.uint64(24)
+    return low | high << np.uint64(32)
 
 
 @part
 def _word(data, at, stop, classes):
-    """End and hash of the word that begins here."""
-    h = BASIS
-    while True:
-        place, end = np.uint64(at), np.uint64(stop)  # unsigned: numba checks others for being negative
-        while place < end:
-            byte = data[place]
-            if byte >= _ASCII_END or classes[byte] != LETTER:
+    """End and hash of the word that begins here: eight letters from a to z at a time, where it has no others."""
+    begin, h = at, BASIS
+    while at + 8 <= data.shape[0]:
+        eight = _eight_at(data, at)
+        plain = eight & _LOW
+        others = (~((plain + _FROM_A) & ~(plain + _ABOVE_Z)) | eight) & _HIGH  # the high bit of each that is no letter
+        if others == _ZERO:
+            at += 8
+            if at > stop:
                 break
-            h = (h ^ np.uint64(byte)) * PRIME
-            place += _ONE
-        at = np.int64(place)
+            h = mixed(h ^ eight)
+            continue
+        letters = ((others & (~others + _ONE)) >> np.uint64(7)) - _ONE  # all bits of the bytes before the first such
+        at += np.int64(((letters & _EACH) * _EACH) >> _TOP)
+        if at > stop or (at < stop and (data[np.uint64(at)] >= _ASCII_END or _goes_on(data[np.uint64(at)], classes))):
+            break
+        return at, mixed(h ^ (eight & letters)) if letters else h
+    return _word_by_characters(data, begin, stop, classes)
+
+
+@part
+def _goes_on(byte, classes):
+    """Whether a byte of ASCII after a letter may belong to its word."""
+    kind = classes[byte]
+    return kind == LETTER or kind == APOSTROPHE  # noqa: PLR1714 - in the innermost loop
+
+
+@kernel
+def _word_by_characters(data, at, stop, classes):
+    h, eight, held = BASIS, _ZERO, 0
+    while True:
         kind, width = character_at(data, at, stop, classes)
         if kind == LETTER:
-            at, h = _hashed(data, at, width, h)
-        elif kind == APOSTROPHE and character_at(data, at + width, stop, classes)[0] == LETTER:
-            at += width
-        else:
-            return at, h
+            h, eight, held = _appended(data, at, width, h, eight, held)
+        elif kind != APOSTROPHE or character_at(data, at + width, stop, classes)[0] != LETTER:
+            return at, _finished(h, eight, held)
+        at += width
 
 
 @kernel
 def _numeral(data, at, stop, classes):
     """End and hash of the numeral that begins here, with its minus or point."""
-    h = BASIS
+    h, eight, held = BASIS, _ZERO, 0
     kind, width = character_at(data, at, stop, classes)
     if kind == HYPHEN:
-        h = (h ^ _MINUS) * PRIME
+        eight, held = _MINUS, 1
         at += width
         kind, width = character_at(data, at, stop, classes)
     while kind == DIGIT or (kind == POINT and character_at(data, at + width, stop, classes)[0] == DIGIT):
-        at, h = _hashed(data, at, width, h)
+        h, eight, held = _appended(data, at, width, h, eight, held)
+        at += width
         kind, width = character_at(data, at, stop, classes)
-    return at, h
+    return at, _finished(h, eight, held)
 
 
 @kernel

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -114,14 +115,31 @@ def _without_semaphore() -> None:
 
 @contextmanager
 def context() -> Iterator[Any]:
-    """A context of its own in memory: no project, no files, no cloud, no progress bars."""
+    """The context of this process, in memory: no project, no files, no cloud, no progress bars."""
+    with library():
+        yield _context()
+
+
+@cache
+def _context() -> Any:
     with library() as gx:
         from great_expectations.data_context.types.base import ProgressBarsConfig
 
         made = gx.get_context(mode="ephemeral")
         made.enable_analytics(enable=False)
         made.variables.progress_bars = ProgressBarsConfig(globally=False)
-        yield made
+        return made
+
+
+@cache
+def _tables() -> Any:
+    """What a table is validated as; made once, since the library writes its whole configuration for every new one."""
+    with context() as made:
+        return (
+            made.data_sources.add_pandas("curate")
+            .add_dataframe_asset("rows")
+            .add_batch_definition_whole_dataframe("all")
+        )
 
 
 def _condition(rule: Rule) -> dict[str, Any]:
@@ -139,9 +157,8 @@ def _condition(rule: Rule) -> dict[str, Any]:
 
 
 def _validated(frame: Any, rules: Sequence[Rule]) -> list[Outcome]:
-    with context() as made, library() as gx:
-        batches = made.data_sources.add_pandas("curate").add_dataframe_asset("rows")
-        batch = batches.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})
+    with library() as gx:
+        batch = _tables().get_batch({"dataframe": frame})
         expectations = [gx_expectation(rule, number) for number, rule in enumerate(rules)]
         suite = gx.ExpectationSuite("contract", expectations=expectations)
         answered = batch.validate(suite, result_format=QUIET_RESULTS)

@@ -5,8 +5,9 @@ from dedup.text import NearText
 from pipelines.flow import Flow
 from pipelines.near.decide import NearDecideTask
 from pipelines.near.pictures import Pictures
-from pipelines.near.search import search
-from pipelines.near.texts import ANSWERS, PictureTexts, Texts
+from pipelines.near.search import Found, search
+from pipelines.near.settle import Settling
+from pipelines.near.texts import ANSWERS, FURTHER, PictureTexts, Texts
 
 
 def drop_near(flow: Flow, step: NearText | NearImage) -> None:
@@ -19,22 +20,24 @@ def drop_near(flow: Flow, step: NearText | NearImage) -> None:
 
 def drop_near_texts(flow: Flow, step: NearText) -> None:
     """Drop samples without pictures whose text is nearly that of a kept one."""
-    _drop(flow, step, Texts(step.name, step, _sources(flow)))
+    kind = Texts(step.name, step, _sources(flow))
+    _drop(flow, step, search(flow.each, flow.session.work, kind, flow.views))
 
 
 def drop_near_images(flow: Flow, step: NearImage) -> None:
     """Drop samples whose pictures and text are nearly those of a kept one."""
-    found = search(
-        flow.each, flow.session.work, Pictures(step, flow.session.recipe.steps.measure.max_pixels), flow.views
-    )
+    work, pictures = flow.session.work, Pictures(step, flow.session.recipe.steps.measure.max_pixels)
+    found = search(flow.each, work, pictures, flow.views)
     flow.views = [
-        view.with_parts(**{ANSWERS: answers}) for view, answers in zip(flow.views, found.answers, strict=True)
+        view.with_parts(**{ANSWERS: answers, FURTHER: further})
+        for view, answers, further in zip(flow.views, found.answers, found.further, strict=True)
     ]
-    _drop(flow, step, PictureTexts(step.name, step.text, _sources(flow)))
+    kind = PictureTexts(step.name, step.text, _sources(flow))
+    settle = Settling(flow.each, work, (kind, pictures), flow.views, [part for parts in found.edges for part in parts])
+    _drop(flow, step, search(flow.each, work, kind, flow.views, settle))
 
 
-def _drop(flow: Flow, step: NearText | NearImage, kind: Texts) -> None:
-    found = search(flow.each, flow.session.work, kind, flow.views)
+def _drop(flow: Flow, step: NearText | NearImage, found: Found) -> None:
     found_there = zip(flow.views, found.answers, found.edges, strict=True)
     tasks = [
         NearDecideTask(step, view, number, answers, edges) for number, (view, answers, edges) in enumerate(found_there)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from dedup.keys import KEY_BYTES
-from pipelines.session import Located, Session
+from pipelines.session import Session
 from pipelines.view import View
 from sources.records import Fragment
 
@@ -31,6 +31,14 @@ OUTCOMES = pa.schema(
 )
 """What verification says of a pair: whether it is one of near-duplicates, how alike the two are, what spoke against
 it where it is not, and, as JSON, what the evidence shows."""
+
+
+class Opens(Protocol):
+    """The pictures of one fragment."""
+
+    def open(self, uri: str) -> bytes:
+        """The bytes of a picture, as `pipelines.session.Located.open`."""
+        ...
 
 
 class Kind(Protocol):
@@ -62,7 +70,12 @@ class Kind(Protocol):
         """Whether `verify` needs to know where the others' pictures are: their bytes never travel."""
         ...
 
-    def verify(self, ours: pa.Table, theirs: pa.Table, here: Located | None, where: Sequence[Located]) -> pa.Table:
+    @property
+    def tells_further(self) -> bool:
+        """Whether it matters later which items were found to be near-duplicates of more than the one they go for."""
+        ...
+
+    def verify(self, ours: pa.Table, theirs: pa.Table, here: Opens | None, where: Sequence[Opens]) -> pa.Table:
         """OUTCOMES of pairs, row by row; both sides are `contents`. Which side is whose must not matter.
 
         `here` says where the pictures of our side are and `where` those of each of theirs, if pictures are opened.

@@ -10,17 +10,16 @@ import numpy.typing as npt
 import orjson
 import pyarrow as pa
 
-from dedup.images import NearImage, Pair
+from dedup.images import SERIES, SERIES_GROUPS, NearImage, Pair
 from dedup.verify_pictures import Prepared, prepare
 from filters.statistics import grey_of
-from pipelines.near.kind import ITEM, OUTCOMES
-from pipelines.session import Located, Session
-from pipelines.view import View
+from pipelines.near.kind import ITEM, OUTCOMES, Opens
+from pipelines.session import Session
+from pipelines.view import View, read_samples
 from sources.pictures import Limits, PictureError, thumbnail_only
-from sources.schema import IMAGES
 
 NAME = "near_picture"
-VERSION = 2
+VERSION = 3
 SIDE = 1024
 """Pixels that a reduced decode leaves at least: twice of what verification compares at."""
 PREPARED = 64
@@ -36,6 +35,7 @@ class Pictures:
 
     name = NAME
     opens_pictures = True
+    tells_further = True
 
     def parameters(self) -> dict[str, Any]:
         """The step's, with its version."""
@@ -46,29 +46,29 @@ class Pictures:
         }
 
     def inputs(self, view: View) -> list[str]:
-        """The images table, which of its pictures other fragments measured first, and where they lie."""
-        return [view.parts[name].digest for name in ("images", "images_followers", "links")]
+        """The images table, which of its pictures other fragments measured first, where they lie, and the samples."""
+        measured = [view.parts[name].digest for name in ("images", "images_followers", "links")]
+        return [*measured, *(part.digest for part in view.samples)]
 
     def bands(self, session: Session, view: View) -> pa.Table:
         """BAND_KEYS of the pictures; one that another fragment measured first is only told by its pixels."""
-        images = session.work.read(view.parts["images"])
+        images = _measured(session, view)
         repeated = session.work.read(view.parts["images_followers"])["row"].to_numpy()
         return self.step.picture_keys(images, repeated)
 
     def contents(self, session: Session, view: View, rows: npt.NDArray[np.int32]) -> pa.Table:
         """ITEM, what fingerprints say, and `uri` and `frame` of the picture under its fragment's corpus."""
-        images = session.work.read(view.parts["images"]).take(pa.array(rows))
+        images = _measured(session, view).take(pa.array(rows))
         shown = _shown(session.work.read(view.parts["links"], ["images"]))
         uris, frames = zip(*(shown[image_id] for image_id in images["image_id"].to_pylist()), strict=True)
         table = pa.table([self.step.picture_ids(images), self.step.picture_order(images)], schema=ITEM)
-        columns = self.step.picture_columns
-        for name in columns if self.step.method == "phash" else [name for name in columns if name != "thumbnail"]:
-            table = table.append_column(IMAGES.field(name), images[name])
+        for name in self.step.picture_columns:
+            table = table.append_column(images.schema.field(name), images[name])
         return table.append_column("uri", pa.array(uris, pa.string())).append_column(
             "frame", pa.array(frames, pa.int32())
         )
 
-    def verify(self, ours: pa.Table, theirs: pa.Table, here: Located | None, where: Sequence[Located]) -> pa.Table:
+    def verify(self, ours: pa.Table, theirs: pa.Table, here: Opens | None, where: Sequence[Opens]) -> pa.Table:
         """By pixels, where fingerprints do not decide alone; what cannot be opened now is no duplicate.
 
         Laying one picture on the other is not the same as the other on the one: the smaller id is always laid on the
@@ -100,7 +100,7 @@ class _Opened:
         self._limits = Limits(max_pixels=max_pixels)
         self._ready: OrderedDict[str, Prepared | None] = OrderedDict()
 
-    def prepared(self, located: Located, picture: Mapping[str, Any]) -> Prepared | None:
+    def prepared(self, located: Opens, picture: Mapping[str, Any]) -> Prepared | None:
         """The picture ready to be compared, None where it cannot be opened now."""
         image_id = picture["image_id"]
         if image_id not in self._ready:
@@ -110,11 +110,28 @@ class _Opened:
         self._ready.move_to_end(image_id)
         return self._ready[image_id]
 
-    def _prepared(self, located: Located, uri: str, frame: int) -> Prepared | None:
+    def _prepared(self, located: Opens, uri: str, frame: int) -> Prepared | None:
         try:
             return prepare(grey_of(thumbnail_only(located.open(uri), frame, self._limits, SIDE)))
         except (FileNotFoundError, PictureError):
             return None
+
+
+def _measured(session: Session, view: View) -> pa.Table:
+    """IMAGES of the fragment, and as `serial` whether a picture of CT or MR is of a sample whose series is known."""
+    images = session.work.read(view.parts["images"])
+    serial = np.zeros(len(images), bool)
+    if SERIES.intersection(images["modality"].unique().to_pylist()):
+        rows = np.arange(sum(part.rows for part in view.samples), dtype=np.int32)
+        samples = read_samples(session.work, view, rows, ("images", "groups"))
+        known = {
+            ref["image_id"]
+            for refs, groups in zip(samples["images"].to_pylist(), samples["groups"].to_pylist(), strict=True)
+            if SERIES_GROUPS.intersection(group["kind"] for group in groups or ())
+            for ref in refs or ()
+        }
+        serial = np.array([image_id in known for image_id in images["image_id"].to_pylist()], bool)
+    return images.append_column("serial", pa.array(serial))
 
 
 def _shown(links: pa.Table) -> dict[str, tuple[str, int]]:

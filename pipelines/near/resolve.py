@@ -12,11 +12,12 @@ from dedup.keys import KEY_BYTES
 from pipelines.errors import ConservationError
 from pipelines.near.travel import put_named
 from pipelines.near.verify import EDGES
+from pipelines.partitions import shares_of
 from pipelines.session import Session
-from pipelines.sorted_runs import MAX_FRAGMENTS, digest_of, put_part, spans_of, to_row_groups
+from pipelines.sorted_runs import put_part, to_row_groups
 from pipelines.work import Commit, Part, Work, key_of
 
-VERSION = 2
+VERSION = 4
 ANSWERS = pa.schema(
     [
         pa.field("row", pa.int32(), nullable=False),
@@ -26,6 +27,11 @@ ANSWERS = pa.schema(
     ]
 )
 """The items of a fragment that are near-duplicates of a kept one: its id, and the outcome of the two."""
+FURTHER = pa.schema(
+    [pa.field("row", pa.int32(), nullable=False), pa.field("other", pa.binary(KEY_BYTES), nullable=False)]
+)
+"""The items of a fragment that are near-duplicates of an item with another kept one than theirs, and the id of that:
+the better of the two is the other kept one, or follows it."""
 PLACES = pa.schema(
     [
         pa.field("id", pa.binary(KEY_BYTES), nullable=False),
@@ -50,6 +56,8 @@ class ResolveTask:
     """For each round, each fragment's EDGES."""
     places: tuple[tuple[Part, ...], ...]
     """For each round, where the other items of each fragment's pairs stand."""
+    tells_further: bool = False
+    """Whether anyone asks for FURTHER; else they are empty."""
 
     @property
     def label(self) -> str:
@@ -57,10 +65,13 @@ class ResolveTask:
         return f"{self.name} groups, round {len(self.edges)}"
 
     def run(self, session: Session) -> Commit:
-        """Commit `unverified` (PAIRS of members with their group's best) and ANSWERS as part N of each fragment."""
+        """Commit `unverified` (PAIRS of members with their group's best), and of each fragment ANSWERS and FURTHER.
+
+        Fragment N's are the parts `N` and `further N`.
+        """
         work, node = session.work, f"{self.name}_groups"
         digests = [[part.digest for part in parts] for parts in (*self.edges, *self.places)]
-        key = key_of(node, VERSION, self.numbers, digests)
+        key = key_of(node, VERSION, self.numbers, digests, self.tells_further)
         found = work.find(node, key)
         if found is not None:
             return found
@@ -69,33 +80,33 @@ class ResolveTask:
         data = to_row_groups(pairs, "fragment")
         parts = {"unverified": put_part(work, work.path(node, key, "unverified.parquet"), data, pairs.num_rows)}
         answers = groups.answers()
-        bounds = answers["fragment"].to_numpy()
-        for place, number in enumerate(self.numbers):
-            start, stop = np.searchsorted(bounds, [number, number + 1])
-            own = answers.slice(start, stop - start).drop("fragment").to_arrow().cast(ANSWERS)
-            parts[str(place)] = put_named(work, node, own)
-        runs = spans_of(pairs["fragment"].to_numpy(), MAX_FRAGMENTS)
-        shares = {str(run): digest_of(pairs.slice(start, stop - start)) for run, start, stop in runs}
-        return work.commit(node, key, parts, {"shares": shares, **groups.facts()})
+        further = groups.further() if self.tells_further else answers.select("fragment", "row", "leader")[:0]
+        for prefix, rows, schema in (("", answers, ANSWERS), ("further ", further, FURTHER)):
+            bounds = rows["fragment"].to_numpy()
+            for place, number in enumerate(self.numbers):
+                start, stop = np.searchsorted(bounds, [number, number + 1])
+                own = rows.slice(start, stop - start).drop("fragment").to_arrow()
+                parts[f"{prefix}{place}"] = put_named(work, node, own.rename_columns(schema.names).cast(schema))
+        return work.commit(node, key, parts, {"runs": shares_of(pairs), **groups.facts()})
 
     def _accepted(self, work: Work) -> pl.DataFrame:
         """Every accepted pair, with the place of the item whose fragment verified it."""
-        tables = [_frame(EDGES.empty_table(), 0)]
+        tables = [frame_of(EDGES.empty_table(), 0)]
         for number, part in self._parts():
-            tables.append(_frame(work.read(part), number).filter(pl.col("accepted")))
+            tables.append(frame_of(work.read(part), number).filter(pl.col("accepted")))
         return pl.concat(tables)
 
     def _rejected(self, work: Work) -> pl.DataFrame:
         """Both ids of every rejected pair: a group's members that were compared with its best need not be again."""
         columns = ["id", "other", "accepted"]
-        tables = [_frame(EDGES.empty_table().select(columns))]
-        tables += [_frame(work.read(part, columns)).filter(~pl.col("accepted")) for _, part in self._parts()]
+        tables = [frame_of(EDGES.empty_table().select(columns))]
+        tables += [frame_of(work.read(part, columns)).filter(~pl.col("accepted")) for _, part in self._parts()]
         return pl.concat(tables).drop("accepted")
 
     def _places(self, work: Work) -> pl.DataFrame:
         """id, fragment, row of the other items."""
-        tables = [_frame(PLACES.empty_table())]
-        tables += [_frame(work.read(part).cast(PLACES)) for parts in self.places for part in parts if part.rows]
+        tables = [frame_of(PLACES.empty_table())]
+        tables += [frame_of(work.read(part).cast(PLACES)) for parts in self.places for part in parts if part.rows]
         return pl.concat(tables).unique()
 
     def _parts(self) -> list[tuple[int, Part]]:
@@ -121,6 +132,8 @@ class Groups:
         self.rejected = self._numbered(rejected).select("low", "high")
         self.edges = self.pairs.select("low", "high").to_numpy().astype(np.uint32)
         self.roots = components(self.edges, len(self.nodes))
+        self.leaders = survivors(self.edges, np.arange(len(self.nodes), dtype=np.uint32))
+        """Of each node the best kept one that it was verified against, -1 where it is kept."""
 
     def unverified(self) -> pa.Table:
         """PAIRS of each group's best with the members that were not compared with it."""
@@ -137,9 +150,8 @@ class Groups:
 
     def answers(self) -> pl.DataFrame:
         """ANSWERS with the column `fragment`, by fragment and row."""
-        leaders = survivors(self.edges, np.arange(len(self.nodes), dtype=np.uint32))
-        dropped = np.flatnonzero(leaders >= 0).astype(np.uint32)
-        found = pl.DataFrame({"low": leaders[dropped].astype(np.uint32), "high": dropped})
+        dropped = np.flatnonzero(self.leaders >= 0).astype(np.uint32)
+        found = pl.DataFrame({"low": self.leaders[dropped].astype(np.uint32), "high": dropped})
         ids = self.nodes.select("node", "id")
         return (
             found.join(self.pairs, on=["low", "high"])
@@ -148,6 +160,22 @@ class Groups:
             .join(self.places, on="id")
             .select("fragment", "row", "leader", "score", "detail")
             .sort("fragment", "row")
+        )
+
+    def further(self) -> pl.DataFrame:
+        """FURTHER with the column `fragment`, by fragment, row and the order of survivors."""
+        kept = np.where(self.leaders >= 0, self.leaders, np.arange(len(self.leaders))).astype(np.uint32)
+        low, high = self.edges.T
+        apart = kept[low] != kept[high]
+        ids = self.nodes.select("node", "id")
+        return (
+            pl.DataFrame({"low": kept[low[apart]], "high": high[apart]})
+            .unique()
+            .join(ids, left_on="high", right_on="node")
+            .join(ids.rename({"id": "other"}), left_on="low", right_on="node")
+            .join(self.places, on="id")
+            .sort("fragment", "row", "low")
+            .select("fragment", "row", "other")
         )
 
     def facts(self) -> dict[str, int]:
@@ -169,7 +197,8 @@ class Groups:
         )
 
 
-def _frame(table: pa.Table, fragment: int | None = None) -> pl.DataFrame:
+def frame_of(table: pa.Table, fragment: int | None = None) -> pl.DataFrame:
+    """The table for polars, with the number of its fragment where it is given."""
     frame = pl.from_arrow(table)
     assert isinstance(frame, pl.DataFrame)
     return frame if fragment is None else frame.with_columns(fragment=pl.lit(fragment, pl.Int32))

@@ -1,6 +1,6 @@
 """The whole search for near-duplicates of one kind: propose, send, verify, resolve."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,50 +22,84 @@ class Found:
 
     answers: Sequence[Part]
     """ANSWERS: the items that are near-duplicates of a kept one."""
+    further: Sequence[Part]
+    """FURTHER, where the kind tells them: which other kept ones lead to near-duplicates of an item."""
     edges: Sequence[tuple[Part, ...]]
     """EDGES: every pair that was verified there, round by round."""
     groups: int
     largest: int
 
 
-def search(each: Each, work: Work, kind: Kind, views: Sequence[View]) -> Found:
+@dataclass(frozen=True)
+class Round:
+    """One round of verification, for each fragment in order."""
+
+    spans: Sequence[range]
+    """The fragments of each run: in pairs a fragment's number is its run's times 128 plus its number in the run."""
+    gathered: Sequence[Gathered]
+    edges: Sequence[Part]
+
+
+def search(
+    each: Each,
+    work: Work,
+    kind: Kind,
+    views: Sequence[View],
+    settle: Callable[[Round], Sequence[Part]] | None = None,
+) -> Found:
     """Find the near-duplicates among the items of all fragments; `each` runs tasks and gives their commits.
 
-    Members of a group that were not compared with its best are verified against it in a second round.
+    Members of a group that were not compared with its best are verified against it in a second round. After each
+    round `settle` may look again at its pairs: its EDGES are those that count.
     """
     candidates = proposed(each, kind, views)
     spans = [range(run.first, run.first + run.count) for run in candidates.runs]
-    numbers = tuple(run * MAX_FRAGMENTS + place for run, span in enumerate(spans) for place in range(len(span)))
     rounds: list[list[Gathered]] = []
     edges: list[list[Part]] = []
     parts, shares = candidates.parts, candidates.shares
     for _ in range(2):
-        sent = each(f"{kind.name} send", send_tasks(kind, spans, views, parts, shares))
-        rounds.append(gathered(spans, each(f"{kind.name} gather", gather_tasks(kind, spans, sent))))
-        index = {number: place for place, number in enumerate(numbers)}
-        tasks = [
-            VerifyTask(kind, view, place, rounds[-1][place], _places(work, kind, rounds[-1][place], views, index))
-            for place, view in enumerate(views)
-        ]
-        edges.append([commit.parts["edges"] for commit in each(f"{kind.name} verify", tasks)])
+        done = verified(each, work, kind, views, spans, parts, shares)
+        rounds.append(list(done.gathered))
+        edges.append(list(done.edges if settle is None else settle(done)))
         places = tuple(tuple(one.places for one in gathered_) for gathered_ in rounds)
-        task = ResolveTask(kind.name, numbers, tuple(map(tuple, edges)), places)
+        task = ResolveTask(kind.name, numbers_of(spans), tuple(map(tuple, edges)), places, kind.tells_further)
         (solved,) = each(f"{kind.name} groups", [task])
-        parts, shares = [solved.parts["unverified"]], [solved.facts["shares"]]
+        parts, shares = [solved.parts["unverified"]], [solved.facts["runs"]]
         if not parts[0].rows:
             break
     answers = [solved.parts[str(number)] for number in range(len(views))]
-    return Found(answers, list(zip(*edges, strict=True)), solved.facts["groups"], solved.facts["largest"])
+    further = [solved.parts[f"further {number}"] for number in range(len(views))]
+    return Found(answers, further, list(zip(*edges, strict=True)), solved.facts["groups"], solved.facts["largest"])
 
 
-def _places(
-    work: Work, kind: Kind, gathered_: Gathered, views: Sequence[View], index: Mapping[int, int]
-) -> tuple[tuple[int, Place], ...]:
+def verified(
+    each: Each,
+    work: Work,
+    kind: Kind,
+    views: Sequence[View],
+    spans: Sequence[range],
+    parts: Sequence[Part],
+    shares: Sequence[dict[str, str]],
+) -> Round:
+    """Verify PAIRS: `parts`, sorted by fragment, and for each what stands for its rows of each run."""
+    sent = each(f"{kind.name} send", send_tasks(kind, spans, views, parts, shares))
+    found = gathered(spans, each(f"{kind.name} gather", gather_tasks(kind, spans, sent)))
+    places = {number: Place(view.corpus, view.fragment) for number, view in zip(numbers_of(spans), views, strict=True)}
+    tasks = [
+        VerifyTask(kind, view, number, own, _opened(work, kind, own, places))
+        for number, (view, own) in enumerate(zip(views, found, strict=True))
+    ]
+    return Round(spans, found, [commit.parts["edges"] for commit in each(f"{kind.name} verify", tasks)])
+
+
+def numbers_of(spans: Sequence[range]) -> tuple[int, ...]:
+    """The number of each fragment in pairs."""
+    return tuple(run * MAX_FRAGMENTS + place for run, span in enumerate(spans) for place in range(len(span)))
+
+
+def _opened(work: Work, kind: Kind, gathered_: Gathered, places: dict[int, Place]) -> tuple[tuple[int, Place], ...]:
     """Where the pictures are that one fragment's pairs need from others."""
     if not kind.opens_pictures or not gathered_.places.rows:
         return ()
-    found = []
-    for number in sorted(set(work.read(gathered_.places, ["fragment"])["fragment"].to_pylist())):
-        view = views[index[number]]
-        found.append((number, Place(view.corpus, view.fragment)))
-    return tuple(found)
+    numbers = sorted(set(work.read(gathered_.places, ["fragment"])["fragment"].to_pylist()))
+    return tuple((number, places[number]) for number in numbers)

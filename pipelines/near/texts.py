@@ -1,7 +1,8 @@
 """Near-duplicate texts: the items are a fragment's kept samples, as far as the step compares them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice, product
 from typing import Any
 
 import blake3
@@ -14,14 +15,14 @@ import pyarrow.compute as pc
 from dedup.guards import ACCEPTED, VERDICTS
 from dedup.order import survivor_order
 from dedup.text import NearText, comparable_texts, verify_texts
-from pipelines.near.kind import ITEM, OUTCOMES
-from pipelines.session import Located, Session
+from pipelines.near.kind import ITEM, OUTCOMES, Opens
+from pipelines.session import Session
 from pipelines.view import View, alive_rows, read_samples
 from pipelines.work import Work
 from sources.schema import SAMPLES
 
 COLUMNS = ("sample_id", "source", "access", "task", "turns", "images", "question", "groups", "language")
-VERSION = 4
+VERSION = 5
 ENGLISH_OR_NOT_STATED = r"(?i)^\s*(en([-_].*)?|eng|english|und|unknown)?\s*$"
 MOSTLY_OTHER_LETTERS = 1.5
 """Bytes a character in UTF-8, from which on a text without a stated language is not English."""
@@ -30,6 +31,11 @@ QUESTION = 0.6
 SAME = VERDICTS[ACCEPTED]
 SUBJECTS = ("patient", "study")
 ANSWERS = "near_picture_answers"
+FURTHER = "near_picture_further"
+MOST_SALTS = 8
+"""Under how many combinations of originals a sample sends its bands: most pictures have one original, a few two."""
+PICTURES = "pictures"
+"""Cause of pairs that nothing but their pictures tells apart: `pipelines/near/settle.py` looks at those again."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,7 @@ class Texts:
     """In the recipe's order."""
 
     opens_pictures = False
+    tells_further = False
 
     def parameters(self) -> dict[str, Any]:
         """The step's, with its version and that of what is compared here."""
@@ -55,21 +62,20 @@ class Texts:
         """BAND_KEYS of the samples that have no pictures."""
         rows, samples = self._samples(session.work, view)
         bare = np.flatnonzero(~_with_pictures(samples))
-        some = samples.take(pa.array(bare))
+        some = samples if len(bare) == len(rows) else samples.take(pa.array(bare))
         return self._bands(some, rows[bare], None, _subjects(some))
 
     def contents(self, session: Session, view: View, rows: npt.NDArray[np.int32]) -> pa.Table:
         """ITEM, `text` and `question` as they are compared, and whether the text is in a language without guards."""
         samples = read_samples(session.work, view, rows, COLUMNS)
-        ids = pa.array(
-            [bytes.fromhex(sample_id) for sample_id in samples["sample_id"].to_pylist()], ITEM.field("id").type
-        )
+        digits = bytes.fromhex("".join(samples["sample_id"].to_pylist()))
+        ids = pa.FixedSizeBinaryArray.from_buffers(ITEM.field("id").type, len(rows), [None, pa.py_buffer(digits)])
         order = survivor_order(samples, self._images(session.work, view), self.sources)
         table = pa.table([ids, pa.array(order)], schema=ITEM)
         table = table.append_column("text", comparable_texts(samples)).append_column("question", _questions(samples))
         return table.append_column("foreign", _foreign(samples["language"], table["text"]))
 
-    def verify(self, ours: pa.Table, theirs: pa.Table, here: Located | None, where: Sequence[Located]) -> pa.Table:  # noqa: ARG002
+    def verify(self, ours: pa.Table, theirs: pa.Table, here: Opens | None, where: Sequence[Opens]) -> pa.Table:  # noqa: ARG002
         """By exact comparison of the texts; where there are questions, they must be near-duplicates by themselves.
 
         Two answers may be alike and answer different questions: what cancer is, asked of the lung and of the breast.
@@ -84,12 +90,12 @@ class Texts:
         for holds, cause in (
             (questions, "question"),
             (pc.or_(pc.invert(foreign), unchanged), "language"),
-            (self._same_pictures(ours, theirs), "pictures"),
+            (self._same_pictures(ours, theirs), PICTURES),
         ):
             causes = pc.if_else(pc.and_(pc.equal(causes, SAME), pc.invert(holds)), cause, causes)
         accepted = pc.equal(causes, SAME)
         facts = zip(compared["jaccard"].to_pylist(), compared["edits"].to_pylist(), strict=True)
-        details = [orjson.dumps({"jaccard": round(jaccard, 4), "edits": edits}).decode() for jaccard, edits in facts]
+        details = [f'{{"jaccard":{round(jaccard, 4)},"edits":{edits}}}' for jaccard, edits in facts]
         causes = pc.if_else(accepted, pa.scalar(None, pa.string()), causes)
         return pa.table([accepted, compared["jaccard"], causes, pa.array(details, pa.string())], schema=OUTCOMES)
 
@@ -120,32 +126,39 @@ class PictureTexts(Texts):
 
     def inputs(self, view: View) -> list[str]:
         """Also what pictures are copies of."""
-        return [*super().inputs(view), view.parts["images"].digest, view.parts[ANSWERS].digest]
+        return [*super().inputs(view), *(view.parts[name].digest for name in ("images", ANSWERS, FURTHER))]
 
     def bands(self, session: Session, view: View) -> pa.Table:
-        """BAND_KEYS of the samples with pictures, salted by what their pictures are copies of."""
+        """BAND_KEYS of the samples with pictures, salted by what their pictures are copies of.
+
+        Where a picture is a copy of several, or of one that has another original, they are sent under each.
+        """
         rows, samples = self._samples(session.work, view)
         shown = np.flatnonzero(_with_pictures(samples))
         some = samples.take(pa.array(shown))
-        originals = originals_of(session.work, view)
-        salt = np.array([_salt(refs, originals) for refs in some["images"].to_pylist()], np.uint64)
-        return self._bands(some, rows[shown], self._images(session.work, view), salt)
+        originals, further = originals_of(session.work, view), _further_of(session.work, view)
+        salts = [_salts(refs, originals, further) for refs in some["images"].to_pylist()]
+        places = np.repeat(np.arange(len(some)), [len(own) for own in salts])
+        repeated = some if len(places) == len(some) else some.take(pa.array(places))
+        salt = np.array([one for own in salts for one in own], np.uint64)
+        return self._bands(repeated, rows[shown][places], self._images(session.work, view), salt)
 
     def contents(self, session: Session, view: View, rows: npt.NDArray[np.int32]) -> pa.Table:
-        """Also `pictures`: of each its id, its pixels' hash and the picture that it is a copy of, as JSON."""
+        """Also `pictures`, as JSON: of each its id, its pixels' hash, its original, and its row among IMAGES."""
         table = super().contents(session, view, rows)
         images = session.work.read(view.parts["images"], ["image_id", "pixel_hash"])
-        pixels = dict(zip(images["image_id"].to_pylist(), images["pixel_hash"].to_pylist(), strict=True))
+        names = images["image_id"].to_pylist()
+        pixels, places = dict(zip(names, images["pixel_hash"].to_pylist(), strict=True)), _places_of(names)
         originals = originals_of(session.work, view)
         refs = read_samples(session.work, view, rows, ("images",))["images"].to_pylist()
         shown = [
-            orjson.dumps([[ref["image_id"], pixels[ref["image_id"]], originals.get(ref["image_id"])] for ref in of_one])
-            for of_one in refs
+            orjson.dumps([(name, pixels[name], originals.get(name), places[name]) for name in own])
+            for own in ([ref["image_id"] for ref in of_one] for of_one in refs)
         ]
         return table.append_column("pictures", pa.array(shown, pa.binary()))
 
     def _same_pictures(self, ours: pa.Table, theirs: pa.Table) -> pa.Array:
-        """Whether each picture of the one was verified against that of the other: two copies of a third were not."""
+        """Whether each picture of the one is known to be that of the other: being copies of a third is less."""
         pairs = zip(ours["pictures"].to_pylist(), theirs["pictures"].to_pylist(), strict=True)
         return pa.array([_verified(orjson.loads(one), orjson.loads(other)) for one, other in pairs], pa.bool_())
 
@@ -153,15 +166,23 @@ class PictureTexts(Texts):
         return work.read(view.parts["images"], ["image_id", "width", "height"])
 
 
-def _verified(ours: list[list[str | None]], theirs: list[list[str | None]]) -> bool:
-    """Place by place: the same file or pixels, or the one is the other's original.
+Shown = tuple[str, str | None, str | None, int]
+"""A picture: its id, its pixels' hash, its original, and its row among its fragment's IMAGES."""
 
-    Two copies of one original may have been verified against each other too; that is not known here.
-    """
-    return len(ours) == len(theirs) and all(
-        one == other or (pixels is not None and pixels == other_pixels) or original == other or other_original == one
-        for (one, pixels, original), (other, other_pixels, other_original) in zip(ours, theirs, strict=True)
-    )
+
+def _verified(ours: Sequence[Shown], theirs: Sequence[Shown]) -> bool:
+    return len(ours) == len(theirs) and not doubtful(ours, theirs)
+
+
+def doubtful(ours: Sequence[Shown], theirs: Sequence[Shown]) -> list[tuple[Shown, Shown]]:
+    """Place by place: the pictures that are not the same file or pixels, and of which none is the other's original."""
+    return [pair for pair in zip(ours, theirs, strict=False) if not _copies(*pair)]
+
+
+def _copies(one: Shown, other: Shown) -> bool:
+    (ours, our_pixels, our_original, _), (theirs, their_pixels, their_original, _) = one, other
+    same = ours == theirs or (our_pixels is not None and our_pixels == their_pixels)
+    return same or ours == their_original or theirs == our_original
 
 
 def _foreign(languages: pa.ChunkedArray, texts: pa.ChunkedArray) -> pa.Array:
@@ -210,10 +231,24 @@ def originals_of(work: Work, view: View) -> dict[str, str]:
     return dict(zip(copies, (leader.hex() for leader in answers["leader"].to_pylist()), strict=True))
 
 
-def _salt(refs: list[dict[str, Any]], originals: dict[str, str]) -> int:
-    """64 bits of a hash of the pictures, each as the one that it is a copy of."""
-    shown = [originals.get(ref["image_id"], ref["image_id"]) for ref in refs]
-    return _hash_of(shown)
+def _further_of(work: Work, view: View) -> dict[str, list[str]]:
+    """image_id -> ids of the further pictures under which it meets copies of its own."""
+    ids = work.read(view.parts["images"], ["image_id"])["image_id"]
+    found: dict[str, list[str]] = {}
+    for pair in work.read(view.parts[FURTHER]).to_pylist():
+        found.setdefault(ids[pair["row"]].as_py(), []).append(pair["other"].hex())
+    return found
+
+
+def _places_of(names: list[str]) -> dict[str, int]:
+    return {name: row for row, name in enumerate(names)}
+
+
+def _salts(refs: list[dict[str, Any]], originals: Mapping[str, str], further: Mapping[str, Sequence[str]]) -> list[int]:
+    """64 bits of a hash of the pictures, each as the one that it is a copy of; some of every choice, all different."""
+    names = [ref["image_id"] for ref in refs]
+    choices = product(*((originals.get(name, name), *further.get(name, ())) for name in names))
+    return [_hash_of(list(chosen)) for chosen in islice(choices, MOST_SALTS)]
 
 
 def _hash_of(value: Any) -> int:

@@ -1,16 +1,19 @@
 """Every proposed pair is verified on the contents themselves, where its later item is."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from dedup.keys import KEY_BYTES
-from pipelines.bisect import Failure, Piece, bisect
-from pipelines.isolation import isolated
-from pipelines.near.kind import OUTCOMES, Kind, Place
+from pipelines.bisect import FATAL_ERRORS, Failure, Piece, bisect
+from pipelines.errors import CurateError, code_locations
+from pipelines.isolation import KILLS_BEFORE_ISOLATION, isolated
+from pipelines.near.kind import OUTCOMES, Kind, Opens, Place
 from pipelines.near.travel import Gathered
 from pipelines.session import Located, Session, locate
 from pipelines.view import View
@@ -18,7 +21,9 @@ from pipelines.work import Commit, key_of
 
 VERSION = 2
 AT_ONCE = 2_000
-"""Pairs whose contents are in memory together."""
+AT_ONCE_BYTES = 2**26
+"""Pairs whose contents are in memory together, and of how many bytes, if it is not one pair alone: a long text that
+many are copies of stands there once for each."""
 FAILED = "failed"
 EDGES = pa.schema(
     [
@@ -64,10 +69,11 @@ class VerifyTask:
         rows, places = np.unique(pairs["row"].to_numpy(), return_inverse=True)
         ours, theirs = kind.contents(session, self.view, rows), work.read(self.gathered.contents)
         met = _places(theirs["id"], pairs["other"]).to_numpy()
-        here, where = self._located(session, pairs["other"])
+        here, where = self._opened(session, pairs["other"])
         told = [EDGES.empty_table()]
-        for start in range(0, pairs.num_rows, AT_ONCE):
-            some = slice(start, start + AT_ONCE)
+        sizes = _sizes(ours)[places] + _sizes(theirs)[met]
+        for start, stop in batches(sizes, AT_ONCE, AT_ONCE_BYTES):
+            some = slice(start, stop)
             one, other = ours.take(pa.array(places[some])), theirs.take(pa.array(met[some]))
             verify = partial(_verified, kind, one, other, here, where[some])
             pieces = bisect(isolated(verify, self.attempt, kind), one.num_rows)
@@ -76,23 +82,90 @@ class VerifyTask:
             told.append(pa.table([*columns, *(outcomes[name] for name in OUTCOMES.names)], schema=EDGES))
         return work.put(node, key, {"edges": pa.concat_tables(told)})
 
-    def _located(self, session: Session, others: pa.ChunkedArray) -> tuple[Located | None, list[Located]]:
-        """Where the fragment's own pictures are and, for each pair, the other's: of several places the first."""
+    def _opened(self, session: Session, others: pa.ChunkedArray) -> tuple[Opens | None, list[Opens]]:
+        """Who opens the fragment's own pictures and, for each pair, the other's: of several places the first."""
         if not self.places:
             return None, []
         stands = session.work.read(self.gathered.places).sort_by([("fragment", "descending")])
         first = dict(zip(stands["id"].to_pylist(), stands["fragment"].to_pylist(), strict=True))
-        located = {number: locate(session, place.corpus, place.fragment, self.attempt) for number, place in self.places}
-        here = locate(session, self.view.corpus, self.view.fragment, self.attempt)
-        return here, [located[first[other]] for other in others.to_pylist()]
+        there = {number: OpenedLate(session, place, self.attempt) for number, place in self.places}
+        here = OpenedLate(session, Place(self.view.corpus, self.view.fragment), self.attempt)
+        if self.attempt >= KILLS_BEFORE_ISOLATION:  # what runs apart has no time for it, and may be begun anew
+            for late in (here, *there.values()):
+                late.locate()
+        return here, [there[first[other]] for other in others.to_pylist()]
 
     def again(self) -> "VerifyTask":
         """The task after it killed a worker."""
         return replace(self, attempt=self.attempt + 1)
 
 
+def batches(sizes: npt.NDArray[np.int64], count: int, size: int) -> Iterator[tuple[int, int]]:
+    """(start, stop) of consecutive stretches of at most `count` items, and of at most `size` where not one alone."""
+    ends = np.cumsum(sizes)
+    start = 0
+    while start < len(sizes):
+        before = ends[start - 1] if start else 0
+        stop = min(int(np.searchsorted(ends, before + size, "right")), start + count)
+        yield start, max(stop, start + 1)
+        start = max(stop, start + 1)
+
+
+def _sizes(contents: pa.Table) -> npt.NDArray[np.int64]:
+    """Bytes of the texts and other values of any length in each row."""
+    found = np.zeros(contents.num_rows, np.int64)
+    for column in contents.columns:
+        if pa.types.is_large_string(column.type) or pa.types.is_string(column.type) or pa.types.is_binary(column.type):
+            found += pc.fill_null(pc.binary_length(column), 0).to_numpy()
+    return found
+
+
+class OpenedLate:
+    """The pictures of a fragment, which are located when the first of them is opened.
+
+    Those of a keyed corpus lie where only its records say, which are all read for that; most pairs need no picture.
+    """
+
+    def __init__(self, session: Session, place: Place, attempt: int) -> None:
+        """`attempt` counts the workers that the task has killed."""
+        self._session = session
+        self._place = place
+        self._attempt = attempt
+        self._located: Located | None = None
+
+    def open(self, uri: str) -> bytes:
+        """The bytes of a picture, as `Located.open`.
+
+        Raises:
+            CurateError: the records that say where it lies cannot be read again.
+        """
+        return self.locate().open(uri)
+
+    def locate(self) -> Located:
+        """Read the records, if they were not yet; raises as `open` does."""
+        if self._located is None:
+            self._located = self._found()
+        return self._located
+
+    def _found(self) -> Located:
+        """Errors here are none of the picture's, nor of the pair's that needs it: they end the run."""
+        name = self._session.corpora[self._place.corpus].name
+        try:
+            return locate(self._session, self._place.corpus, self._place.fragment, self._attempt)
+        except FileNotFoundError:
+            error = "they are not there any more"
+        except FATAL_ERRORS:
+            raise
+        except Exception as other:  # noqa: BLE001 - readers may raise anything; what it says may hold PHI
+            error = f"{type(other).__name__} at {', '.join(code_locations(other))}"
+        raise CurateError(
+            f"source {name}: records that were read before cannot be read again: {error}",
+            "put the files back as they were, or start another run; the same command resumes",
+        )
+
+
 def _verified(
-    kind: Kind, ours: pa.Table, theirs: pa.Table, here: Located | None, where: list[Located], start: int, stop: int
+    kind: Kind, ours: pa.Table, theirs: pa.Table, here: Opens | None, where: list[Opens], start: int, stop: int
 ) -> pa.Table:
     count = stop - start
     return kind.verify(ours.slice(start, count), theirs.slice(start, count), here, where[start:stop])

@@ -9,14 +9,16 @@ from typing import Any
 import orjson
 import polars as pl
 
+from pipelines.matches import matches
 from pipelines.report.examples import Shown, data_uri, excerpt
 from pipelines.report.parts import TableParts, read_columns
 from pipelines.report.survey import READERS
 from sources.schema import Reason, Verdict
 from sources.storage import Folder
 
-GROUPS, MEMBERS, PAIRS = 6, 4, 8
-"""How many groups are shown, how many of each one's dropped samples, and how many pairs that stayed."""
+GROUPS, MEMBERS, PAIRS, ACROSS = 6, 4, 8, 12
+"""How many groups are shown, how many of each one's dropped samples, how many pairs that stayed, and how many pairs of
+sources."""
 STEPS = ("near_text", "near_image")
 WORDS = {
     "numerals": "they differ in a number",
@@ -54,9 +56,21 @@ class Apart:
 
 
 @dataclass(frozen=True)
-class Gallery:
-    """What the page shows; `groups` and `pairs` may be empty."""
+class Across:
+    """Samples of one source that were dropped for samples of a source, and as an example those of the smallest id."""
 
+    source: str
+    kept_source: str
+    samples: int
+    example: str
+    kept: str
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """What the page shows; all may be empty."""
+
+    across: tuple[Across, ...]
     groups: tuple[Group, ...]
     pairs: tuple[Apart, ...]
 
@@ -84,7 +98,25 @@ def near_gallery(run: Folder, parts: Sequence[TableParts], private: Collection[s
         for score, one, other, cause in closest
         if one in shown and other in shown
     ]
-    return Gallery(tuple(groups), tuple(pairs))
+    return Gallery(_across(run), tuple(groups), tuple(pairs))
+
+
+def _across(run: Folder) -> tuple[Across, ...]:
+    """Whose samples were found to be whose, the most first."""
+    first = pl.struct("sample_id", "kept").sort_by("sample_id").first()
+    rows = (
+        matches(run)
+        .filter(pl.col("reason").is_in([Reason.NEAR_TEXT, Reason.NEAR_IMAGE_TEXT]))
+        .group_by("source", "kept_source")
+        .agg(pl.len().alias("samples"), first.alias("example"))
+        .sort("samples", "source", "kept_source", descending=[True, False, False], nulls_last=True)
+        .head(ACROSS)
+        .collect(engine="streaming")
+    )
+    return tuple(
+        Across(row["source"], row["kept_source"], row["samples"], row["example"]["sample_id"], row["example"]["kept"])
+        for row in rows.to_dicts()
+    )
 
 
 @dataclass(frozen=True)

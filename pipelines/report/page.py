@@ -31,6 +31,13 @@ CONTRACT_PAGES = "contracts/index.html"
 FAILED_ROWS = 5
 DIMENSIONS = ("task", "license", "access", "modality", "language")
 
+INDEXED = {
+    "near_text bands": "Texts",
+    "near_picture bands": "Pictures",
+    "near_image bands": "Texts of samples with pictures",
+}
+"""What near-duplicates are sought among, by the step that makes its index."""
+
 
 def write_page(work: Work, answer: Mapping[str, Any]) -> None:
     """Write the page of the finished run in the folder of `work`; `answer` is what the command answers.
@@ -87,6 +94,7 @@ def render(
             lost_examples=[(row, shown[row.reason]) for row in lost if row.reason in shown],
             private=private_sources(run),
             near=near,
+            indexed=[(what, times.steps[name]) for name, what in INDEXED.items() if name in times.steps],
             contracts=contracts,
             times=times,
             slowest=max((step.seconds for step in times.steps.values()), default=0.0),

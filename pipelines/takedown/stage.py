@@ -8,6 +8,8 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
+from pipelines.audit.places import PAGE as AUDIT_PAGE
+from pipelines.audit.places import TREES as AUDIT_TREES
 from pipelines.contracts.publish import REPORT, SITE
 from pipelines.counts import StepCounts
 from pipelines.errors import CurateError
@@ -84,11 +86,12 @@ def stage(takedown: Takedowns, parts: Sequence[TablePart]) -> dict[str, Any]:
     manifest = _manifest(old, shards, fingerprint) if places.ids else old
     document = _document(takedown, manifest, record, len(parts))
     companions = [f"shards/{name}" for name in (old.index, old.plan, old.audit) if name is not None and places.ids]
-    companions += [REPORT] if stale else []
+    audited = old.audit is not None and bool(places.ids)
+    companions += [*([REPORT] if stale else []), *([AUDIT_PAGE] if audited else [])]
     plan = {
         "files": [*files, *(f"shards/{name}" for name in rewritten)],
         "delete": [*(f"shards/{name}" for name in deleted), *companions],
-        "trees": [SITE] if stale else [],
+        "trees": [*([SITE] if stale else []), *(AUDIT_TREES if audited else ())],
         "keys": sorted(places.keys),
         "images": sorted(places.image_ids),
         "tars": [entry.sha256 for name, entry in shards.items() if entry is not None and name not in places.shards],

@@ -15,7 +15,7 @@ STEP = "removed"
 REASON = "removed.takedown"
 CONTENT = ("turns", "question", "options", "answer", "meta")
 """Columns of a sample that say something: blank once it is removed."""
-OF_IMAGES = ("thumbnail", "facts", "pdq", "pdq_canonical", "pdq_turned")
+OF_IMAGES = ("thumbnail", "facts", "pdq", "pdq_canonical", "pdq_turned", "pdq_waves", "phash")
 """Columns of a picture that show it, or come from its header."""
 
 

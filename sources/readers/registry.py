@@ -24,6 +24,7 @@ READERS: dict[str, Callable[[], Reader]] = {
     for name, module, reader in (
         ("jsonl", "jsonl", "JsonlReader"),
         ("json", "json_array", "JsonReader"),
+        ("json_columns", "json_columns", "JsonColumnsReader"),
         ("llava", "llava", "LlavaReader"),
         ("csv", "csv_rows", "CsvReader"),
         ("parquet", "parquet", "ParquetReader"),

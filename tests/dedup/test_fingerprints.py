@@ -12,6 +12,7 @@ from PIL import Image
 from dedup.fingerprints import (
     HASH_BYTES,
     ORIENTATIONS,
+    Fingerprint,
     Fingerprints,
     distances,
     fingerprint_of,
@@ -70,6 +71,30 @@ def test_turned_hashes_are_those_of_the_turned_picture(orientation: int) -> None
     found = fingerprint_of(grey)
     turned = fingerprint_of(np.ascontiguousarray(oriented_picture(grey, orientation)))
     assert turned.canonical == found.oriented[orientation * HASH_BYTES : (orientation + 1) * HASH_BYTES]
+
+
+@pytest.mark.parametrize("orientation", range(ORIENTATIONS))
+@pytest.mark.parametrize("inverted", [False, True])
+def test_waves_of_a_turned_picture_are_moved_and_change_their_sign(orientation: int, inverted: bool) -> None:
+    grey = scene(3)
+    turned = np.ascontiguousarray(oriented_picture(255 - grey if inverted else grey, orientation))
+    found, moved = (waves(fingerprint_of(picture))[1] for picture in (grey, turned))
+    expected = found.T if orientation & 4 else found
+    odd = np.where(np.arange(8) % 2 == 0, -1, 1)  # the first is frequency 1, which mirroring inverts
+    expected = expected * (odd[:, None] if orientation & 2 else 1) * (odd if orientation & 1 else 1)
+    assert (moved == (-expected if inverted else expected)).all()
+
+
+def test_waves_are_the_weighted_transform() -> None:
+    small = cv2.resize(scene(4), (64, 64), interpolation=cv2.INTER_AREA)
+    k = np.arange(1, 9)
+    cosines = np.cos(np.pi / 128 * k[:, None] * (2 * np.arange(64) + 1))
+    exact = cosines @ small @ cosines.T * np.hypot(k[:, None], k) ** 0.7
+    assert np.abs(waves(fingerprint_of(small))[0] - 127 * exact / np.abs(exact).max()).max() < 1
+
+
+def waves(found: Fingerprint) -> npt.NDArray[np.int64]:
+    return np.frombuffer(found.waves, np.int8).reshape(2, 8, 8).astype(np.int64)
 
 
 def test_the_orientations_are_the_four_turns_and_their_mirrors() -> None:
@@ -144,7 +169,9 @@ def test_the_images_table_has_fingerprints_only_where_they_are_asked_for() -> No
         (row,) = images.to_pylist()
         found = fingerprint_of(scene(2))
         expected = (
-            (found.pdq, found.canonical, found.oriented[HASH_BYTES:], found.quality) if measurers else (None,) * 4
+            (found.pdq, found.canonical, found.oriented[HASH_BYTES:], found.quality, found.waves)
+            if measurers
+            else (None,) * 5
         )
         assert tuple(row[name] for name in Fingerprints.fields) == expected
         assert ("measurers" in step.parameters()) == bool(measurers)

@@ -6,8 +6,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 from dedup.bands import BAND_KEYS, items_of, proposed_pairs
@@ -15,12 +13,10 @@ from dedup.fingerprints import Fingerprints, oriented_picture
 from dedup.images import RADIUS, NearImage, Pair, candidate_distance, candidate_distances
 from dedup.keys import words_of
 from dedup.picture_bands import BANDS, TURNED_BANDS, bands_of
-from dedup.picture_phash import phashes_of
+from dedup.picture_phash import PerceptualHash
 from dedup.verify_pictures import prepare
 from sources.schema import IMAGES
 from tests.dedup.test_fingerprints import scene
-
-HASH = st.binary(min_size=32, max_size=32)
 
 
 def row_of(grey: npt.NDArray[np.uint8], number: int, **changed: Any) -> dict[str, Any]:
@@ -29,7 +25,8 @@ def row_of(grey: npt.NDArray[np.uint8], number: int, **changed: Any) -> dict[str
         "image_id": f"{number:06x}" + "0" * 26, "pixel_hash": None, "width": grey.shape[1], "height": grey.shape[0],
         "bit_depth": 8, "channels": 1, "format": "png", "frames": 1, "bytes": 1, "modality": "xray",
         "modality_from": "card", "thumbnail": tile.tobytes(),
-        **Fingerprints().measure(np.ascontiguousarray(grey)), **changed,
+        **Fingerprints().measure(np.ascontiguousarray(grey)),
+        **PerceptualHash().measure(grey, Image.fromarray(np.ascontiguousarray(grey))), **changed,
     }  # fmt: skip
 
 
@@ -49,7 +46,7 @@ def test_keys_have_their_schema_are_sorted_and_depend_on_the_picture_alone() -> 
     assert keys.schema == BAND_KEYS
     words = words_of(keys)
     assert (np.lexsort((keys["row"].to_numpy(), words[:, 1], words[:, 0])) == np.arange(len(words))).all()
-    assert len(keys) == 4 * (1 + 2 * BANDS + 7 * TURNED_BANDS)
+    assert len(keys) == 4 * (1 + 2 * BANDS + TURNED_BANDS)
     alone = NearImage().picture_keys(images.slice(2, 1))
     assert alone["key"].to_pylist() == keys.filter(pc.equal(keys["row"], 2))["key"].to_pylist()
     assert NearImage().picture_keys(images.slice(0, 0)).schema == BAND_KEYS
@@ -66,30 +63,11 @@ def test_a_turned_or_inverted_copy_is_proposed(orientation: int, inverted: bool)
     assert candidate_distance(rows[0], rows[1]) > RADIUS
 
 
-@settings(max_examples=40, deadline=None)
-@given(HASH, st.integers(0, 30), st.integers(0, 10**6))
-def test_hashes_that_differ_in_few_bits_share_a_band(data: bytes, wrong: int, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    a = np.frombuffer(data, np.uint8)
-    bits = np.unpackbits(a)
-    bits[rng.choice(256, wrong, replace=False)] ^= 1
-    pair = np.stack([a, np.packbits(bits)])
-    digests, _ = bands_of({"raw": pair, "upright": pair, "turned": np.repeat(pair[:, None], 7, axis=1)}, RADIUS)
-    # 2 x 128 bands of 21 bits: at 30 wrong bits of 256 one agrees with probability 1 - 3e-8
-    assert (digests[0] == digests[1]).any()
-
-
-def test_far_hashes_share_a_band_as_seldom_as_chance_says() -> None:
-    rng = np.random.default_rng(3)
-    hashes = rng.integers(0, 256, (2000, 32)).astype(np.uint8)
-    digests, mates = bands_of(
-        {"raw": hashes, "upright": hashes, "turned": np.repeat(hashes[:, None], 7, axis=1)}, RADIUS
-    )
-    shared = sum(len(column) - len(np.unique(column)) for column in digests[:, : 2 * BANDS].T)
-    expected = 2 * BANDS * 2000**2 / 2 / 2**20
-    assert shared == pytest.approx(expected, rel=0.2)
-    assert mates.min() >= 0
-    assert mates.max() < 2**12
+def test_phash_is_of_the_picture_not_of_the_thumbnail() -> None:
+    for seed in range(6):
+        grey = scene(seed, 700, 500)
+        row = row_of(grey, seed)
+        assert np.packbits(imagehash.phash(Image.fromarray(grey)).hash).tobytes() == row["phash"]
 
 
 def test_the_distance_is_the_least_over_orientation_and_polarity() -> None:
@@ -133,6 +111,18 @@ def test_slices_of_dicom_series_are_the_same_by_pixels_only(modality: str) -> No
     assert NearImage().compared(*exported) == Pair(None, 0.0, None, {"distance": 0}, modality)
 
 
+@pytest.mark.parametrize("modality", ["ct", "mri"])
+def test_slices_in_other_formats_are_the_same_by_pixels_only_where_their_series_is_known(modality: str) -> None:
+    neighbours = [row_of(scene(1), n, modality=modality, pixel_hash=f"p{n}") for n in (1, 2)]
+    for serial, proposed in ((True, set()), (False, {(0, 1)})):
+        told = table(*neighbours).append_column("serial", pa.array([serial, False]))
+        assert proposals(told) == proposed
+        cause = NearImage().compared({**neighbours[0], "serial": serial}, neighbours[1]).cause
+        assert cause == ("series" if serial else None)
+    films = [{**row, "modality": "xray", "serial": True} for row in neighbours]
+    assert NearImage().compared(*films).verdict is None
+
+
 def test_pixels_decide_what_fingerprints_nominate() -> None:
     step = NearImage()
     grey = scene(1, 480, 440)
@@ -152,13 +142,6 @@ def test_the_larger_picture_survives_then_the_smaller_id() -> None:
     images = table(row_of(scene(1, 100, 100), 1), row_of(scene(1, 200, 90), 5), row_of(scene(1, 100, 100), 0))
     assert np.argsort(NearImage().picture_order(images).to_numpy()).tolist() == [1, 2, 0]
     assert NearImage().picture_ids(images)[1].as_py() == bytes.fromhex("000005" + "0" * 26)
-
-
-def test_phash_is_that_of_imagehash_on_the_thumbnail() -> None:
-    rows = [row_of(scene(seed), seed) for seed in range(6)]
-    found = phashes_of(pa.chunked_array([[row["thumbnail"] for row in rows]]))
-    theirs = [imagehash.phash(Image.frombytes("L", (64, 64), row["thumbnail"])).hash for row in rows]
-    assert (np.unpackbits(found, axis=1) == np.array(theirs).reshape(6, 64)).all()
 
 
 @pytest.mark.parametrize("distance", [0, 4, 10])

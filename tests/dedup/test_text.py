@@ -20,14 +20,22 @@ any_text = st.text(
 pieces = st.lists(st.sampled_from(["<image>", "<ima", "ge>", "<<image>>", "Word", " ", "\n", "\r\n", "3 cm", "É"])).map(
     "".join
 )
+odd = st.sampled_from(["", " ", "  ", "\t", "<image>", "<", "é", "Z", "\x1f\n", "[{@`"])
+long_texts = st.tuples(st.integers(0, 130), odd, st.integers(0, 130)).map(
+    lambda parts: "Plain words " * 20 + "A" * parts[0] + parts[1] + "b c" * parts[2]
+)
+"""Longer than what is normalised at once, with something in it that must be looked at alone."""
 turn = st.fixed_dictionaries(
-    {"role": st.sampled_from(["user", "assistant", "system", "User", "<image>", ""]), "text": any_text | pieces}
+    {
+        "role": st.sampled_from(["user", "assistant", "system", "User", "<image>", ""]),
+        "text": any_text | pieces | long_texts,
+    }
 )
 made_samples = st.fixed_dictionaries(
     {
         "task": st.sampled_from(TASKS),
         "turns": st.none() | st.lists(turn, max_size=4),
-        "question": st.none() | any_text | pieces,
+        "question": st.none() | any_text | pieces | long_texts,
     }
 )
 

@@ -68,13 +68,24 @@ def hooked(place: Path, command: Sequence[object]) -> Watched:
 
 def traced(place: Path, command: Sequence[object]) -> Watched:
     """Run a command under `strace`, which sees every process, whatever it is written in."""
-    log = place / "strace.log"
-    tracer = ["strace", "-f", "-yy", "-qq", "--seccomp-bpf", "-e", "trace=execve,connect,sendto,sendmsg,sendmmsg",
-              "-e", "signal=none", "-o", str(log)]  # fmt: skip
-    done = subprocess.run(
-        [*tracer, *map(str, command)], capture_output=True, text=True, check=False, env=open_environment()
-    )
-    lines = log.read_text(errors="replace").splitlines()
+    under = [*_tracer(place), *map(str, command)]
+    done = subprocess.run(under, capture_output=True, text=True, check=False, env=open_environment())
+    return _seen_by_tracer(place, done)
+
+
+def hooked_and_traced(place: Path, command: Sequence[object]) -> tuple[Watched, Watched]:
+    """Run a command once, watched both ways: what each has seen."""
+    by_hook = hooked(place, [*_tracer(place), *command])
+    return by_hook, _seen_by_tracer(place, by_hook.done)
+
+
+def _tracer(place: Path) -> list[str]:
+    return ["strace", "-f", "-yy", "-qq", "--seccomp-bpf", "-e", "trace=execve,connect,sendto,sendmsg,sendmmsg",
+            "-e", "signal=none", "-o", str(place / "strace.log")]  # fmt: skip
+
+
+def _seen_by_tracer(place: Path, done: subprocess.CompletedProcess[str]) -> Watched:
+    lines = (place / "strace.log").read_text(errors="replace").splitlines()
     places = {address for line in lines for address in _peers(line) if not is_here(address)}
     started = {line.split()[0] for line in lines if " execve(" in line}
     return Watched(done, len(started), tuple(sorted(places)))

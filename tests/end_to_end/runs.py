@@ -5,6 +5,7 @@ import io
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import orjson
 import polars as pl
 
+from tests.end_to_end.warm_workers import installed, warm_workers
 from workflows.cli import run
 
 CURATE = [sys.executable, "-m", "workflows.cli"]
@@ -23,14 +25,19 @@ PUBLISHED = ("run.json", "tables", "shards")
 
 
 def curate(
-    *arguments: object, contracts: bool = False, near: bool = False, **options: Any
+    *arguments: object,
+    contracts: bool = False,
+    near: bool = False,
+    packages: Sequence[Path] = (),
+    **options: Any,
 ) -> subprocess.CompletedProcess[str]:
     """Run `curate`; builds with one worker, without contracts and near-duplicates, if not told otherwise.
 
     With contracts a build is a whole one, near-duplicates and all.
 
     With options of `subprocess.run` (an environment, a folder) it runs as a user's does, in a process of its own. Else
-    the command runs in this process, which need not import everything again; its workers are processes as ever.
+    the command runs in this process, and its workers are those of builds before it: neither need import everything
+    again. `packages`: folders of packages that are installed for this command.
     """
     off = (
         ()
@@ -44,12 +51,13 @@ def curate(
         return subprocess.run([*CURATE, *command], capture_output=True, text=True, check=False, **options)
     if arguments[0] == "build" and not {"--workers", "--engine", "--address"} & set(command):
         command += ["--workers", "1"]
-    return _in_this_process(command)
+    with installed(packages):
+        return _in_this_process(command)
 
 
 def _in_this_process(command: list[str]) -> subprocess.CompletedProcess[str]:
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
-    with redirect_stdout(out), redirect_stderr(err):
+    with redirect_stdout(out), redirect_stderr(err), warm_workers():
         try:
             status = run(command)
         except SystemExit as end:

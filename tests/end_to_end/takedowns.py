@@ -15,6 +15,7 @@ from pipelines import build as building
 from pipelines.build import BuildOptions
 from pipelines.recipe_file import load_recipe
 from sources.storage import Folder, LocalFolder
+from tests.end_to_end.warm_workers import warm_workers
 
 FILMS, READS = 12, 8
 SHARD_SAMPLES = 4
@@ -89,7 +90,7 @@ def build_killed_in(step: str, recipe: Path, data: Path, run: Folder) -> None:
         raise Killed
 
     options = BuildOptions(load_recipe(None, recipe, SETTINGS), (LocalFolder(data),), run, workers=1, quiet=True)
-    with pytest.MonkeyPatch.context() as patch:
+    with warm_workers(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(building, step, die)
         with pytest.raises(Killed):
             building.build(options)

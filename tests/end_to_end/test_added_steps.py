@@ -19,15 +19,15 @@ ANSWERS = [
 ]
 
 
-def added(place: Path, body: str) -> dict[str, str]:
-    """The environment with a package `others` whose step `added` decides like this."""
+def added(place: Path, body: str) -> list[Path]:
+    """Where a package `others` is whose step `added` decides like this."""
     package(place / "site", "others", {"added": "make"}, step_code(body))
-    return environment(place / "site")
+    return [place / "site"]
 
 
 @pytest.fixture(scope="module")
-def example(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The environment in which the example of the documentation is installed, by pip, without a network."""
+def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the example of the documentation is installed, by pip, without a network."""
     if find_spec("pip") is None:
         pytest.skip("pip is not in this environment")
     place = tmp_path_factory.mktemp("example")
@@ -39,12 +39,12 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     command = [sys.executable, "-m", "pip", "install", *options, str(source)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return environment(target)
+    return target
 
 
-def test_the_example_of_the_page_installs_and_decides(example: dict[str, str], tmp_path: Path) -> None:
+def test_the_example_of_the_page_installs_and_decides(example: Path, tmp_path: Path) -> None:
     arguments = corpus(tmp_path, ANSWERS, prior_study=None)
-    answer = curate_json("build", *arguments, "--out", tmp_path / "run", env=example)
+    answer = curate_json("build", *arguments, "--out", tmp_path / "run", env=environment(example))
     assert balances(answer)
     assert answer["counts"]["dropped"] == {"prior_study.mentioned": 2}
     assert [step["name"] for step in answer["steps"]][-3:] == ["tokens", "prior_study", "exact"]
@@ -54,22 +54,22 @@ def test_the_example_of_the_page_installs_and_decides(example: dict[str, str], t
     assert told["verdicts"][-1]["evidence"] == {"mentions": 1}
 
 
-def test_the_example_s_settings_come_from_the_recipe_and_set(example: dict[str, str], tmp_path: Path) -> None:
+def test_the_example_s_settings_come_from_the_recipe_and_set(example: Path, tmp_path: Path) -> None:
     arguments = corpus(tmp_path, ANSWERS, prior_study={"max_mentions": 1})
-    first = curate_json("build", *arguments, "--out", tmp_path / "a", env=example)
+    first = curate_json("build", *arguments, "--out", tmp_path / "a", packages=[example])
     assert first["counts"]["dropped"] == {"prior_study.mentioned": 1}
     setting = ("--set", "steps.prior_study.max_mentions=2")
-    other = curate_json("build", *arguments, "--out", tmp_path / "b", *setting, env=example)
+    other = curate_json("build", *arguments, "--out", tmp_path / "b", *setting, packages=[example])
     assert other["counts"]["dropped"] == {}
     off = ("--set", "steps.prior_study.enabled=false")
-    none = curate_json("build", *arguments, "--out", tmp_path / "c", *off, env=example)
+    none = curate_json("build", *arguments, "--out", tmp_path / "c", *off, packages=[example])
     assert "prior_study" not in [step["name"] for step in none["steps"]]
 
 
-def test_any_number_of_workers_writes_the_same_bytes(example: dict[str, str], tmp_path: Path) -> None:
+def test_any_number_of_workers_writes_the_same_bytes(example: Path, tmp_path: Path) -> None:
     arguments = corpus(tmp_path, ANSWERS * 2000, prior_study={})
     for workers in (1, 2):
-        curate_json("build", *arguments, "--out", tmp_path / str(workers), "--workers", workers, env=example)
+        curate_json("build", *arguments, "--out", tmp_path / str(workers), "--workers", workers, packages=[example])
     assert published(tmp_path / "1") == published(tmp_path / "2")
 
 
@@ -85,10 +85,10 @@ def test_any_number_of_workers_writes_the_same_bytes(example: dict[str, str], tm
     ],
 )
 def test_wrong_settings_of_a_step_end_the_command_before_anything_is_read(
-    example: dict[str, str], tmp_path: Path, steps: dict[str, object], error: str
+    example: Path, tmp_path: Path, steps: dict[str, object], error: str
 ) -> None:
     arguments = corpus(tmp_path, ANSWERS, **steps)
-    answer = curate_json("build", *arguments, "--out", tmp_path / "run", status=2, env=example)
+    answer = curate_json("build", *arguments, "--out", tmp_path / "run", status=2, packages=[example])
     assert error in answer["error"]
     assert not (tmp_path / "run").exists()
     if "prior_studies" in steps:
@@ -100,17 +100,15 @@ def test_a_step_that_is_not_installed_is_an_unknown_key(tmp_path: Path) -> None:
     assert "steps.prior_study: unknown key" in answer["error"]
 
 
-def test_doctor_lists_steps_of_others_and_the_ones_that_cannot_be_loaded(
-    example: dict[str, str], tmp_path: Path
-) -> None:
+def test_doctor_lists_steps_of_others_and_the_ones_that_cannot_be_loaded(example: Path, tmp_path: Path) -> None:
     package(tmp_path / "site", "broken", {"broken_step": "make"}, "import a_library_that_is_not_there\n")
-    both = {**example, "PYTHONPATH": f"{example['PYTHONPATH']}:{tmp_path / 'site'}"}
-    rows = {row["name"]: row for row in curate_json("doctor", env=both)["steps"]}
+    both = [example, tmp_path / "site"]
+    rows = {row["name"]: row for row in curate_json("doctor", packages=both)["steps"]}
     assert rows["prior_study"] == {"name": "prior_study", "distribution": "curate-prior-study", "version": "1.0.0",
                                    "hint": None}  # fmt: skip
     assert "ModuleNotFoundError" in rows["broken_step"]["hint"]
     answer = curate_json(
-        "build", *corpus(tmp_path, ANSWERS, broken_step={}), "--out", tmp_path / "run", status=2, env=both
+        "build", *corpus(tmp_path, ANSWERS, broken_step={}), "--out", tmp_path / "run", status=2, packages=both
     )
     assert "step broken_step of broken 1.0: cannot be made (ModuleNotFoundError" in answer["error"]
 
@@ -118,7 +116,7 @@ def test_doctor_lists_steps_of_others_and_the_ones_that_cannot_be_loaded(
 def test_a_sample_that_a_step_raises_on_is_quarantined_alone_without_its_message(tmp_path: Path) -> None:
     body = "if any('effusion' in text for text in samples['answer'].to_pylist()): raise KeyError('effusion')\n"
     found = added(tmp_path, f"{body}        return all_kept(samples.num_rows)")
-    answer = curate_json("build", *corpus(tmp_path, ANSWERS, added={}), "--out", tmp_path / "run", env=found)
+    answer = curate_json("build", *corpus(tmp_path, ANSWERS, added={}), "--out", tmp_path / "run", packages=found)
     assert answer["counts"]["quarantined"] == 1
     assert answer["counts"]["kept"] == 3
     assert verdict_of(tmp_path / "run", "reads", "#r1") == ("quarantine", "added.error")
@@ -130,7 +128,7 @@ def test_a_sample_that_a_step_raises_on_is_quarantined_alone_without_its_message
 def test_an_answer_in_the_wrong_form_ends_the_run_and_names_step_and_distribution(tmp_path: Path) -> None:
     found = added(tmp_path, "return all_kept(samples.num_rows + 1)")
     arguments = corpus(tmp_path, ANSWERS, added={})
-    answer = curate_json("build", *arguments, "--out", tmp_path / "run", status=1, env=found)
+    answer = curate_json("build", *arguments, "--out", tmp_path / "run", status=1, packages=found)
     assert answer["error"] == "step added of others 1.0: `decide` was given 4 samples and answered 5"
     assert "others" in answer["hint"]
 
@@ -138,12 +136,12 @@ def test_an_answer_in_the_wrong_form_ends_the_run_and_names_step_and_distributio
 def test_facts_that_a_step_needs_decide_where_it_may_stand(tmp_path: Path) -> None:
     code = step_code("return all_kept(samples.num_rows)").replace('"answer"), ()', '"answer"), ("tokens",)')
     package(tmp_path / "site", "others", {"added": "make"}, code)
-    found = environment(tmp_path / "site")
+    found = [tmp_path / "site"]
     arguments = corpus(tmp_path, ANSWERS, added={"after": "license"})
-    answer = curate_json("build", *arguments, "--out", tmp_path / "run", status=2, env=found)
+    answer = curate_json("build", *arguments, "--out", tmp_path / "run", status=2, packages=found)
     assert "it reads tokens, which is not there yet: write `after: tokens`" in answer["error"]
     later = ("--set", "steps.added.after=exact")
-    answer = curate_json("build", *arguments, "--out", tmp_path / "run", *later, env=found)
+    answer = curate_json("build", *arguments, "--out", tmp_path / "run", *later, packages=found)
     assert [step["name"] for step in answer["steps"]][-2:] == ["exact", "added"]
 
 
@@ -151,7 +149,7 @@ def test_two_packages_with_a_step_of_one_name_are_refused(tmp_path: Path) -> Non
     found = added(tmp_path, "return all_kept(samples.num_rows)")
     package(tmp_path / "site", "rivals", {"added": "make"}, step_code("return None"))
     arguments = corpus(tmp_path, ANSWERS, added={})
-    answer = curate_json("build", *arguments, "--out", tmp_path / "run", status=2, env=found)
+    answer = curate_json("build", *arguments, "--out", tmp_path / "run", status=2, packages=found)
     assert "others and rivals both have a step of this name" in answer["error"]
 
 
@@ -163,12 +161,12 @@ def test_another_version_of_the_distribution_does_its_work_anew(tmp_path: Path) 
         return {"lengths": pa.table({"length": pa.array(lengths, pa.int64())})}"""
     code = step_code(body).replace('"answer"), ()', '"answer"), ("lengths",)')
     package(tmp_path / "site", "others", {"added": "make"}, code)
-    arguments, found = corpus(tmp_path, ANSWERS, added={}), environment(tmp_path / "site")
-    first = curate_json("build", *arguments, "--out", tmp_path / "a", env=found)
+    arguments, found = corpus(tmp_path, ANSWERS, added={}), [tmp_path / "site"]
+    first = curate_json("build", *arguments, "--out", tmp_path / "a", packages=found)
     assert first["counts"]["dropped"] == {"added.long": 1}
     package(tmp_path / "site", "others", {"added": "make"}, code.replace("> 60", "< 60"), version="1.1")
     reuse = ("--reuse", tmp_path / "a")
-    second = curate_json("build", *arguments, "--out", tmp_path / "b", *reuse, env=found)
+    second = curate_json("build", *arguments, "--out", tmp_path / "b", *reuse, packages=found)
     assert second["counts"]["dropped"] == {"added.long": 3}
     reused = {row["name"]: row["reused"] for row in second["steps"]}
     assert (reused["tokens"], reused["added"]) == (1, 0)
@@ -204,7 +202,7 @@ def make(settings):
     arguments = corpus(tmp_path, [*answers, "Only one tumour is seen."], added={})
     for workers in (1, 2):
         options = ("--out", tmp_path / str(workers), "--workers", workers)
-        answer = curate_json("build", *arguments, *options, env=environment(tmp_path / "site"))
+        answer = curate_json("build", *arguments, *options, packages=[tmp_path / "site"])
         assert balances(answer)
         assert answer["counts"]["dropped"] == {"added.again": 6000}
         assert answer["counts"]["quarantined"] == 1

@@ -172,7 +172,7 @@ def test_another_build_s_directory_a_foreign_one_and_a_file_are_refused(place: P
 
 
 def test_two_builds_in_one_directory_do_not_meet(place: Path) -> None:
-    (place / "data" / "a.jsonl").write_bytes(b"\n".join(lines(60_000)))
+    (place / "data" / "a.jsonl").write_bytes(b"\n".join(lines(16_000)))
     (place / "recipe.yaml").write_text(yaml.safe_dump({"stage": "mid", "sources": [source("jsonl", "a.jsonl")]}))
     arguments = ["build", "--recipe", place / "recipe.yaml", "--data", place / "data", "--out", place / "run"]
     first = subprocess.Popen(

@@ -28,7 +28,7 @@ def write_recipe(place: Path, name: str = "demo", **changes: Any) -> Path:
 
 
 def build(place: Path, recipe: Path, out: str, *more: object) -> tuple[object, ...]:
-    return ("build", "--recipe", recipe, "--data", place / "corpora", "--out", place / out, *more)
+    return ("build", "--recipe", recipe, "--data", place / "corpora", "--out", place / out, *runs.WITHOUT_NEAR, *more)
 
 
 def contracts(place: Path, out: str) -> dict[str, Any]:

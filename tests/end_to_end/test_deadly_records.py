@@ -6,10 +6,7 @@ import polars as pl
 import pytest
 import yaml
 
-from pipelines import build as building
-from pipelines.recipe_file import load_recipe
 from sources import joins
-from sources.storage import LocalFolder
 from tests.end_to_end.other_steps import environment
 from tests.end_to_end.runs import balances, curate_json, published
 from tests.pipelines.deadly import install, lines
@@ -19,8 +16,8 @@ KILLERS = (0, 11)  # planning looks into the first record
 
 
 @pytest.fixture(scope="module")
-def build(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[object], dict[str, str]]:
-    """What to give `curate` to build two corpora with such records, and the environment that has their readers."""
+def build(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[object], Path]:
+    """What to give `curate` to build two corpora with such records, and where the package of their readers is."""
     place = tmp_path_factory.mktemp("deadly")
     answers = [f"It shows the lungs of patient number {number}, and nothing else of note." for number in range(16)]
     entries = []
@@ -33,14 +30,14 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[object], dict[
     recipe = {"stage": "mid", "sources": entries, "steps": {"tokens": {"min": 1}}}
     (place / "recipe.yaml").write_text(yaml.safe_dump(recipe))
     arguments = ["build", "--stage", "mid", "--recipe", place / "recipe.yaml", "--data", place]
-    return arguments, environment(install(place / "site"))
+    return arguments, install(place / "site")
 
 
 @pytest.fixture(scope="module")
-def local(build: tuple[list[object], dict[str, str]], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    arguments, environment = build
+def local(build: tuple[list[object], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    arguments, site = build
     run = tmp_path_factory.mktemp("local") / "run"
-    answer = curate_json(*arguments, "--out", run, "--workers", 2, env=environment)
+    answer = curate_json(*arguments, "--out", run, "--workers", 2, packages=[site])
     assert balances(answer)
     counts = answer["counts"]
     assert (counts["ingested"], counts["kept"], counts["quarantined"]) == (32, 28, 4)
@@ -60,8 +57,6 @@ def test_each_is_quarantined_with_what_is_known_of_it(local: Path) -> None:
 def test_in_a_corpus_that_joins_a_table_by_exchange_they_cost_no_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    site = install(tmp_path / "site")
-    monkeypatch.syspath_prepend(site)
     monkeypatch.setattr(joins, "IN_MEMORY_BYTES", 10)
     (tmp_path / "data").mkdir()
     answers = [f"{'KILL' if number in KILLERS else ''} A note on film number {number}." for number in range(16)]
@@ -77,9 +72,8 @@ def test_in_a_corpus_that_joins_a_table_by_exchange_they_cost_no_more(
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(yaml.safe_dump({"stage": "mid", "sources": entries, "steps": {"tokens": {"min": 1}}}))
     run = tmp_path / "run"
-    data, out = LocalFolder(tmp_path / "data"), LocalFolder(run)
-    steps = load_recipe(None, recipe, ())
-    building.build(building.BuildOptions(recipe=steps, data=(data,), out=out, workers=2, quiet=True))
+    arguments = ("--recipe", recipe, "--data", tmp_path / "data", "--out", run, "--workers", 2)
+    assert balances(curate_json("build", *arguments, packages=[install(tmp_path / "site")]))
     samples = pl.read_parquet(run / "tables" / "samples" / "*.parquet")
     ledger = pl.read_parquet(run / "tables" / "ledger" / "*.parquet").filter(pl.col("verdict") == "quarantine")
     assert (len(samples), set(ledger["evidence"])) == (32, {'{"exception":"CrashedError","at":[]}'})
@@ -89,9 +83,9 @@ def test_in_a_corpus_that_joins_a_table_by_exchange_they_cost_no_more(
     assert set(samples.filter(~lost)["license"]) == {"MIT"}
 
 
-def test_on_ray_they_cost_the_same(build: tuple[list[object], dict[str, str]], local: Path, tmp_path: Path) -> None:
-    arguments, environment = build
+def test_on_ray_they_cost_the_same(build: tuple[list[object], Path], local: Path, tmp_path: Path) -> None:
+    arguments, site = build
     run = tmp_path / "run"
-    answer = curate_json(*arguments, "--out", run, "--engine", "ray", "--workers", 2, env=environment)
+    answer = curate_json(*arguments, "--out", run, "--engine", "ray", "--workers", 2, env=environment(site))
     assert answer["engine"] == "ray"
     assert published(run) == published(local)

@@ -15,10 +15,7 @@ import yaml
 from PIL import Image
 from pydicom.data import get_testdata_file
 
-from pipelines.build import BuildOptions, build
-from pipelines.recipe_file import load_recipe
 from sources import joins
-from sources.storage import LocalFolder
 from tests.end_to_end.runs import balances, curate, curate_json, published
 from tests.end_to_end.test_identifiers import everything_in
 
@@ -31,19 +28,6 @@ def recipe_of(place: Path, **source: Any) -> Path:
     path = place / "recipe.yaml"
     path.write_text(yaml.safe_dump({"stage": "mid", "sources": [entry], "steps": steps}))
     return path
-
-
-def built(place: Path, recipe: Path, out: str) -> dict[str, Any]:
-    """A build driven from this process, so that limits which the driver decides by can be made small."""
-    return build(
-        BuildOptions(
-            recipe=load_recipe(None, recipe, ()),
-            data=(LocalFolder(place / "data"),),
-            out=LocalFolder(place / out),
-            workers=1,
-            quiet=True,
-        )
-    )
 
 
 def events(run: Path, kind: str) -> list[dict[str, Any]]:
@@ -71,9 +55,10 @@ def test_a_table_joined_by_exchange_gives_the_very_tables_and_shards_of_one_held
     fields = {"id": "id", "text": ["body", "findings"], "study": "uid"}
     source = {"reader": "jsonl", "path": "notes-*.jsonl", "task": "text", "access": "open"}
     recipe = recipe_of(tmp_path, **source, fields=fields, join=join, meta=["grade"])
-    built(tmp_path, recipe, "at_once")
-    monkeypatch.setattr(joins, "IN_MEMORY_BYTES", 10)
-    built(tmp_path, recipe, "exchanged")
+    arguments = ("build", "--recipe", recipe, "--data", data, "--out")
+    curate_json(*arguments, tmp_path / "at_once")
+    monkeypatch.setattr(joins, "IN_MEMORY_BYTES", 10)  # the driver decides by it, which is this process
+    curate_json(*arguments, tmp_path / "exchanged")
     at_once, exchanged = (published(tmp_path / run) for run in ("at_once", "exchanged"))
     assert [name for name in at_once if at_once[name] != exchanged.get(name)] == ["run.json"]
     assert list(at_once) == list(exchanged)

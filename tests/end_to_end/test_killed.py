@@ -31,11 +31,14 @@ def kill_after(arguments: list[str], run: Path, events: int, pause_s: float, gro
     process = subprocess.Popen(
         [*CURATE, *arguments, "--out", str(run)], stderr=subprocess.DEVNULL, start_new_session=True
     )
+    size = -1
     while process.poll() is None:
-        if log.exists() and log.read_bytes()[before:].count(b"\n") >= events:
-            time.sleep(pause_s)
-            break
-        time.sleep(0.002)
+        if log.exists() and log.stat().st_size != size:
+            size = log.stat().st_size
+            if log.read_bytes()[before:].count(b"\n") >= events:
+                time.sleep(pause_s)
+                break
+        time.sleep(0.005)
     if process.poll() is not None:
         return False
     if group:

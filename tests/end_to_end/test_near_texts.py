@@ -58,6 +58,12 @@ def arguments(root: Path, out: str, *more: object) -> list[object]:
     return ["build", "--recipe", root / "recipe.yaml", "--data", root, "--out", root / out, *more]
 
 
+def keys_of(run: Path) -> dict[str, str]:
+    """Ids of the records, by sample id."""
+    samples = pl.read_parquet(run / "tables/samples/*.parquet").select("sample_id", "source_key")
+    return {sample_id: key.partition("#")[2] for sample_id, key in samples.iter_rows()}
+
+
 def survivors(run: Path) -> set[str]:
     samples = pl.read_parquet(run / "tables/samples/*.parquet")
     ledger = pl.read_parquet(run / "tables/ledger/*.parquet").filter(pl.col("step") == "near_text")
@@ -118,8 +124,22 @@ def test_a_second_corpus_costs_its_own_bands_only_and_its_copies_name_what_was_t
     events = [orjson.loads(line) for line in (tmp_path / "second/events.jsonl").read_bytes().splitlines()]
     bands = [event["reused"] for event in events if event.get("step") == "near_text bands" and event["event"] == "unit"]
     assert sorted(bands) == [False, True]
-    difference = curate_json("diff", tmp_path / "first", tmp_path / "second")
-    assert difference
+    matched = curate_json("diff", tmp_path / "first", tmp_path / "second")["matched"]
+    told = {(row["source"], row["new"], row["kept_source"], row["kept_new"]): row["pairs"] for row in matched}
+    assert set(told) == {("more", True, "notes", False), ("notes", False, "more", True)}
+    keys = keys_of(tmp_path / "second")
+    pairs = [(keys[pair["sample_id"]], keys[pair["kept"]]) for pairs in told.values() for pair in pairs]
+    assert {frozenset(pair) for pair in pairs} == {frozenset((key, key.removeprefix("copy-"))) for key in COPIES}
+    shown = curate("diff", tmp_path / "first", tmp_path / "second").stderr
+    assert "near.text in B, duplicates of samples of notes that A also has" in shown
+    page = (tmp_path / "second/reports/build.html").read_text()
+    assert "Texts, by fragment: signatures of 1 computed, those of 1 found in the index" in page
+    examples = min(told["more", True, "notes", False], key=lambda pair: pair["sample_id"])
+    assert f"<code>{examples['sample_id']}</code>" in page
+    assert f"<code>{examples['kept']}</code>" in page
+    why = curate("why", tmp_path / "second", examples["sample_id"])
+    assert examples["kept"] in why.stderr + why.stdout
+    assert not curate_json("diff", tmp_path / "second", tmp_path / "first")["matched"]
 
 
 def test_a_threshold_that_is_no_similarity_is_wrong_usage(built: tuple[Path, dict[str, object]]) -> None:

@@ -20,6 +20,7 @@ import yaml
 
 from sources.storage import bucket_requests
 from tests.end_to_end.runs import CURATE, PUBLISHED, curate, curate_json, published
+from tests.end_to_end.warm_workers import warm_workers
 from tests.object_store.fault_proxy import FaultProxy, fault_proxy
 from tests.object_store.server import SETTINGS, S3Server, s3_server, use
 from workflows.cli import run
@@ -97,7 +98,8 @@ def test_a_build_from_bucket_to_bucket_is_the_local_one_and_every_command_reads_
     assert world.published("run") == world.expected
     before = {row["Key"]: row["ETag"] for row in world.server.client().list_objects_v2(Bucket="corpora")["Contents"]}
     world.proxy.clear()
-    again = curate_json(*world.build("s3://corpora/corpora", place), env=environment)
+    status, again = ask(world, *world.build("s3://corpora/corpora", place))
+    assert status == 0, again
     assert again["counts"] == answer["counts"]
     moved = {path for method, path, _ in world.proxy.log if method in ("PUT", "POST", "DELETE")}
     assert not [path for path in moved if "/run/tables/" in path or "/run/shards/" in path]
@@ -152,8 +154,8 @@ def test_an_inventory_replaces_listing(world: World, tmp_path: Path) -> None:
     inventory = tmp_path / "inventory.csv"
     pl.DataFrame(rows).write_csv(inventory)
     arguments = world.build("s3://corpora/corpora", "s3://corpora/by-inventory")
-    done = curate(*arguments, "--inventory", inventory, env=world.environment())
-    assert done.returncode == 0, done.stderr
+    status, answer = ask(world, *arguments, "--inventory", inventory)
+    assert status == 0, answer
     assert world.published("by-inventory") == world.expected
     assert not [path for _, path, _ in world.proxy.log if "prefix=corpora%2F" in path]
     status, answer = ask(world, *arguments, "--inventory", tmp_path / "none.csv")
@@ -164,7 +166,7 @@ def test_an_inventory_replaces_listing(world: World, tmp_path: Path) -> None:
 def ask(world: World, *arguments: object, **settings: str) -> tuple[int, Any]:
     """Run a command in this process, which is much faster: its exit status and its JSON."""
     out = io.TextIOWrapper(io.BytesIO())
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out):
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), warm_workers():
         use(patch, {**world.environment(), **settings})
         patch.setattr(bucket_requests, "FIRST_PATIENCE_S", 2)  # 10 s, or these tests would take them
         try:

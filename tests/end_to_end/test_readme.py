@@ -5,14 +5,18 @@ import shutil
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 from tests.end_to_end.runs import curate
 
 README = Path(__file__).parents[2] / "README.md"
 
 
-def test_the_readme_s_commands_run_on_real_corpora(shared_data: Path, tmp_path: Path) -> None:
+def test_the_readme_s_commands_run_on_real_corpora(
+    shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "corpora").symlink_to(shared_data)
+    monkeypatch.chdir(tmp_path)
     commands = re.findall(r"^\$ curate (.*?)(?:\s+#.*)?$", README.read_text(encoding="utf-8"), re.MULTILINE)
     assert len(commands) >= 8
     for shown in commands:
@@ -26,6 +30,6 @@ def test_the_readme_s_commands_run_on_real_corpora(shared_data: Path, tmp_path: 
         if command.startswith("diff"):
             for day in ("monday", "tuesday"):
                 shutil.copytree(tmp_path / "runs" / "mid", tmp_path / "runs" / day)
-        done = curate(*command.split(), cwd=tmp_path)
+        done = curate(*command.split())
         assert done.returncode == 0, (command, done.stderr)
         assert done.stderr or done.stdout

@@ -1,5 +1,6 @@
 """A takedown from a run that lies in a bucket: what it leaves is what one on a disk leaves, byte for byte."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
@@ -15,16 +16,25 @@ from sources.storage import LocalFolder, folder_at
 from sources.storage.bucket import BucketFolder
 from tests.end_to_end.runs import curate_json, published
 from tests.end_to_end.takedowns import SETTINGS, corpus, drawn, everything_in, listed, words
-from tests.object_store.server import S3Server, s3_server, use
+from tests.end_to_end.warm_workers import warm_workers
+from tests.object_store.server import BUCKET, S3Server, s3_server, use
 
 RUN = "runs/mid"
 
 
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> S3Server:
+@pytest.fixture(scope="module")
+def started() -> Iterator[S3Server]:
     with s3_server() as server:
-        use(monkeypatch, server.environment())
         yield server
+
+
+@pytest.fixture
+def server(started: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
+    """A server whose bucket holds no run."""
+    use(monkeypatch, started.environment())
+    for key in started.keys(RUN):
+        started.client().delete_object(Bucket=BUCKET, Key=key)
+    return started
 
 
 def test_a_run_in_a_bucket_ends_as_one_on_a_disk(server: S3Server, tmp_path: Path) -> None:
@@ -80,8 +90,13 @@ def test_a_build_killed_while_it_clears_work_leaves_what_the_next_one_finishes(
     assert isinstance(run, BucketFolder)
     recipe = load_recipe(None, tmp_path / "recipe.yaml", SETTINGS)
     options = BuildOptions(recipe, (LocalFolder(tmp_path),), run, workers=1, quiet=True)
+
+    def built() -> None:
+        with warm_workers():
+            build(options)
+
     _films(tmp_path, "a1", "b1")
-    build(options)
+    built()
     samples = pl.concat(pl.read_parquet(data) for data in server.keys(f"{RUN}/tables/samples").values())
     shown = {
         image["image_id"] for row in samples.rows(named=True) for image in row["images"] if "#a1" in row["source_key"]
@@ -98,8 +113,8 @@ def test_a_build_killed_while_it_clears_work_leaves_what_the_next_one_finishes(
     with monkeypatch.context() as patch:
         patch.setattr(BucketFolder, "delete", dying)
         with pytest.raises(Killed):
-            build(options)
-    build(options)
+            built()
+    built()
     dropped = orjson.loads(run.read("run.json"))["counts"]["dropped"]
     assert dropped == {"removed.takedown": 4}  # the first film of each source, and the one that came later
     assert {node: list(run.files(f"work/{node}")) for node in ("ingest", "pictures")} == {"ingest": [], "pictures": []}

@@ -9,9 +9,7 @@ import polars as pl
 import pytest
 import yaml
 
-from pipelines.build import BuildOptions, build
 from pipelines.nodes import OF_AN_EXCHANGE, WITHOUT_CONTENT, is_ours
-from pipelines.recipe_file import load_recipe
 from pipelines.takedown.record import digest_of
 from pipelines.takedown.remove import remove
 from pipelines.takedown.sift import SIFTED
@@ -210,15 +208,14 @@ def test_rows_of_a_joined_table_do_not_stay_in_work(tmp_path: Path, monkeypatch:
               "fields": {"id": "id", "text": ["body", "findings"], "patient": "uid"}}  # fmt: skip
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(yaml.safe_dump({"stage": "mid", "sources": [source], "holdout": {"fraction": 0.2},
-                                      "steps": {"tokens": {"min": 1}}, "contracts": {"enabled": False}}))  # fmt: skip
+                                      "steps": {"tokens": {"min": 1}}}))  # fmt: skip
     monkeypatch.setattr(joins, "IN_MEMORY_BYTES", 10)
     run = tmp_path / "run"
 
     def built(notes: int) -> None:
         rows = [{"id": n, "uid": n, "body": f"A note of some length, number {n}."} for n in range(notes)]
         (data / "notes.jsonl").write_bytes(b"\n".join(map(orjson.dumps, rows)))
-        recipe_read = load_recipe(None, recipe, ())
-        build(BuildOptions(recipe_read, (LocalFolder(data),), LocalFolder(run), workers=1, quiet=True))
+        curate_json("build", "--recipe", recipe, "--data", data, "--out", run, near=True)
 
     built(6)
     nodes = {path.name for path in (run / "work").iterdir() if path.is_dir()}

@@ -1,5 +1,7 @@
 import base64
 import gzip
+import subprocess
+import sys
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,12 @@ TEXTS = [
 @pytest.mark.parametrize("text", TEXTS)
 def test_counts_equal_tiktoken(text: str, oracle: tiktoken.Encoding) -> None:
     assert load_counter(HARMONY)(text) == len(oracle.encode_ordinary(text))
+
+
+def test_a_process_that_counts_does_not_read_the_ranks_of_every_encoding() -> None:
+    script = "import sys; from filters.tokens import *; load_counter(HARMONY)('x'); print('bpe_openai' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.stdout == "False\n", done.stderr
 
 
 @given(st.text(max_size=200))

@@ -10,7 +10,8 @@ import pytest
 
 from dedup.keys import KEY_BYTES, KEYS, SENT_KEYS, followers, sent_keys
 from pipelines import exchange, sorted_runs
-from pipelines.exchange import NUMBERED_KEYS, PARTITION_ROWS, exchanged, partitions_for
+from pipelines.exchange import NUMBERED_KEYS, exchanged
+from pipelines.partitions import partitions_for
 from pipelines.recipe import Recipe, SourceEntry
 from pipelines.session import Session
 from pipelines.sorted_runs import MAX_FRAGMENTS, cut_runs
@@ -138,7 +139,7 @@ def test_one_changed_key_costs_one_run_and_the_partitions_it_is_in(
     tables[6] = sent_keys(pa.Table.from_pylist(changed, schema=SENT_KEYS).select(KEYS.names), 0)
     each = Each(session)
     assert answers(session, tables, each) == searched(tables)
-    assert partitions_for((FRAGMENTS - 2) * ROWS) == 32
+    assert partitions_for((FRAGMENTS - 2) * ROWS, ROWS) == 32
     assert each.worked["t runs"] == 1
     assert each.worked["t solve"] == 1
 
@@ -160,9 +161,3 @@ def test_runs_are_cut_where_content_says_so_that_a_new_part_moves_no_other_cut()
 def test_a_run_is_no_heavier_than_allowed_unless_it_is_one_part(weights: list[int], spans: list[int]) -> None:
     parts = [Part("", "00000001", 1, 1)] * len(weights)
     assert [len(span) for span in cut_runs(parts, weights, 6)] == spans
-
-
-def test_partitions_grow_with_the_keys_and_are_powers_of_two() -> None:
-    assert [partitions_for(keys) for keys in (0, 1, PARTITION_ROWS, PARTITION_ROWS + 1, 5 * PARTITION_ROWS)] == [
-        1, 1, 1, 2, 8,
-    ]  # fmt: skip

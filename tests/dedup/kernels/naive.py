@@ -52,9 +52,10 @@ def mixed(x: int) -> int:
 
 def token_hash(token: str) -> int:
     h = 0xCBF29CE484222325
-    for byte in token.encode():
-        h = (h ^ byte) * 0x100000001B3 & MASK
-    return mixed(h)
+    spelled = token.encode()
+    for at in range(0, len(spelled), 8):
+        h = mixed(h ^ int.from_bytes(spelled[at : at + 8], "little"))
+    return h
 
 
 def word_shingles(text: str) -> set[int]:
@@ -82,10 +83,11 @@ def raw_bytes(text: str) -> list[bytes]:
 
 
 def signature(shingles: set[int], xors: list[int], factors: list[int]) -> list[int]:
-    return [
-        min((((shingle >> 32) ^ x) * f & 0xFFFFFFFF for shingle in shingles), default=0xFFFFFFFF)
-        for x, f in zip(xors, factors, strict=True)
+    permuted = [
+        [((shingle >> 32) ^ x) * f & 0xFFFFFFFF for shingle in shingles] for x, f in zip(xors, factors, strict=True)
     ]
+    smallest = [min(values, default=0xFFFFFFFF) for values in permuted]
+    return smallest + [0xFFFFFFFF - max(values, default=0) for values in permuted]
 
 
 def digest(values: list[int], band: int, salt: int = 0) -> int:

@@ -59,6 +59,21 @@ def test_all_that_were_verified_against_the_best_follow_it() -> None:
     assert found.facts() == {"groups": 1, "largest": 3}
 
 
+def neighbours(found: Groups) -> set[Pair]:
+    return {(row, int.from_bytes(other, "big")) for _, row, other in found.neighbours().iter_rows()}
+
+
+def test_followers_of_one_item_that_were_accepted_as_a_pair_are_neighbours() -> None:
+    found = groups([(2, 1), (3, 1), (4, 1), (4, 2)])
+    assert neighbours(found) == {(4, 2)}
+
+
+def test_items_that_follow_different_ones_are_no_neighbours() -> None:
+    found = groups([(3, 1), (4, 2), (4, 3)], [(4, 1), (2, 1)])
+    assert followers(found) == {3: 1, 4: 2}
+    assert not neighbours(found)
+
+
 def test_nothing_joins_nothing() -> None:
     found = groups([], [(2, 1)])
     assert not found.unverified().num_rows

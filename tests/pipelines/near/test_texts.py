@@ -57,11 +57,15 @@ def test_a_language_is_foreign_by_its_code_or_its_letters() -> None:
     assert found.to_pylist() == [False, False, False, False, True, False, True]
 
 
-def test_two_copies_of_a_third_picture_are_not_copies_of_one_another() -> None:
+def test_two_copies_of_a_third_picture_are_copies_of_one_another_only_where_they_were_compared() -> None:
     kind = PictureTexts("near_image", NearText(), ())
-    original, first, second = ["a", "pa", None], ["b", "pb", "a"], ["c", "pc", "a"]
+    original, first, second = ("a", "pa", None, ()), ("b", "pb", "a", ()), ("c", "pc", "a", ())
     text = LONG.format("regular sounds")
     assert outcome(kind, side(text, pictures=[original]), side(text, pictures=[first])) == (True, None)
     assert outcome(kind, side(text, pictures=[first]), side(text, pictures=[second])) == (False, "pictures")
-    assert _verified([["x", "p", "a"]], [["y", "p", "a"]])
+    compared = ("c", "pc", "a", ("b",))
+    assert outcome(kind, side(text, pictures=[first]), side(text, pictures=[compared])) == (True, None)
+    assert outcome(kind, side(text, pictures=[compared]), side(text, pictures=[first])) == (True, None)
+    assert not _verified([first, compared], [second, second])
+    assert _verified([("x", "p", "a", ())], [("y", "p", "a", ())])
     assert not _verified([original], [original, original])

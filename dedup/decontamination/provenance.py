@@ -1,0 +1,95 @@
+"""The provenance channel: eval sets that were made from a corpus that the data holds."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+MADE_FROM: Mapping[str, tuple[str, ...]] = {
+    "biomedica": ("pmc",),
+    "llava_med": ("pmc_15m",),
+    "medicat": ("pmc",),
+    "medpix_2": ("medpix",),
+    "mimic_cxr_jpg": ("mimic_cxr",),
+    "mimic_cxr_vqa": ("mimic_cxr",),
+    "pmc_15m": ("pmc",),
+    "pmc_oa": ("pmc",),
+    "pmc_vqa": ("pmc_oa",),
+    "pubmedvision": ("llava_med", "pmc_oa"),
+    "rad_restruct": ("iu_xray",),
+    "roco": ("pmc",),
+    "rocov2": ("pmc",),
+    "vqa_med_2019": ("medpix",),
+    "vqa_rad": ("medpix",),
+}
+"""Corpus -> what it was made from (reference/papers.md A5 and E3). Cards of eval sets add their own `made_from`."""
+
+ALIASES: Mapping[str, str] = {
+    "chestxray14": "nih_cxr",
+    "chestxray8": "nih_cxr",
+    "indianareports": "iu_xray",
+    "nihchestxray14": "nih_cxr",
+    "nihfilms": "nih_cxr",
+    "openi": "iu_xray",
+    "pmc15m": "pmc_15m",
+    "pmcoabeta": "pmc_oa",
+    "pubmedcentral": "pmc",
+}
+"""Other names of corpora, folded."""
+_UNFOLDED = re.compile(r"[^a-z0-9]+")
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """An eval set and a corpus in the data that it was made from, with the way between them (both ends included)."""
+
+    source: str
+    eval_set: str
+    path: tuple[str, ...]
+
+
+def folded(name: str) -> str:
+    """A name without case, spaces and punctuation: `PMC-OA` and `pmc_oa` are one corpus."""
+    return _UNFOLDED.sub("", name.lower())
+
+
+def ancestors(made_from: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Every corpus that some corpora were made from, themselves included: folded name -> the shortest way to it."""
+    parents = {folded(child): named for child, named in MADE_FROM.items()}
+    ways: dict[str, tuple[str, ...]] = {}
+    level: list[tuple[tuple[str, ...], str]] = [((), name) for name in made_from]
+    while level:
+        following: list[tuple[tuple[str, ...], str]] = []
+        for way, name in level:
+            corpus = _canonical(name)
+            if corpus in ways:
+                continue
+            ways[corpus] = (*way, name)
+            following.extend((ways[corpus], parent) for parent in parents.get(corpus, ()))
+        level = following
+    return ways
+
+
+def derivations(made_from: Mapping[str, Sequence[str]], sources: Iterable[str]) -> list[Derivation]:
+    """Which of the data's sources the eval sets were made from, directly or through other corpora.
+
+    Args:
+        made_from: eval set -> the corpora that its card names.
+        sources: the data's, as recipe, catalogue or folder call them.
+
+    Returns:
+        Sorted by eval set and source.
+    """
+    named = sorted(set(sources))
+    found: list[Derivation] = []
+    for eval_set in sorted(made_from):
+        ways = ancestors(made_from[eval_set])
+        found.extend(
+            Derivation(source, eval_set, (eval_set, *ways[_canonical(source)]))
+            for source in named
+            if _canonical(source) in ways
+        )
+    return found
+
+
+def _canonical(name: str) -> str:
+    return folded(ALIASES.get(folded(name), name))

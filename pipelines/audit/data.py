@@ -1,0 +1,306 @@
+"""What was given to audit: a run, shards of anyone, or data in one of the usual forms, as corpora."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from itertools import islice
+from pathlib import PurePosixPath
+from typing import Any
+
+from pipelines.audit.fields import GivenFields, Seen, are_numbers, card_of
+from pipelines.errors import UsageError
+from pipelines.places import folder_of
+from shards.manifest import MANIFEST_NAME, Manifest, ManifestError, ShardEntry, read_manifest
+from shards.names import parse_shard_name
+from sources.cards import Card, Layout
+from sources.find import DEFAULT_FILES
+from sources.identity import Identity
+from sources.readers.image_folder import USUAL_METADATA
+from sources.readers.registry import reader_named
+from sources.readers.text import text_start
+from sources.records import Corpus, CorpusError, Record, RecordError
+from sources.storage import BucketFolder, FileStat, Folder, with_listing
+from sources.uris import PICTURE, written_images
+
+SNIFFED = 200
+"""Records that are looked at to tell columns."""
+TARS = (".tar", ".tar.gz", ".tgz")
+PICTURES = frozenset(pattern.rpartition(".")[2] for pattern in DEFAULT_FILES["image_folder"])
+READERS = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json"}
+SAVED = ("state.json", "dataset_dict.json")
+BESIDE = re.compile(
+    r"(?i)(readme|license|licence|copying|citation|changelog)([._-].*)?|.*\.(md|rst|ya?ml|toml|html?|css|js|py|sh|lock)"
+    r"|.*\.(sha256|md5|idx|index)|(dataset_infos?|dataset_dict|state|croissant|manifest)\.json|events\.jsonl"
+)
+"""Files that say something about data and are none."""
+
+
+@dataclass(frozen=True)
+class Shards:
+    """The shards of ours among the data: each with its place in its corpus, and what the manifest promises."""
+
+    manifest: Manifest
+    manifest_sha256: str
+    entries: tuple[tuple[int, str, ShardEntry], ...]
+    """Number of the corpus, path of the tar in it, entry of the manifest."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """One place that was given, as corpora. `left_out`: ending -> files that no reader is for."""
+
+    name: str
+    form: str
+    corpora: tuple[Corpus, ...]
+    shards: Shards | None = None
+    left_out: dict[str, int] = field(default_factory=dict)
+
+
+def recognised(place: str, name: str, given: GivenFields | None, site_key: bytes | None) -> Data:
+    """The data at a path or URL; with a site key, whatever identifies in it is only stored keyed.
+
+    Raises:
+        UsageError: there is nothing, or nothing that is known.
+    """
+    folder, file = _located(place)
+    identity = Identity(name, site_key)
+    if file is not None:
+        stat = folder.stat(file)
+        assert stat is not None
+        return _of_files(folder, [stat], name, given, identity)
+    for shards in (folder, folder.inside("shards")):
+        if shards.stat(MANIFEST_NAME) is not None and _is_ours(shards):
+            return shards_at(shards, name)
+    stats = folder.glob(["**/*"])
+    if any(PurePosixPath(stat.path).name in SAVED for stat in stats):
+        return Data(name, "hf", (_saved(folder, stats, name, given, identity),))
+    if any(folder.stat(metadata) is not None for metadata in USUAL_METADATA):
+        return _image_folder(folder, stats, name, given, identity)
+    return _of_files(folder, stats, name, given, identity)
+
+
+def shards_at(folder: Folder, name: str) -> Data:
+    """The shards of ours in a folder, by its manifest: a corpus for each source.
+
+    Raises:
+        UsageError: the manifest cannot be used.
+    """
+    try:
+        manifest = read_manifest(folder)
+    except ManifestError as error:
+        raise UsageError(str(error), "") from None
+    digest = sha256(folder.read(MANIFEST_NAME)).hexdigest()
+    return as_shards(name, folder, manifest, digest, {entry.name: entry.name for entry in manifest.every_shard})
+
+
+def as_shards(name: str, folder: Folder, manifest: Manifest, digest: str, paths: dict[str, str]) -> Data:
+    """Shards of ours, wherever their tars lie: `paths` gives the place of each by its name."""
+    by_source: dict[str, list[ShardEntry]] = {}
+    for entry in manifest.every_shard:
+        parsed = parse_shard_name(entry.name)
+        by_source.setdefault(name if parsed is None else parsed.source, []).append(entry)
+    corpora, entries = [], []
+    for number, (source, own) in enumerate(sorted(by_source.items())):
+        card = Card(
+            name=source,
+            reader="webdataset",
+            layout=Layout(files=("*.tar",)),
+            task="text",
+            access="open",
+            identifiers="public",
+        )
+        files = tuple(paths[entry.name] for entry in own)
+        corpora.append(Corpus(source, folder, card, Identity(source), files))
+        entries += [(number, paths[entry.name], entry) for entry in own]
+    return Data(name, "shards", tuple(corpora), Shards(manifest, digest, tuple(entries)))
+
+
+def names_for(places: Sequence[str], *, keyed: bool = False) -> list[str]:
+    """A name for each place: what its last part says, in letters that source names may have, each once.
+
+    Where identifiers are keyed it is none of theirs: `data`, `data_2` ...
+    """
+    names: list[str] = []
+    if keyed:
+        places = ["data"] * len(places)
+    for place in places:
+        parts = [part for part in re.split(r"[/\\]", place) if part not in ("", ".", "..", "shards")]
+        stem = parts[-1].partition(".")[0] if parts else "data"
+        slug = re.sub(r"[^a-z0-9]+", "_", stem.lower()).strip("_")[:40] or "data"
+        taken = sum(1 for name in names if name == slug or re.fullmatch(rf"{slug}_\d+", name))
+        names.append(slug if not taken else f"{slug}_{taken + 1}")
+    return names
+
+
+def _located(place: str) -> tuple[Folder, str | None]:
+    """A folder, or a folder and a file in it."""
+    folder = folder_of(place, "DATA")
+    if folder.exists():
+        return folder, None
+    parent, slash, name = place.rstrip("/").rpartition("/")
+    beside = folder_of(parent or (slash or "."), "DATA") if not parent.endswith(":/") else None
+    if beside is not None and name and beside.exists() and beside.stat(name) is not None:
+        return beside, name
+    raise UsageError(f"{place}: no such file or folder", "give a run, shards, or data as JSON, Parquet, CSV or tars")
+
+
+def _is_ours(folder: Folder) -> bool:
+    """Whether a `manifest.json` is one of shards, whatever its version."""
+    return b'"shards"' in folder.read(MANIFEST_NAME)
+
+
+def _of_files(
+    folder: Folder, stats: Sequence[FileStat], name: str, given: GivenFields | None, identity: Identity
+) -> Data:
+    """A corpus for each form of record file and each set of columns; pictures alone are a folder of pictures."""
+    by_reader: dict[str, list[FileStat]] = {}
+    left_out: Counter[str] = Counter()
+    for stat in stats:
+        reader = _reader_for(folder, stat.path)
+        if reader is not None:
+            by_reader.setdefault(reader, []).append(stat)
+        elif not BESIDE.fullmatch(PurePosixPath(stat.path).name) or len(stats) == 1:
+            left_out[PurePosixPath(stat.path).suffix.lower() or "(none)"] += 1
+    pictures = by_reader.pop("image_folder", [])
+    if not by_reader and pictures:
+        return _image_folder(folder, pictures, name, given, identity)
+    if not by_reader:
+        raise UsageError(f"{folder.place}: nothing here that can be read", _FORMS)
+    groups: dict[tuple[str, str], tuple[Card, list[FileStat]]] = {}
+    for reader, files in sorted(by_reader.items()):
+        for stat in files if reader != "webdataset" else files[:1]:
+            card = _card(_corpus(folder, [stat], name, reader, identity), given)
+            group = groups.setdefault((reader, card.model_dump_json()), (card, []))
+            group[1].extend(files if reader == "webdataset" else [stat])
+    corpora = []
+    for number, (card, files) in enumerate(groups.values(), start=1):
+        own = name if len(groups) == 1 else f"{name}_{number}"
+        corpus = _corpus(folder, files, own, card.reader, replace(identity, source=own))
+        corpora.append(_with_pictures(replace(corpus, card=card.model_copy(update={"name": own}))))
+    form = "+".join(sorted({corpus.card.reader for corpus in corpora}))
+    return Data(name, form, tuple(corpora), None, dict(sorted(left_out.items())))
+
+
+_FORMS = "known are runs, tars, JSON, JSON Lines, Parquet, CSV, folders of pictures, and saved Hugging Face data sets"
+
+
+def _reader_for(folder: Folder, path: str) -> str | None:
+    name = path.lower()
+    if name.endswith(TARS):
+        return "webdataset"
+    suffix = PurePosixPath(name).suffix
+    if BESIDE.fullmatch(PurePosixPath(path).name):
+        return None
+    if suffix.lstrip(".") in {ending.lower() for ending in PICTURES}:
+        return "image_folder"
+    reader = READERS.get(suffix)
+    if reader == "json":
+        return _form_of_json(folder, path)
+    return reader
+
+
+def _form_of_json(folder: Folder, path: str) -> str:
+    """Whether a `.json` file is one document, or has an object a line."""
+    corpus = _plain(folder, (path,), "data", "json", Identity("data"))
+    if text_start(corpus, path).first != b"{":
+        return "json"
+    with folder.open(path) as file:
+        line = file.readline(2**20).strip()
+        return "jsonl" if line.endswith(b"}") and file.readline(2**20).strip().startswith(b"{") else "json"
+
+
+def _plain(folder: Folder, files: tuple[str, ...], name: str, reader: str, identity: Identity) -> Corpus:
+    """A corpus of which only the reader is known."""
+    layout = Layout(files=("**/*",))
+    card = Card(name=name, reader=reader, layout=layout, task="text", access="open", identifiers="public")
+    return Corpus(name, folder, card, identity, files)
+
+
+def _corpus(folder: Folder, stats: Sequence[FileStat], name: str, reader: str, identity: Identity) -> Corpus:
+    root = with_listing(folder, stats) if isinstance(folder, BucketFolder) else folder
+    return _plain(root, tuple(sorted(stat.path for stat in stats)), name, reader, identity)
+
+
+def _card(corpus: Corpus, given: GivenFields | None) -> Card:
+    """The card of a corpus, from what its first records hold.
+
+    Raises:
+        UsageError: no column is known, or the file is not what its name says.
+    """
+    seen, answers, pictures = Seen(), [], False
+    try:
+        for record in islice(_records(corpus), SNIFFED):
+            seen.add(record.row)
+            pictures = pictures or bool(record.row.get(PICTURE))
+            answers.append(record.row.get("answer"))
+            if record.finished:
+                return corpus.card
+    except CorpusError as error:
+        raise UsageError(str(error), _FORMS) from None
+    seen.answers_are_numbers = are_numbers(answers)
+    reader = corpus.card.reader
+    if reader in ("json", "jsonl") and {"conversations", "conversatons"} & set(seen.columns) and given is None:
+        reader = "llava"
+    named = reader not in ("webdataset", "llava")
+    return card_of(corpus.name, reader, seen, given, named=named, pictures=pictures, shown=not corpus.identity.keyed)
+
+
+def _records(corpus: Corpus) -> Iterator[Record]:
+    """The first records that can be read."""
+    reader = reader_named(corpus.card.reader)
+    for fragment in reader.plan(corpus, corpus.files):
+        yield from (record for record in reader.read(corpus, fragment) if isinstance(record, Record))
+
+
+def _saved(
+    folder: Folder, stats: Sequence[FileStat], name: str, given: GivenFields | None, identity: Identity
+) -> Corpus:
+    files = [stat for stat in stats if PurePosixPath(stat.path).suffix.lower() == ".arrow"]
+    corpus = _corpus(folder, files, name, "hf", identity)
+    return replace(corpus, card=_card(corpus, given))
+
+
+def _image_folder(
+    folder: Folder, stats: Sequence[FileStat], name: str, given: GivenFields | None, identity: Identity
+) -> Data:
+    """Pictures, with the table of what is in them where there is one."""
+    pictures = [stat for stat in stats if _reader_for(folder, stat.path) == "image_folder"]
+    metadata = next((path for path in USUAL_METADATA if folder.stat(path) is not None), None)
+    corpus = _corpus(folder, pictures, name, "image_folder", identity)
+    seen = Seen()
+    if metadata is not None:
+        table = _plain(folder, (metadata,), name, "jsonl" if metadata.endswith("l") else "csv", identity)
+        for record in islice(_records(table), SNIFFED):
+            seen.add(record.row)
+    card = card_of(name, "image_folder", seen, given, named=True, pictures=True, shown=not identity.keyed)
+    others = Counter(
+        PurePosixPath(stat.path).suffix.lower() or "(none)"
+        for stat in stats
+        if _reader_for(folder, stat.path) != "image_folder" and stat.path != metadata
+        if not BESIDE.fullmatch(PurePosixPath(stat.path).name)
+    )
+    return Data(name, "image_folder", (replace(corpus, card=card),), None, dict(sorted(others.items())))
+
+
+def _with_pictures(corpus: Corpus) -> Corpus:
+    """The corpus with the folder under which the pictures lie that its first records name."""
+    written: list[str] = []
+    for record in islice(_records(corpus), SNIFFED):
+        if PICTURE not in record.row:
+            with suppress(RecordError):  # of a record that is quarantined when it is read
+                written += written_images(corpus, corpus.files[0], record)
+    if not written or _any_there(corpus.root, "", written):
+        return corpus
+    for name in corpus.root.names():
+        if corpus.root.has_folder(name) and _any_there(corpus.root, f"{name}/", written):
+            layout: dict[str, Any] = {"images": name}
+            card = corpus.card.model_copy(update={"layout": corpus.card.layout.model_copy(update=layout)})
+            return replace(corpus, card=card)
+    return corpus
+
+
+def _any_there(root: Folder, prefix: str, uris: Sequence[str]) -> bool:
+    return any(root.stat(f"{prefix}{uri}") is not None for uri in uris[:20])

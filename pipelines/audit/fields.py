@@ -1,0 +1,171 @@
+"""Which column of anyone's data is what: by its name, or as `--fields` says."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipelines.errors import UsageError
+from sources.cards import FIELD_NAMES, GROUP_KINDS, Card, Layout, Strict
+from sources.columns import text_of
+from sources.records import RecordError
+
+ALSO = {
+    "file_name": "image", "filename": "image", "image_path": "image", "image_name": "image", "img": "image",
+    "messages": "conversations", "conversatons": "conversations", "prompt": "instruction", "response": "output",
+    "explanation": "rationale", "report": "text", "pmcid": "article", "patient_id": "patient", "study_id": "study",
+    "case_id": "case", "question_id": "id", "qid": "id",
+}  # fmt: skip
+"""Names that columns of published data sets have beside our own (DESIGN.md section 6)."""
+USED: Mapping[str, frozenset[str]] = {
+    "instruct": frozenset({"conversations", "instruction", "input", "output", "question", "answer"}),
+    "reasoning": frozenset({"question", "options", "answer", "context", "rationale"}),
+    "vqa": frozenset({"question", "options", "answer", "context"}),
+    "text_qa": frozenset({"question", "options", "answer", "context"}),
+    "report": frozenset({"findings", "impression", "indication"}),
+    "caption": frozenset({"text", "caption"}),
+    "text": frozenset({"text", "caption"}),
+}
+"""Fields that a sample of a task takes its words from; any other column of text is kept beside it, and looked at."""
+_NO_WORDS = frozenset({"id", "image", "images", "split", "license", "language", *GROUP_KINDS})
+
+
+class GivenFields(Strict):
+    """What `--fields` says: canonical name -> column, and where counting of answers that are indexes begins."""
+
+    columns: dict[str, str | tuple[str, ...]]
+    answer_base: int | None = None
+
+
+@dataclass
+class Seen:
+    """The columns of some records, with an example of what each holds."""
+
+    columns: dict[str, Any] = field(default_factory=dict)
+    answers_are_numbers: bool = False
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Look at one more record."""
+        for name, value in row.items():
+            if self.columns.get(name) is None and not name.startswith("@"):
+                self.columns[name] = value
+
+
+def read_fields(path: Path) -> GivenFields:
+    """The map in a YAML file.
+
+    Raises:
+        UsageError: it cannot be read, or is no map from fields to columns.
+    """
+    hint = "write `question: COLUMN`, one field a line; " + ", ".join(FIELD_NAMES) + " and kinds of group"
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"--fields {path}: cannot be read ({error.strerror})", hint) from None
+    except (yaml.YAMLError, UnicodeDecodeError):
+        raise UsageError(f"--fields {path}: not valid YAML", hint) from None
+    if not isinstance(document, dict) or not document:
+        raise UsageError(f"--fields {path}: is no map from fields to columns", hint)
+    base = document.pop("answer_base", None)
+    if base not in (None, 0, 1):
+        raise UsageError(f"--fields {path}: answer_base is 0 or 1", hint)
+    columns: dict[str, str | tuple[str, ...]] = {}
+    for name, column in document.items():
+        several = isinstance(column, list) and all(isinstance(one, str) for one in column) and column
+        if name not in (*FIELD_NAMES, *GROUP_KINDS) or not (isinstance(column, str) or several):
+            raise UsageError(f"--fields {path}: {name!r}: no field, or its columns are no names", hint)
+        columns[name] = column if isinstance(column, str) else tuple(column)
+    return GivenFields(columns=columns, answer_base=base)
+
+
+def fields_by_name(columns: Iterable[str]) -> dict[str, str]:
+    """Canonical name -> column, of columns that are called so, whatever their case, or by a usual other name."""
+    found: dict[str, str] = {}
+    known = (*FIELD_NAMES, *GROUP_KINDS)
+    names = sorted(columns)
+    for name in [*(name for name in names if name in known), *names]:
+        folded = name.casefold()
+        field_name = folded if folded in known else ALSO.get(folded)
+        if field_name is not None and name not in found.values():
+            found.setdefault(field_name, name)
+    return found
+
+
+def task_of(fields: Mapping[str, Any], *, pictures: bool) -> str | None:
+    """What samples with these fields are; None where there is nothing to look at."""
+    has = frozenset(fields)
+    pictures = pictures or bool(has & {"image", "images"})
+    if "conversations" in has:
+        return "instruct"
+    if "question" in has:
+        return "reasoning" if "rationale" in has else "vqa" if pictures else "text_qa"
+    for task, marks in (("report", {"findings", "impression"}), ("instruct", {"instruction", "output"})):
+        if has & marks:
+            return task
+    if pictures:
+        return "caption"
+    return "text" if has & {"text", "caption"} else None
+
+
+def card_of(
+    name: str, reader: str, seen: Seen, given: GivenFields | None, *, named: bool, pictures: bool, shown: bool
+) -> Card:
+    """The card of data with these columns; `named` maps columns, else readers find them by their canonical names.
+
+    `shown` says that messages may name columns.
+
+    Raises:
+        UsageError: no column is known.
+    """
+    fields: dict[str, Any] = dict(fields_by_name(seen.columns) if given is None else given.columns)
+    base = None if given is None else given.answer_base
+    if base is None and "options" in fields and seen.answers_are_numbers:
+        fields.pop("answer", None)  # which option it is nobody said: it is looked at as a number
+        named = True
+    task = task_of(fields, pictures=pictures)
+    if task is None:
+        columns = ", ".join(sorted(map(str, seen.columns))[:12]) if shown else f"{len(seen.columns)} columns"
+        raise UsageError(
+            f"{name}: no column that is known (it has {columns})",
+            "say which is which with --fields FILE, a YAML map such as `question: COLUMN`",
+        )
+    return Card(
+        name=name,
+        reader=reader,
+        layout=Layout(files=("**/*",)),
+        options={} if base is None else {"answer_base": base},
+        fields=fields if named or given is not None else {},
+        task=task,
+        access="open",
+        identifiers="public",
+        meta=_beside(seen, fields, task),
+    )
+
+
+def _beside(seen: Seen, fields: Mapping[str, Any], task: str) -> tuple[str, ...]:
+    """Columns with text that the samples do not take their words from."""
+    used: set[str] = set()
+    for name, column in fields.items():
+        if name in USED[task] | _NO_WORDS:
+            used.update((column,) if isinstance(column, str) else column)
+    return tuple(sorted(name for name, value in seen.columns.items() if name not in used and _has_words(value)))
+
+
+def _has_words(value: Any) -> bool:
+    """Whether a value holds text, at any depth, and no bytes."""
+    if isinstance(value, Mapping):
+        return _has_words(list(value.values()))
+    if isinstance(value, list | tuple):
+        return any(_has_words(one) for one in value) and not any(isinstance(one, bytes) for one in value)
+    return isinstance(value, str) and any(character.isalpha() for character in value)
+
+
+def are_numbers(answers: Sequence[Any]) -> bool:
+    """Whether answers are indexes of options: all of them whole numbers."""
+    try:
+        texts = [text for answer in answers if (text := text_of(answer)) is not None]
+    except RecordError:
+        return False
+    return bool(texts) and all(text.removesuffix(".0").isdecimal() for text in texts)

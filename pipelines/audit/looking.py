@@ -1,0 +1,153 @@
+"""Reading everything that an audit is about, and searching the data for what is protected."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dedup.distinct import DistinctImages, SampleIds
+from filters.measure import Pictures
+from pipelines.audit.data import Data
+from pipelines.audit.document import Inputs
+from pipelines.audit.evals import Evals
+from pipelines.audit.flow import Found, search, with_evals
+from pipelines.audit.protect import Protected, eval_session, protect
+from pipelines.audit.shards import check_shards
+from pipelines.audit.unread import LookedAtTask, UnseenTask, added
+from pipelines.counts import ErrorBudget
+from pipelines.engines.engine import Engine
+from pipelines.flow import Flow
+from pipelines.plan import Planned, ingest_tasks, input_listing, plan_fragments
+from pipelines.progress import Reporter
+from pipelines.recipe import Recipe, SourceEntry
+from pipelines.session import Session
+from pipelines.work import Work
+from sources.records import Corpus
+from sources.schema import Reason
+
+EVERYTHING = 1.0
+"""Share of records that errors may quarantine: what cannot be read does not end an audit, it makes it incomplete."""
+
+
+@dataclass(frozen=True)
+class Looked:
+    """Everything that was read and found."""
+
+    protected: Protected
+    found: Found
+    inputs: Inputs
+    flow: Flow
+    """The data's fragments, and the session in which both sides can be opened."""
+
+    @property
+    def work(self) -> Work:
+        """Where everything is committed."""
+        return self.flow.session.work
+
+
+def look(engine: Engine, work: Work, reporter: Reporter, recipe: Recipe, data: Sequence[Data], evals: Evals) -> Looked:
+    """Read the eval sets and the data, and search the one for the other, as the recipe reads pictures.
+
+    Raises:
+        CurateError: shards of ours are not what their manifest says, or a file is not in its form.
+    """
+    corpora = tuple(corpus for one in data for corpus in one.corpora)
+    session = Session(recipe, corpora, work, (None,) * len(corpora))
+    measuring = pictures_of(session.recipe)
+    protected = protected_by(engine, session, evals, reporter, measuring)
+    engine.start(session.without_files())
+    flow = Flow(engine, session, ErrorBudget(EVERYTHING, {}), reporter)
+    firsts = [sum(len(other.corpora) for other in data[:number]) for number in range(len(data))]
+    check_shards(flow, [(first, one.shards) for first, one in zip(firsts, data, strict=True) if one.shards])
+    planned = plan_fragments(engine, session, corpora, reporter)
+    unread, frames = _read(flow, planned, measuring)
+    with_evals(flow, protected)
+    found = search(flow, protected)
+    inputs = Inputs(
+        data=[_listed(one, first, corpora, planned) for first, one in zip(firsts, data, strict=True)],
+        samples=_samples(flow),
+        unread=unread,
+        not_covered=_not_covered(evals, protected, frames),
+        shards=next((_shards(one) for one in data if one.shards is not None), None) if len(data) == 1 else None,
+    )
+    return Looked(protected, found, inputs, flow)
+
+
+def protected_by(engine: Engine, session: Session, evals: Evals, reporter: Reporter, measuring: Pictures) -> Protected:
+    """Read the eval sets; afterwards the workers have another session."""
+    theirs = eval_session(session, evals)
+    engine.start(theirs.without_files())
+    return protect(Flow(engine, theirs, ErrorBudget(EVERYTHING, {}), reporter), evals, measuring)
+
+
+def pictures_of(recipe: Recipe) -> Pictures:
+    """How an audit measures pictures: each one's pixels are hashed, whatever the recipe."""
+    measure = recipe.steps.measure
+    return Pictures(measure.max_pixels, measure.frames, pixel_hash=True)
+
+
+def recipe_of(names: Sequence[str]) -> Recipe:
+    """A recipe with nothing but defaults: what workers need of one."""
+    return Recipe(stage="mid", sources=tuple(SourceEntry(name=name) for name in names))
+
+
+def _read(flow: Flow, planned: Sequence[Planned], measuring: Pictures) -> tuple[dict[str, dict[str, int]], int]:
+    """Read all samples and measure all pictures.
+
+    Returns source -> why some could not be read -> how many, and how many pictures have more frames than one.
+    """
+    flow.ingest(list(ingest_tasks(planned, None)))
+    flow.exchange(SampleIds(), (), "ids")
+    read = flow.each("read", [LookedAtTask(view, number) for number, view in enumerate(flow.views)])
+    flow.views = [view.with_parts(alive=commit.parts["alive"]) for view, commit in zip(flow.views, read, strict=True)]
+    flow.pictures(measuring)
+    flow.exchange(DistinctImages(), ("images",), "images_followers")
+    seen = flow.each("seen", [UnseenTask(view, number) for number, view in enumerate(flow.views)])
+    unread: dict[str, dict[str, int]] = {}
+    for view, one, other in zip(flow.views, read, seen, strict=True):
+        name = flow.session.corpora[view.corpus].name
+        unread[name] = added(unread.get(name, {}), one.facts["unread"], other.facts["unread"])
+    return unread, sum(commit.facts["frames"] for commit in seen)
+
+
+def _listed(data: Data, first: int, corpora: Sequence[Corpus], planned: Sequence[Planned]) -> dict[str, Any]:
+    """What the document says of one place: of shards of ours their hashes, else the files as a build lists them."""
+    own = range(first, first + len(data.corpora))
+    entry: dict[str, Any] = {
+        "name": data.name,
+        "form": data.form,
+        "sources": [corpora[number].name for number in own],
+        "left_out": data.left_out,
+    }
+    if data.shards is not None:
+        return entry | {"shards": {shard.name: shard.sha256 for _, _, shard in data.shards.entries}}
+    return entry | {"inputs": [input_listing(corpora[number], planned[number]) for number in own]}
+
+
+def _samples(flow: Flow) -> dict[str, int]:
+    counts = {corpus.name: 0 for corpus in flow.session.corpora}
+    for view in flow.views:
+        counts[flow.session.corpora[view.corpus].name] += view.parts["alive"].rows
+    return counts
+
+
+def _shards(data: Data) -> dict[str, Any]:
+    assert data.shards is not None
+    manifest = data.shards.manifest
+    return {
+        "manifest_sha256": data.shards.manifest_sha256,
+        "build": manifest.build,
+        "stage": manifest.stage,
+        "shards": len(manifest.every_shard),
+    }
+
+
+def _not_covered(evals: Evals, protected: Protected, frames: int) -> list[str]:
+    """Sentences on what the audit says nothing of."""
+    said = [f"eval set {one.name}: not there (it is optional)" for one in evals.missing if not one.required]
+    for one in protected.sets:
+        absent = one.unread.get(Reason.IMAGE_MISSING, 0)
+        if absent:
+            said.append(f"eval set {one.name}: {absent:,} pictures that its items name are not there")
+    if frames:
+        said.append(f"of {frames:,} pictures with several frames only the middle one")
+    return said

@@ -1,0 +1,47 @@
+"""From what was looked at and found to the verdict and the document."""
+
+from datetime import date
+from typing import Any
+
+from pipelines.audit.document import contamination
+from pipelines.audit.evals import Evals
+from pipelines.audit.looking import Looked
+from pipelines.audit.review import Review
+from pipelines.audit.settings import DecontaminateSettings
+from pipelines.audit.verdict import Judged, judged
+from pipelines.versions import library_versions
+from sources.schema import Reason
+
+
+def judge(looked: Looked, evals: Evals, settings: DecontaminateSettings, review: Review | None, today: date) -> Judged:
+    """The verdict."""
+    return judged(looked.found.findings, looked.found.counts, settings.fail_on, gaps(looked, evals), (), review, today)
+
+
+def gaps(looked: Looked, evals: Evals) -> list[str]:
+    """What was not there or could not be read, in sentences."""
+    told = [f"eval set {one.name} is required and not there" for one in evals.missing if one.required]
+    for one in looked.protected.sets:
+        for reason, count in one.unread.items():
+            if reason != Reason.IMAGE_MISSING:
+                told.append(f"eval set {one.name}: {count:,} x {reason}")
+        if not one.items:
+            told.append(f"eval set {one.name} holds no item")
+    for source, reasons in looked.inputs.unread.items():
+        told += [f"source {source}: {count:,} x {reason}" for reason, count in reasons.items()]
+    for name, count in looked.found.failed.items():
+        told.append(f"{count:,} samples or pictures could not be searched ({name})")
+    for place in looked.inputs.data:
+        for ending, count in place["left_out"].items():
+            told.append(f"{place['name']}: {count:,} files ({ending}) that no reader is for")
+    return told
+
+
+def told(
+    looked: Looked, evals: Evals, outcome: Judged, settings: DecontaminateSettings, review: Review | None
+) -> dict[str, Any]:
+    """The document of the audit."""
+    version = library_versions()["curate"]
+    return contamination(
+        looked.inputs, looked.protected, evals.missing, looked.found, outcome, settings, review, version
+    )

@@ -1,0 +1,210 @@
+"""One finding as the page tells it: what was found where, in words, with both sides."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from dedup.decontamination.assemble import RANK
+from dedup.decontamination.findings import Channel
+from dedup.decontamination.grades import Grade
+from pipelines.audit.report.alignment import Aligned, aligned
+from pipelines.audit.report.sides import Shown, Side, Sides
+
+PICTURED_ALIKE, PICTURED = 12, 240
+"""Findings of one eval set and grade, and in all, whose pictures are on the page: 16 kB each."""
+TOLD = 5000
+"""Findings whose texts are on the page: about 2 kB each."""
+LISTED = 20_000
+"""Findings that are on the page at all; those beyond are in the table only."""
+
+GRADES: Mapping[str, str] = {
+    Grade.EXACT: "same bytes, same pixels, or same text but for case, punctuation and spaces",
+    Grade.REENCODED: "same picture after resize, recompression, flip, rotation, window, border or overlay",
+    Grade.PARTIAL: "one picture is a crop or a panel of the other",
+    Grade.NEAR_TEXT: "the question is there with small edits",
+    Grade.PARAPHRASE: "the question is there in other words, with the same answer",
+    Grade.SAME_GROUP: "same patient, study, article, case, video or slide; other content",
+    Grade.PROVENANCE: "the eval set was made from this source",
+    Grade.PASSAGE_SHARED: "both quote the same passage; the question is not there",
+    Grade.TEMPLATE_SIBLING: "same wording with another number, side, negation or name: another question",
+}
+CHANNELS: Mapping[str, str] = {
+    Channel.PAIR: "picture and question",
+    Channel.IMAGE: "picture",
+    Channel.TEXT: "text",
+    Channel.GROUP: "group",
+    Channel.PROVENANCE: "provenance",
+}
+
+
+@dataclass(frozen=True)
+class Region:
+    """Part of a picture, as shares of its width and height."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is the whole picture, so that nothing need be drawn."""
+        return self.left <= 0.005 and self.top <= 0.005 and self.right >= 0.995 and self.bottom >= 0.995
+
+
+@dataclass(frozen=True)
+class Pictured:
+    """A picture with the region that was matched; without `shown`, `why` says what kept it off the page."""
+
+    shown: Shown | None
+    region: Region | None
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Told:
+    """One finding on the page."""
+
+    finding_id: str
+    grade: str
+    channel: str
+    eval_set: str
+    eval_id: str
+    sample_id: str
+    source: str
+    score: float | None
+    accepted: bool
+    facts: tuple[str, ...]
+    """Transform, scores and what else was measured, each in a few words."""
+    ours: Side | None = None
+    theirs: Side | None = None
+    text: Aligned | None = None
+    our_picture: Pictured | None = None
+    their_picture: Pictured | None = None
+    full: bool = True
+    """Whether its sides were looked up; of the others only ids, grade and facts are told."""
+
+
+def in_turn(findings: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Rows of FINDINGS: of each eval set the strongest first, the eval sets in turn."""
+    ranks: dict[str, int] = {}
+    placed = []
+    for row in sorted(findings, key=_strength):
+        place = ranks[row["eval_set"]] = ranks.get(row["eval_set"], -1) + 1
+        placed.append((place, row["eval_set"], row))
+    return [row for _, _, row in sorted(placed, key=lambda one: one[:2])]
+
+
+def told(findings: Sequence[Mapping[str, Any]], sides: Sides, accepted: Collection[str]) -> list[Told]:
+    """The findings that are on the page, by eval set, the strongest first."""
+    pictured: Counter[tuple[str, str]] = Counter()
+    found = []
+    for place, row in enumerate(in_turn(findings)[:LISTED]):
+        if place >= TOLD or not row["sample_id"]:
+            found.append(_one(row, accepted, {}, full=place < TOLD))
+            continue
+        alike = row["eval_set"], row["grade"]
+        wanted = bool(_image_evidence(row)) and pictured[alike] < PICTURED_ALIKE and pictured.total() < PICTURED
+        pictured[alike] += wanted
+        found.append(_one(row, accepted, _sides_of(row, sides, with_pictures=wanted), full=True))
+    return sorted(
+        found, key=lambda one: (one.eval_set, RANK[one.grade], -(one.score or 0), one.eval_id, one.finding_id)
+    )
+
+
+def _strength(row: Mapping[str, Any]) -> tuple[str, int, float, str]:
+    return row["eval_set"], RANK[row["grade"]], -(row["score"] or 0), row["finding_id"]
+
+
+def _one(row: Mapping[str, Any], accepted: Collection[str], sides: Mapping[str, Any], *, full: bool) -> Told:
+    names = ("finding_id", "grade", "channel", "eval_set", "eval_id", "sample_id", "source", "score")
+    return Told(**{name: row[name] for name in names}, accepted=row["finding_id"] in accepted, facts=facts(row),
+                full=full, **sides)  # fmt: skip
+
+
+def _sides_of(row: Mapping[str, Any], sides: Sides, *, with_pictures: bool) -> dict[str, Any]:
+    sample, item = row["sample_id"], (row["eval_set"], row["eval_id"])
+    ours, theirs = sides.sample(sample), sides.item(*item)
+    made: dict[str, Any] = {"ours": ours, "theirs": theirs, "text": _text(text_evidence(row), ours, theirs)}
+    picture = _image_evidence(row)
+    if not picture:
+        return made
+    regions = [_region(picture.get(name)) for name in ("region", "eval_region")]
+    if not with_pictures:
+        why = "picture not on the page: only those of the strongest findings are"
+        return made | {"our_picture": Pictured(None, None, why), "their_picture": Pictured(None, None, why)}
+    shown = (
+        sides.sample_picture(sample, picture["image_id"]),
+        sides.item_picture(*item, picture["eval_image_id"]),
+    )
+    both = [
+        Pictured(one, region, "" if one else _why_not(side))
+        for one, region, side in zip(shown, regions, (ours, theirs), strict=True)
+    ]
+    return made | {"our_picture": both[0], "their_picture": both[1]}
+
+
+def _why_not(side: Side | None) -> str:
+    hidden = side is not None and side.hidden
+    return "picture not shown: keyed or credentialed" if hidden else "picture could not be opened"
+
+
+def _text(evidence: Mapping[str, Any], ours: Side | None, theirs: Side | None) -> Aligned | None:
+    if not evidence or ours is None or theirs is None or ours.hidden or theirs.hidden:
+        return None
+    one, other = ours.texts.get(evidence["field"]), theirs.texts.get(evidence["item_field"])
+    if one is None or other is None:
+        return None
+    return aligned(
+        (evidence["field"], one, evidence["span_start"], evidence["span_stop"]),
+        (evidence["item_field"], other, evidence["item_start"], evidence["item_stop"]),
+    )
+
+
+def text_evidence(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What of a finding's evidence is about text; empty where nothing is."""
+    evidence = orjson.loads(row["evidence"] or b"{}")
+    part = evidence.get("text", evidence) if row["channel"] in (Channel.PAIR, Channel.TEXT) else {}
+    return part if isinstance(part, dict) and "span_start" in part else {}
+
+
+def _image_evidence(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    evidence = orjson.loads(row["evidence"] or b"{}")
+    part = evidence.get("image", evidence) if row["channel"] in (Channel.PAIR, Channel.IMAGE) else {}
+    return part if isinstance(part, dict) and "image_id" in part else {}
+
+
+def _region(values: Any) -> Region | None:
+    return Region(*values) if values else None
+
+
+def facts(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """What was measured, in a few words each; none of them is content of a record."""
+    evidence = orjson.loads(row["evidence"] or b"{}")
+    said = []
+    picture, text = _image_evidence(row), text_evidence(row)
+    if row["transform"]:
+        said.append(f"transform: {row['transform']}")
+    for name, unit in (("equal", ""), ("correlation", ""), ("inliers", ""), ("scale", ""), ("rotation", "°")):
+        if picture.get(name):
+            said.append(f"{'the same' if name == 'equal' else name} {picture[name]}{unit}")
+    if text:
+        parts = text.get("parts", text)
+        if "run" in parts and "tokens" in parts:
+            said.append(f"{parts['run']} of {parts['tokens']} words in a row")
+        if text.get("answer"):
+            said.append("with the answer")
+        if not text.get("alone", True):
+            said.append("counts only with its picture, group or answer")
+        if text.get("guard"):
+            said.append(f"told apart by {text['guard']}")
+    if row["channel"] == Channel.GROUP:
+        said.append(f"{evidence.get('kind')} {evidence.get('id')}")
+    if row["channel"] == Channel.PROVENANCE:
+        said.append(" ← ".join(str(one) for one in evidence.get("path", ())))
+    if "of" in evidence:
+        said.append(f"one of {evidence['of']:,} such findings of this item")
+    return tuple(said)

@@ -1,0 +1,88 @@
+"""What outsiders may see of an audit: ids, salted hashes, scores and spans; no text and no pixels of either side."""
+
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from hashlib import sha256
+from typing import Any
+
+import orjson
+
+from dedup.decontamination.assemble import RANK
+from dedup.decontamination.findings import Channel
+from pipelines.audit.report.evidence import LISTED, Told, facts, in_turn, text_evidence
+from pipelines.audit.report.sides import Sides
+
+HASH_DIGITS = 32
+PUBLIC = ("format", "curate", "verdict", "reasons", "policy", "shards", "items", "leaked_items", "findings", "listed",
+          "eval_sets", "sources", "unread", "not_covered", "calibration", "residual")  # fmt: skip
+"""Parts of the document that hold counts, names of sets and sources, and hashes."""
+
+
+def salt_of(document: bytes) -> str:
+    """The salt of an audit's public page, from its `contamination.json`: another for each audit, no secret."""
+    return sha256(b"salt of a public page\0" + document).hexdigest()[:HASH_DIGITS]
+
+
+def salted(salt: str, text: str) -> str:
+    """32 hex digits of HMAC-SHA256 under the salt."""
+    return hmac.new(salt.encode(), text.encode("utf-8", "surrogatepass"), sha256).hexdigest()[:HASH_DIGITS]
+
+
+def public_document(document: Mapping[str, Any], salt: str) -> dict[str, Any]:
+    """The document without names of files, without who accepted what, and without places."""
+    accepted = document["accepted"]
+    return {
+        **{name: document[name] for name in PUBLIC if name in document},
+        "policy": {**document["policy"], "against": sorted(document["eval_sets"])},
+        "accepted": None if accepted is None else {**accepted, "who": None, "unknown": []},
+        "missing": [{**one, "fetch": ""} for one in document["missing"]],
+        "data": [_place(place, salt) for place in document["data"]],
+    }
+
+
+def public_told(findings: Sequence[Mapping[str, Any]], sides: Sides, accepted: Sequence[str], salt: str) -> list[Told]:
+    """The findings that are on the page; hashes only of sides that are neither keyed nor credentialed."""
+    found = []
+    for row in in_turn(findings)[:LISTED]:
+        names = ("finding_id", "grade", "channel", "eval_set", "eval_id", "sample_id", "source", "score")
+        one = Told(**{name: row[name] for name in names}, accepted=row["finding_id"] in accepted, facts=())
+        found.append(replace(one, facts=(*_facts(row, salt), *_spans(row, sides, salt)), full=False))
+    return sorted(
+        found, key=lambda one: (one.eval_set, RANK[one.grade], -(one.score or 0), one.eval_id, one.finding_id)
+    )
+
+
+def _facts(row: Mapping[str, Any], salt: str) -> tuple[str, ...]:
+    """As on the internal page, but what identifies a group is hashed."""
+    if row["channel"] != Channel.GROUP:
+        return facts(row)
+    evidence = orjson.loads(row["evidence"] or b"{}")
+    named = {**evidence, "id": f"hash {salted(salt, str(evidence.get('id')))}"}
+    return facts({**row, "evidence": orjson.dumps(named)})
+
+
+def _spans(row: Mapping[str, Any], sides: Sides, salt: str) -> tuple[str, ...]:
+    text = text_evidence(row)
+    if not text:
+        return ()
+    said = []
+    of_sample, of_item = sides.sample(row["sample_id"]), sides.item(row["eval_set"], row["eval_id"])
+    for side, what, field, start, stop in (
+        (of_sample, "data", text["field"], text["span_start"], text["span_stop"]),
+        (of_item, "item", text["item_field"], text["item_start"], text["item_stop"]),
+    ):
+        hashed = side.texts.get(field) if side is not None and not side.hidden else None
+        shown = f" hash {salted(salt, hashed[start:stop])}" if hashed else ""
+        said.append(f"{what} {field} [{start}:{stop}]{shown}")
+    return tuple(said)
+
+
+def _place(place: Mapping[str, Any], salt: str) -> dict[str, Any]:
+    listed = [
+        {**one, "listing": [{**file, "path": f"hash {salted(salt, file['path'])}"} for file in one["listing"]]}
+        if "listing" in one
+        else one
+        for one in place.get("inputs", ())
+    ]
+    return {**place, "inputs": listed}

@@ -1,0 +1,83 @@
+"""What of the data could not be read: an audit says so, and never says clean."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow.compute as pc
+
+from pipelines.session import Session
+from pipelines.view import View, rows_table
+from pipelines.work import Commit, key_of
+from sources.schema import Reason, Verdict
+
+VERSION = 1
+NODE = "audit_read"
+
+
+@dataclass(frozen=True)
+class LookedAtTask:
+    """Tells which samples of a fragment are looked at: all that could be read, of any split, with text or without."""
+
+    view: View
+    number: int
+
+    @property
+    def label(self) -> str:
+        """Fragment."""
+        return f"{NODE} {self.number}"
+
+    def run(self, session: Session) -> Commit:
+        """Commit `alive`; the facts say why others were not read, and how often."""
+        work, (_, verdicts) = session.work, self.view.verdicts[0]
+        key = key_of(NODE, VERSION, verdicts.digest)
+        found = work.find(NODE, key)
+        if found is not None:
+            return found
+        table = work.read(verdicts, ["row", "verdict", "reason"])
+        unread = pc.equal(table["verdict"], Verdict.QUARANTINE.value)
+        reasons = Counter(table.filter(unread)["reason"].to_pylist())
+        rows = table.filter(pc.invert(unread))["row"].to_numpy().astype(np.int32)
+        return work.put(NODE, key, {"alive": rows_table(rows)}, {"unread": dict(sorted(reasons.items()))})
+
+
+@dataclass(frozen=True)
+class UnseenTask:
+    """Tells which pictures of a fragment could not be looked at; it has been measured."""
+
+    view: View
+    number: int
+
+    @property
+    def label(self) -> str:
+        """Fragment."""
+        return f"audit_seen {self.number}"
+
+    def run(self, session: Session) -> Commit:
+        """Commit facts: why samples' pictures could not be had, and how often; how many have several frames."""
+        work, node, parts = session.work, "audit_seen", self.view.parts
+        names = ("links", "images", "pictures_errors")
+        key = key_of(node, VERSION, [parts[name].digest for name in names])
+        found = work.find(node, key)
+        if found is not None:
+            return found
+        problems = Counter(work.read(parts["links"], ["problem"])["problem"].to_pylist())
+        problems.pop(None, None)
+        errors = work.read(parts["pictures_errors"], ["row"]).num_rows
+        if errors:
+            problems["pictures.error"] += errors
+        frames = work.read(parts["images"], ["frames"])["frames"].to_numpy()
+        return work.commit(node, key, {}, {"unread": dict(sorted(problems.items())), "frames": int((frames > 1).sum())})
+
+
+def added(*counts: dict[str, int]) -> dict[str, int]:
+    """Counts by reason, of all together."""
+    total: Counter[str] = Counter()
+    for one in counts:
+        total.update(one)
+    return dict(sorted(total.items()))
+
+
+def is_absent(reason: str) -> bool:
+    """Whether a picture was merely not there."""
+    return reason == Reason.IMAGE_MISSING

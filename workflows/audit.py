@@ -1,0 +1,116 @@
+"""`curate audit`: which eval items are in the data, with the evidence."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from workflows.answer import print_json, say
+from workflows.build import EngineName
+
+HELP = """Search data for the items of eval sets, and give a verdict.
+
+Examples:
+
+  curate audit runs/mid --against medgpt-oss --evals evals
+
+  curate audit llava_med.json --against medqa --against vqa_rad --evals evals
+
+  curate audit s3://bucket/shards --against my_benchmark/ --out audits/shards
+
+  curate audit notes.csv --against medqa --fields fields.yaml --accept accepted.yaml --json
+
+DATA is a run, shards, or a file or folder of tars, LLaVA-style JSON, JSON Lines, Parquet, CSV, pictures, or a saved
+Hugging Face data set. EVAL is a registered name or suite (`curate evals list`), or a folder with an evalset.yaml. All
+that are named must be there. An audit that was killed goes on when the same command is given again.
+
+Exit status: 0 clean, 3 leaks at or above --fail-on, 1 incomplete, insensitive or failed, 2 wrong usage.
+"""
+
+
+def audit(
+    data: Annotated[list[str], typer.Argument(help="What to look through: files, folders or URLs.")],
+    against: Annotated[list[str], typer.Option(help="An eval set to protect. May be given several times.")],
+    evals: Annotated[
+        list[str] | None, typer.Option(help="A folder that holds eval sets. May be given several times.")
+    ] = None,
+    fields: Annotated[Path | None, typer.Option(help="A YAML map: which column of the data is what.")] = None,
+    out: Annotated[
+        str | None, typer.Option(help="Where the audit goes (default: audit-NAME in the current folder).")
+    ] = None,
+    fail_on: Annotated[str, typer.Option(help="The weakest grade that is a leak.")] = "near_text",
+    accept: Annotated[Path | None, typer.Option(help="A review file: which findings were accepted, and why.")] = None,
+    min_recall: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="Recall of probes below which an audit is insensitive.")
+    ] = None,
+    id_key: Annotated[Path | None, typer.Option(help="File with the site key: what identifies is keyed.")] = None,
+    engine: Annotated[EngineName | None, typer.Option(help="Where the work runs.")] = None,
+    address: Annotated[str | None, typer.Option(help="An existing Ray cluster.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes (default: one per core).")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+) -> int:
+    """See HELP, which is what `curate audit --help` shows."""
+    from pipelines.audit.data import names_for
+    from pipelines.audit.fields import read_fields
+    from pipelines.audit.review import read_review
+    from pipelines.audit.run import AuditOptions
+    from pipelines.audit.run import audit as run_audit
+    from pipelines.engines.choice import chosen
+    from pipelines.engines.local import default_workers
+    from pipelines.places import folder_of
+
+    options = AuditOptions(
+        data=tuple(data),
+        settings=_settings(against, fail_on, min_recall),
+        evals=tuple(folder_of(place, "--evals") for place in evals or (".",)),
+        out=folder_of(out or f"audit-{names_for(data, keyed=id_key is not None)[0]}", "--out"),
+        fields=None if fields is None else read_fields(fields),
+        review=None if accept is None else read_review(accept),
+        id_key=id_key,
+        workers=workers or default_workers(),
+        engine=chosen(engine, address, workers),
+    )
+    answer = run_audit(options)
+    status = int(answer.pop("status"))
+    if as_json:
+        print_json(answer)
+    say("\n".join(summary(answer)))
+    return status
+
+
+audit.__doc__ = HELP
+
+
+def summary(answer: dict[str, Any]) -> list[str]:
+    """The verdict first, then why, then each eval set."""
+    lines = [f"verdict: {answer['verdict']}", *(f"  {reason}" for reason in answer["reasons"])]
+    for name, one in answer["eval_sets"].items():
+        grades = ", ".join(f"{grade} {count:,}" for grade, count in one["by_grade"].items()) or "nothing found"
+        lines.append(f"  {name:<24} {one['leaked_items']:>7,} of {one['items']:,} items leaked ({grades})")
+    lines += [f"  not covered: {sentence}" for sentence in answer["not_covered"]]
+    accepted = answer["accepted"]
+    if accepted is not None:
+        lines += [f"  warning: the review accepts {name}, which was not found" for name in accepted["unknown"]]
+        if accepted["expired"]:
+            lines.append(f"  warning: the review expired after {accepted['until']}: nothing of it is accepted")
+        lines.append(f"  accepted: {len(accepted['findings']):,} findings ({accepted['reason']})")
+    lines.append(f"findings: {answer['findings_table']}")
+    if answer["report"] is not None:
+        lines.append(f"report: {answer['report']}")
+    return lines
+
+
+def _settings(against: list[str], fail_on: str, min_recall: float | None) -> Any:
+    import difflib
+
+    from dedup.decontamination.grades import REMOVING, Grade
+    from pipelines.audit.settings import DecontaminateSettings
+    from pipelines.errors import UsageError
+
+    names = [grade.value for grade in REMOVING]
+    if fail_on not in names:
+        nearest = difflib.get_close_matches(fail_on, names, 1, 0.4)
+        hint = f"did you mean {nearest[0]!r}?" if nearest else f"grades, strongest first: {', '.join(names)}"
+        raise UsageError(f"--fail-on {fail_on}: no grade that is a leak", hint)
+    settings = DecontaminateSettings(against=tuple(against), fail_on=Grade(fail_on))
+    return settings if min_recall is None else settings.model_copy(update={"min_recall": min_recall})
