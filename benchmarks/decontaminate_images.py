@@ -230,10 +230,10 @@ def speed(data: Path) -> dict[str, Any]:
     }
     for size in SIZES:
         large = filled(index, size)
-        nbytes = sum(array.nbytes for array in (large.codes, large.entry_parts, large.poses, large.words))
+        nbytes = sum(array.nbytes for array in large.arrays[1:])
         large.nominated(pictures[0])
         found[f"index of {size} pictures"] = {
-            "MB": round(nbytes / 1e6, 1), "MB of buckets": round(large.starts.nbytes / 1e6, 1),
+            "MB": round(nbytes / 1e6, 1), "MB of buckets": round(large.arrays.starts.nbytes / 1e6, 1),
             "nomination": _ms(large.nominated, pictures[:15]), "fewest votes": large.fewest_votes,
             "percent of films sent": round(100 * sum(bool(large.nominated(one)) for one in held) / len(held), 1),
         }  # fmt: skip

@@ -67,7 +67,7 @@ def _first_bits(ids: pa.ChunkedArray) -> npt.NDArray[np.uint64]:
 
 
 def _text_bytes(turns: pa.ChunkedArray) -> npt.NDArray[np.int64]:
-    lists = turns.combine_chunks()
+    lists = turns.chunk(0) if turns.num_chunks == 1 else turns.combine_chunks()
     lengths = pc.fill_null(pc.binary_length(pc.list_flatten(lists).field("text")), 0).to_numpy(zero_copy_only=False)
     return _sums(lists, lengths)
 

@@ -120,7 +120,8 @@ def comparable_texts(samples: pa.Table) -> pa.Array:
     Args:
         samples: with the columns `task`, `turns`, `question`.
     """
-    turns = samples["turns"].combine_chunks()
+    turns = samples["turns"]
+    turns = turns.chunk(0) if turns.num_chunks == 1 else turns.combine_chunks()
     roles, spoken = turns.values.field("role"), turns.values.field("text")
     role_texts, spoken_texts = texts_of(roles), texts_of(spoken)
     questions = texts_of(samples["question"])

@@ -174,8 +174,8 @@ def verify_pictures(a: Grey | Prepared, b: Grey | Prepared, rule: Rule | None = 
 
 def _compared(a: Prepared, b: Prepared, rule: Rule, *, mirrored: bool, inverted: bool) -> Match:
     """The match of one version of `a` with `b`."""
-    version = _version(a, mirrored=mirrored, inverted=inverted)
-    map_AB, inliers = _fitted(version, b)
+    version = version_of(a, mirrored=mirrored, inverted=inverted)
+    map_AB, inliers = fitted(version, b)
     if map_AB is None:
         return Match("different", 0.0, inliers, mirrored=mirrored, inverted=inverted)
     ncc, overlap = correlation(version, b, map_AB)
@@ -184,7 +184,7 @@ def _compared(a: Prepared, b: Prepared, rule: Rule, *, mirrored: bool, inverted:
     return Match(rule.verdict(inliers, ncc, overlap), ncc, inliers, scale, rotation, mirrored, inverted, overlap)
 
 
-def _version(picture: Prepared, *, mirrored: bool, inverted: bool) -> Prepared:
+def version_of(picture: Prepared, *, mirrored: bool, inverted: bool) -> Prepared:
     """The picture mirrored left-right or inverted, without looking for its features again.
 
     A gradient of the inverted picture points the other way, and so does the keypoint's own: the descriptor's 4 x 4
@@ -201,7 +201,7 @@ def _version(picture: Prepared, *, mirrored: bool, inverted: bool) -> Prepared:
     return Prepared(picture.identity, levels, points, np.ascontiguousarray(grid.reshape(-1, 128)), picture.pitch)
 
 
-def _fitted(a: Prepared, b: Prepared) -> tuple[npt.NDArray[Any] | None, int]:
+def fitted(a: Prepared, b: Prepared) -> tuple[npt.NDArray[Any] | None, int]:
     """The affine map 2 x 3 from `a` to `b`, or None, and how many matches agree with it."""
     if min(len(a.points), len(b.points)) < 8:
         return None, 0
@@ -218,9 +218,19 @@ def _fitted(a: Prepared, b: Prepared) -> tuple[npt.NDArray[Any] | None, int]:
     if found is None:
         return None, 0
     area = float(np.linalg.det(found[:, :2]))  # negative: it mirrors, which other versions are tried for
-    stretch = np.linalg.svd(found[:, :2], compute_uv=False)
-    sane = SMALLEST_AREA <= area <= LARGEST_AREA and stretch[0] <= MOST_ANISOTROPY * stretch[1]
+    sane = SMALLEST_AREA <= area <= LARGEST_AREA and _stretch(found[:, :2], a, b) <= MOST_ANISOTROPY
     return (found if sane else None), int(inlier.sum())
+
+
+def _stretch(linear_22: npt.NDArray[Any], a: Prepared, b: Prepared) -> float:
+    """How many times more a map stretches one direction than another, in pixels or in shares of both frames.
+
+    Whichever is less: a wide picture that was squeezed to a square is stretched in pixels and not in shares.
+    """
+    sides_A, sides_B = (np.diag(side.levels.shape[1::-1]).astype(np.float64) for side in (a, b))
+    in_shares = np.linalg.inv(sides_B) @ linear_22 @ sides_A
+    stretches = [np.linalg.svd(linear, compute_uv=False) for linear in (linear_22, in_shares)]
+    return float(min(stretch[0] / stretch[1] if stretch[1] > 0 else np.inf for stretch in stretches))
 
 
 def correlation(a: Prepared, b: Prepared, map_AB: npt.NDArray[Any]) -> tuple[float, float]:

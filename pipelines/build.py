@@ -217,7 +217,7 @@ class _Build:
     def _audited(self, manifest: Manifest, shards: Sequence[tuple[str, Commit]]) -> "Audited | None":
         if self.guard is None:
             return None
-        return self.guard.audit(self.engine, self.session, self.reporter, manifest, shards)
+        return self.guard.audit(self.engine, self.session, self.reporter, manifest, shards, self.graph)
 
     def _flow(self) -> Flow:
         own = {entry.name: entry.budget for entry in self.sources.entries if entry.budget is not None}

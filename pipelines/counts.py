@@ -26,14 +26,16 @@ def tally(given: int, made: int, verdicts: pa.Table) -> dict[str, Any]:
     Raises:
         ConservationError: not every sample got exactly one verdict, or a verdict lacks its reason.
     """
-    kinds = Counter(verdicts["verdict"].to_pylist())
+    kinds: Counter[str] = Counter()
     dropped: Counter[str] = Counter()
     quarantined: Counter[str] = Counter()
-    for verdict, reason in zip(verdicts["verdict"].to_pylist(), verdicts["reason"].to_pylist(), strict=True):
+    both = Counter(zip(verdicts["verdict"].to_pylist(), verdicts["reason"].to_pylist(), strict=True))
+    for (verdict, reason), number in both.items():
+        kinds[verdict] += number
         if verdict in (Verdict.DROP, Verdict.QUARANTINE):
             if reason is None:
                 raise ConservationError(f"a sample was to be {verdict} without a reason")
-            (dropped if verdict == Verdict.DROP else quarantined)[reason] += 1
+            (dropped if verdict == Verdict.DROP else quarantined)[reason] += number
     counts = {
         "in": given,
         "made": made,

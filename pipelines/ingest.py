@@ -21,7 +21,7 @@ from sources.records import Corpus, Fragment, Record, RecordError, Unreadable
 from sources.schema import SAMPLES, Reason, Verdict
 
 NAME = "ingest"
-VERSION = 1
+VERSION = 2
 
 Given = tuple[Verdict, str | None, str | None]
 """Verdict, reason, evidence."""
@@ -83,6 +83,7 @@ class IngestTask:
                 "alive": rows_table(kept_rows(rows, verdicts)),
             },
             {"counts": tally(len(rows), 0, verdicts)},
+            "lz4",
         )
 
     def _read(self, session: Session) -> tuple[pa.Table, pa.Table]:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from workflows.answer import print_json, say
+from workflows.audit_checks import audit_checkpoint, checkpoint_in, key_in, verify_audit
 from workflows.build import EngineName
 
 HELP = """Search data for the items of eval sets, and give a verdict.
@@ -20,9 +21,17 @@ Examples:
 
   curate audit notes.csv --against medqa --fields fields.yaml --accept accepted.yaml --json
 
+  curate audit runs/mid --against medqa --out audits/mid --public --sign key.pem
+
+  curate audit runs/mid --against medqa --out audits/mid --verify --key public.pem
+
+  curate audit checkpoints/final
+
 DATA is a run, shards, or a file or folder of tars, LLaVA-style JSON, JSON Lines, Parquet, CSV, pictures, or a saved
 Hugging Face data set. EVAL is a registered name or suite (`curate evals list`), or a folder with an evalset.yaml. All
-that are named must be there. An audit that was killed goes on when the same command is given again.
+that are named must be there. An audit that was killed goes on when the same command is given again. With --verify
+nothing is searched: data, eval sets and the files of the audit in --out are compared with what the audit was of. A
+folder with a lineage.json is a checkpoint: the audits of all its stages are read again and compared by hash.
 
 Exit status: 0 clean, 3 leaks at or above --fail-on, 1 incomplete, insensitive or failed, 2 wrong usage.
 """
@@ -30,7 +39,9 @@ Exit status: 0 clean, 3 leaks at or above --fail-on, 1 incomplete, insensitive o
 
 def audit(
     data: Annotated[list[str], typer.Argument(help="What to look through: files, folders or URLs.")],
-    against: Annotated[list[str], typer.Option(help="An eval set to protect. May be given several times.")],
+    against: Annotated[
+        list[str] | None, typer.Option(help="An eval set to protect. May be given several times.")
+    ] = None,
     evals: Annotated[
         list[str] | None, typer.Option(help="A folder that holds eval sets. May be given several times.")
     ] = None,
@@ -43,7 +54,16 @@ def audit(
     min_recall: Annotated[
         float | None, typer.Option(min=0.0, max=1.0, help="Recall of probes below which an audit is insensitive.")
     ] = None,
+    probes: Annotated[str | None, typer.Option(help="A folder with a probes.jsonl: probes of others.")] = None,
+    calibrate: Annotated[
+        int | None, typer.Option(min=1, help="Plant at most so many pictures, and texts, in each transform.")
+    ] = None,
+    no_calibrate: Annotated[bool, typer.Option("--no-calibrate", help="Plant no probes of our own.")] = False,
     id_key: Annotated[Path | None, typer.Option(help="File with the site key: what identifies is keyed.")] = None,
+    public: Annotated[bool, typer.Option("--public", help="Also write a page for outsiders, without content.")] = False,
+    sign: Annotated[Path | None, typer.Option(help="PEM file: the private key that signs the statement.")] = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Check that nothing was swapped since the audit.")] = False,
+    key: Annotated[Path | None, typer.Option(help="PEM file: the public key that must have signed.")] = None,
     engine: Annotated[EngineName | None, typer.Option(help="Where the work runs.")] = None,
     address: Annotated[str | None, typer.Option(help="An existing Ray cluster.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes (default: one per core).")] = None,
@@ -59,17 +79,25 @@ def audit(
     from pipelines.engines.local import default_workers
     from pipelines.places import folder_of
 
+    checkpoint = checkpoint_in(data)
+    if checkpoint is not None:
+        return audit_checkpoint(checkpoint, out, as_json=as_json)
     options = AuditOptions(
         data=tuple(data),
-        settings=_settings(against, fail_on, min_recall),
+        settings=_settings(against or [], fail_on, min_recall, 0 if no_calibrate else calibrate),
         evals=tuple(folder_of(place, "--evals") for place in evals or (".",)),
         out=folder_of(out or f"audit-{names_for(data, keyed=id_key is not None)[0]}", "--out"),
         fields=None if fields is None else read_fields(fields),
         review=None if accept is None else read_review(accept),
         id_key=id_key,
+        probes=None if probes is None else folder_of(probes, "--probes"),
+        public=public,
+        sign=None if sign is None else key_in(sign),
         workers=workers or default_workers(),
         engine=chosen(engine, address, workers),
     )
+    if verify:
+        return verify_audit(options, key, as_json=as_json)
     answer = run_audit(options)
     status = int(answer.pop("status"))
     if as_json:
@@ -100,17 +128,23 @@ def summary(answer: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _settings(against: list[str], fail_on: str, min_recall: float | None) -> Any:
+def _settings(against: list[str], fail_on: str, min_recall: float | None, probes: int | None) -> Any:
     import difflib
 
+    from dedup.decontamination.calibration.settings import CalibrationSettings
     from dedup.decontamination.grades import REMOVING, Grade
     from pipelines.audit.settings import DecontaminateSettings
     from pipelines.errors import UsageError
 
+    if not against:
+        raise UsageError("no eval set is named", "--against NAME; `curate evals list` has them")
     names = [grade.value for grade in REMOVING]
     if fail_on not in names:
         nearest = difflib.get_close_matches(fail_on, names, 1, 0.4)
         hint = f"did you mean {nearest[0]!r}?" if nearest else f"grades, strongest first: {', '.join(names)}"
         raise UsageError(f"--fail-on {fail_on}: no grade that is a leak", hint)
-    settings = DecontaminateSettings(against=tuple(against), fail_on=Grade(fail_on))
+    planted = CalibrationSettings(enabled=probes != 0)
+    if probes:
+        planted = CalibrationSettings(pictures=probes, texts=probes)
+    settings = DecontaminateSettings(against=tuple(against), fail_on=Grade(fail_on), calibrate=planted)
     return settings if min_recall is None else settings.model_copy(update={"min_recall": min_recall})

@@ -22,11 +22,11 @@ _ITEMS: tuple[dict[str, Any], ...] = (
     {"id": "i3", "image": "i3.png", "answer": "osteoid osteoma",
      "question": "Which tumour explains the small lucent nidus with surrounding sclerosis in the femoral cortex?"},
     {"id": "i4", "answer": "Coccidioides immitis",
-     "question": "A 34-year-old construction worker from Phoenix has had fever, dry cough and painful red nodules on both"
-                 " shins for two weeks. Which organism is most likely responsible?"},
+     "question": "A 34-year-old construction worker from Phoenix has had fever, dry cough and painful red nodules on"
+                 " both shins for two weeks. Which organism is most likely responsible?"},
     {"id": "i5", "answer": "Zollinger-Ellison syndrome",
-     "question": "A 47-year-old man with recurrent duodenal ulcers despite omeprazole has chronic watery diarrhoea and a"
-                 " fasting gastrin of 1,200 pg/mL. What is the most likely diagnosis?"},
+     "question": "A 47-year-old man with recurrent duodenal ulcers despite omeprazole has chronic watery diarrhoea and"
+                 " a fasting gastrin of 1,200 pg/mL. What is the most likely diagnosis?"},
     {"id": "i6", "article": "PMC7700001", "answer": "cyclophosphamide",
      "question": "Which drug was given to the patient with haemorrhagic cystitis whose bladder wall is shown?"},
     {"id": "i7", "answer": "factor XIII",
@@ -34,7 +34,7 @@ _ITEMS: tuple[dict[str, Any], ...] = (
 )  # fmt: skip
 _LEAKED: tuple[dict[str, Any], ...] = (
     {"id": "exact", "image": "i1.png", "question": _ITEMS[0]["question"], "answer": _ITEMS[0]["answer"]},
-    {"id": "reencoded", "image": "smaller.jpg", "question": "Describe the course of the vein.", "answer": "It is thin."},
+    {"id": "reencoded", "image": "smaller.jpg", "question": "How does the vein run?", "answer": "It is thin."},
     {"id": "partial", "image": "crop.png", "question": "What does the picture show?", "answer": "A bone."},
     {"id": "near_text", "answer": "Coccidioides immitis",
      "question": "A 34-year-old builder from Phoenix has had fever, a dry cough and painful red nodules on both his"

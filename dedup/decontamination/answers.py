@@ -83,7 +83,8 @@ def _agree(prepared: Search, answer: Words, own: Words) -> bool:
     """Whether two stated answers are one: most of the one is in the other, and no side or number is in just one."""
     one, two = np.unique(answer), np.unique(own)
     shared = np.intersect1d(one[one >= 0], two)
-    empty_one, empty_two = (set(words[(words >= 0)][prepared.empty[words[words >= 0]]].tolist()) for words in (one, two))
+    known = (words[words >= 0] for words in (one, two))
+    empty_one, empty_two = (set(words[prepared.empty[words]].tolist()) for words in known)
     if empty_one - empty_two and empty_two - empty_one:
         return False
     least = min(float(_weights(prepared, one).sum()), float(_weights(prepared, two).sum()))

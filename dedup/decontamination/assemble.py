@@ -4,7 +4,8 @@ Picture and text of one sample belong together; a group counts where nothing of 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,16 @@ from dedup.decontamination.grades import STRENGTH, Grade
 
 LISTED = 100
 """Findings that are listed of one eval item and channel; how many there are in all is in the evidence."""
-STANDING_WORDS = 20
-"""Words of a question about a picture from which on it is evidence without the picture. Of VQA-RAD 81 test questions
-are asked of other pictures in its training part, word for word with up to 10 words, and more in other words. Cases like
-those of MedXpertQA MM have 70 (median)."""
+LONG_WORDS = 20
+"""Words of a question about a picture that says something without the picture.
+
+Of VQA-RAD 81 test questions are asked of other pictures in its training part, word for word with up to 10 words, and
+more in other words; cases like those of MedXpertQA MM have 70 (median)."""
+REWORDED_WORDS = 13
+"""Words of a question that in other words says something without its answer.
+
+Sentences that name one rare disease are as near to questions of up to 11 words about it as their rewordings are
+(ChatDoctor, MedQuAD and Indiana's reports against MedMCQA and MMLU)."""
 QUESTION = "question"
 FOUND = pa.schema(
     [
@@ -55,6 +62,14 @@ Hit = Mapping[str, Any]
 Numbers = npt.NDArray[np.int32]
 
 
+@dataclass(frozen=True, eq=False)
+class Wordings:
+    """Of each item: how many words its question has, and whether it has a picture."""
+
+    words: npt.NDArray[Any]
+    pictured: npt.NDArray[np.bool_]
+
+
 def assembled(
     images: Sequence[Sequence[str]],
     text_hits: pa.Table,
@@ -62,17 +77,18 @@ def assembled(
     pictures: pa.Table,
     groups: pa.Table,
     alike: Numbers,
-    standing: npt.NDArray[np.bool_],
+    wordings: Wordings,
 ) -> pa.Table:
     """FOUND in the samples of a fragment, by row, item and channel.
 
     `images`: the ids of each sample's pictures; `text_hits`: TEXT_HITS; `picture_hits`: PICTURE_HITS of these ids, or
     of more; `pictures`: EVAL_PICTURES; `groups`: GROUP_HITS; `alike`: the item under which hits of each
     item's question are given, another where many have it (`TextIndex.alike`): such a hit counts for those of them whose
-    picture or group the sample has; `standing`: whether each item's question says enough without its picture.
+    picture or group the sample has; `wordings`: what the items' questions say.
 
     The grade of a `pair` is the stronger of its two sides'. Text that is no evidence alone counts with its answer, its
-    picture or its group; a question about a picture that does not say enough counts with one of the latter two only.
+    picture or its group; a short question about a picture with one of the latter two only, and a short one in other
+    words not without its answer.
     """
     shown = _by_pair(_picture_pairs(images, picture_hits, pictures))
     read = _by_pair((hit["row"], hit["item"], hit) for hit in text_hits.to_pylist())
@@ -85,7 +101,7 @@ def assembled(
         texts = [
             hit
             for hit in read.get((row, item), ())
-            if supported or (row, item) in shown or _stands(hit, alone=bool(standing[item]))
+            if supported or (row, item) in shown or _stands(hit, item, wordings)
         ]
         found += _of_pair(row, item, shown.get((row, item), ()), texts)
     return _with_groups(pa.Table.from_pylist(found, schema=FOUND), groups, pairs)
@@ -215,18 +231,23 @@ def _spread(
     return found
 
 
-def questions_that_stand(items: pa.Table, pictures: pa.Table) -> npt.NDArray[np.bool_]:
-    """Whether each item's question says enough to be evidence without its picture. `items` have `question`."""
+def wordings_of(items: pa.Table, pictures: pa.Table, about_pictures: Collection[str] = ()) -> Wordings:
+    """What the questions of ITEMS (`eval_set` and `question`) are able to say.
+
+    `about_pictures` are sets whose pictures are not all there: any of their items may be about one.
+    """
     words = pc.list_value_length(pc.utf8_split_whitespace(pc.utf8_trim_whitespace(items["question"])))
-    standing = pc.fill_null(words, 0).to_numpy() >= STANDING_WORDS
+    pictured = pc.is_in(items["eval_set"], pa.array(sorted(about_pictures), pa.string())).to_numpy().copy()
     shown = {item for those in pictures["items"].to_pylist() for item in those}
-    standing[np.setdiff1d(np.arange(items.num_rows), np.array(sorted(shown), np.int64))] = True
-    return np.asarray(standing, bool)
+    pictured[np.array(sorted(shown), np.int64)] = True
+    return Wordings(pc.fill_null(words, 0).to_numpy(), pictured)
 
 
-def _stands(hit: Hit, *, alone: bool) -> bool:
+def _stands(hit: Hit, item: int, wordings: Wordings) -> bool:
     """Whether a text is evidence without the item's picture or group."""
-    return bool(hit["alone"] or hit["answer"]) and (alone or hit["item_field"] != QUESTION)
+    words, pictured = wordings.words[item], wordings.pictured[item]
+    evident = hit["answer"] or (hit["alone"] and (words >= REWORDED_WORDS or hit["grade"] != Grade.PARAPHRASE))
+    return bool(evident and (words >= LONG_WORDS or not pictured or hit["item_field"] != QUESTION))
 
 
 def _of_pair(row: int, item: int, shown: Sequence[Hit], read: Sequence[Hit]) -> list[dict[str, Any]]:

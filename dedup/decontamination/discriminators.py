@@ -19,7 +19,7 @@ _NUMBERS = "one two three four five six seven eight nine ten eleven twelve"
 ORDER = ("numerals", "unit", "laterality", "negation", "opposite", "entity")
 SLOT_TOKENS = 3
 """Words that stand for one another where nothing else differs: another drug or disease in the same sentence."""
-SLOT_UP_TO, SLOT_SHARE = 30, 0.08
+SLOT_UP_TO, SLOT_SHARE = 30, 0.05
 """Tokens of a text up to which one such place makes another question, and the share of its weight there."""
 
 
@@ -30,14 +30,12 @@ def contradiction(index: TextIndex, prepared: Search, document: Document, text: 
     for own, other in _gaps(index, document, text, places):
         slots += 1
         found |= _contradictions(own, other)
-    if not found and slots == 1 and len(places) <= SLOT_UP_TO and _is_slot(index, prepared, document, text, places):
+    if not found and slots == 1 and len(places) <= SLOT_UP_TO and _is_slot(index, prepared, text, places):
         found.add("entity")
     return next((kind for kind in ORDER if kind in found), None)
 
 
-def _gaps(
-    index: TextIndex, document: Document, text: int, places: Places
-) -> Iterator[tuple[list[Token], list[Token]]]:
+def _gaps(index: TextIndex, document: Document, text: int, places: Places) -> Iterator[tuple[list[Token], list[Token]]]:
     """What stands between two matched tokens in the text and in the sample, where that differs.
 
     Before the first and after the last matched token the sample has as many tokens as the text, of the same piece.
@@ -99,7 +97,7 @@ def _written_out() -> dict[int, int]:
     }  # fmt: skip
 
 
-def _is_slot(index: TextIndex, prepared: Search, document: Document, text: int, places: Places) -> bool:
+def _is_slot(index: TextIndex, prepared: Search, text: int, places: Places) -> bool:
     """Whether the one place that differs holds a few words of weight in the text, and others in the sample."""
     absent, present = np.flatnonzero(places < 0), np.flatnonzero(places >= 0)
     if not 0 < len(absent) <= SLOT_TOKENS or absent[0] == 0 or absent[-1] == len(places) - 1:

@@ -14,6 +14,9 @@ from dedup.decontamination.text_search import Search
 from dedup.kernels.reading import NUMERAL
 from dedup.kernels.rewordings import Confirming, search_rewordings
 
+FEWEST_SHARED, SHARED_SHARE = 4, 0.5
+"""Words of a question that are no stock words, and share of them, that a wording without its answer must have."""
+
 
 def reworded(index: TextIndex, prepared: Search, documents: Documents) -> Iterator[Match]:
     """Matches of grade `paraphrase`.
@@ -31,10 +34,14 @@ def reworded(index: TextIndex, prepared: Search, documents: Documents) -> Iterat
         if prepared.generic[text] or _numbers_differ(index, document, text, first, stop):
             continue
         items = items_answered(index, prepared, document, text, first, stop - 1)
-        if cosine < _least(index, prepared, document, text, items):
+        least = _least(index, prepared, document, text, items)
+        if cosine < least:
             continue
         places = _places(index, document, text, first, stop)
-        parts = {"score": round(cosine, 4), "tokens": len(places), "answer": any(answer for _, answer in items)}
+        confirmed = any(answer for _, answer in items)
+        if least >= settings.paraphrase_alone and not _shares_enough(index, prepared, text, places):
+            continue
+        parts = {"score": round(cosine, 4), "tokens": len(places), "answer": confirmed}
         yield found_match(
             index, prepared, document, text, places, Grade.PARAPHRASE, cosine, items, None, parts
         )  # fmt: skip
@@ -61,15 +68,21 @@ def _least(
     return index.settings.paraphrase_alone
 
 
-def _places(
-    index: TextIndex, document: Document, text: int, first: int, stop: int
-) -> npt.NDArray[np.int64]:
+def _places(index: TextIndex, document: Document, text: int, first: int, stop: int) -> npt.NDArray[np.int64]:
     """Where in the sample's wording each word of the text stands first, -1 where it does not."""
     own = index.words[index.starts[text] : index.starts[text + 1]]
     words = document.all.tokens.words[first:stop]
     values, firsts = np.unique(words, return_index=True)
     at = np.minimum(np.searchsorted(values, own), len(values) - 1)
     return np.where(values[at] == own, first + firsts[at], -1)
+
+
+def _shares_enough(index: TextIndex, prepared: Search, text: int, places: npt.NDArray[np.int64]) -> bool:
+    """Whether a wording that no answer confirms has enough words of the question, not its one rare name alone."""
+    words = index.words[index.starts[text] : index.starts[text + 1]]
+    content = prepared.content[words]
+    shared = len(np.unique(words[content & (places >= 0)]))
+    return shared >= max(FEWEST_SHARED, SHARED_SHARE * len(np.unique(words[content])))
 
 
 def _numbers_differ(index: TextIndex, document: Document, text: int, first: int, stop: int) -> bool:

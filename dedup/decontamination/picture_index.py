@@ -5,7 +5,7 @@ flat arrays, that tables hold as they are; a worker loads them once. Nothing her
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -65,23 +65,31 @@ class Nomination(NamedTuple):
     inverted: bool
 
 
+class Arrays(NamedTuple):
+    """An index of F features for searching.
+
+    `starts` (2^22 + 1) are the first entries of each key in `codes` F, `parts` F and `poses` F x 4; `words` 2 x H x 4
+    the raw and canonical hashes of the parts `hashed` H.
+    """
+
+    starts: npt.NDArray[np.int32]
+    codes: npt.NDArray[np.uint64]
+    parts: npt.NDArray[np.int32]
+    poses: npt.NDArray[np.uint8]
+    hashed: npt.NDArray[np.int64]
+    words: npt.NDArray[np.uint64]
+
+
 @dataclass(frozen=True)
 class PictureIndex:
-    """P pictures, their parts and F features; `PictureIndex.of` builds one.
+    """Pictures (PICTURES), their parts (PARTS) and their features (FEATURES, sorted by key); `of` builds one.
 
-    `starts` (2^22 + 1) are the first entries of each key in `codes` F, `entry_parts` F and `poses` F x 4; `words`
-    2 x H x 4 the raw and canonical hashes of the parts `hashed`.
+    Pickled as tables; what a search needs besides is made at its first use.
     """
 
     pictures: pa.Table
     parts: pa.Table
     features: pa.Table
-    starts: npt.NDArray[np.int32]
-    codes: npt.NDArray[np.uint64]
-    entry_parts: npt.NDArray[np.int32]
-    poses: npt.NDArray[np.uint8]
-    hashed: npt.NDArray[np.int64]
-    words: npt.NDArray[np.uint64]
 
     @classmethod
     def of(cls, pictures: Iterable[Protected]) -> "PictureIndex":
@@ -126,21 +134,27 @@ class PictureIndex:
     @classmethod
     def from_tables(cls, tables: Mapping[str, pa.Table]) -> "PictureIndex":
         """The index that `tables` gave."""
-        features, parts = tables["features"].combine_chunks(), tables["parts"].combine_chunks()
+        pictures, parts, features = (tables[name].combine_chunks() for name in ("pictures", "parts", "features"))
         keys = features["key"].to_numpy()
-        if len(keys) and (np.diff(keys) < 0).any():
-            features = features.take(pa.array(np.argsort(keys, kind="stable")))
-        counts = np.bincount(keys, minlength=1 << KEY_BITS)
-        starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
-        hashed = np.flatnonzero(parts["pdq"].is_valid().to_numpy(zero_copy_only=False))
+        if (np.diff(keys) < 0).any():
+            features = features.take(pa.array(np.argsort(keys, kind="stable"))).combine_chunks()
+        return cls(pictures, parts, features)
+
+    def __reduce__(self) -> tuple[Callable[[Mapping[str, pa.Table]], "PictureIndex"], tuple[dict[str, pa.Table]]]:
+        return PictureIndex.from_tables, (self.tables(),)
+
+    @cached_property
+    def arrays(self) -> "Arrays":
+        """The same for searching."""
+        starts = np.zeros((1 << KEY_BITS) + 1, np.int64)
+        np.cumsum(np.bincount(self.features["key"].to_numpy(), minlength=1 << KEY_BITS), out=starts[1:])
+        poses = np.ascontiguousarray(self.features["pose"].to_numpy()).view(np.uint8).reshape(-1, 4)
         hashes = [
-            np.frombuffer(b"".join(parts[name].drop_null().to_pylist()), "<u8").reshape(-1, 4) for name in _HASHES
+            np.frombuffer(b"".join(self.parts[name].drop_null().to_pylist()), "<u8").reshape(-1, 4) for name in _HASHES
         ]
-        poses = np.ascontiguousarray(features["pose"].to_numpy()).view(np.uint8).reshape(-1, 4)
-        return cls(
-            tables["pictures"], parts, features, starts, features["code"].to_numpy(), features["part"].to_numpy(),
-            poses, hashed, np.stack(hashes),
-        )  # fmt: skip
+        hashed = np.flatnonzero(self.parts["pdq"].is_valid().to_numpy())
+        codes, parts = (self.features[name].to_numpy() for name in ("code", "part"))
+        return Arrays(starts.astype(np.int32), codes, parts, poses, hashed, np.stack(hashes))
 
     @property
     def fewest_votes(self) -> int:
@@ -196,22 +210,22 @@ class PictureIndex:
         if not found.usable:
             return {}
         near: dict[int, tuple[int, bool, bool]] = {}
-        for words, known in ((found.pdq, self.words[0]), (found.oriented, self.words[1])):
+        for words, known in ((found.pdq, self.arrays.words[0]), (found.oriented, self.arrays.words[1])):
             queries = np.frombuffer(words, "<u8").reshape(-1, 4)
             for number, orientation, inverted, bits in near_hashes(queries, known, RADIUS).tolist():
-                part = int(self.hashed[number])
+                part = int(self.arrays.hashed[number])
                 told = (bits, orientation in _MIRRORED, bool(inverted))
                 near[part] = min(near.get(part, told), told)
         return near
 
     def _voted(self, part: Grey) -> dict[tuple[int, bool, bool], int]:
         """Features that agree on one pose, by part, mirrored and inverted, where they are enough."""
-        features, masks = features_of(part), versions()
+        features, masks, arrays = features_of(part), versions(), self.arrays
         rows = agreeing(
-            features.keys, features.codes, features.weakest, masks.keys, masks.codes, PROBES, self.starts, self.codes,
-            CODE_RADIUS, MOST_MATCHES,
+            features.keys, features.codes, features.weakest, masks.keys, masks.codes, PROBES,
+            arrays.starts, arrays.codes, CODE_RADIUS, MOST_MATCHES,
         )  # fmt: skip
-        groups = self.entry_parts[rows[:, 2]].astype(np.int64) * VERSIONS + rows[:, 1]
+        groups = arrays.parts[rows[:, 2]].astype(np.int64) * VERSIONS + rows[:, 1]
         order = np.argsort(groups, kind="stable")
         values, first, counts = np.unique(groups[order], return_index=True, return_counts=True)
         voted, fewest = {}, self.fewest_votes
@@ -220,7 +234,7 @@ class PictureIndex:
                 continue
             some = rows[order[start : start + count]]
             sought = posed(features, group % VERSIONS)[some[:, 0]].astype(np.float64)
-            known = unpacked(self.poses[some[:, 2]]).astype(np.float64)
+            known = unpacked(arrays.poses[some[:, 2]]).astype(np.float64)
             votes = int(in_one_pose(sought, known, some[:, 0].astype(np.int64), TOLERANCE))
             if votes >= fewest:
                 voted[group // VERSIONS, bool(group & 2), bool(group & 1)] = votes

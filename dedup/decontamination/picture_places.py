@@ -11,7 +11,7 @@ from dedup.decontamination.grades import Grade
 from dedup.decontamination.panels import Region
 from dedup.decontamination.picture_index import Nomination, cut
 from dedup.fingerprints import content_of, fingerprint_of
-from dedup.verify_pictures import Match, Prepared, Rule, _fitted, _version, correlation, prepare, verify_pictures
+from dedup.verify_pictures import Match, Prepared, Rule, correlation, fitted, prepare, verify_pictures, version_of
 
 Grey = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
@@ -82,8 +82,8 @@ def placed(seen: Part, known: Part, nomination: Nomination, rule: Rule) -> Place
 
 
 def _in_version(seen: Part, known: Part, rule: Rule, *, mirrored: bool, inverted: bool) -> tuple[Match, Floats | None]:
-    version = _version(seen.ready, mirrored=mirrored, inverted=inverted)
-    map_AB, inliers = _fitted(version, known.ready)
+    version = version_of(seen.ready, mirrored=mirrored, inverted=inverted)
+    map_AB, inliers = fitted(version, known.ready)
     if map_AB is None:
         return Match("different", 0.0, inliers, mirrored=mirrored, inverted=inverted), None
     ncc, overlap = correlation(version, known.ready, map_AB)

@@ -151,7 +151,7 @@ def scan_picture(
 def parameters() -> dict[str, object]:
     """Everything that an index and its hits depend on, for fingerprints."""
     return {
-        "version": 1, "sought": SOUGHT, "protected": PROTECTED, "radius": RADIUS, "code_radius": CODE_RADIUS,
+        "version": 2, "sought": SOUGHT, "protected": PROTECTED, "radius": RADIUS, "code_radius": CODE_RADIUS,
         "most_matches": MOST_MATCHES, "fewest_votes": FEWEST_VOTES, "tolerance": TOLERANCE, "misses": MISSES,
     }  # fmt: skip
 

@@ -1,10 +1,11 @@
-"""What a model could score on an eval set without knowing anything: answers that show, and answers that are frequent."""
+"""What a model could score on an eval set without knowing anything: by answers that show or are frequent."""
 
 import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
 from typing import Any
 
 import pyarrow as pa
@@ -91,7 +92,7 @@ def _of_set(name: str, rows: Sequence[Mapping[str, Any]]) -> Shortcuts:
     chosen = [(row, place) for row in answered if (place := _place(row)) is not None]
     positions = _positions(chosen)
     constant_place = Baseline(len(chosen), sum(max(one.counts) for one in positions))
-    longest = [max(range(len(row["options"])), key=lambda at, o=row["options"]: (len(o[at]), -at)) for row, _ in chosen]
+    longest = [_longest(row["options"]) for row, _ in chosen]
     only, both = _by_question(answered)
     return Shortcuts(
         eval_set=name,
@@ -116,6 +117,10 @@ def _place(row: Mapping[str, Any]) -> int | None:
     return said.index(answer) if len(said) > 1 and said.count(answer) == 1 else None
 
 
+def _longest(options: Sequence[str]) -> int:
+    return max(range(len(options)), key=lambda place: (len(options[place] or ""), -place))
+
+
 def _positions(chosen: Sequence[tuple[Mapping[str, Any], int]]) -> tuple[Positions, ...]:
     by_size: dict[int, Counter[int]] = {}
     for row, place in chosen:
@@ -131,8 +136,10 @@ def _positions(chosen: Sequence[tuple[Mapping[str, Any], int]]) -> tuple[Positio
 
 
 def chi_square_tail(square: float, freedom: int) -> float:
-    """The probability that chi-square of so many degrees of freedom is at least `square` (Abramowitz and Stegun 26.4.4
-    and 26.4.5)."""
+    """The probability that chi-square of so many degrees of freedom is at least `square`.
+
+    Abramowitz and Stegun, 26.4.4 and 26.4.5.
+    """
     half = square / 2
     if freedom % 2:
         term, total, tail = math.sqrt(square), 0.0, math.erfc(math.sqrt(half))
@@ -150,8 +157,8 @@ def chi_square_tail(square: float, freedom: int) -> float:
 def _constant(rows: Sequence[Mapping[str, Any]]) -> list[bool]:
     """Whether each item's answer is the most frequent one of the others."""
     answers = [normalise(row["answer"]) for row in rows]
-    counts = Counter(answers)
-    return [_majority(counts, answer) == answer for answer in answers]
+    first_two = _first_two(Counter(answers))
+    return [_majority(first_two, answer) == answer for answer in answers]
 
 
 def _by_question(rows: Sequence[Mapping[str, Any]]) -> tuple[Baseline, Baseline]:
@@ -160,17 +167,24 @@ def _by_question(rows: Sequence[Mapping[str, Any]]) -> tuple[Baseline, Baseline]
     pairs = [(normalise(row["question"] or ""), normalise(row["answer"])) for row in rows]
     for question, answer in pairs:
         by_question.setdefault(question, Counter())[answer] += 1
+    first_two = {question: _first_two(counts) for question, counts in by_question.items()}
     told = [(question, answer, constant) for (question, answer), constant in zip(pairs, _constant(rows), strict=True)]
     asked_again = [one for one in told if one[0] and by_question[one[0]].total() > 1]
-    right = sum(_majority(by_question[question], answer) == answer for question, answer, _ in asked_again)
+    right = sum(_majority(first_two[question], answer) == answer for question, answer, _ in asked_again)
     alone = sum(constant for question, _, constant in told if not question or by_question[question].total() == 1)
     return Baseline(len(asked_again), right), Baseline(len(rows), right + alone)
 
 
-def _majority(counts: Counter[str], left_out: str) -> str | None:
-    """The most frequent answer when one occurrence of `left_out` is not counted; of ties the alphabetically first."""
-    best = min(counts, key=lambda answer: (-(counts[answer] - (answer == left_out)), answer))
-    return best if counts[best] > (best == left_out) else None
+def _first_two(counts: Counter[str]) -> list[tuple[str, int]]:
+    """The two most frequent answers; of ties the alphabetically first."""
+    return nsmallest(2, counts.items(), key=lambda one: (-one[1], one[0]))
+
+
+def _majority(first_two: Sequence[tuple[str, int]], left_out: str) -> str | None:
+    """The most frequent answer when one occurrence of `left_out` is not counted."""
+    left = [(count - (answer == left_out), answer) for answer, count in first_two]
+    count, answer = min(left, key=lambda one: (-one[0], one[1]))
+    return answer if count else None
 
 
 def _showing(rows: Sequence[Mapping[str, Any]], places: Any) -> Showing:

@@ -94,9 +94,9 @@ class Document:
         return field_name(int(self.all.pieces.fields[piece]))
 
     def span(self, piece: int, first: int, last: int) -> tuple[int, int]:
-        """Code points in the piece's field from token `first` to the end of token `last`; of a decoded piece, of all
+        """Code points in the piece's field from token `first` to the end of token `last`.
 
-        that was encoded.
+        Of a decoded piece those of all that was encoded.
         """
         pieces, tokens = self.all.pieces, self.all.tokens
         start, stop = pieces.stands_for[piece].tolist()

@@ -3,7 +3,8 @@
 import json
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Self
+from itertools import pairwise
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -135,7 +136,7 @@ class TextIndex:
 
     def tables(self) -> dict[str, pa.Table]:
         """What is to be kept of it; the same for the same items on every machine."""
-        lists = {
+        lists: dict[str, tuple[npt.NDArray[Any], Places]] = {
             "words": (self.words, self.starts), "forms": (self.forms, self.starts), "kinds": (self.kinds, self.starts),
             "span_starts": (self.spans[:, 0], self.starts), "span_stops": (self.spans[:, 1], self.starts),
             "items": (self.items, self.item_starts),
@@ -189,7 +190,7 @@ def chunks_of(samples: pa.Table) -> list[pa.Table]:
     """The samples in groups of about 4 MB, so that memory does not grow with the fragment."""
     count = max(1, min(samples.num_rows, samples.nbytes // BYTES_AT_ONCE))
     bounds = np.linspace(0, samples.num_rows, count + 1).astype(int)
-    return [samples.slice(low, high - low) for low, high in zip(bounds[:-1], bounds[1:], strict=True) if high > low]
+    return [samples.slice(low, high - low) for low, high in pairwise(bounds.tolist()) if high > low]
 
 
 def _columns(
@@ -221,11 +222,11 @@ def _answers(
     return words[places], np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
-def _lists(values: npt.NDArray[np.generic], starts: Places) -> pa.Array:
+def _lists(values: npt.NDArray[Any], starts: Places) -> pa.Array:
     return pa.LargeListArray.from_arrays(pa.array(starts), pa.array(values))
 
 
-def _flat(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.generic], Places]:
+def _flat(column: pa.ChunkedArray) -> tuple[npt.NDArray[Any], Places]:
     whole = pa.concat_arrays(column.chunks) if column.num_chunks != 1 else column.chunk(0)
     lengths = np.asarray(whole.value_lengths(), np.int64)
     return whole.flatten().to_numpy(), np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)

@@ -43,7 +43,8 @@ def scan_texts(index: TextIndex, samples: pa.Table) -> pa.Table:
 
 def _matches(index: TextIndex, prepared: Search, samples: pa.Table) -> Iterator[tuple[int, list[Match]]]:
     """Of each sample in which something was found, the strongest match of each eval text."""
-    documents = Documents.of(samples, index, pieces := pieces_of(samples), *read_pieces(index, pieces))
+    pieces = pieces_of(samples)
+    documents = Documents.of(samples, index, pieces, *read_pieces(index, pieces))
     best: dict[int, dict[int, Match]] = {}
     for match in _written(index, prepared, documents):
         _keep(best.setdefault(match.document, {}), match)
@@ -138,5 +139,3 @@ def _hit(index: TextIndex, prepared: Search, item: int, match: Match, answer: bo
         "item_stop": match.item_span[1],
         "evidence": orjson.dumps(match.evidence).decode(),
     }
-
-

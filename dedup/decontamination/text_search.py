@@ -22,13 +22,12 @@ COMMON_SHARE = 0.01
 RARE_GRAM, RARE_SHARE = 8, 0.001
 """Eval texts, and share of the background, up to which a gram shows that a text is one of its kind."""
 BOILERPLATE_BELOW = 13
-"""A question of so many tokens is not boilerplate, however many texts of the background have it: it may be upsampled."""
+"""A question of so many tokens is no boilerplate, though many texts of the background have it: it may be upsampled."""
 FEWEST_RARE, FEWEST_CONTENT = 2, 3
 """Rare grams, and words that are not stock words, without which a text is generic."""
-COMMON_PAIR = 24
-NOMINATING_SHARE = 0.05
-"""Share of a question's squared weight that the rare words shared with a window must have: less gives no cosine of .25
-with a window of its length."""
+COMMON_PAIR = 8
+NOMINATING_SHARE = 0.02
+"""Share of a question's squared weight that the rare words shared with a window must have."""
 REWORDED_TOKENS = 6
 TELLING_WEIGHT = math.log(100)
 """Weight of words together that are no less telling than one word that one text in a hundred has."""
@@ -46,10 +45,12 @@ class Search(NamedTuple):
     """Texts that are no evidence alone."""
     stock: npt.NDArray[np.bool_]
     """Texts of stock words alone: not even their answer helps."""
+    content: npt.NDArray[np.bool_]
+    """Words of the vocabulary that are no stock words."""
     informative: npt.NDArray[np.bool_]
     """Words of the vocabulary that make an answer say something."""
     empty: npt.NDArray[np.bool_]
-    """Words of which an answer may consist without saying anything: yes, no, sides, numerals, letters of statements."""
+    """Words of which an answer may consist and say nothing: yes, no, sides, numerals, letters of statements."""
     tells: npt.NDArray[np.bool_]
     """Items whose answer says something."""
 
@@ -78,7 +79,7 @@ def search_of(index: TextIndex) -> Search:
     empty = _words_in(index, empty_answers()) | index.vocabulary.numerals
     informative = (word_counts <= max(2.0, INFORMATIVE_SHARE * total)) & ~empty & ~stock
     return Search(
-        texts, grams, _pairs(index, texts, ~stock, total), generic, content < 1,
+        texts, grams, _pairs(index, texts, ~stock, total), generic, content < 1, ~stock,
         informative, empty, _telling(index, weights, informative, empty),
     )  # fmt: skip
 
@@ -108,9 +109,10 @@ def _grams(
     background: npt.NDArray[np.int64], owners: Places, total: int,
 ) -> tuple[Grams, npt.NDArray[np.float32]]:  # fmt: skip
     """The rare grams of each text with where they stand, and their weight in each text together."""
-    common = (counts > COMMON_GRAM) | (background > max(50, COMMON_SHARE * index.documents))
+    crowded = counts > COMMON_GRAM
+    common = crowded | (background > max(50, COMMON_SHARE * index.documents))
     chosen = np.zeros(len(at_tokens), np.bool_)
-    choose(index.starts, at_tokens, counts + background, common, index.settings.short_tokens, chosen)
+    choose(index.starts, at_tokens, counts + background, common, crowded, index.settings.short_tokens, chosen)
     places = np.flatnonzero(chosen)
     places = places[np.argsort(at_tokens[places], kind="stable")]
     used, numbers = np.unique(at_tokens[places], return_inverse=True)
@@ -122,8 +124,8 @@ def _grams(
 
 
 def _bitmap(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """Eight bits or more for each key."""
-    bitmap = np.zeros(1 << max(10, int(len(keys) // 8).bit_length()), np.uint64)
+    """Twenty bits or more for each key: a look at the table behind it costs ten looks at the bitmap."""
+    bitmap = np.zeros(1 << max(10, int(len(keys) // 3).bit_length()), np.uint64)
     set_bits(bitmap, keys)
     return bitmap
 
@@ -159,7 +161,8 @@ def _pairs(index: TextIndex, texts: EvalTexts, content: npt.NDArray[np.bool_], t
         wanted = wanted[:0]
     room = room_for_pairs(texts, wanted)
     keys, owners = np.empty(room, np.uint64), np.empty(room, np.int32)
-    count = pair_keys(texts, wanted, content, keys, owners)
+    paired = np.zeros(len(content), np.bool_)
+    count = pair_keys(texts, wanted, content, keys, owners, paired)
     used, numbers, counts = np.unique(keys[:count], return_inverse=True, return_counts=True)
     kept = counts[numbers] <= COMMON_PAIR
     order = np.argsort(numbers[kept], kind="stable")
@@ -167,9 +170,8 @@ def _pairs(index: TextIndex, texts: EvalTexts, content: npt.NDArray[np.bool_], t
     starts = np.searchsorted(numbers, np.arange(len(used) + 1)).astype(np.int64)
     needed = np.ones(len(index.starts) - 1, np.int32)
     pairs_needed(texts, wanted, content, NOMINATING_SHARE, needed)
-    unknown = float(_idf(np.zeros(1, np.int64), total)[0])
+    # A word that no item has weighs as one that one text has: in a small eval set it would weigh more than all others.
+    unknown = float(_idf(np.ones(1, np.int64), total)[0])
     return Pairs(
-        _bitmap(used), slots_of(used), used, starts, owners[:count][kept][order], content, np.float64(unknown), needed
+        _bitmap(used), slots_of(used), used, starts, owners[:count][kept][order], paired, np.float64(unknown), needed
     )  # fmt: skip
-
-

@@ -53,10 +53,10 @@ TEXT_HITS = pa.schema(
 """One row per sample and item, the strongest that was found, sorted by `row`, then `item`.
 
 `row` is the sample's row among those given. `alone`: it is a finding by itself; where it is not, only with the item's
-picture or group, or, where `answer`, with that. `answer`: an answer of the item that says something is near it (yes, no,
-numbers, sides and words that every text has are none). `question`: the question itself is there. The spans are code
-points of the sample's `field` ("turns.3", "question", "answer", "meta") and of the item's `item_field` ("question",
-"context", "rationale", "text", "answer"). `evidence` is JSON of scores and of spans of differing tokens.
+picture or group, or, where `answer`, with that. `answer`: an answer of the item that says something is near it (yes,
+no, numbers, sides and words that every text has say nothing). `question`: the question itself is there. The spans are
+code points of the sample's `field` ("turns.3", "question", "answer", "meta") and of the item's `item_field`
+("question", "context", "rationale", "text", "answer"). `evidence` is JSON of scores and of spans of differing tokens.
 
 A text that more than `max_items` items have gives one row, with the first of them as `item`: `TextIndex.alike` says
 which item stands for which.

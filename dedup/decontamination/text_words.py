@@ -3,13 +3,13 @@
 from functools import cache
 from itertools import combinations
 
+import numpy as np
+import pyarrow as pa
+
 from dedup.guards import guarded_words
 from dedup.kernels.buffers import texts_of
 from dedup.kernels.folding import folding
 from dedup.kernels.reading import read
-
-import numpy as np
-import pyarrow as pa
 
 STOCK = """
     a an the of in on at is are was were be been being it its this that these those there to for as by from into with

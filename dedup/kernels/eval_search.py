@@ -86,23 +86,31 @@ def set_bits(bitmap, keys):
 
 @part
 def marked(bitmap, key):
+    """Whether a key may be among those of the bitmap."""
     mask = np.uint64(bitmap.shape[0] - 1)
     high = key >> np.uint64(32)
     return (bitmap[(high >> np.uint64(6)) & mask] >> (high & np.uint64(63))) & np.uint64(1) != 0
 
 
 @kernel
-def _hits(words, start, stop, grams, found_hits):
+def _mark_all(words, bitmap, flags):
+    """Flag each token at which a gram begins that the bitmap has.
+
+    Apart from what follows, and without a branch: so the processor waits for many places of the bitmap at once.
+    """
+    for k in range(words.shape[0] - GRAM + 1):
+        a, b, c = words[k], words[k + 1], words[k + 2]
+        flags[k] = marked(bitmap, gram_key(a, b, c)) & ((a | b | c) >= 0)
+
+
+@kernel
+def _hits(words, start, stop, grams, flags, found_hits):
     """All grams of a document that are in eval texts, as text, place and place in the text, sorted. Returns both."""
     count = 0
     for k in range(start, stop - GRAM + 1):
-        a, b, c = words[k], words[k + 1], words[k + 2]
-        if (a | b | c) < 0:
+        if not flags[k]:
             continue
-        key = gram_key(a, b, c)
-        if not marked(grams.bitmap, key):
-            continue
-        gram = found(key, grams.slots, grams.keys)
+        gram = found(gram_key(words[k], words[k + 1], words[k + 2]), grams.slots, grams.keys)
         if gram == UNKNOWN:
             continue
         first, last = grams.starts[gram], grams.starts[gram + 1]
@@ -120,16 +128,19 @@ def _hits(words, start, stop, grams, found_hits):
 
 @kernel
 def search(words, documents, grams, texts, limits, room):
-    """Candidates in documents whose tokens begin at `documents`: int64 rows of document, text, run, place of the run
+    """Candidates in documents whose tokens begin at `documents`.
 
-    in the text and in the words, and the window (first and last token, exclusive) in which the text may stand.
+    Rows of document, text, run, place of the run in the text and in the words, and the window (first token and one
+    beyond the last) in which the text may stand.
     """
     found_hits = np.empty(1 << 12, np.int64)
     out = np.empty((room, 7), np.int64)
+    flags = np.zeros(words.shape[0], np.bool_)
+    _mark_all(words, grams.bitmap, flags)
     count = 0
     for document in range(documents.shape[0] - 1):
         start, stop = documents[document], documents[document + 1]
-        total, found_hits = _hits(words, start, stop, grams, found_hits)
+        total, found_hits = _hits(words, start, stop, grams, flags, found_hits)
         at = 0
         while at < total:
             text = found_hits[at] >> _TEXT_SHIFT

@@ -3,8 +3,6 @@
 # mypy: allow-untyped-defs, no-check-untyped-defs
 # numba infers the types of kernels.
 
-import numpy as np
-
 from dedup.kernels.compiled import kernel
 from dedup.kernels.eval_search import GRAM, gram_key
 from dedup.kernels.vocabulary import UNKNOWN, found
@@ -16,11 +14,12 @@ WINDOW = 4
 
 
 @kernel
-def choose(starts, grams, counts, common, short, chosen):
+def choose(starts, grams, counts, common, crowded, short, chosen):
     """Mark the tokens at which an indexed gram begins.
 
     `grams` has the number of the gram at each token (UNKNOWN: none), `counts` how many texts have it, `common` whether
-    that is too many. A text that has no gram that is not common gets its rarest; so does a short text.
+    that is too many, `crowded` whether too many eval texts do. A text all of whose grams are common (it may be in the
+    background many times over) gets those that are not crowded, and always its rarest one; a short text only that.
     """
     for text in range(starts.shape[0] - 1):
         low, high = starts[text], starts[text + 1] - GRAM + 1
@@ -29,12 +28,22 @@ def choose(starts, grams, counts, common, short, chosen):
         any_chosen = False
         if high - low + GRAM - 1 >= short:
             step = 1 if high - low + GRAM - 1 <= ALL_UP_TO else WINDOW
-            for window in range(low, max(low + 1, high - step + 1)):
-                best = _rarest(grams, counts, window, min(high, window + step))
-                if not common[grams[best]]:
-                    chosen[best] = any_chosen = True
+            any_chosen = _chosen(grams, counts, common, low, high, step, chosen)
+            if not any_chosen:
+                _chosen(grams, counts, crowded, low, high, step, chosen)
         if not any_chosen:
             chosen[_rarest(grams, counts, low, high)] = True
+
+
+@kernel
+def _chosen(grams, counts, barred, low, high, step, chosen):
+    """Mark the rarest gram of each `step` in a row that is not barred; whether there is one."""
+    found_one = False
+    for window in range(low, max(low + 1, high - step + 1)):
+        best = _rarest(grams, counts, window, min(high, window + step))
+        if not barred[grams[best]]:
+            chosen[best] = found_one = True
+    return found_one
 
 
 @kernel

@@ -145,7 +145,7 @@ def _number(data, start, stop):
 def _tag(data, at, stop):
     """A tag of markup or a placeholder reads as BREAK; "<" before anything but a name or a slash is itself."""
     begin = at + 1
-    if begin < stop and (data[begin] == 47 or data[begin] == 33):  # noqa: PLR1714 - in a kernel
+    if begin < stop and (data[begin] == 47 or data[begin] == 33):
         begin += 1
     if begin >= stop or not _letter(data[begin]):
         return np.int64(_LESS), at + 1

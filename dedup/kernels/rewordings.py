@@ -13,13 +13,13 @@ from dedup.kernels.eval_search import WORD_BITS, EvalTexts, marked
 from dedup.kernels.reading import mixed
 from dedup.kernels.vocabulary import UNKNOWN, found
 
-OF_TEXT, OF_LONG_TEXT, OF_WINDOW = 8, 12, 16
-"""Rarest words of a question, of a long one and of a window whose pairs are looked for: a window costs 120 looks."""
+OF_TEXT, OF_LONG_TEXT, OF_WINDOW = 8, 12, 14
+"""Rarest words of a question, of a long one and of a window whose pairs are looked for: a window costs 91 looks."""
 LONG_TEXT = 40
 """Tokens of a question from which on it is a long one: a vignette that is reworded is also shortened."""
-WHOLE_UP_TO, WINDOW, STEP = 192, 128, 64
+WHOLE_UP_TO, WINDOW, STEP = 192, 160, 96
 """A piece of up to so many tokens is one window; a longer one is many that overlap."""
-MOST_CANDIDATES = 6
+MOST_CANDIDATES = 3
 """Questions of a window that are compared, those with most pairs first."""
 MARGIN = 3
 """Tokens around the outermost shared words that belong to the wording."""
@@ -110,8 +110,11 @@ def pairs_needed(texts, chosen, rare, share, out):
 
 
 @kernel
-def pair_keys(texts, chosen, rare, out, owners):
-    """Keys of the pairs of each chosen text's rarest words that are `rare`, and whose they are; returns how many."""
+def pair_keys(texts, chosen, rare, out, owners, paired):
+    """Keys of the pairs of each chosen text's rarest words that are `rare`, and whose they are; returns how many.
+
+    Marks the words of all pairs.
+    """
     count = 0
     room = np.empty(OF_LONG_TEXT, np.int32)
     for text in chosen:
@@ -125,6 +128,7 @@ def pair_keys(texts, chosen, rare, out, owners):
             if rare[word] and not known:
                 size = _take_rare(word, texts.weights, rarest, size)
         for i in range(size):
+            paired[rarest[i]] = True
             for j in range(i + 1, size):
                 out[count] = pair_key(rarest[i], rarest[j])
                 owners[count] = text
@@ -134,10 +138,11 @@ def pair_keys(texts, chosen, rare, out, owners):
 
 @kernel
 def search_rewordings(words, pieces, documents, stated, pairs, texts, confirming, least, room):
-    """Windows whose cosine with a question is at least `least`: rows of document, text, first token, one beyond the
+    """Windows whose cosine with a question is at least `least`.
 
-    last; and the cosines. `pieces` and `documents` say at which token (and piece) each begins. Of a document that has
-    no `stated` answer only those that an answer in it confirms, or that need none.
+    Rows of document, text, first token, one beyond the last; and the cosines. `pieces` and `documents` say at which
+    token, and which piece, each begins. Of a document without a `stated` answer only those that an answer in it
+    confirms, or that need none.
     """
     out, cosines = np.empty((room, 4), np.int64), np.empty(room)
     seen = np.full(texts.weights.shape[0], -1, np.int64)
@@ -148,8 +153,9 @@ def search_rewordings(words, pieces, documents, stated, pairs, texts, confirming
     for document in range(documents.shape[0] - 1):
         for piece in range(documents[document], documents[document + 1]):
             start, stop = pieces[piece], pieces[piece + 1]
-            length = stop - start if stop - start <= WHOLE_UP_TO else WINDOW
-            for low in range(start, max(start + 1, stop - length + STEP), STEP):
+            whole = stop - start <= WHOLE_UP_TO
+            length, step = (WHOLE_UP_TO, WHOLE_UP_TO) if whole else (WINDOW, STEP)
+            for low in range(start, max(start + 1, stop - length + step), step):
                 high = min(stop, low + length)
                 window += 1
                 number = _nominate(words, low, high, pairs, texts.weights, seen, window, nominated)
@@ -162,9 +168,11 @@ def search_rewordings(words, pieces, documents, stated, pairs, texts, confirming
                     if cosine < least or confirming.generic[text]:
                         continue
                     low_end, high_end = pieces[documents[document]], pieces[documents[document + 1]]
-                    if not stated[document] and cosine < confirming.alone:
-                        if not _confirmed(words, low_end, high_end, first, last, text, texts.weights, confirming):
-                            continue
+                    if cosine < confirming.alone and not (
+                        stated[document]
+                        or _confirmed(words, low_end, high_end, first, last, text, texts.weights, confirming)
+                    ):
+                        continue
                     if count == out.shape[0]:
                         out, cosines = _doubled(out, cosines)
                     out[count, 0], out[count, 1], out[count, 2], out[count, 3] = document, text, first, last
@@ -234,12 +242,16 @@ def _nominate(words, low, high, pairs, weights, seen, window, nominated):
         if word >= 0 and pairs.paired[word] and seen[word] != window:
             seen[word] = window
             size = _take_rare(word, weights, rarest, size)
-    count = 0
+    keys = np.empty(OF_WINDOW * (OF_WINDOW - 1) // 2, np.uint64)
+    there = np.empty(keys.shape[0], np.bool_)
+    count = at = 0
     for i in range(size):
         for j in range(i + 1, size):
-            key = pair_key(rarest[i], rarest[j])
-            if not marked(pairs.bitmap, key):
-                continue
+            keys[at] = pair_key(rarest[i], rarest[j])
+            there[at] = marked(pairs.bitmap, keys[at])
+            at += 1
+    for key, likely in zip(keys[:at], there[:at]):  # noqa: B905 - numba has no strict
+        if likely:
             pair = found(key, pairs.slots, pairs.keys)
             if pair == UNKNOWN:
                 continue
@@ -275,15 +287,22 @@ def _most_frequent(nominated, count, needed):
 
 
 @kernel
-def _cosine(words, low, high, texts, text, own, mark, inside, unknown):
-    """Cosine of the sets of words, by squared weight, of a question and the part of a window most like it."""
-    begin, end = texts.starts[text], texts.starts[text + 1]
+def _own_mass(texts, text, own, mark):
+    """Squared weight of a text's distinct words, which get the mark."""
     norm = 0.0
-    for k in range(begin, end):
+    for k in range(texts.starts[text], texts.starts[text + 1]):
         word = texts.words[k]
         if own[word] != mark:
             own[word] = mark
             norm += np.float64(texts.weights[word]) ** 2
+    return norm
+
+
+@kernel
+def _cosine(words, low, high, texts, text, own, mark, inside, unknown):
+    """Cosine of the sets of words, by squared weight, of a question and the part of a window most like it."""
+    begin, end = texts.starts[text], texts.starts[text + 1]
+    norm = _own_mass(texts, text, own, mark)
     reach = (end - begin) + (end - begin) // 4 + 8
     best, first = _best_part(words, low, high, reach, texts.weights, own, mark, inside)
     if best == 0.0:

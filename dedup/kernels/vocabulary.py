@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from dedup.kernels.compiled import kernel, part
 from dedup.kernels.folding import BASIS, SKIPPED
-from dedup.kernels.reading import BROKEN, WORD, taken, decoded, mixed, plain_kind, read, word_end
+from dedup.kernels.reading import BROKEN, WORD, decoded, mixed, plain_kind, read, taken, word_end
 
 UNKNOWN = -1
 """Number of a word that is in no eval item."""
@@ -92,7 +92,7 @@ def plain_hash(data, start, stop, folding, own):
     h = BASIS
     for k in range(count):
         letter = letters[k]
-        if (letter == _A or letter == _O) and k + 1 < count and letters[k + 1] == _E:
+        if letter in (_A, _O) and k + 1 < count and letters[k + 1] == _E:
             continue
         if k > 0 and (letters[k - 1] == letter or (letter == _U and letters[k - 1] == _O)):
             continue
@@ -129,7 +129,7 @@ def read_words(data, begins, ends, folding, vocabulary, hashes, starts, stops, k
                 word = vocabulary.form_words[word]
             elif plain_kind(kinds[k]) == WORD:
                 other = plain_hash(data, base + starts[k], base + stops[k], folding, here)
-                word = found(other, vocabulary.plain_slots, vocabulary.plains) if other != here else word
+                word = found(other, vocabulary.plain_slots, vocabulary.plains)
             hashes[count], starts[count], stops[count], kinds[count] = here, starts[k], stops[k], kinds[k]
             words[count] = word
             if kinds[k] & BROKEN and count > piece_starts[piece]:

@@ -9,14 +9,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dedup.decontamination.assemble import FOUND, assembled, best_by_grade, listed, questions_that_stand, tally
+from dedup.decontamination.assemble import FOUND, assembled, best_by_grade, listed, tally, wordings_of
 from dedup.decontamination.groups import GROUP_HITS, GroupIndex
 from pipelines.session import Session
 from pipelines.view import View, alive_rows, read_samples
 from pipelines.work import Commit, Part, Work, key_of
 
 NODE = "audit_found"
-VERSION = 2
+VERSION = 5
 COLUMNS = ("sample_id", "source", "source_key", "groups", "images")
 
 
@@ -34,6 +34,8 @@ class FindingsTask:
     """Of all fragments: one picture may be in several."""
     corpora: tuple[tuple[str, tuple[str, ...]], ...]
     """Eval set -> names of corpora whose plain numbers are its own."""
+    about_pictures: tuple[str, ...] = ()
+    """Eval sets whose pictures are not all there."""
 
     @property
     def label(self) -> str:
@@ -46,7 +48,7 @@ class FindingsTask:
         source = session.corpora[view.corpus].name
         used = (self.items, self.pictures, self.text_hits, self.alike, self.picture_hits)
         digests = [part.digest for part in used]
-        key = key_of(NODE, VERSION, source, digests, self.corpora, view.digests(COLUMNS))
+        key = key_of(NODE, VERSION, source, digests, self.corpora, self.about_pictures, view.digests(COLUMNS))
         found = work.find(NODE, key)
         if found is not None:
             return found
@@ -81,8 +83,8 @@ class FindingsTask:
         groups = _group_index(work, self.items, self.corpora).hits(samples) if len(rows) else GROUP_HITS.empty_table()
         alike = work.read(self.alike)["item"].to_numpy()
         pictures = work.read(self.pictures)
-        standing = questions_that_stand(work.read(self.items, ["question"]), pictures)
-        return assembled(images, text_hits, picture_hits, pictures, groups, alike, standing)
+        wordings = wordings_of(work.read(self.items, ["eval_set", "question"]), pictures, self.about_pictures)
+        return assembled(images, text_hits, picture_hits, pictures, groups, alike, wordings)
 
 
 _held: dict[tuple[Any, ...], GroupIndex] = {}

@@ -56,11 +56,13 @@ class Guard:
         reporter: Reporter,
         manifest: Manifest,
         shards: Sequence[tuple[str, Commit]],
+        graph: Graph,
     ) -> "Audited":
         """Audit the tars that were written, read back; the manifest is as it will be published."""
         from pipelines.audit.in_build import audit_written
 
-        return audit_written(self.settings, self.evals, engine, session, reporter, manifest, shards)
+        removed = () if graph.decontaminate is None else graph.decontaminate.removed
+        return audit_written(self.settings, self.evals, engine, session, reporter, manifest, shards, removed)
 
 
 def guard_of(recipe: Recipe, roots: Sequence[Folder], id_key: Path | None) -> Guard | None:

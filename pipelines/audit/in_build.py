@@ -12,8 +12,10 @@ from pipelines.audit.data import as_shards
 from pipelines.audit.document import clean_subsets, document_bytes
 from pipelines.audit.evals import Evals
 from pipelines.audit.looking import look, pictures_of, protected_by
-from pipelines.audit.outcome import judge, told
-from pipelines.audit.places import AUDIT, CLEAN, FINDINGS_TABLE
+from pipelines.audit.outcome import calibrated, judge, told
+from pipelines.audit.places import AUDIT, CLEAN, FINDINGS_TABLE, PAGE
+from pipelines.audit.report.private import private_among
+from pipelines.audit.report.write import Report
 from pipelines.audit.settings import DecontaminateSettings
 from pipelines.audit.step import Decontaminate
 from pipelines.engines.engine import Engine
@@ -61,19 +63,26 @@ def audit_written(
     reporter: Reporter,
     manifest: Manifest,
     shards: Sequence[tuple[str, Commit]],
+    removed: Sequence[Mapping[str, Any]] = (),
 ) -> Audited:
-    """Read the tars back and search them; workers have another session afterwards. The manifest is as published."""
+    """Read the tars back and search them; workers have another session afterwards. The manifest is as published.
+
+    `removed`: as `Found.counts`, what the step dropped.
+    """
     work = session.work
     digest = sha256(manifest_bytes(manifest)).hexdigest()
     paths = {name: commit.parts["tar"].path for name, commit in shards}
     data = as_shards(manifest.stage, work.folder, manifest, digest, paths)
-    looked = look(engine, work, reporter, session.recipe, [data], evals)
+    looked = calibrated(look(engine, work, reporter, session.recipe, [data], evals), settings)
     outcome = judge(looked, evals, settings, None, date.min)
-    document = told(looked, evals, outcome, settings, None)
+    document = told(looked, evals, outcome, settings, None, removed)
     items = work.read(looked.protected.items, ["eval_set", "eval_id"])
     subsets = clean_subsets(items, looked.found, looked.protected, settings.fail_on)
     files = {AUDIT: document_bytes(document), FINDINGS_TABLE: to_parquet(looked.found.findings)}
-    return Audited(_committed(work, files), document, {f"{CLEAN}/{name}.json": data for name, data in subsets.items()})
+    report = Report(looked, document, private_among(session.corpora))
+    pages = {PAGE: report.page, **report.shortcuts}
+    clean = {f"{CLEAN}/{name}.json": data for name, data in subsets.items()}
+    return Audited(_committed(work, files), document, {**clean, **pages})
 
 
 def _committed(work: Work, files: Mapping[str, bytes]) -> dict[str, str]:

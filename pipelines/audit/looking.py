@@ -6,6 +6,7 @@ from typing import Any
 
 from dedup.distinct import DistinctImages, SampleIds
 from filters.measure import Pictures
+from pipelines.audit.calibrate import Calibration
 from pipelines.audit.data import Data
 from pipelines.audit.document import Inputs
 from pipelines.audit.evals import Evals
@@ -37,6 +38,8 @@ class Looked:
     inputs: Inputs
     flow: Flow
     """The data's fragments, and the session in which both sides can be opened."""
+    calibration: Calibration | None = None
+    """What became of the probes; None where none were planted."""
 
     @property
     def work(self) -> Work:

@@ -1,10 +1,14 @@
 """From what was looked at and found to the verdict and the document."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
+from pipelines.audit.calibrate import calibrate
 from pipelines.audit.document import contamination
 from pipelines.audit.evals import Evals
+from pipelines.audit.given_probes import GivenProbes
 from pipelines.audit.looking import Looked
 from pipelines.audit.review import Review
 from pipelines.audit.settings import DecontaminateSettings
@@ -15,7 +19,15 @@ from sources.schema import Reason
 
 def judge(looked: Looked, evals: Evals, settings: DecontaminateSettings, review: Review | None, today: date) -> Judged:
     """The verdict."""
-    return judged(looked.found.findings, looked.found.counts, settings.fail_on, gaps(looked, evals), (), review, today)
+    weaknesses = () if looked.calibration is None else looked.calibration.weaknesses(settings.min_recall)
+    findings, counts = looked.found.findings, looked.found.counts
+    return judged(findings, counts, settings.fail_on, gaps(looked, evals), weaknesses, review, today)
+
+
+def calibrated(looked: Looked, settings: DecontaminateSettings, given: GivenProbes | None = None) -> Looked:
+    """With what the search finds of probes; the engine is still the one that looked."""
+    found = calibrate(looked.flow, looked.protected, looked.found.indexes, settings.calibrate, given)
+    return replace(looked, calibration=found)
 
 
 def gaps(looked: Looked, evals: Evals) -> list[str]:
@@ -38,10 +50,15 @@ def gaps(looked: Looked, evals: Evals) -> list[str]:
 
 
 def told(
-    looked: Looked, evals: Evals, outcome: Judged, settings: DecontaminateSettings, review: Review | None
-) -> dict[str, Any]:
-    """The document of the audit."""
+    looked: Looked, evals: Evals, outcome: Judged, settings: DecontaminateSettings, review: Review | None,
+    removed: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:  # fmt: skip
+    """The document of the audit. `removed`: as `Found.counts`, what a build found and dropped before."""
     version = library_versions()["curate"]
-    return contamination(
+    document = contamination(
         looked.inputs, looked.protected, evals.missing, looked.found, outcome, settings, review, version
     )
+    if looked.calibration is None:
+        return document
+    items = {one.name: one.items for one in looked.protected.sets}
+    return document | looked.calibration.document([*looked.found.counts, *removed], items)

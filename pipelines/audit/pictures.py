@@ -24,7 +24,7 @@ from sources.storage import TooLargeError, is_absence
 Grey = npt.NDArray[np.uint8]
 
 VERSION = 1
-AT_ONCE = 256
+AT_ONCE = 32
 """Pictures that one task puts into the index."""
 SIDE = 1024
 """Pixels that a reduced decode leaves at least."""

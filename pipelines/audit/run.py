@@ -10,11 +10,15 @@ from pipelines.audit.data import names_for, recognised
 from pipelines.audit.document import clean_subsets, document_bytes
 from pipelines.audit.evals import find_evals
 from pipelines.audit.fields import GivenFields
+from pipelines.audit.given_probes import read_given
 from pipelines.audit.looking import Looked, look, recipe_of
-from pipelines.audit.outcome import judge, told
+from pipelines.audit.outcome import calibrated, judge, told
 from pipelines.audit.places import CLEAN, DOCUMENT, FINDINGS_TABLE, PAGE
+from pipelines.audit.report.private import private_in
+from pipelines.audit.report.write import Report, write_reports
 from pipelines.audit.review import Review
 from pipelines.audit.settings import DecontaminateSettings
+from pipelines.audit.signing import PrivateKey
 from pipelines.audit.verdict import STATUS, Judged
 from pipelines.engines.choice import EngineChoice
 from pipelines.engines.local import default_workers
@@ -40,6 +44,12 @@ class AuditOptions:
     fields: GivenFields | None = None
     review: Review | None = None
     id_key: Path | None = None
+    probes: Folder | None = None
+    """A folder of probes from outside."""
+    public: bool = False
+    """Whether a page for outsiders is written, too."""
+    sign: PrivateKey | None = None
+    """What the statement about the audit is signed with."""
     workers: int = field(default_factory=default_workers)
     engine: EngineChoice = field(default_factory=EngineChoice)
     quiet: bool = False
@@ -61,10 +71,12 @@ def audit(options: AuditOptions) -> dict[str, Any]:
     if twice:
         raise UsageError(f"two sources are called {min(twice)}", "audit them one after the other")
     evals = find_evals(options.settings.against, options.settings.required, options.evals, site_key)
+    given = None if options.probes is None else read_given(options.probes)
     engine = options.engine.make(options.workers)
     identity = {
         "audit": {"data": names, "settings": options.settings.model_dump(mode="json"),
-                  "fields": None if options.fields is None else options.fields.model_dump(mode="json")},
+                  "fields": None if options.fields is None else options.fields.model_dump(mode="json"),
+                  "probes": None if given is None else given.digest},
         "site_key": None if site_key is None else keyed_digest(site_key, "check", ""),
     }  # fmt: skip
     with opened(options.out, identity), Reporter(EventLog(options.out, EVENTS), options.quiet) as reporter:
@@ -73,6 +85,7 @@ def audit(options: AuditOptions) -> dict[str, Any]:
         try:
             recipe = recipe_of([corpus.name for corpus in corpora])
             looked = look(engine, work, reporter, recipe, data, evals)
+            looked = calibrated(looked, options.settings, given)
         except BaseException as error:
             reporter.event("failed", error=type(error).__name__)
             raise
@@ -81,6 +94,8 @@ def audit(options: AuditOptions) -> dict[str, Any]:
         outcome = judge(looked, evals, options.settings, options.review, options.today)
         document = told(looked, evals, outcome, options.settings, options.review)
         write(options.out, document, looked, options.settings)
+        report = Report(looked, document, private_in(options.data))
+        write_reports(options.out, report, public=options.public, key=options.sign)
         reporter.event("finished", seconds=round(time.monotonic() - started, 3), verdict=outcome.verdict)
     return answer_of(options.out, document, outcome) | {"seconds": round(time.monotonic() - started, 3)}
 

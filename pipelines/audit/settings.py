@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
+from dedup.decontamination.calibration.settings import CalibrationSettings
 from dedup.decontamination.grades import REMOVING, Grade
 from sources.cards import Strict
 
@@ -28,6 +29,8 @@ class DecontaminateSettings(Strict):
     """The weakest grade that makes the verdict `leaks`."""
     min_recall: Annotated[float, Field(ge=0, le=1)] = 0.80
     """Mean recall of a channel's probes below which an audit is insensitive."""
+    calibrate: CalibrationSettings = CalibrationSettings()
+    """The probes of an audit."""
 
     @field_validator("drop")
     @classmethod

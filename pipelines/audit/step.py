@@ -1,5 +1,6 @@
 """The step `decontaminate`: samples in which eval items were found are dropped, as far as the recipe says."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +36,8 @@ class Decontaminate:
     def __init__(self, settings: DecontaminateSettings, protected: Protected) -> None:
         self.settings = settings
         self.protected = protected
+        self.removed: Sequence[Mapping[str, Any]] = ()
+        """Once it has run: the counts of what it found and drops, as `Found.counts`."""
 
     def parameters(self) -> dict[str, Any]:
         """The grades, and the eval sets by their content."""
@@ -121,6 +124,7 @@ def decontaminate(flow: Flow, step: Decontaminate) -> Found:
         for number, (view, part) in enumerate(zip(flow.views, found.strongest, strict=True))
     ]
     flow.decide_with(step.name, tasks)
+    step.removed = tuple(row for row in found.counts if row["grade"] in step.settings.drop)
     return found
 
 

@@ -1,11 +1,11 @@
 """Verdicts of near-duplicate steps on the samples of one fragment, and what they are believed for."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import orjson
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from filters.verdicts import decided, nulls_for_nan
@@ -17,7 +17,7 @@ from pipelines.view import View, alive_rows, kept_rows, numbered, read_samples, 
 from pipelines.work import Commit, Part, Work, key_of
 from sources.schema import Reason, Verdict
 
-VERSION = 1
+VERSION = 2
 UNREMARKABLE = "below"
 """Cause of pairs that were merely not alike enough: all others are worth telling."""
 
@@ -63,66 +63,69 @@ class NearDecideTask:
         scores, thresholds = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
         verdicts[places], reasons[places], thresholds[places] = Verdict.DROP, step.reason, step.threshold
         scores[places] = answers["score"].to_numpy()
-        told = [
-            *_near_misses(work, self.edges),
-            *_copied_pictures(work, view, rows),
-            *map(_dropped_for, answers.to_pylist()),
-        ]
-        table = nulls_for_nan(decided(verdicts, reasons, scores, thresholds, _evidence(rows.tolist(), told)))
+        told = {**_near_misses(work, self.edges), **_dropped_for(answers)}
+        evidence = _joined(told, _copied_pictures(work, view, rows))
+        shown = [evidence.get(row) for row in rows.tolist()]
+        table = nulls_for_nan(decided(verdicts, reasons, scores, thresholds, shown))
         tables = {"verdicts": numbered(rows, table), "alive": rows_table(kept_rows(rows, table))}
         return work.put(step.name, key, tables, {"counts": tally(len(rows), 0, table)})
 
 
-Told = tuple[int, Mapping[str, Any]]
+Told = dict[int, str]
+"""Row -> a JSON object of what there is to say of it."""
 
 
-def _dropped_for(answer: Mapping[str, Any]) -> Told:
-    """The sample that was kept, and what verification measured."""
-    detail = orjson.loads(answer["detail"] or b"{}")
-    return answer["row"], {"apart_from": None, "because": None, "kept": answer["leader"].hex(), **detail}
+def _dropped_for(answers: pa.Table) -> Told:
+    """Of each dropped sample the one that was kept, and what verification measured."""
+    return {
+        row: f'{{"kept":"{leader.hex()}"{_more(detail)}'
+        for row, leader, detail in zip(*_columns(answers, "row", "leader", "detail"), strict=True)
+    }
 
 
-def _near_misses(work: Work, edges: tuple[Part, ...]) -> list[Told]:
+def _near_misses(work: Work, edges: tuple[Part, ...]) -> Told:
     """Of each sample the most alike other that something told it apart from."""
-    best: dict[int, dict[str, Any]] = {}
-    for part in edges:
-        table = work.read(part, ["row", "other", "accepted", "score", "cause"])
-        spoken = pc.and_(pc.invert(table["accepted"]), pc.not_equal(table["cause"], UNREMARKABLE))
-        for pair in table.filter(spoken).to_pylist():
-            before = best.get(pair["row"])
-            if before is None or (pair["score"], pair["other"]) > (before["score"], before["other"]):
-                best[pair["row"]] = pair
-    return [
-        (row, {"apart_from": pair["other"].hex(), "because": pair["cause"], "jaccard": round(pair["score"], 4)})
-        for row, pair in best.items()
-    ]
+    rounds = [work.read(part, ["row", "other", "accepted", "score", "cause"]) for part in edges]
+    pairs = pa.concat_tables(rounds)
+    spoken = pairs.filter(pc.and_(pc.invert(pairs["accepted"]), pc.not_equal(pairs["cause"], UNREMARKABLE)))
+    best = spoken.sort_by([(name, "ascending") for name in ("row", "score", "other")])  # of a row the last counts
+    return {
+        row: f'{{"apart_from":"{other.hex()}","because":"{cause}","jaccard":{round(score, 4)}}}'
+        for row, other, cause, score in zip(*_columns(best, "row", "other", "cause", "score"), strict=True)
+    }
 
 
-def _copied_pictures(work: Work, view: View, rows: np.ndarray[Any, np.dtype[np.int32]]) -> list[Told]:
+def _copied_pictures(work: Work, view: View, rows: np.ndarray[Any, np.dtype[np.int32]]) -> Told:
     """Which pictures of each sample are copies of others, and how they lie on them."""
     if ANSWERS not in view.parts:
-        return []
+        return {}
     ids = work.read(view.parts["images"], ["image_id"])["image_id"]
     answers = work.read(view.parts[ANSWERS]).to_pylist()
     copies = {
         ids[answer["row"]].as_py(): {"copy_of": answer["leader"].hex(), **orjson.loads(answer["detail"] or b"{}")}
         for answer in answers
     }
-    told: list[Told] = []
+    told: Told = {}
     shown = read_samples(work, view, rows, ("images",))["images"].to_pylist() if copies else []
     for row, refs in zip(rows.tolist(), shown, strict=bool(copies)):
         found = [
             {"image": ref["image_id"], **copies[ref["image_id"]]} for ref in refs or () if ref["image_id"] in copies
         ]
         if found:
-            told.append((row, {"pictures": found}))
+            told[row] = orjson.dumps({"pictures": found}).decode()
     return told
 
 
-def _evidence(rows: list[int], told: list[Told]) -> list[str | None]:
-    """JSON of everything that was told of each row; what is said later replaces what was said before."""
-    merged: dict[int, dict[str, Any]] = {}
-    for row, what in told:
-        merged.setdefault(row, {}).update(what)
-    shown = {row: {name: value for name, value in what.items() if value is not None} for row, what in merged.items()}
-    return [orjson.dumps(shown[row]).decode() if row in shown else None for row in rows]
+def _joined(told: Told, pictures: Told) -> Told:
+    """Everything there is to say of each row in one object."""
+    both = {row: f"{told[row][:-1]}{_more(also)}" for row, also in pictures.items() if row in told}
+    return {**told, **pictures, **both}
+
+
+def _more(also: str | None) -> str:
+    """The end of an object that goes on with the members of another, if that has any."""
+    return "}" if also is None or also == "{}" else f",{also[1:]}"
+
+
+def _columns(table: pa.Table, *names: str) -> list[list[Any]]:
+    return [table[name].to_pylist() for name in names]

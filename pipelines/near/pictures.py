@@ -19,7 +19,7 @@ from pipelines.view import View, read_samples
 from sources.pictures import Limits, PictureError, thumbnail_only
 
 NAME = "near_picture"
-VERSION = 3
+VERSION = 4
 SIDE = 1024
 """Pixels that a reduced decode leaves at least: twice of what verification compares at."""
 PREPARED = 64

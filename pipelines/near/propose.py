@@ -20,6 +20,8 @@ FEW_ROWS = 2**17
 """Bands of a small corpus are cut in up to four partitions of at least about as many, for workers to share."""
 RUN_ROWS = 2**18
 """Most bands of a run: as many as 4 fragments of 4,096 texts send. What is sent and gathered is so by run."""
+FEW_FRAGMENTS = 8
+"""Up to as many are not merged to runs: reading each of their files costs less."""
 COMPRESSION = "none"
 """Of bands: hashes would shrink by a fifth, and writing them takes six times as long."""
 VERSION = 2
@@ -72,7 +74,8 @@ def proposed(each: Callable[[str, Sequence[Any]], list[Commit]], kind: Kind, vie
     name = kind.name
     sent = each(f"{name} bands", [BandsTask(kind, view, number) for number, view in enumerate(views)])
     parts = [commit.parts["bands"] for commit in sent]
-    runs = merged_runs(each, f"{name}_bands", parts, [part.rows for part in parts], RUN_ROWS, compression=COMPRESSION)
+    most = RUN_ROWS if len(views) > FEW_FRAGMENTS else 1
+    runs = merged_runs(each, f"{name}_bands", parts, [part.rows for part in parts], most, compression=COMPRESSION)
     solver = Solver(name, "buckets", VERSION, NUMBERED_BANDS, _pairs)
     rows = sum(part.rows for part in parts)
     answered = solved(each, solver, runs, rows, min(PARTITION_ROWS, max(FEW_ROWS, rows // 4)))

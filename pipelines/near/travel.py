@@ -15,9 +15,11 @@ from pipelines.near.kind import ITEM, Kind
 from pipelines.session import Session
 from pipelines.sorted_runs import MAX_FRAGMENTS, put_part, read_spans, spans_of, to_row_groups
 from pipelines.view import View
-from pipelines.work import Commit, Part, Work, key_of, to_parquet
+from pipelines.work import Commit, Compression, Part, Work, key_of, to_parquet
 
-VERSION = 1
+VERSION = 2
+COMPRESSION: Compression = "none"
+"""Of what is read once or twice, soon after it was written."""
 SENT = pa.schema(
     [
         pa.field("to", pa.int32(), nullable=False),
@@ -184,7 +186,7 @@ def _by_address(tables: Sequence[pa.Table]) -> pa.Table:
 def _put(work: Work, node: str, key: str, tables: dict[str, pa.Table]) -> Commit:
     parts = {}
     for name, table in tables.items():
-        data = to_row_groups(table, "to")
+        data = to_row_groups(table, "to", COMPRESSION)
         parts[name] = put_part(work, work.path(node, key, f"{name}.parquet"), data, table.num_rows)
     runs = np.unique(tables["pairs"]["to"].to_numpy() // MAX_FRAGMENTS)
     return work.commit(node, key, parts, {"runs": runs.tolist()})
@@ -215,7 +217,7 @@ def _first_of_each(ids: pa.ChunkedArray) -> pa.Array:
 
 def put_named(work: Work, node: str, table: pa.Table) -> Part:
     """A part named after its content: equal ones are one file, and one that is there is not written again."""
-    data = to_parquet(table)
+    data = to_parquet(table, COMPRESSION)
     digest = blake3.blake3(data).hexdigest()[:32]
     path = work.path(node, digest, "parquet")
     there = work.folder.stat(path)

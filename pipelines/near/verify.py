@@ -14,12 +14,12 @@ from pipelines.bisect import FATAL_ERRORS, Failure, Piece, bisect
 from pipelines.errors import CurateError, code_locations
 from pipelines.isolation import KILLS_BEFORE_ISOLATION, isolated
 from pipelines.near.kind import OUTCOMES, Kind, Opens, Place
-from pipelines.near.travel import Gathered
+from pipelines.near.travel import COMPRESSION, Gathered
 from pipelines.session import Located, Session, locate
 from pipelines.view import View
 from pipelines.work import Commit, key_of
 
-VERSION = 2
+VERSION = 3
 AT_ONCE = 2_000
 AT_ONCE_BYTES = 2**26
 """Pairs whose contents are in memory together, and of how many bytes, if it is not one pair alone: a long text that
@@ -80,7 +80,7 @@ class VerifyTask:
             outcomes = pa.concat_tables([_told_of(piece) for piece in pieces])
             columns = [pairs["row"][some], one["id"], one["order"], other["id"], other["order"]]
             told.append(pa.table([*columns, *(outcomes[name] for name in OUTCOMES.names)], schema=EDGES))
-        return work.put(node, key, {"edges": pa.concat_tables(told)})
+        return work.put(node, key, {"edges": pa.concat_tables(told)}, compression=COMPRESSION)
 
     def _opened(self, session: Session, others: pa.ChunkedArray) -> tuple[Opens | None, list[Opens]]:
         """Who opens the fragment's own pictures and, for each pair, the other's: of several places the first."""

@@ -6,7 +6,7 @@ import numpy.typing as npt
 import pytest
 
 from benchmarks.planted import TRANSFORMS
-from dedup.verify_pictures import Prepared, Rule, _version, prepare, ranked, verify_pictures
+from dedup.verify_pictures import Prepared, Rule, prepare, ranked, verify_pictures, version_of
 from tests.dedup.test_fingerprints import scene
 
 Grey = npt.NDArray[np.uint8]
@@ -80,11 +80,18 @@ def test_features_of_a_version_are_those_found_in_the_changed_picture(mirrored: 
     grey = film(5)
     changed = grey[:, ::-1] if mirrored else grey
     found = prepare(np.ascontiguousarray(255 - changed if inverted else changed))
-    derived = _version(prepare(grey), mirrored=mirrored, inverted=inverted)
+    derived = version_of(prepare(grey), mirrored=mirrored, inverted=inverted)
     assert np.abs(derived.levels - found.levels).max() <= 4
     near = np.hypot(*(derived.points[:, None] - found.points[None]).transpose(2, 0, 1)) < 1
     likeness = np.where(near, derived.descriptors @ found.descriptors.T, 0).max(axis=1)
     assert (likeness > 0.98).mean() > 0.85
+
+
+def test_a_picture_that_was_squeezed_out_of_its_proportions_is_a_copy() -> None:
+    grey = film(2)
+    squeezed = cv2.resize(grey, (grey.shape[1], int(grey.shape[0] / 1.8)), interpolation=cv2.INTER_AREA)
+    assert verify_pictures(squeezed, grey).verdict == "duplicate"
+    assert verify_pictures(squeezed, film(3)).verdict == "different"
 
 
 def test_no_window_changes_the_levels_that_are_compared() -> None:

@@ -18,7 +18,7 @@ LEAKED = ("one", "two")
 
 
 def eval_set(root: Path, name: str = "mine", **more: Any) -> Path:
-    """A folder with an `evalset.yaml`: items `one` and `two` of the data with their pictures, and `free` without one."""
+    """A folder with an `evalset.yaml`: items `one` and `two` of the data with pictures, and `free` without one."""
     folder = root / name
     write_pictures(folder)
     rows = [*ROWS[:2], FREE]

@@ -59,6 +59,7 @@ def test_running_it_again_changes_nothing(demo: Path) -> None:
     before = published(demo / "run")
     answer = curate_json(
         "build", "--stage", "mid", "--recipe", demo / "demo.yaml", "--data", demo / "corpora", "--out", demo / "run",
+        "--evals", demo / "corpora" / "evals",
         contracts=True,
     )  # fmt: skip
     assert published(demo / "run") == before

@@ -1,16 +1,18 @@
 """Many copies of one picture under few captions: of each caption one sample stays, whichever copies had met before."""
 
+import os
+import signal
+import subprocess
+import time
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import cv2
 import orjson
-import pytest
 import yaml
 
-from tests.end_to_end.runs import balances, curate_json, published
+from tests.end_to_end.runs import CURATE, WITHOUT_CONTRACTS, balances, curate_json, published
 from tests.end_to_end.test_near_pictures import by_key, scene
 
 COPIES = 60
@@ -26,14 +28,14 @@ CAPTIONS = (
 )
 
 
-def corpus(root: Path, names: Sequence[int]) -> None:
-    """60 files of one picture, each of another quality, and 8 captions in turn; records in the given order."""
-    picture = scene(0)
+def corpus(root: Path, copies: int, captions: int) -> None:
+    """So many files of one picture, each of another quality, and captions in turn."""
+    picture = cv2.resize(scene(0), (192, 192), interpolation=cv2.INTER_AREA)
     (root / "all").mkdir(parents=True)
     rows = []
-    for number in names:
+    for number in range(copies):
         cv2.imwrite(str(root / f"all/{number}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 38 + number])
-        rows.append({"id": f"{number}", "text": CAPTIONS[number % len(CAPTIONS)], "file": f"{number}.jpg"})
+        rows.append({"id": f"{number}", "text": CAPTIONS[number % captions], "file": f"{number}.jpg"})
     (root / "all/all.jsonl").write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
     source = {"name": "all", "reader": "jsonl", "path": "all/*.jsonl", "task": "caption", "license": "MIT",
               "fields": {"id": "id", "text": "text", "image": "file"}, "images": "all", "access": "open"}  # fmt: skip
@@ -45,15 +47,34 @@ def build(root: Path, out: str, *more: object) -> dict[str, Any]:
     return curate_json(*arguments, near=True)
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("near-crowds")
-    corpus(root, range(COPIES))
-    assert balances(build(root, "run"))
-    return root
+def killed_in(root: Path, out: str, node: str, commits: int) -> None:
+    """Build, and kill all its processes as soon as a node has committed so much more."""
+    arguments = ["build", "--recipe", root / "recipe.yaml", "--data", root, "--out", root / out, "--workers", 1]
+    work = root / out / "work" / node
+    before = len([*work.rglob("*.json")])
+    process = subprocess.Popen(
+        [*CURATE, *map(str, arguments), *WITHOUT_CONTRACTS], stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    while process.poll() is None and len([*work.rglob("*.json")]) < before + commits:
+        time.sleep(0.002)
+    assert process.poll() is None, "it had ended before it could be killed"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
-def test_of_each_caption_one_sample_stays(built: Path) -> None:
-    said = by_key(built / "run")
+def test_of_each_caption_one_sample_stays(tmp_path: Path) -> None:
+    corpus(tmp_path, COPIES, len(CAPTIONS))
+    assert balances(build(tmp_path, "run"))
+    said = by_key(tmp_path / "run")
     kept = Counter(int(key) % len(CAPTIONS) for key, row in said.items() if row["verdict"] == "keep")
     assert kept == dict.fromkeys(range(len(CAPTIONS)), 1)
+
+
+def test_killed_while_it_compares_and_groups_and_with_two_workers_it_leaves_the_same_bytes(tmp_path: Path) -> None:
+    corpus(tmp_path, 12, 2)
+    build(tmp_path, "undisturbed")
+    expected = published(tmp_path / "undisturbed")
+    for node in ("near_picture_gather", "near_picture_verify", "near_image_questions"):
+        killed_in(tmp_path, "run", node, 1)
+    build(tmp_path, "run", "--workers", 2)
+    assert published(tmp_path / "run") == expected

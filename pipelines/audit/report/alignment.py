@@ -66,7 +66,7 @@ def difference(one: str, other: str) -> tuple[tuple[Piece, ...], tuple[Piece, ..
     if words[0] == words[1]:
         marks = [[False] * len(found) for found in words]
     else:
-        for block in SequenceMatcher(None, *words, autojunk=False).get_matching_blocks():
+        for block in SequenceMatcher(None, words[0], words[1], autojunk=False).get_matching_blocks():
             marks[0][block.a : block.a + block.size] = [False] * block.size
             marks[1][block.b : block.b + block.size] = [False] * block.size
     first, second = (
@@ -109,9 +109,10 @@ def _span(text: str, start: int, stop: int) -> str:
 
 def _before(text: str, start: int) -> str:
     head = text[max(start - AROUND, 0) : max(start, 0)]
-    return ("…" if start > AROUND else "") + excerpt(head, AROUND)
+    return ("…" if start > AROUND else "") + excerpt(head, AROUND) + (" " if head[-1:].isspace() else "")
 
 
 def _after(text: str, stop: int) -> str:
     tail = text[max(stop, 0) : max(stop, 0) + AROUND]
-    return excerpt(tail, AROUND) + ("…" if len(text) > stop + AROUND else "")
+    blank = " " if tail[:1].isspace() else ""
+    return blank + excerpt(tail, AROUND) + ("…" if len(text) > stop + AROUND else "")

@@ -184,23 +184,9 @@ def _region(values: Any) -> Region | None:
 def facts(row: Mapping[str, Any]) -> tuple[str, ...]:
     """What was measured, in a few words each; none of them is content of a record."""
     evidence = orjson.loads(row["evidence"] or b"{}")
-    said = []
-    picture, text = _image_evidence(row), text_evidence(row)
-    if row["transform"]:
-        said.append(f"transform: {row['transform']}")
-    for name, unit in (("equal", ""), ("correlation", ""), ("inliers", ""), ("scale", ""), ("rotation", "°")):
-        if picture.get(name):
-            said.append(f"{'the same' if name == 'equal' else name} {picture[name]}{unit}")
-    if text:
-        parts = text.get("parts", text)
-        if "run" in parts and "tokens" in parts:
-            said.append(f"{parts['run']} of {parts['tokens']} words in a row")
-        if text.get("answer"):
-            said.append("with the answer")
-        if not text.get("alone", True):
-            said.append("counts only with its picture, group or answer")
-        if text.get("guard"):
-            said.append(f"told apart by {text['guard']}")
+    said = [f"transform: {row['transform']}"] if row["transform"] else []
+    said += _of_picture(_image_evidence(row))
+    said += _of_text(text_evidence(row))
     if row["channel"] == Channel.GROUP:
         said.append(f"{evidence.get('kind')} {evidence.get('id')}")
     if row["channel"] == Channel.PROVENANCE:
@@ -208,3 +194,19 @@ def facts(row: Mapping[str, Any]) -> tuple[str, ...]:
     if "of" in evidence:
         said.append(f"one of {evidence['of']:,} such findings of this item")
     return tuple(said)
+
+
+def _of_picture(evidence: Mapping[str, Any]) -> list[str]:
+    said = [f"the same {evidence['equal']}"] if evidence.get("equal") else []
+    units = {"correlation": "", "inliers": "", "scale": "", "rotation": "°"}
+    return said + [f"{name} {evidence[name]}{unit}" for name, unit in units.items() if evidence.get(name)]
+
+
+def _of_text(evidence: Mapping[str, Any]) -> list[str]:
+    if not evidence:
+        return []
+    told = {"run", "tokens"} <= evidence.keys()
+    said = [f"{evidence['run']} of {evidence['tokens']} words in a row"] if told else []
+    said += ["with the answer"] if evidence.get("answer") else []
+    said += [] if evidence.get("alone", True) else ["counts only with its picture, group or answer"]
+    return said + ([f"told apart by {evidence['guard']}"] if evidence.get("guard") else [])

@@ -69,8 +69,10 @@ def render(document: Mapping[str, Any], found: Sequence[Told], total: int, *, sa
                 if any(one["by_grade"].get(grade.value) for one in document["eval_sets"].values())
             ],
             plot=plot(document["calibration"], policy.get("min_recall")),
-            false=(document["calibration"] or {}).get(FALSE),
-            residual=(document["calibration"] or {}).get("residual") or document.get("residual"),
+            decoys=(document["calibration"] or {}).get(FALSE),
+            probes=document.get("probes"),
+            residual=document.get("residual"),
+            assumes=document.get("residual_assumes"),
             samples=sum(one["samples"] for one in document["sources"].values()),
             inputs=INPUTS,
             public=salt is not None,

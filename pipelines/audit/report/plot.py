@@ -40,7 +40,7 @@ class Plot:
 
 def plot(calibration: Mapping[str, Any] | None, min_recall: float | None) -> Plot | None:
     """The plot of `calibration` as `contamination.json` has it; None where nothing was planted."""
-    rows = []
+    rows: list[Row] = []
     for channel, transforms in (calibration or {}).items():
         if channel == FALSE or not isinstance(transforms, dict):
             continue

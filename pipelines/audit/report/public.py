@@ -15,7 +15,8 @@ from pipelines.audit.report.sides import Sides
 
 HASH_DIGITS = 32
 PUBLIC = ("format", "curate", "verdict", "reasons", "policy", "shards", "items", "leaked_items", "findings", "listed",
-          "eval_sets", "sources", "unread", "not_covered", "calibration", "residual")  # fmt: skip
+          "eval_sets", "sources", "unread", "not_covered", "calibration", "probes", "residual",
+          "residual_assumes")  # fmt: skip
 """Parts of the document that hold counts, names of sets and sources, and hashes."""
 
 

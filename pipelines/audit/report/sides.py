@@ -13,7 +13,6 @@ from pipelines.audit.flow import Found
 from pipelines.audit.protect import Protected
 from pipelines.session import Located, Session, locate
 from pipelines.view import View, read_samples
-from sources.cards import catalogue
 from sources.pictures import Limits, PictureError, eight_bits, thumbnail_only
 from sources.storage import TooLargeError, is_absence
 
@@ -148,14 +147,6 @@ class AuditedSides:
                 raise
             return None
         return shown(data, frame or 0, session.recipe.steps.measure.max_pixels)
-
-
-def private_names(names: Collection[str]) -> frozenset[str]:
-    """Of names of sources those whose card in the catalogue says that they may tell of people."""
-    cards = catalogue()
-    return frozenset(
-        name for name in names if name in cards and (cards[name].keyed or cards[name].access == CREDENTIALED)
-    )
 
 
 def shown(data: bytes, frame: int, max_pixels: int) -> Shown | None:

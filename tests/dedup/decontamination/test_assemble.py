@@ -8,14 +8,15 @@ import pyarrow as pa
 import pytest
 
 from dedup.decontamination.assemble import (
+    Wordings,
     assembled,
     best_by_grade,
     in_order,
     listed,
     merged,
-    questions_that_stand,
     summed,
     tally,
+    wordings_of,
 )
 from dedup.decontamination.findings import FINDINGS
 
@@ -54,7 +55,7 @@ def found(
     groups: list[dict[str, Any]] = [],  # noqa: B006
     images: tuple[tuple[str, ...], ...] = (("a",), ("b",), ()),
     alike: tuple[int, ...] = (0, 1, 2),
-    standing: tuple[bool, ...] = (True, True, True),
+    long: bool = True,
 ) -> pa.Table:
     """Of eval picture 0 of items 0 and 1, eval picture 1 of item 2."""
     evals = [{"picture": 0, "image_id": "x", "items": [0, 1]}, {"picture": 1, "image_id": "y", "items": [2]}]
@@ -65,7 +66,7 @@ def found(
         pa.Table.from_pylist(evals, schema=EVALS),
         pa.Table.from_pylist(groups, schema=GROUPS),
         np.array(alike, np.int32),
-        np.array(standing),
+        Wordings(np.full(3, 20 if long else 12), np.array([True, True, False])),
     )
 
 
@@ -126,7 +127,7 @@ def test_of_several_hits_of_one_item_the_strongest_counts() -> None:
 
 
 def test_the_best_of_each_row_and_grade() -> None:
-    table = found([text(0, 2, "paraphrase"), text(0, 1, "paraphrase")], [picture("a", 0)])
+    table = found([text(0, 2, "paraphrase", answer=True), text(0, 1, "paraphrase", answer=True)], [picture("a", 0)])
     assert told(best_by_grade(table)) == [(0, 0, "image", "reencoded"), (0, 2, "text", "paraphrase")]
 
 
@@ -140,26 +141,37 @@ def test_a_question_that_many_items_have_counts_for_those_whose_picture_or_group
 @pytest.mark.parametrize("grade", ["exact", "near_text", "paraphrase"])
 def test_a_stock_question_with_another_picture_is_nothing_even_with_its_answer(grade: str) -> None:
     texts = [text(1, 0, grade, answer=True)]
-    short = (False, False, False)
-    assert told(found(texts, standing=short)) == []
-    assert told(found(texts, [picture("b", 0)], standing=short)) == [
+    assert told(found(texts, long=False)) == []
+    assert told(found(texts, [picture("b", 0)], long=False)) == [
         (1, 0, "pair", _stronger(grade)),
         (1, 1, "image", "reencoded"),
     ]
     groups = [{"row": 1, "kind": "case", "id": "c", "items": [0]}]
-    assert told(found(texts, [], groups, standing=short)) == [(1, 0, "text", grade)]
+    assert told(found(texts, [], groups, long=False)) == [(1, 0, "text", grade)]
     report = [{**one, "item_field": "text"} for one in texts]
-    assert told(found(report, standing=short)) == [(1, 0, "text", grade)]
+    assert told(found(report, long=False)) == [(1, 0, "text", grade)]
 
 
 def _stronger(grade: str) -> str:
     return "exact" if grade == "exact" else "reencoded"
 
 
-def test_a_question_about_a_picture_stands_alone_from_twenty_words_on() -> None:
-    items = pa.table({"question": [" ".join(["word"] * 19), " ".join(["word"] * 20), "Is it?", None]})
+def test_what_is_known_of_questions() -> None:
+    items = pa.table(
+        {"eval_set": ["s"] * 4, "question": [" ".join(["word"] * 19), " ".join(["word"] * 20), "Is it?", None]}
+    )
     pictures = pa.table({"items": pa.array([[0, 1], [3]], pa.list_(pa.int32()))})
-    assert questions_that_stand(items, pictures).tolist() == [False, True, True, False]
+    wordings = wordings_of(items, pictures)
+    assert wordings.words.tolist() == [19, 20, 2, 0]
+    assert wordings.pictured.tolist() == [True, True, False, True]
+    assert wordings_of(items, pictures, {"s"}).pictured.all()
+
+
+def test_a_short_question_in_other_words_without_the_answer_is_nothing() -> None:
+    assert told(found([text(2, 2, "paraphrase")], long=False)) == []
+    assert told(found([text(2, 2, "paraphrase", answer=True)], long=False)) == [(2, 2, "text", "paraphrase")]
+    assert told(found([text(2, 2, "paraphrase")])) == [(2, 2, "text", "paraphrase")]
+    assert told(found([text(0, 2, "paraphrase")], [picture("a", 1)], long=False)) == [(0, 2, "pair", "reencoded")]
 
 
 ITEMS = pa.table({"eval_set": ["s", "s", "t"], "eval_id": ["1", "2", "1"]})
@@ -181,7 +193,7 @@ def test_many_samples_of_one_item_are_counted_and_the_first_hundred_listed_whate
 
 
 def test_findings_come_by_set_item_strength_and_score() -> None:
-    table = found([text(0, 2), text(1, 1, "paraphrase"), text(1, 2, "exact")])
+    table = found([text(0, 2), text(1, 1, "paraphrase", answer=True), text(1, 2, "exact")])
     findings = listed(table, ITEMS, pa.chunked_array([["p", "q", "r"]]), "src")
     ordered = in_order(findings.select(FINDINGS.names))
     keys = list(zip(*(ordered[name].to_pylist() for name in ("eval_set", "eval_id", "grade")), strict=True))

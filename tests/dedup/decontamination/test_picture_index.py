@@ -64,7 +64,7 @@ def test_an_index_built_in_pieces_is_the_same_as_at_once() -> None:
     merged = PictureIndex.merged([PictureIndex.merged(pieces[:2]), PictureIndex.merged(pieces[2:])])
     assert all(merged.tables()[name].equals(table) for name, table in index().tables().items())
     back = PictureIndex.from_tables(merged.tables())
-    assert np.array_equal(back.starts, index().starts)
+    assert np.array_equal(back.arrays.starts, index().arrays.starts)
     assert back.nominated(film(3)) == index().nominated(film(3))
 
 
@@ -86,8 +86,8 @@ def test_a_compound_figure_of_an_eval_set_is_kept_by_its_panels_too() -> None:
 def test_agreeing_entries_are_those_of_a_search_of_all_of_them() -> None:
     found, masks = features_of(film(1)), versions()
     rows = agreeing(
-        found.keys, found.codes, found.weakest, masks.keys, masks.codes, PROBES, index().starts, index().codes,
-        CODE_RADIUS, 10**6,
+        found.keys, found.codes, found.weakest, masks.keys, masks.codes, PROBES,
+        index().arrays.starts, index().arrays.codes, CODE_RADIUS, 10**6,
     )  # fmt: skip
     keys = index().features["key"].to_numpy()
     expected = set()
@@ -96,7 +96,7 @@ def test_agreeing_entries_are_those_of_a_search_of_all_of_them() -> None:
             for probe in PROBES:
                 changed = sum(int(found.weakest[feature, rank]) for rank in range(3) if probe >> rank & 1)
                 key = found.keys[feature] ^ masks.keys[version] ^ changed
-                apart = np.bitwise_count(index().codes ^ found.codes[feature] ^ masks.codes[version])
+                apart = np.bitwise_count(index().arrays.codes ^ found.codes[feature] ^ masks.codes[version])
                 entries = np.flatnonzero((keys == key) & (apart <= CODE_RADIUS))
                 expected |= {(feature, version, int(entry)) for entry in entries}
     assert expected

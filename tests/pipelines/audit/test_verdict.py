@@ -94,8 +94,16 @@ def test_entries_of_a_review_that_no_finding_answers_to_are_told() -> None:
     assert verdict(finding("f", "1"), review=review).unknown == ("s 9", "zzz")
 
 
-@pytest.mark.parametrize("text", ["accept: all", "reason: x", "reason: x\naccept: [{eval_set: s}]", "reason: x\naccept: some",
-                                  "reason: ''\naccept: all", "reason: x\naccept: all\nwhom: me", "- 1", "a: ["])  # fmt: skip
+@pytest.mark.parametrize("text", [
+    "accept: all",
+    "reason: x",
+    "reason: x\naccept: [{eval_set: s}]",
+    "reason: x\naccept: some",
+    "reason: ''\naccept: all",
+    "reason: x\naccept: all\nwhom: me",
+    "- 1",
+    "a: [",
+])  # fmt: skip
 def test_a_review_file_of_another_form_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "review.yaml").write_text(text)
     with pytest.raises(UsageError, match="--accept"):
@@ -103,9 +111,8 @@ def test_a_review_file_of_another_form_is_refused(tmp_path: Path, text: str) -> 
 
 
 def test_a_review_file_is_read(tmp_path: Path) -> None:
-    (tmp_path / "r.yaml").write_text(
-        "reason: seen\nwho: me\nuntil: 2026-12-31\naccept: [abc, {eval_set: s, eval_id: '1'}]"
-    )
+    accepted = "[abc, {eval_set: s, eval_id: '1'}]"
+    (tmp_path / "r.yaml").write_text(f"reason: seen\nwho: me\nuntil: 2026-12-31\naccept: {accepted}")
     review = read_review(tmp_path / "r.yaml")
     assert review.finding_ids == {"abc"}
     assert review.items == {("s", "1")}

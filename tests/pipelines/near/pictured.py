@@ -55,8 +55,11 @@ class Pictured:
         rows = [{"id": name, "text": text, "file": picture} for name, text, picture in records]
         (self.root / f"{file}.jsonl").write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
 
-    def said(self, run: str = "run") -> dict[str, dict[str, Any]]:
-        """What near_image says of each record, by its id; `run` holds the work."""
+    def said(self, run: str = "run", gone: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
+        """What near_image says of each record, by its id; `run` holds the work.
+
+        The pictures `gone` vanish before it.
+        """
         fields = {"id": "id", "text": "text", "image": "file"}
         corpus = corpus_in(self.root, "jsonl", "*.jsonl", fields=fields, task="caption", images=".", license="MIT")
         work = Work(LocalFolder(self.root.parent / run))
@@ -76,9 +79,10 @@ class Pictured:
         flow.decide(graph.measure, "pictures_errors", [0] * len(flow.views))
         flow.exchange(graph.images, ("images",), "images_followers")
         (near,) = [step for step in graph.near if isinstance(step, NearImage)]
-        self.before = list(flow.views)
+        for file in gone:
+            (self.root / file).unlink()
         drop_near(flow, near)
-        found = {}
+        self.work, found = work, {}
         for view in flow.views:
             rows = pl.concat([pl.DataFrame(work.read(part, ["sample_id", "source_key"])) for part in view.samples])
             verdicts = pl.DataFrame(work.read(dict(view.verdicts)["near_image"]))

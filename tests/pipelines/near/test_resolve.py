@@ -59,19 +59,30 @@ def test_all_that_were_verified_against_the_best_follow_it() -> None:
     assert found.facts() == {"groups": 1, "largest": 3}
 
 
-def neighbours(found: Groups) -> set[Pair]:
-    return {(row, int.from_bytes(other, "big")) for _, row, other in found.neighbours().iter_rows()}
+def further(found: Groups) -> list[Pair]:
+    return [(row, int.from_bytes(other, "big")) for _, row, other in found.further().iter_rows()]
 
 
-def test_followers_of_one_item_that_were_accepted_as_a_pair_are_neighbours() -> None:
-    found = groups([(2, 1), (3, 1), (4, 1), (4, 2)])
-    assert neighbours(found) == {(4, 2)}
+def test_followers_of_one_item_have_no_further_one_whether_they_met_or_not() -> None:
+    assert not further(groups([(2, 1), (3, 1), (4, 1), (4, 2)]))
 
 
-def test_items_that_follow_different_ones_are_no_neighbours() -> None:
+def test_one_that_is_like_two_kept_ones_has_the_second_as_a_further_one() -> None:
+    found = groups([(3, 1), (3, 2), (4, 2), (4, 1), (4, 3)], [(2, 1)])
+    assert followers(found) == {3: 1, 4: 1}
+    assert further(found) == [(3, 2), (4, 2)]
+
+
+def test_of_two_that_are_alike_and_follow_different_ones_the_worse_has_the_others_as_a_further_one() -> None:
     found = groups([(3, 1), (4, 2), (4, 3)], [(4, 1), (2, 1)])
     assert followers(found) == {3: 1, 4: 2}
-    assert not neighbours(found)
+    assert further(found) == [(4, 1)]
+
+
+def test_one_that_stays_has_what_a_dropped_one_like_it_follows_as_a_further_one() -> None:
+    found = groups([(2, 1), (3, 2)], [(3, 1)])
+    assert followers(found) == {2: 1}
+    assert further(found) == [(3, 1)]
 
 
 def test_nothing_joins_nothing() -> None:

@@ -78,8 +78,16 @@ class Made:
                 "image": {"flip": {"planted": 32, "found": 32, "recall": 1.0, "ci95": [0.893, 1.0]},
                           "crop half": {"planted": 32, "found": 24, "recall": 0.75, "ci95": [0.579, 0.867]}},
                 "text": {"reworded": {"planted": 200, "found": 181, "recall": 0.905, "ci95": [0.857, 0.938]}},
-                "false_positives": {"decoys": 1000, "flagged": 0},
+                "false_positives": {"decoys": 1000, "flagged": 1, "ci95": [0.0, 0.006],
+                                    "kinds": {"other patient": {"decoys": 1000, "flagged": 1, "ci95": [0.0, 0.006]}}},
             },
+            "probes": {"seed": 0, "pictures": 32, "texts": 200, "modality": "xray", "given": None, "failed": 0,
+                       "mean_recall": {"image": 0.875, "text": 0.905}, "eval_sets": {},
+                       "flagged": [{"decoy": "other patient", "eval_set": "slake", "eval_id": "7", "taken_for": "9",
+                                    "grade": "reencoded", "score": 0.9}]},
+            "residual": {"slake": {"image": {"seen": 12, "expected": 1.71, "upper95": 6.0, "recall": 0.875,
+                                             "recall_low": 0.78, "recall_of": "eval_set"}}},
+            "residual_assumes": "It is assumed that probes resemble real leaks.",
         }  # fmt: skip
 
 

@@ -1,0 +1,101 @@
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from dedup.decontamination.text_index import TextIndex
+from dedup.decontamination.text_scan import scan_texts
+from dedup.decontamination.text_settings import TextSettings
+from tests.dedup.decontamination.texts import ALL, PASSAGE, SHORT, VIGNETTE, items_of, sample, samples_of
+
+TEXTS = ["The glomerular tuft and the census of miners.", "Fomepizole, fomepizole!", VIGNETTE["question"]]
+
+
+def test_tables_give_the_index_back_through_parquet(tmp_path):
+    index = TextIndex.of(items_of(*ALL), TextSettings(short_tokens=6))
+    index = index.weighted(index.background(samples_of(*TEXTS)), 3)
+    for name, table in index.tables().items():
+        pq.write_table(table, tmp_path / name)
+    samples = samples_of(*[sample(item["question"], item["answer"]) for item in ALL if "question" in item])
+
+    again = TextIndex.from_tables({name: pq.read_table(tmp_path / name) for name in index.tables()})
+
+    assert again.settings == index.settings
+    assert scan_texts(again, samples).equals(scan_texts(index, samples))
+    assert all(again.tables()[name].equals(table) for name, table in index.tables().items())
+
+
+def test_tables_of_another_format_are_refused():
+    tables = TextIndex.of(items_of(VIGNETTE), TextSettings()).tables()
+    tables["texts"] = tables["texts"].replace_schema_metadata({"curate": '{"format": 99}'})
+
+    with pytest.raises(ValueError, match="format 99"):
+        TextIndex.from_tables(tables)
+
+
+def test_background_counts_documents_and_adds_up_over_fragments():
+    index = TextIndex.of(items_of(*ALL), TextSettings())
+    samples = samples_of(*TEXTS * 3)
+
+    whole = index.background(samples)
+    apart = sum(index.background(samples.slice(row, 1)) for row in range(samples.num_rows))
+
+    assert np.array_equal(whole, apart)
+    (fomepizole,) = index.background(samples_of("Fomepizole, fomepizole!")).nonzero()[0]
+    assert whole[fomepizole] == 3
+
+
+def test_a_background_of_another_index_is_refused():
+    index = TextIndex.of(items_of(VIGNETTE), TextSettings())
+
+    with pytest.raises(ValueError, match="background"):
+        index.weighted(np.zeros(3, np.int64), 1)
+
+
+def test_wording_that_the_background_is_full_of_weighs_less():
+    report = "The heart is normal in size and the lungs are clear without focal airspace disease or effusion today."
+    index = TextIndex.of(items_of({"text": report}, VIGNETTE), TextSettings())
+    normal = samples_of(*[report] * 500, *TEXTS * 100)
+    known = index.weighted(index.background(normal), normal.num_rows)
+
+    assert [hit["alone"] for hit in scan_texts(index, samples_of(report)).to_pylist()] == [True]
+    assert scan_texts(known, samples_of(report)).num_rows == 0
+
+
+def test_an_upsampled_leak_in_the_background_is_still_found():
+    index = TextIndex.of(items_of(VIGNETTE, SHORT), TextSettings())
+    copies = samples_of(*[VIGNETTE["question"]] * 300, *TEXTS[:2] * 300)
+    known = index.weighted(index.background(copies), copies.num_rows)
+
+    (hit,) = scan_texts(known, samples_of(VIGNETTE["question"])).to_pylist()
+
+    assert (hit["grade"], hit["alone"]) == ("exact", True)
+
+
+def test_the_order_of_items_changes_only_their_numbers():
+    samples = samples_of(*[sample(item["question"], item["answer"]) for item in ALL if "question" in item])
+    forth = scan_texts(TextIndex.of(items_of(*ALL), TextSettings()), samples).to_pylist()
+    back = scan_texts(TextIndex.of(items_of(*ALL[::-1]), TextSettings()), samples).to_pylist()
+
+    def renumbered(hits, numbers):
+        return sorted((hit["row"], numbers[hit["item"]], hit["grade"], hit["score"], hit["alone"]) for hit in hits)
+
+    assert renumbered(forth, range(len(ALL))) == renumbered(back, range(len(ALL) - 1, -1, -1))
+
+
+def test_very_long_passages_are_cut_and_still_found():
+    long = {"context": " ".join(f"word{number} says {number * 7919 % 1000}" for number in range(3000))}
+    index = TextIndex.of(items_of(long, PASSAGE), TextSettings())
+
+    hits = scan_texts(index, samples_of(long["context"][-2000:])).to_pylist()
+
+    assert [(hit["item"], hit["grade"]) for hit in hits] == [(0, "passage_shared")]
+
+
+def test_columns_of_items_may_be_chunked():
+    items = items_of(*ALL)
+    chunked = pa.concat_tables([items.slice(0, 3), items.slice(3)])
+
+    index, other = (TextIndex.of(given, TextSettings()).tables() for given in (items, chunked))
+
+    assert all(index[name].equals(other[name]) for name in index)
