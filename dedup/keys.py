@@ -63,8 +63,13 @@ def with_ties_sorted(
 ) -> npt.NDArray[np.int64]:
     """Places that sort by `high`, which may be changed, with those of equal ones sorted by the others in turn."""
     found = high[order]
-    repeats = np.concatenate([[False], found[1:] == found[:-1]])
-    tied = np.flatnonzero(repeats | np.append(repeats[1:], False))
+    equal = np.flatnonzero(found[1:] == found[:-1])
+    far = np.diff(equal, prepend=-2, append=len(found) + 1) > 1
+    two = far[1:] & far[:-1]  # by far the most are two alone, and need no sort
+    _swap_where_after(order, equal[two], others)
+    repeats = np.zeros(len(found) + 1, bool)
+    repeats[equal[~two] + 1] = True
+    tied = np.flatnonzero(repeats[:-1] | repeats[1:])
     if len(tied):
         some = order[tied]
         runs = np.cumsum(~repeats[tied])
@@ -72,12 +77,30 @@ def with_ties_sorted(
     return order
 
 
+def _swap_where_after(
+    order: npt.NDArray[np.int64], places: npt.NDArray[np.intp], others: tuple[npt.NDArray[Any], ...]
+) -> None:
+    """Swap `order[place]` and the next where the others in turn say that it comes after that."""
+    one, two = order[places], order[places + 1]
+    after, undecided = np.zeros(len(places), bool), np.ones(len(places), bool)
+    for other in others:
+        after |= undecided & (other[one] > other[two])
+        undecided &= other[one] == other[two]
+    order[places], order[places + 1] = np.where(after, two, one), np.where(after, one, two)
+
+
 def slots_of(rows: pa.Table, slots: int) -> Iterator[tuple[int, pa.Table]]:
     """Cut rows sorted by key at equal ranges of it (a power of two of them): range number, rows, where it has any."""
+    for number, start, stop in slot_bounds(rows, slots):
+        yield number, rows.slice(start, stop - start)
+
+
+def slot_bounds(rows: pa.Table, slots: int) -> Iterator[tuple[int, int, int]]:
+    """Where `slots_of` cuts: range number, start, stop."""
     numbers = words_of(rows)[:, 0] >> np.uint64(65 - slots.bit_length())
     starts = np.flatnonzero(np.diff(numbers, prepend=np.uint64(slots)))
     for start, stop in zip(starts, np.append(starts, len(numbers))[1:], strict=True):
-        yield int(numbers[start]), rows.slice(start, stop - start)
+        yield int(numbers[start]), int(start), int(stop)
 
 
 def followers(keys: pa.Table) -> pa.Table:

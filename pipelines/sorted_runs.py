@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from dedup.keys import by_key, key_range, slice_range, slots_of
+from dedup.keys import by_key, key_range, slice_range, slot_bounds, slots_of
 from pipelines.session import Session
 from pipelines.work import Commit, Part, Work, key_of, to_parquet
 
@@ -73,11 +73,11 @@ class MergeTask:
         found = work.find(node, key)
         if found is not None:
             return found
-        tables = [_in_fragment(work.read(part), number) for number, part in enumerate(self.parts)]
+        tables = [in_fragment(work.read(part), number) for number, part in enumerate(self.parts)]
         merged = by_key(pa.concat_tables(tables))
         if self.reduce is not None:
             merged = self.reduce(merged)
-        slots = {str(slot): digest_of(rows) for slot, rows in slots_of(merged.combine_chunks(), SLOTS)}
+        slots = _slots_of(merged.combine_chunks())
         return put_rows(work, node, key, merged, "key", {"slots": slots}, self.compression)
 
 
@@ -127,7 +127,7 @@ def read_partition(work: Work, part: Part, partition: int, partitions: int) -> p
     """A partition's rows of one run, with the column `fragment`."""
     low, high = key_range(partition, partitions)
     found = slice_range(read_between(work, part, "key", low, high), low, high)
-    return found if "fragment" in found.column_names else _in_fragment(found, 0)
+    return found if "fragment" in found.column_names else in_fragment(found, 0)
 
 
 def read_between(work: Work, part: Part, column: str, low: Any, high: Any) -> pa.Table:
@@ -161,6 +161,20 @@ def read_spans(work: Work, parts: Iterable[Part], column: str, low: int, high: i
         start, stop = np.searchsorted(found[column].to_numpy(), [low, high])
         tables.append(found.slice(start, stop - start))
     return tables
+
+
+def _slots_of(rows: pa.Table) -> dict[str, str]:
+    """Slot -> `digest_of` its rows, of rows sorted by key."""
+    if any(pa.types.is_binary(column.type) for column in rows.columns):
+        return {str(slot): digest_of(own) for slot, own in slots_of(rows, SLOTS)}
+    columns = [_bytes_of(column.chunk(0)) for column in rows.columns] if rows.num_rows else []
+    found = {}
+    for slot, start, stop in slot_bounds(rows, SLOTS):
+        hasher = blake3.blake3()
+        for data, width in columns:
+            hasher.update(data[start * width : stop * width])
+        found[str(slot)] = str(hasher.hexdigest())[:16]
+    return found
 
 
 def put_rows(
@@ -218,10 +232,15 @@ def digest_of(table: pa.Table) -> str:
             hasher.update(pc.fill_null(pc.binary_length(array), -1).to_numpy().tobytes())
             hasher.update(b"".join(pc.fill_null(array, b"").to_pylist()))
         elif len(array):
-            width = array.type.byte_width
-            start = array.offset * width
-            hasher.update(memoryview(array.buffers()[1])[start : start + len(array) * width])
+            hasher.update(_bytes_of(array)[0])
     return str(hasher.hexdigest())[:16]
+
+
+def _bytes_of(array: pa.Array) -> tuple[memoryview, int]:
+    """The values of an array of fixed width, and the bytes of one."""
+    width = array.type.byte_width
+    start = array.offset * width
+    return memoryview(array.buffers()[1])[start : start + len(array) * width], width
 
 
 def spans_of(numbers: np.ndarray[Any, Any], width: int) -> list[tuple[int, int, int]]:
@@ -230,7 +249,8 @@ def spans_of(numbers: np.ndarray[Any, Any], width: int) -> list[tuple[int, int, 
     return list(zip(runs.tolist(), starts.tolist(), np.append(starts, len(numbers))[1:].tolist(), strict=True))
 
 
-def _in_fragment(rows: pa.Table, number: int) -> pa.Table:
+def in_fragment(rows: pa.Table, number: int) -> pa.Table:
+    """The rows with the column `fragment`."""
     return rows.append_column(
         pa.field("fragment", pa.int32(), nullable=False), pa.array(np.full(rows.num_rows, number, np.int32))
     )

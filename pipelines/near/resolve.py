@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dedup.bands import PAIRS, pairs_of
 from dedup.groups import components, survivors
@@ -14,7 +15,7 @@ from pipelines.near.travel import put_named
 from pipelines.near.verify import EDGES
 from pipelines.partitions import shares_of
 from pipelines.session import Session
-from pipelines.sorted_runs import put_part, to_row_groups
+from pipelines.sorted_runs import in_fragment, put_part, to_row_groups
 from pipelines.work import Commit, Part, Work, key_of
 
 VERSION = 4
@@ -75,7 +76,7 @@ class ResolveTask:
         found = work.find(node, key)
         if found is not None:
             return found
-        groups = Groups(self._accepted(work), self._rejected(work), self._places(work))
+        groups = Groups(*self._compared(work), self._places(work))
         pairs = groups.unverified().sort_by([(name, "ascending") for name in PAIRS.names])
         data = to_row_groups(pairs, "fragment")
         parts = {"unverified": put_part(work, work.path(node, key, "unverified.parquet"), data, pairs.num_rows)}
@@ -89,25 +90,23 @@ class ResolveTask:
                 parts[f"{prefix}{place}"] = put_named(work, node, own.rename_columns(schema.names).cast(schema))
         return work.commit(node, key, parts, {"runs": shares_of(pairs), **groups.facts()})
 
-    def _accepted(self, work: Work) -> pl.DataFrame:
-        """Every accepted pair, with the place of the item whose fragment verified it."""
-        tables = [frame_of(EDGES.empty_table(), 0)]
-        for number, part in self._parts():
-            tables.append(frame_of(work.read(part), number).filter(pl.col("accepted")))
-        return pl.concat(tables)
+    def _compared(self, work: Work) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Every accepted pair, with the place of the item whose fragment verified it; both ids of every rejected one.
 
-    def _rejected(self, work: Work) -> pl.DataFrame:
-        """Both ids of every rejected pair: a group's members that were compared with its best need not be again."""
-        columns = ["id", "other", "accepted"]
-        tables = [frame_of(EDGES.empty_table().select(columns))]
-        tables += [frame_of(work.read(part, columns)).filter(~pl.col("accepted")) for _, part in self._parts()]
-        return pl.concat(tables).drop("accepted")
+        A group's members that were compared with its best need not be again.
+        """
+        accepted = [in_fragment(EDGES.empty_table(), 0)]
+        rejected = [EDGES.empty_table().select(["id", "other"])]
+        for number, part in self._parts():
+            edges = work.read(part)
+            accepted.append(in_fragment(edges.filter(edges["accepted"]), number))
+            rejected.append(edges.select(["id", "other"]).filter(pc.invert(edges["accepted"])))
+        return frame_of(pa.concat_tables(accepted)), frame_of(pa.concat_tables(rejected))
 
     def _places(self, work: Work) -> pl.DataFrame:
         """id, fragment, row of the other items."""
-        tables = [frame_of(PLACES.empty_table())]
-        tables += [frame_of(work.read(part).cast(PLACES)) for parts in self.places for part in parts if part.rows]
-        return pl.concat(tables).unique()
+        tables = [work.read(part).cast(PLACES) for parts in self.places for part in parts if part.rows]
+        return frame_of(pa.concat_tables([PLACES.empty_table(), *tables])).unique()
 
     def _parts(self) -> list[tuple[int, Part]]:
         return [
@@ -197,8 +196,8 @@ class Groups:
         )
 
 
-def frame_of(table: pa.Table, fragment: int | None = None) -> pl.DataFrame:
-    """The table for polars, with the number of its fragment where it is given."""
+def frame_of(table: pa.Table) -> pl.DataFrame:
+    """The table for polars."""
     frame = pl.from_arrow(table)
     assert isinstance(frame, pl.DataFrame)
-    return frame if fragment is None else frame.with_columns(fragment=pl.lit(fragment, pl.Int32))
+    return frame

@@ -113,6 +113,7 @@ def test_a_finding_is_searched_by_any_of_its_ids(tab: Tab, pages: dict[str, Path
 
 def test_a_link_leads_to_its_finding_wherever_it_stands(tab: Tab, pages: dict[str, Path]) -> None:
     name = made(5000).rows[4321]["finding_id"]
+    tab.open(pages["1"].as_uri(), 1300)  # from another page: a link into the page that is open loads nothing
     tab.open(f"{pages['5000'].as_uri()}#{name}", 1300)
     rendered(tab)
     top = f"document.getElementById('{name}').getBoundingClientRect().top"
@@ -145,7 +146,8 @@ def test_text_of_the_data_runs_and_turns_nothing(tab: Tab, pages: dict[str, Path
 def test_the_region_that_was_matched_is_drawn_where_it_is(tab: Tab, pages: dict[str, Path]) -> None:
     tab.open(pages["1"].as_uri(), 1300)
     seen = tab.value(
-        "(() => { const of = one => { const b = one.getBoundingClientRect(); return [b.left, b.top, b.width, b.height] };"
+        "(() => { const of = one => { const b = one.getBoundingClientRect();"
+        " return [b.left, b.top, b.width, b.height] };"
         " return [of(document.querySelector('.seen img')), of(document.querySelector('.seen rect:not(.under)'))] })()"
     )
     (left, top, width, height), region = seen

@@ -36,7 +36,7 @@ Edit = Callable[[Original, Random], Written | None]
 WORDS_ABOUT = 200
 """Words before and after a text that is embedded."""
 LINE_WORDS = 8
-_WORD = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*")
+_WORD = re.compile(r"(?<![\w-])[^\W\d_]+(?:['\u2019-][^\W\d_]+)*(?![\w-])")
 _NOT_WORD = re.compile(r"[^\w\s]|_")
 _REPLACEMENTS = (
     "further", "recent", "several", "clinic", "noted", "described", "following", "evaluated", "typical", "routine",
@@ -80,14 +80,16 @@ def embedded(original: Original, rng: Random) -> Written:
 
 
 def markup(original: Original, _: Random) -> Written:
-    """As a web page left it: entities, invisible characters in words, a tag about every fifth word."""
+    """As a web page left it: entities, tags, soft hyphens in words, invisible characters before others."""
     words = html.escape(_prose(original)).split(" ")
     for at in range(0, len(words), 5):
         words[at] = f"<b>{words[at]}</b>"
     for at in range(2, len(words), 7):
         if words[at].isalpha() and len(words[at]) > 5:
             words[at] = f"{words[at][:3]}\u00ad{words[at][3:]}"
-    return _text("&nbsp;".join(words).replace("&nbsp;", " ", 2).replace(". ", ".\u200b "))
+    for at in range(4, len(words), 11):
+        words[at] = f"\u200b{words[at]}"
+    return _text("".join(f"{word}{'&nbsp;' if at % 3 == 1 else ' '}" for at, word in enumerate(words)).rstrip())
 
 
 def options_between(original: Original, rng: Random) -> Written | None:
