@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dedup.keys import KEY_BYTES, KEYS, by_key, followers, key_range, sent_keys, slice_range, slots_of
+from dedup.keys import KEY_BYTES, KEYS, by_key, followers, key_range, places_by, sent_keys, slice_range, slots_of
 
 
 def keys_table(rows: list[tuple[int, int, int]]) -> pa.Table:
@@ -102,3 +102,9 @@ def test_slots_are_equal_ranges_of_the_key_in_order(numbers: list[int]) -> None:
     assert [number for number, _ in slots] == sorted({number >> 120 for number in numbers})
     assert [row for _, rows in slots for row in rows["row"].to_pylist()] == table["row"].to_pylist()
     assert all(key[0] == number for number, rows in slots for key in rows["key"].to_pylist())
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 2), st.integers(0, 2)), max_size=40))
+def test_places_are_those_of_a_lexical_sort_and_equal_ones_stay_in_order(rows: list[tuple[int, int, int]]) -> None:
+    high, low, last = np.array(rows, np.uint64).reshape(-1, 3).T
+    assert places_by(high, low, last).tolist() == np.lexsort((last, low, high)).tolist()

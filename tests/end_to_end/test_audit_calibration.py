@@ -81,11 +81,11 @@ def test_a_policy_that_the_probes_do_not_reach_makes_it_insensitive(place: Path,
          "transform": "translated"},
         {"eval_set": "mine", "eval_id": "free", "text": f"Quiz. {FREE['question']}", "expect": "found",
          "transform": "quoted"},
-        {"eval_set": "mine", "eval_id": "free", "image": "x.jpg", "expect": "found", "transform": "scanned"},
+        {"eval_set": "mine", "eval_id": "one", "image": "x.jpg", "expect": "found", "transform": "scanned"},
         {"eval_set": "mine", "text": "Which gull flies inland?", "expect": "not_found", "transform": "gulls"},
     ]  # fmt: skip
     (given / "probes.jsonl").write_bytes(b"\n".join(map(orjson.dumps, lines)))
-    drawn(99).resize((150, 150)).save(given / "x.jpg", quality=80)
+    drawn(0).resize((120, 120)).convert("RGB").save(given / "x.jpg", quality=70)
     answer = audit(place, tmp_path / "a", "--probes", given, "--no-calibrate", status=1)
     assert answer["verdict"] == "insensitive"
     assert answer["reasons"] == ["channel text: mean recall of its probes is 0.50, below 0.80"]

@@ -2,7 +2,6 @@
 
 import hashlib
 import html
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +27,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("report")
     write_csv(root / "csv")
     eval_set(root)
-    key = Ed25519PrivateKey.generate()
-    (root / "key.pem").write_bytes(key.private_bytes(PEM, PKCS8, serialization.NoEncryption()))
-    public = key.public_key().public_bytes(PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    (root / "public.pem").write_bytes(public)
+    write_keys(root, "key")
     return root
 
 
@@ -40,6 +36,14 @@ def audited(place: Path) -> Path:
     """An audit with everything it can leave."""
     curate_json(*command(place), "--public", "--sign", place / "key.pem", status=3)
     return place / "audit"
+
+
+def write_keys(root: Path, name: str) -> None:
+    """`NAME.pem`, the private key, and `NAME.pub`."""
+    key = Ed25519PrivateKey.generate()
+    (root / f"{name}.pem").write_bytes(key.private_bytes(PEM, PKCS8, serialization.NoEncryption()))
+    public = key.public_key().public_bytes(PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    (root / f"{name}.pub").write_bytes(public)
 
 
 def command(place: Path) -> tuple[object, ...]:
@@ -95,7 +99,7 @@ def test_the_statement_names_every_file_of_the_audit_by_its_hash(audited: Path) 
 
 
 def test_an_audit_of_which_nothing_was_swapped_is_verified(place: Path, audited: Path) -> None:
-    told = curate_json(*command(place), "--verify", "--key", place / "public.pem")
+    told = curate_json(*command(place), "--verify", "--key", place / "key.pub")
     assert (told["ok"], told["problems"], told["verdict"]) == (True, [], "leaks")
 
 
@@ -120,11 +124,8 @@ def test_whatever_was_swapped_is_noticed(tmp_path: Path) -> None:
 def test_a_statement_that_another_key_signed_or_that_was_rewritten_is_noticed(tmp_path: Path) -> None:
     write_csv(tmp_path / "csv")
     eval_set(tmp_path)
-    for name in ("key", "other"):
-        subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", f"{name}.pem"], cwd=tmp_path, check=True)
-        subprocess.run(
-            ["openssl", "pkey", "-in", f"{name}.pem", "-pubout", "-out", f"{name}.pub"], cwd=tmp_path, check=True
-        )
+    write_keys(tmp_path, "key")
+    write_keys(tmp_path, "other")
     curate_json(*command(tmp_path), "--sign", tmp_path / "key.pem", status=3)
     told = curate_json(*command(tmp_path), "--verify", "--key", tmp_path / "other.pub", status=1)
     assert told["problems"] == ["contamination.dsse.json: the signature is not one of this key"]

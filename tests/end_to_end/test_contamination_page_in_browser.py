@@ -28,10 +28,10 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         whole = made(count)
         document = whole.document()
         found[str(count)] = root / f"{count}.html"
-        found[str(count)].write_text(render(document, told(whole.rows, whole, ()), count))
+        found[str(count)].write_text(render(document, told(whole.table, whole, ()), count))
     whole, salt = made(100), salt_of(b"")
     found["public"] = root / "public.html"
-    page = render(public_document(whole.document(), salt), public_told(whole.rows, whole, (), salt), 100, salt=salt)
+    page = render(public_document(whole.document(), salt), public_told(whole.table, whole, (), salt), 100, salt=salt)
     found["public"].write_text(page)
     return found
 

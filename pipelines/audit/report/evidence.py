@@ -1,11 +1,14 @@
 """One finding as the page tells it: what was found where, in words, with both sides."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from dedup.decontamination.assemble import RANK
 from dedup.decontamination.findings import Channel
@@ -88,21 +91,23 @@ class Told:
     """Whether its sides were looked up; of the others only ids, grade and facts are told."""
 
 
-def in_turn(findings: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Rows of FINDINGS: of each eval set the strongest first, the eval sets in turn."""
-    ranks: dict[str, int] = {}
-    placed = []
-    for row in sorted(findings, key=_strength):
-        place = ranks[row["eval_set"]] = ranks.get(row["eval_set"], -1) + 1
-        placed.append((place, row["eval_set"], row))
-    return [row for _, _, row in sorted(placed, key=lambda one: one[:2])]
+def in_turn(findings: pa.Table, most: int) -> list[dict[str, Any]]:
+    """The first rows of FINDINGS when of each eval set the strongest comes first and the eval sets take turns."""
+    ranks = pa.array([RANK[grade] for grade in findings["grade"].to_pylist()], pa.int8())
+    keys = [("eval_set", "ascending"), ("rank", "ascending"), ("score", "descending"), ("finding_id", "ascending")]
+    order = pc.sort_indices(findings.append_column("rank", ranks), keys).to_numpy()
+    sets = findings["eval_set"].take(pa.array(order)).combine_chunks().dictionary_encode().indices.to_numpy()
+    firsts = np.searchsorted(sets, sets)
+    turns = np.lexsort((sets, np.arange(len(sets)) - firsts))[:most]
+    rows: list[dict[str, Any]] = findings.take(pa.array(order[turns])).to_pylist()
+    return rows
 
 
-def told(findings: Sequence[Mapping[str, Any]], sides: Sides, accepted: Collection[str]) -> list[Told]:
+def told(findings: pa.Table, sides: Sides, accepted: Collection[str]) -> list[Told]:
     """The findings that are on the page, by eval set, the strongest first."""
     pictured: Counter[tuple[str, str]] = Counter()
     found = []
-    for place, row in enumerate(in_turn(findings)[:LISTED]):
+    for place, row in enumerate(in_turn(findings, LISTED)):
         if place >= TOLD or not row["sample_id"]:
             found.append(_one(row, accepted, {}, full=place < TOLD))
             continue
@@ -110,13 +115,14 @@ def told(findings: Sequence[Mapping[str, Any]], sides: Sides, accepted: Collecti
         wanted = bool(_image_evidence(row)) and pictured[alike] < PICTURED_ALIKE and pictured.total() < PICTURED
         pictured[alike] += wanted
         found.append(_one(row, accepted, _sides_of(row, sides, with_pictures=wanted), full=True))
+    return by_strength(found)
+
+
+def by_strength(found: Iterable[Told]) -> list[Told]:
+    """By eval set, the strongest first."""
     return sorted(
         found, key=lambda one: (one.eval_set, RANK[one.grade], -(one.score or 0), one.eval_id, one.finding_id)
     )
-
-
-def _strength(row: Mapping[str, Any]) -> tuple[str, int, float, str]:
-    return row["eval_set"], RANK[row["grade"]], -(row["score"] or 0), row["finding_id"]
 
 
 def _one(row: Mapping[str, Any], accepted: Collection[str], sides: Mapping[str, Any], *, full: bool) -> Told:

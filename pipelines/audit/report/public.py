@@ -1,16 +1,16 @@
 """What outsiders may see of an audit: ids, salted hashes, scores and spans; no text and no pixels of either side."""
 
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
 import orjson
+import pyarrow as pa
 
-from dedup.decontamination.assemble import RANK
 from dedup.decontamination.findings import Channel
-from pipelines.audit.report.evidence import LISTED, Told, facts, in_turn, text_evidence
+from pipelines.audit.report.evidence import LISTED, Told, by_strength, facts, in_turn, text_evidence
 from pipelines.audit.report.sides import Sides
 
 HASH_DIGITS = 32
@@ -42,16 +42,14 @@ def public_document(document: Mapping[str, Any], salt: str) -> dict[str, Any]:
     }
 
 
-def public_told(findings: Sequence[Mapping[str, Any]], sides: Sides, accepted: Sequence[str], salt: str) -> list[Told]:
+def public_told(findings: pa.Table, sides: Sides, accepted: Collection[str], salt: str) -> list[Told]:
     """The findings that are on the page; hashes only of sides that are neither keyed nor credentialed."""
     found = []
-    for row in in_turn(findings)[:LISTED]:
+    for row in in_turn(findings, LISTED):
         names = ("finding_id", "grade", "channel", "eval_set", "eval_id", "sample_id", "source", "score")
         one = Told(**{name: row[name] for name in names}, accepted=row["finding_id"] in accepted, facts=())
         found.append(replace(one, facts=(*_facts(row, salt), *_spans(row, sides, salt)), full=False))
-    return sorted(
-        found, key=lambda one: (one.eval_set, RANK[one.grade], -(one.score or 0), one.eval_id, one.finding_id)
-    )
+    return by_strength(found)
 
 
 def _facts(row: Mapping[str, Any], salt: str) -> tuple[str, ...]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from PIL import Image
 
 from pipelines.audit.flow import Found
@@ -78,13 +80,15 @@ class AuditedSides:
         """`samples`: the ids that will be asked for; `private`: sources that may tell of people."""
         self._session, self._protected = session, protected
         self._private = frozenset(private)
+        wanted = pa.array(sorted(samples), pa.string())
         self._rows: dict[str, tuple[View, dict[str, Any]]] = {}
         for view, part in zip(views, found.strongest, strict=True):
             if part.rows:
                 rows = np.unique(session.work.read(part, ["row"])["row"].to_numpy()).astype(np.int32)
+                ids = read_samples(session.work, view, rows, ("sample_id",))["sample_id"]
+                rows = rows[pc.is_in(ids, wanted).to_numpy()]
                 for row in read_samples(session.work, view, rows, _SAMPLE).to_pylist():
-                    if row["sample_id"] in samples:
-                        self._rows[row["sample_id"]] = view, row
+                    self._rows[row["sample_id"]] = view, row
         items = session.work.read(protected.items, list(_ITEM)).to_pylist()
         self._items = {(row["eval_set"], row["eval_id"]): row for row in items}
         pictures = session.work.read(protected.pictures).to_pylist()

@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import pyarrow as pa
+
 from dedup.decontamination.shortcuts import COLUMNS, shortcuts_of
 from pipelines.audit.conda import conda_csv
 from pipelines.audit.document import document_bytes
 from pipelines.audit.looking import Looked
 from pipelines.audit.places import CLEAN, DOCUMENT, FINDINGS_TABLE, PAGE
-from pipelines.audit.report.evidence import told
+from pipelines.audit.report.evidence import LISTED, in_turn, told
 from pipelines.audit.report.page import render
 from pipelines.audit.report.private import private_among
 from pipelines.audit.report.public import public_document, public_told, salt_of
@@ -37,14 +39,16 @@ class Report:
     @property
     def page(self) -> bytes:
         """The internal page."""
-        return render(self.document, told(self._rows, self._sides, self._accepted), len(self._rows)).encode()
+        return render(
+            self.document, told(self._findings, self._sides, self._accepted), self._findings.num_rows
+        ).encode()
 
     @property
     def public_page(self) -> bytes:
         """The page for outsiders."""
         salt = salt_of(document_bytes(self.document))
-        found = public_told(self._rows, self._sides, sorted(self._accepted), salt)
-        return render(public_document(self.document, salt), found, len(self._rows), salt=salt).encode()
+        found = public_told(self._findings, self._sides, self._accepted, salt)
+        return render(public_document(self.document, salt), found, self._findings.num_rows, salt=salt).encode()
 
     @property
     def shortcuts(self) -> dict[str, bytes]:
@@ -52,16 +56,15 @@ class Report:
         found = shortcuts_of(self.looked.work.read(self.looked.protected.items, list(COLUMNS)))
         return {SHORTCUTS_PAGE: render_shortcuts(found).encode(), SHORTCUTS: shortcuts_bytes(found)}
 
-    @cached_property
-    def _rows(self) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = self.looked.found.findings.to_pylist()
-        return rows
+    @property
+    def _findings(self) -> pa.Table:
+        return self.looked.found.findings
 
     @cached_property
     def _sides(self) -> AuditedSides:
         looked = self.looked
         private = {*self.private, *private_among(looked.flow.session.corpora)}
-        samples = {row["sample_id"] for row in self._rows}
+        samples = {row["sample_id"] for row in in_turn(self._findings, LISTED)}
         return AuditedSides(looked.flow.session, looked.flow.views, looked.protected, looked.found, samples, private)
 
     @property

@@ -3,12 +3,14 @@
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import orjson
+import pyarrow as pa
 from PIL import Image
 
-from dedup.decontamination.findings import finding_id
+from dedup.decontamination.findings import FINDINGS, finding_id
 from dedup.decontamination.grades import Grade
 from pipelines.audit.report.sides import Shown, Side, shown
 from tests.pipelines.audit.forms import drawn
@@ -31,6 +33,11 @@ class Made:
     rows: list[dict[str, Any]] = field(default_factory=list)
     samples: dict[str, Side] = field(default_factory=dict)
     items: dict[tuple[str, str], Side] = field(default_factory=dict)
+
+    @property
+    def table(self) -> pa.Table:
+        """FINDINGS."""
+        return pa.Table.from_pylist(self.rows, schema=FINDINGS)
 
     def sample(self, sample_id: str) -> Side | None:
         return self.samples.get(sample_id)
@@ -129,6 +136,7 @@ def _evidence(channel: str, number: int, start: int, told: str, question: str) -
     return dict(of[channel])
 
 
+@cache
 def _picture(seed: int, side: int) -> Shown | None:
     file = io.BytesIO()
     image = drawn(seed, side)

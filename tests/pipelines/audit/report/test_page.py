@@ -18,12 +18,12 @@ SALT = salt_of(b"contamination.json")
 
 def internal(whole: Made) -> str:
     document = whole.document()
-    return render(document, told(whole.rows, whole, document["accepted"]["findings"]), len(whole.rows))
+    return render(document, told(whole.table, whole, document["accepted"]["findings"]), len(whole.rows))
 
 
 def public(whole: Made) -> str:
     document = whole.document()
-    found = public_told(whole.rows, whole, document["accepted"]["findings"], SALT)
+    found = public_told(whole.table, whole, document["accepted"]["findings"], SALT)
     return render(public_document(document, SALT), found, len(whole.rows), salt=SALT)
 
 
@@ -39,7 +39,7 @@ def test_the_same_audit_gives_the_same_page() -> None:
 
 def test_pictures_are_of_the_strongest_and_their_number_is_bounded() -> None:
     whole = made(600)
-    found = told(whole.rows, whole, ())
+    found = told(whole.table, whole, ())
     shown = [one for one in found if one.our_picture is not None and one.our_picture.shown is not None]
     alike = [(one.eval_set, one.grade) for one in shown]
     assert max(alike.count(key) for key in alike) == PICTURED_ALIKE
@@ -65,7 +65,9 @@ def test_beyond_the_limits_findings_are_told_in_short_and_then_counted(monkeypat
 def test_eval_sets_take_turns_so_that_a_large_one_hides_none() -> None:
     rows = made(40).rows
     many = [{**row, "eval_set": "large", "finding_id": f"{at:016x}"} for at, row in enumerate(made(400).rows)]
-    assert {row["eval_set"] for row in in_turn([*many, *rows])[:10]} == {"large", *SETS}
+    first = in_turn(Made([*many, *rows]).table, 5)
+    assert {row["eval_set"] for row in first} == {"large", *SETS}
+    assert {row["grade"] for row in first} == {"exact"}
 
 
 def test_text_of_the_data_stays_text() -> None:
@@ -122,7 +124,7 @@ def test_an_audit_that_was_not_calibrated_says_so() -> None:
     document: dict[str, Any] = {**whole.document(), "calibration": None}
     for name in ("probes", "residual", "residual_assumes"):
         document.pop(name)
-    page = render(document, told(whole.rows, whole, ()), 1)
+    page = render(document, told(whole.table, whole, ()), 1)
     assert "Not calibrated" in page
     assert "Not calibrated" not in internal(whole)
 
@@ -131,5 +133,5 @@ def test_provenance_is_told_without_a_sample() -> None:
     row = {"finding_id": "0" * 16, "grade": "provenance", "channel": "provenance", "eval_set": "slake", "eval_id": "",
            "sample_id": "", "source": "roco", "score": None, "transform": None,
            "evidence": orjson.dumps({"path": ["slake", "roco"]}).decode()}  # fmt: skip
-    page = render(Made().document(), told([row], Made(), ()), 1)
+    page = render(Made().document(), told(Made([row]).table, Made(), ()), 1)
     assert "slake ← roco" in page
