@@ -103,7 +103,7 @@ def _view(work: Work, texts: pa.Array, number: int) -> View:
     """A fragment of samples, committed as ingest does."""
     samples = as_samples(texts, max(0, number) * FRAGMENT)
     tables = {"samples": samples, "alive": rows_table(np.arange(len(texts), dtype=np.int32))}
-    commit = work.put("ingest", str(number), tables)
+    commit = work.put("ingest", str(number), tables, compression="lz4")
     fragment = Fragment("texts.parquet", str(number), records=len(texts))
     return View(0, fragment, (commit.parts["samples"],), {"alive": commit.parts["alive"]})
 

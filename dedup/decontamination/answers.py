@@ -16,6 +16,9 @@ AGREEING_SHARE = 0.65
 SHORT_DOCUMENT = 4000
 """Tokens of a sample up to which its end, where reasoning arrives at the answer, is looked at too."""
 
+LONG_ANSWER = 16
+"""Words more than twice the item's from which on what answers a sample is an explanation, which has many words."""
+
 Words = npt.NDArray[np.int32]
 
 
@@ -25,14 +28,14 @@ def answer_of(index: TextIndex, item: int) -> Words:
 
 
 def answered(index: TextIndex, prepared: Search, document: Document, item: int, first: int, last: int) -> bool:
-    """Whether an answer that says something is the sample's own, or, where that is not stated, near tokens first..last.
+    """Whether an answer that says something is the sample's own, or, where none is stated briefly, near first..last.
 
     Before and after the question alike, but not in it; where the sample states an answer, options do not count.
     """
     answer, own = answer_of(index, item), document.answer
     if not prepared.tells[item]:
         return False
-    if len(own):
+    if _brief(answer, own):
         return _tells(prepared, own) and _agree(prepared, answer, own)
     reach = max(index.settings.answer_reach, last - first + 1)
     words = document.all.tokens.words
@@ -40,6 +43,14 @@ def answered(index: TextIndex, prepared: Search, document: Document, item: int, 
     if document.stop - document.start <= SHORT_DOCUMENT:
         parts.append(words[max(last + 1, document.stop - reach) : document.stop])
     return any(_said(prepared, answer, part) for part in parts)
+
+
+def stated(index: TextIndex, prepared: Search, document: Document, item: int) -> bool:
+    """Whether the item's answer says something and is what the sample states as its own."""
+    answer, own = answer_of(index, item), document.answer
+    if not prepared.tells[item] or not _brief(answer, own):
+        return False
+    return _tells(prepared, own) and _agree(prepared, answer, own)
 
 
 def disagrees(index: TextIndex, prepared: Search, document: Document, item: int) -> bool:
@@ -58,11 +69,16 @@ def hinted(index: TextIndex, prepared: Search, document: Document, text: int, it
         return False
     if index.vocabulary.numerals[answer].any():
         return np.array_equal(answer, own)
-    if len(answer) > 1 or not _tells(prepared, own):
+    if len(answer) > 1 or not prepared.letters[answer[0]] or not _tells(prepared, own):
         return False
     known = np.isin(own, index.words[index.starts[text] : index.starts[text + 1]])
     weights = _weights(prepared, own)
     return float(weights[known].sum()) >= LEAST_SHARE * float(weights.sum())
+
+
+def _brief(answer: Words, own: Words) -> bool:
+    """Whether a sample states an answer, and not an explanation."""
+    return 0 < len(own) <= LONG_ANSWER + 2 * len(answer)
 
 
 def _weights(prepared: Search, words: Words) -> npt.NDArray[np.float64]:

@@ -19,17 +19,19 @@ from dedup.decontamination.grades import STRENGTH, Grade
 
 LISTED = 100
 """Findings that are listed of one eval item and channel; how many there are in all is in the evidence."""
-LONG_WORDS = 20
+LONG_WORDS = 25
 """Words of a question about a picture that says something without the picture.
 
 Of VQA-RAD 81 test questions are asked of other pictures in its training part, word for word with up to 10 words, and
-more in other words; cases like those of MedXpertQA MM have 70 (median)."""
+more in other words; those of SLAKE, with their answers, with up to 21; cases like those of MedXpertQA MM have 70
+(median)."""
 REWORDED_WORDS = 13
 """Words of a question that in other words says something without its answer.
 
 Sentences that name one rare disease are as near to questions of up to 11 words about it as their rewordings are
 (ChatDoctor, MedQuAD and Indiana's reports against MedMCQA and MMLU)."""
-QUESTION = "question"
+OF_PICTURE = ("question", "answer")
+"""Item fields that are about the picture: a gold answer, too, is that of many pictures."""
 FOUND = pa.schema(
     [
         pa.field("row", pa.int32(), nullable=False),
@@ -247,7 +249,7 @@ def _stands(hit: Hit, item: int, wordings: Wordings) -> bool:
     """Whether a text is evidence without the item's picture or group."""
     words, pictured = wordings.words[item], wordings.pictured[item]
     evident = hit["answer"] or (hit["alone"] and (words >= REWORDED_WORDS or hit["grade"] != Grade.PARAPHRASE))
-    return bool(evident and (words >= LONG_WORDS or not pictured or hit["item_field"] != QUESTION))
+    return bool(evident and (words >= LONG_WORDS or not pictured or hit["item_field"] not in OF_PICTURE))
 
 
 def _of_pair(row: int, item: int, shown: Sequence[Hit], read: Sequence[Hit]) -> list[dict[str, Any]]:

@@ -38,5 +38,5 @@ FINDINGS = pa.schema(
 
 def finding_id(channel: str, eval_set: str, eval_id: str, sample_id: str) -> str:
     """16 hex digits: the same finding has the same name in every audit, so that a review can accept it."""
-    parts = "\0".join((channel, eval_set, eval_id, sample_id))
-    return blake3.blake3(parts.encode()).hexdigest(length=8)
+    name = f"{channel}\0{eval_set}\0{eval_id}\0{sample_id}"
+    return blake3.blake3(name.encode()).hexdigest(length=8)

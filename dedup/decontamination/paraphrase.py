@@ -5,24 +5,31 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from dedup.decontamination.answers import EXACT_UP_TO, LEAST_SHARE, disagrees, hinted
+from dedup.decontamination.answers import EXACT_UP_TO, LEAST_SHARE, disagrees, hinted, stated
 from dedup.decontamination.grades import Grade
 from dedup.decontamination.text_document import Document, Documents
 from dedup.decontamination.text_index import TextIndex
 from dedup.decontamination.text_match import Match, found_match, items_answered
 from dedup.decontamination.text_search import Search
+from dedup.decontamination.text_words import side_words
 from dedup.kernels.reading import NUMERAL
 from dedup.kernels.rewordings import Confirming, search_rewordings
 
-FEWEST_SHARED, SHARED_SHARE = 4, 0.5
-"""Words of a question that are no stock words, and share of them, that a wording without its answer must have."""
+FEWEST_STATED, FEWEST_BESIDE, FEWEST_SHARED, SHARED_SHARE = 3, 5, 4, 0.5
+"""Words of a question, stock words apart, that a wording must have whose sample states the answer, one that has the
+answer somewhere beside it, and one without, which must have this share of all too."""
+ASKED_WITHIN = 240
+"""Bytes after the shared words in which a question ends: what asks may follow a case whose words it does not repeat."""
+_QUESTION_MARKS, _FULL_STOPS = (b"?", "\uff1f".encode()), (b". ", b".\n", "\u3002".encode())
 
 
 def reworded(index: TextIndex, prepared: Search, documents: Documents) -> Iterator[Match]:
     """Matches of grade `paraphrase`.
 
-    From a cosine of `paraphrase_cosine` with the item's answer, of `paraphrase_weak` with one that says little, of
-    `paraphrase_alone` without; never where both say numbers and have none in common.
+    From a cosine of `paraphrase_cosine` where the sample states the item's answer, of `paraphrase_beside` where it is
+    near, of `paraphrase_weak` with one that says little, of `paraphrase_alone` without. It must be asked: a passage
+    that says what a question is about is no wording of it. Never where both say numbers and have none in common, or
+    each a side that the other does not.
     """
     settings, tokens = index.settings, documents.tokens
     rows, cosines = search_rewordings(
@@ -33,13 +40,15 @@ def reworded(index: TextIndex, prepared: Search, documents: Documents) -> Iterat
         document = documents.document(number)
         if prepared.generic[text] or _numbers_differ(index, document, text, first, stop):
             continue
+        if _sides_differ(index, document, text, first, stop) or not _asked(document, first, stop):
+            continue
         items = items_answered(index, prepared, document, text, first, stop - 1)
-        least = _least(index, prepared, document, text, items)
+        least, fewest = _least(index, prepared, document, text, items)
         if cosine < least:
             continue
         places = _places(index, document, text, first, stop)
         confirmed = any(answer for _, answer in items)
-        if least >= settings.paraphrase_alone and not _shares_enough(index, prepared, text, places):
+        if not _shares_enough(index, prepared, text, places, fewest, SHARED_SHARE if fewest == FEWEST_SHARED else 0.0):
             continue
         parts = {"score": round(cosine, 4), "tokens": len(places), "answer": confirmed}
         yield found_match(
@@ -57,15 +66,32 @@ def _confirming(index: TextIndex, prepared: Search) -> Confirming:
 
 def _least(
     index: TextIndex, prepared: Search, document: Document, text: int, items: tuple[tuple[int, bool], ...]
-) -> float:
-    """The cosine that a rewording needs, by what its answer confirms."""
+) -> tuple[float, int]:
+    """The cosine, and the words in common, that a rewording needs, by what its answer confirms."""
+    settings = index.settings
+    if any(stated(index, prepared, document, item) for item, _ in items):
+        return settings.paraphrase_cosine, FEWEST_STATED
     if any(answer for _, answer in items):
-        return index.settings.paraphrase_cosine
+        return settings.paraphrase_beside, FEWEST_BESIDE
     if any(hinted(index, prepared, document, text, item) for item, _ in items):
-        return index.settings.paraphrase_weak
+        return settings.paraphrase_weak, FEWEST_STATED
     if all(disagrees(index, prepared, document, item) for item, _ in items):
-        return index.settings.paraphrase_otherwise
-    return index.settings.paraphrase_alone
+        return settings.paraphrase_otherwise, FEWEST_SHARED
+    return settings.paraphrase_alone, FEWEST_SHARED
+
+
+def _asked(document: Document, first: int, stop: int) -> bool:
+    """Whether the wording is, or leads to, a question: one with its mark, or the end of what a turn says."""
+    tokens, pieces = document.all.tokens, document.all.pieces
+    piece = document.piece_of(stop - 1)
+    begin, end = int(pieces.begins[piece]), int(pieces.ends[piece])
+    low = begin + int(tokens.starts[max(first, document.piece_tokens(piece)[0])])
+    last = begin + int(tokens.stops[stop - 1])
+    said = pieces.data[low : min(end, last + ASKED_WITHIN)].tobytes()
+    if any(mark in said for mark in _QUESTION_MARKS):
+        return True
+    rest = pieces.data[last:end].tobytes() + b"\n"
+    return end - last <= ASKED_WITHIN and not any(stop in rest for stop in _FULL_STOPS)
 
 
 def _places(index: TextIndex, document: Document, text: int, first: int, stop: int) -> npt.NDArray[np.int64]:
@@ -77,12 +103,22 @@ def _places(index: TextIndex, document: Document, text: int, first: int, stop: i
     return np.where(values[at] == own, first + firsts[at], -1)
 
 
-def _shares_enough(index: TextIndex, prepared: Search, text: int, places: npt.NDArray[np.int64]) -> bool:
-    """Whether a wording that no answer confirms has enough words of the question, not its one rare name alone."""
+def _shares_enough(
+    index: TextIndex, prepared: Search, text: int, places: npt.NDArray[np.int64], fewest: int, share: float
+) -> bool:
+    """Whether a wording has so many words of the question, and such a share of them, stock words apart."""
     words = index.words[index.starts[text] : index.starts[text + 1]]
     content = prepared.content[words]
     shared = len(np.unique(words[content & (places >= 0)]))
-    return shared >= max(FEWEST_SHARED, SHARED_SHARE * len(np.unique(words[content])))
+    return shared >= max(fewest, share * len(np.unique(words[content])))
+
+
+def _sides_differ(index: TextIndex, document: Document, text: int, first: int, stop: int) -> bool:
+    """Whether each names a side that the other does not."""
+    low, high = index.starts[text], index.starts[text + 1]
+    own = side_words().intersection(index.vocabulary.forms[index.forms[low:high]].tolist())
+    other = side_words().intersection(document.all.tokens.hashes[first:stop].tolist())
+    return bool(own - other and other - own)
 
 
 def _numbers_differ(index: TextIndex, document: Document, text: int, first: int, stop: int) -> bool:

@@ -2,14 +2,14 @@
 
 import math
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from dedup.decontamination.text_index import CONTEXT, QUESTION, RATIONALE, TEXT, TextIndex
 from dedup.decontamination.text_tokens import Places
-from dedup.decontamination.text_words import empty_answers, stock_words
+from dedup.decontamination.text_words import empty_answers, statement_letters, stock_words
 from dedup.kernels.eval_search import EvalTexts, Grams, set_bits
 from dedup.kernels.rare_grams import choose
 from dedup.kernels.rewordings import Pairs, pair_keys, pairs_needed, room_for_pairs
@@ -26,6 +26,9 @@ BOILERPLATE_BELOW = 13
 FEWEST_RARE, FEWEST_CONTENT = 2, 3
 """Rare grams, and words that are not stock words, without which a text is generic."""
 COMMON_PAIR = 8
+LEAKED_COPIES, LEAKED_SHARE = 4, 0.02
+"""Texts, at most this share of all, up to which a word weighs as one that so many have: counts of what is searched
+include the leak, and without this the words of a question that did not leak would be its rarest."""
 NOMINATING_SHARE = 0.02
 """Share of a question's squared weight that the rare words shared with a window must have."""
 REWORDED_TOKENS = 6
@@ -51,6 +54,8 @@ class Search(NamedTuple):
     """Words of the vocabulary that make an answer say something."""
     empty: npt.NDArray[np.bool_]
     """Words of which an answer may consist and say nothing: yes, no, sides, numerals, letters of statements."""
+    letters: npt.NDArray[np.bool_]
+    """Words of the vocabulary that are letters of statements."""
     tells: npt.NDArray[np.bool_]
     """Items whose answer says something."""
 
@@ -62,7 +67,8 @@ def search_of(index: TextIndex) -> Search:
     background = index.background_counts if index.documents else np.zeros(words + len(index.grams[0]), np.int64)
     owners = np.repeat(np.arange(len(index.starts) - 1), np.diff(index.starts))
     word_counts = _distinct_counts(owners, index.words, words) + background[:words]
-    weights = _idf(word_counts, total).astype(np.float32)
+    least = max(1.0, min(LEAKED_COPIES, LEAKED_SHARE * total))
+    weights = _idf(np.maximum(word_counts, least), total).astype(np.float32)
     keys, at_tokens = index.grams
     gram_counts = _distinct_counts(owners, at_tokens, len(keys))
     grams, totals = _grams(index, keys, at_tokens, gram_counts, background[words:], owners, total)
@@ -79,8 +85,8 @@ def search_of(index: TextIndex) -> Search:
     empty = _words_in(index, empty_answers()) | index.vocabulary.numerals
     informative = (word_counts <= max(2.0, INFORMATIVE_SHARE * total)) & ~empty & ~stock
     return Search(
-        texts, grams, _pairs(index, texts, ~stock, total), generic, content < 1, ~stock,
-        informative, empty, _telling(index, weights, informative, empty),
+        texts, grams, _pairs(index, texts, ~stock, float(_idf(np.array([least]), total)[0])), generic, content < 1, ~stock,
+        informative, empty, _words_in(index, statement_letters()), _telling(index, weights, informative, empty),
     )  # fmt: skip
 
 
@@ -94,7 +100,7 @@ def _telling(
     return (np.bincount(owners, informative[index.answers], count) > 0) | (mass >= TELLING_WEIGHT)
 
 
-def _idf(counts: npt.NDArray[np.int64], total: int) -> npt.NDArray[np.float64]:
+def _idf(counts: npt.NDArray[Any], total: int) -> npt.NDArray[np.float64]:
     return np.maximum(0.05, np.log((total + 1) / (counts + 0.5)))
 
 
@@ -154,7 +160,7 @@ def _words_in(index: TextIndex, hashes: frozenset[int]) -> npt.NDArray[np.bool_]
     return chosen
 
 
-def _pairs(index: TextIndex, texts: EvalTexts, content: npt.NDArray[np.bool_], total: int) -> Pairs:
+def _pairs(index: TextIndex, texts: EvalTexts, content: npt.NDArray[np.bool_], unknown: float) -> Pairs:
     """Pairs of rare words of the questions that may be reworded."""
     wanted = np.flatnonzero((index.roles == QUESTION) & (np.diff(index.starts) >= REWORDED_TOKENS)).astype(np.int64)
     if not index.settings.paraphrase:
@@ -170,8 +176,7 @@ def _pairs(index: TextIndex, texts: EvalTexts, content: npt.NDArray[np.bool_], t
     starts = np.searchsorted(numbers, np.arange(len(used) + 1)).astype(np.int64)
     needed = np.ones(len(index.starts) - 1, np.int32)
     pairs_needed(texts, wanted, content, NOMINATING_SHARE, needed)
-    # A word that no item has weighs as one that one text has: in a small eval set it would weigh more than all others.
-    unknown = float(_idf(np.ones(1, np.int64), total)[0])
+    # A word that no item has weighs as the rarest that one has: in a small eval set it would weigh more than all others.
     return Pairs(
         _bitmap(used), slots_of(used), used, starts, owners[:count][kept][order], paired, np.float64(unknown), needed
     )  # fmt: skip

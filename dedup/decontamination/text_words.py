@@ -55,10 +55,21 @@ def stock_words() -> frozenset[int]:
 
 
 @cache
+def statement_letters() -> frozenset[int]:
+    """Hashes of letters of statements ("ace": the first, third and fifth)."""
+    return hashes_of(" ".join("".join(chosen) for size in range(1, 6) for chosen in combinations("abcdef", size)))
+
+
+@cache
 def empty_answers() -> frozenset[int]:
-    """Hashes of EMPTY_ANSWERS, and of letters of statements ("ace": the first, third and fifth)."""
-    letters = ("".join(chosen) for size in range(1, 6) for chosen in combinations("abcdef", size))
-    return hashes_of(f"{EMPTY_ANSWERS} {' '.join(letters)}")
+    """Hashes of EMPTY_ANSWERS, and of letters of statements."""
+    return hashes_of(EMPTY_ANSWERS) | statement_letters()
+
+
+@cache
+def side_words() -> frozenset[int]:
+    """Hashes of the words for sides."""
+    return hashes_of(" ".join(sorted(guarded_words("laterality"))))
 
 
 @cache

@@ -10,14 +10,14 @@ import pyarrow.compute as pc
 
 from filters.verdicts import decided, nulls_for_nan
 from pipelines.counts import tally
-from pipelines.near.texts import ANSWERS
+from pipelines.near.texts import ANSWERS, PICTURES
 from pipelines.session import Session
 from pipelines.steps import Step, own_fingerprint
 from pipelines.view import View, alive_rows, kept_rows, numbered, read_samples, rows_table
 from pipelines.work import Commit, Part, Work, key_of
 from sources.schema import Reason, Verdict
 
-VERSION = 2
+VERSION = 3
 UNREMARKABLE = "below"
 """Cause of pairs that were merely not alike enough: all others are worth telling."""
 
@@ -51,7 +51,8 @@ class NearDecideTask:
     def run(self, session: Session) -> Commit:
         """Commit `verdicts` and `alive`."""
         work, step, view = session.work, self.step, self.view
-        used = [self.answers, *self.edges, *(view.parts[name] for name in (ANSWERS,) if name in view.parts)]
+        pictures = [view.parts[name] for name in (ANSWERS, "images")] if ANSWERS in view.parts else []
+        used = [self.answers, *self.edges, *pictures]
         key = key_of(own_fingerprint(step), VERSION, view.digests(("images",)), [part.digest for part in used])
         found = work.find(step.name, key)
         if found is not None:
@@ -64,7 +65,7 @@ class NearDecideTask:
         verdicts[places], reasons[places], thresholds[places] = Verdict.DROP, step.reason, step.threshold
         scores[places] = answers["score"].to_numpy()
         told = {**_near_misses(work, self.edges), **_dropped_for(answers)}
-        evidence = _joined(told, _copied_pictures(work, view, rows))
+        evidence = _joined(told, _copied_pictures(work, view, rows, _verified_for(answers)))
         shown = [evidence.get(row) for row in rows.tolist()]
         table = nulls_for_nan(decided(verdicts, reasons, scores, thresholds, shown))
         tables = {"verdicts": numbered(rows, table), "alive": rows_table(kept_rows(rows, table))}
@@ -75,12 +76,35 @@ Told = dict[int, str]
 """Row -> a JSON object of what there is to say of it."""
 
 
+Copies = dict[str, dict[str, Any]]
+"""Picture -> which one it is a copy of, and how it lies on that."""
+
+
 def _dropped_for(answers: pa.Table) -> Told:
-    """Of each dropped sample the one that was kept, and what verification measured."""
+    """Of each dropped sample the one that was kept, and what verification measured of the two texts."""
     return {
-        row: f'{{"kept":"{leader.hex()}"{_more(detail)}'
+        row: f'{{"kept":"{leader.hex()}"{_more(_without_pictures(detail))}'
         for row, leader, detail in zip(*_columns(answers, "row", "leader", "detail"), strict=True)
     }
+
+
+def _verified_for(answers: pa.Table) -> dict[int, Copies]:
+    """Of dropped samples the pictures that were compared with those of the kept one for their sake."""
+    return {
+        row: {told["image"]: told for told in orjson.loads(detail)[PICTURES]}
+        for row, detail in zip(*_columns(answers, "row", "detail"), strict=True)
+        if _tells_pictures(detail)
+    }
+
+
+def _tells_pictures(detail: str | None) -> bool:
+    return detail is not None and f'"{PICTURES}"' in detail
+
+
+def _without_pictures(detail: str | None) -> str | None:
+    if not _tells_pictures(detail):
+        return detail
+    return orjson.dumps({name: told for name, told in orjson.loads(detail or "").items() if name != PICTURES}).decode()
 
 
 def _near_misses(work: Work, edges: tuple[Part, ...]) -> Told:
@@ -95,22 +119,28 @@ def _near_misses(work: Work, edges: tuple[Part, ...]) -> Told:
     }
 
 
-def _copied_pictures(work: Work, view: View, rows: np.ndarray[Any, np.dtype[np.int32]]) -> Told:
-    """Which pictures of each sample are copies of others, and how they lie on them."""
+def _copied_pictures(
+    work: Work, view: View, rows: np.ndarray[Any, np.dtype[np.int32]], verified: dict[int, Copies]
+) -> Told:
+    """Which pictures of each sample are copies of others, and how they lie on them.
+
+    What was `verified` against the pictures of the sample that a row goes for says more than what they are copies of
+    apart from that: a third picture.
+    """
     if ANSWERS not in view.parts:
         return {}
     ids = work.read(view.parts["images"], ["image_id"])["image_id"]
     answers = work.read(view.parts[ANSWERS]).to_pylist()
-    copies = {
+    copies: Copies = {
         ids[answer["row"]].as_py(): {"copy_of": answer["leader"].hex(), **orjson.loads(answer["detail"] or b"{}")}
         for answer in answers
     }
     told: Told = {}
-    shown = read_samples(work, view, rows, ("images",))["images"].to_pylist() if copies else []
-    for row, refs in zip(rows.tolist(), shown, strict=bool(copies)):
-        found = [
-            {"image": ref["image_id"], **copies[ref["image_id"]]} for ref in refs or () if ref["image_id"] in copies
-        ]
+    some = bool(copies or verified)
+    shown = read_samples(work, view, rows, ("images",))["images"].to_pylist() if some else []
+    for row, refs in zip(rows.tolist(), shown, strict=some):
+        known = {**copies, **verified[row]} if row in verified else copies
+        found = [{"image": ref["image_id"], **known[ref["image_id"]]} for ref in refs or () if ref["image_id"] in known]
         if found:
             told[row] = orjson.dumps({"pictures": found}).decode()
     return told

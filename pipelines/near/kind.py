@@ -13,6 +13,8 @@ from pipelines.session import Session
 from pipelines.view import View
 from sources.records import Fragment
 
+AGAIN = "put the files back as they were, or start another run; the same command resumes"
+"""What to do where pictures or records are not what they were when they were measured."""
 ITEM = pa.schema(
     [
         pa.field("id", pa.binary(KEY_BYTES), nullable=False),
@@ -37,7 +39,11 @@ class Opens(Protocol):
     """The pictures of one fragment."""
 
     def open(self, uri: str) -> bytes:
-        """The bytes of a picture, as `pipelines.session.Located.open`."""
+        """The bytes of a picture, as `pipelines.session.Located.open`.
+
+        Raises:
+            CurateError: it was there when it was measured, and is not any more.
+        """
         ...
 
 

@@ -12,14 +12,16 @@ import pyarrow as pa
 
 from dedup.images import SERIES, SERIES_GROUPS, NearImage, Pair
 from dedup.verify_pictures import Prepared, prepare
+from filters.gallery import image_id_of
 from filters.statistics import grey_of
-from pipelines.near.kind import ITEM, OUTCOMES, Opens
+from pipelines.errors import CurateError
+from pipelines.near.kind import AGAIN, ITEM, OUTCOMES, Opens
 from pipelines.session import Session
 from pipelines.view import View, read_samples
 from sources.pictures import Limits, PictureError, thumbnail_only
 
 NAME = "near_picture"
-VERSION = 4
+VERSION = 5
 SIDE = 1024
 """Pixels that a reduced decode leaves at least: twice of what verification compares at."""
 PREPARED = 64
@@ -69,7 +71,7 @@ class Pictures:
         )
 
     def verify(self, ours: pa.Table, theirs: pa.Table, here: Opens | None, where: Sequence[Opens]) -> pa.Table:
-        """By pixels, where fingerprints do not decide alone; what cannot be opened now is no duplicate.
+        """By pixels, where fingerprints do not decide alone; what cannot be decoded for that is no duplicate.
 
         Laying one picture on the other is not the same as the other on the one: the smaller id is always laid on the
         larger, so that the order of fragments does not matter.
@@ -101,19 +103,27 @@ class _Opened:
         self._ready: OrderedDict[str, Prepared | None] = OrderedDict()
 
     def prepared(self, located: Opens, picture: Mapping[str, Any]) -> Prepared | None:
-        """The picture ready to be compared, None where it cannot be opened now."""
+        """The picture ready to be compared, None where it cannot be decoded for that.
+
+        Raises:
+            CurateError: it is gone, or another one. That is no outcome: it would be believed when the picture is back.
+        """
         image_id = picture["image_id"]
         if image_id not in self._ready:
-            self._ready[image_id] = self._prepared(located, picture["uri"], picture["frame"])
+            self._ready[image_id] = self._prepared(located, picture)
             if len(self._ready) > PREPARED:
                 self._ready.popitem(last=False)
         self._ready.move_to_end(image_id)
         return self._ready[image_id]
 
-    def _prepared(self, located: Opens, uri: str, frame: int) -> Prepared | None:
+    def _prepared(self, located: Opens, picture: Mapping[str, Any]) -> Prepared | None:
+        frame = picture["frame"]
         try:
-            return prepare(grey_of(thumbnail_only(located.open(uri), frame, self._limits, SIDE)))
-        except (FileNotFoundError, PictureError):
+            data = located.open(picture["uri"])
+            if image_id_of(data, frame) != picture["image_id"]:
+                raise CurateError("a picture changed while the build was running", AGAIN)
+            return prepare(grey_of(thumbnail_only(data, frame, self._limits, SIDE)))
+        except PictureError:
             return None
 
 

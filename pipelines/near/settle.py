@@ -7,6 +7,7 @@ pictures as such texts have places, never all pairs of a bucket. No pair follows
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +30,7 @@ from pipelines.sorted_runs import put_part, to_row_groups
 from pipelines.view import View
 from pipelines.work import Commit, Part, Work, key_of
 
-VERSION = 1
+VERSION = 2
 NAME = "near_image"
 ASKS = pa.schema(
     [
@@ -48,13 +49,23 @@ OUTCOMES = pa.schema(
         pa.field("low", pa.binary(KEY_BYTES), nullable=False),
         pa.field("high", pa.binary(KEY_BYTES), nullable=False),
         pa.field("accepted", pa.bool_(), nullable=False),
+        pa.field("score", pa.float64(), nullable=False),
+        pa.field("detail", pa.string()),
     ]
 )
-"""Pairs of pictures by id, the smaller first, and whether they were found to be copies."""
+"""Pairs of pictures by id, the smaller first, and what verification said of them."""
 GRANTED = pa.schema(
-    [pa.field("row", pa.int32(), nullable=False), pa.field("other", pa.binary(KEY_BYTES), nullable=False)]
+    [
+        pa.field("row", pa.int32(), nullable=False),
+        pa.field("other", pa.binary(KEY_BYTES), nullable=False),
+        pa.field("picture", pa.binary(KEY_BYTES), nullable=False),
+        pa.field("other_picture", pa.binary(KEY_BYTES), nullable=False),
+        pa.field("score", pa.float64(), nullable=False),
+        pa.field("detail", pa.string()),
+    ]
 )
-"""Pairs of samples all of whose pictures are copies."""
+"""Pairs of samples all of whose pictures are copies, and of each, a row each, their pictures that were asked about:
+the own one, the other sample's, and the outcome of the two."""
 
 
 @dataclass(frozen=True)
@@ -177,9 +188,10 @@ class OutcomesTask:
             answered = own.join(known, on=["low", "high"], how="left").with_columns(
                 pl.col("accepted").fill_null(value=False)
             )
-            pairs = answered.group_by("row", "sample").agg(pl.col("accepted").all()).filter("accepted")
-            granted = pairs.select("row", other="sample").sort("row", "other").to_arrow().cast(GRANTED)
-            parts[str(number)] = put_named(work, node, granted)
+            pairs = answered.filter(pl.col("accepted").all().over("row", "sample"))
+            names = {"row": "row", "other": "sample", "picture": "id", "other_picture": "other"}
+            granted = pairs.select(score="score", detail="detail", **names).select(GRANTED.names).unique()
+            parts[str(number)] = put_named(work, node, granted.sort(GRANTED.names[:4]).to_arrow().cast(GRANTED))
         return work.commit(node, key, parts, {})
 
 
@@ -203,12 +215,12 @@ class SettleTask:
         found = work.find(node, key)
         if found is not None:
             return found
-        edges = frame_of(work.read(self.edges))
-        granted = frame_of(work.read(self.granted)).with_columns(granted=pl.lit(value=True))
-        both = edges.join(granted, on=["row", "other"], how="left", maintain_order="left")
-        yes = pl.col("granted").fill_null(value=False)
-        settled = both.with_columns(accepted=pl.col("accepted") | yes, cause=pl.when(~yes).then("cause"))
-        return work.put(node, key, {"edges": settled.select(EDGES.names).to_arrow().cast(EDGES)})
+        granted: dict[tuple[int, bytes], list[dict[str, Any]]] = {}
+        for copies in work.read(self.granted).to_pylist():
+            granted.setdefault((copies["row"], copies["other"]), []).append(copies)
+        rows = work.read(self.edges).to_pylist()
+        settled = [_accepted(row, granted.get((row["row"], row["other"]))) for row in rows]
+        return work.put(node, key, {"edges": pa.Table.from_pylist(settled, schema=EDGES)})
 
 
 class Settling:
@@ -256,17 +268,34 @@ class Settling:
         return [settled[number].parts["edges"] if number in settled else part for number, part in enumerate(edges)]
 
 
+def _accepted(edge: dict[str, Any], granted: list[dict[str, Any]] | None) -> dict[str, Any]:
+    """A row of EDGES: where it was granted, with the `pictures` of the worse sample that are copies of the better's."""
+    if granted is None:
+        return edge
+    worse = (edge["order"], edge["id"]) > (edge["other_order"], edge["other"])
+    sides = ("picture", "other_picture") if worse else ("other_picture", "picture")
+    pictures = [
+        {**{name: copies[side].hex() for name, side in zip(("image", "copy_of"), sides, strict=True)},
+         "score": round(copies["score"], 4), **orjson.loads(copies["detail"] or b"{}")}
+        for copies in granted
+    ]  # fmt: skip
+    detail = orjson.dumps({**orjson.loads(edge["detail"] or b"{}"), PICTURES: pictures}).decode()
+    return {**edge, "accepted": True, "cause": None, "detail": detail}
+
+
 LOW_HIGH = {"low": pl.min_horizontal("id", "other"), "high": pl.max_horizontal("id", "other")}
 
 
 def outcomes(work: Work, edges: Sequence[Part], asked: pl.DataFrame) -> pl.DataFrame:
-    """OUTCOMES of the pairs `asked` (low, high) that stand in EDGES, each once."""
+    """OUTCOMES of the pairs `asked` (low, high) that stand in EDGES, each once: of several the most alike."""
     tables = [frame_of(OUTCOMES.empty_table())]
     for part in edges:
         if part.rows:
-            compared = frame_of(work.read(part, ["id", "other", "accepted"])).select(**LOW_HIGH, accepted="accepted")
+            edges_there = frame_of(work.read(part, ["id", "other", *OUTCOMES.names[2:]]))
+            compared = edges_there.with_columns(**LOW_HIGH).select(OUTCOMES.names)
             tables.append(compared.join(asked, on=["low", "high"], how="semi"))
-    return pl.concat(tables).group_by("low", "high").agg(pl.col("accepted").any()).sort("low", "high")
+    best = pl.concat(tables).sort(OUTCOMES.names, descending=[False, False, True, True, False])
+    return best.unique(["low", "high"], keep="first", maintain_order=True)
 
 
 def _items(fragments: npt.NDArray[np.int32], rows: pl.Series) -> npt.NDArray[np.uint64]:

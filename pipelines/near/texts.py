@@ -12,6 +12,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dedup.fingerprints import WEAKEST_QUALITY
 from dedup.guards import ACCEPTED, VERDICTS
 from dedup.order import survivor_order
 from dedup.text import NearText, comparable_texts, verify_texts
@@ -22,7 +23,7 @@ from pipelines.work import Work
 from sources.schema import SAMPLES
 
 COLUMNS = ("sample_id", "source", "access", "task", "turns", "images", "question", "groups", "language")
-VERSION = 5
+VERSION = 6
 ENGLISH_OR_NOT_STATED = r"(?i)^\s*(en([-_].*)?|eng|english|und|unknown)?\s*$"
 MOSTLY_OTHER_LETTERS = 1.5
 """Bytes a character in UTF-8, from which on a text without a stated language is not English."""
@@ -59,11 +60,12 @@ class Texts:
         return [*view.digests(COLUMNS), str(view.corpus)]
 
     def bands(self, session: Session, view: View) -> pa.Table:
-        """BAND_KEYS of the samples that have no pictures."""
+        """BAND_KEYS of the samples that have no pictures, but for reports of which nobody knows whose they are."""
         rows, samples = self._samples(session.work, view)
-        bare = np.flatnonzero(~_with_pictures(samples))
+        salts, known = _subjects(samples)
+        bare = np.flatnonzero(~_with_pictures(samples) & known)
         some = samples if len(bare) == len(rows) else samples.take(pa.array(bare))
-        return self._bands(some, rows[bare], None, _subjects(some))
+        return self._bands(some, rows[bare], None, salts[bare])
 
     def contents(self, session: Session, view: View, rows: npt.NDArray[np.int32]) -> pa.Table:
         """ITEM, `text` and `question` as they are compared, and whether the text is in a language without guards."""
@@ -131,10 +133,11 @@ class PictureTexts(Texts):
     def bands(self, session: Session, view: View) -> pa.Table:
         """BAND_KEYS of the samples with pictures, salted by what their pictures are copies of.
 
-        Where a picture is a copy of several, or of one that has another original, they are sent under each.
+        Where a picture is a copy of several, or of one that has another original, they are sent under each. Samples
+        with a picture of too little information are sent under none: it is as well anybody else's.
         """
         rows, samples = self._samples(session.work, view)
-        shown = np.flatnonzero(_with_pictures(samples))
+        shown = np.flatnonzero(_with_pictures(samples) & _informative(session.work, view, samples))
         some = samples.take(pa.array(shown))
         originals, further = originals_of(session.work, view), _further_of(session.work, view)
         salts = [_salts(refs, originals, further) for refs in some["images"].to_pylist()]
@@ -208,19 +211,20 @@ def _questions(samples: pa.Table) -> pa.Array:
     return comparable_texts(pa.table({"task": task, "turns": turns, "question": samples["question"]}))
 
 
-def _subjects(samples: pa.Table) -> npt.NDArray[np.uint64]:
-    """What else must be equal for two texts to be compared: of reports, whom or what they report on.
+def _subjects(samples: pa.Table) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.bool_]]:
+    """What else must be equal for two texts to be compared, and whether that is known.
 
     Normal reports of different patients are alike without being copies of one another: a report meets only those of
-    its own patient (or study, where patients are not told). 0 for other tasks, and where neither is known.
+    its own patient (or study, where patients are not told), and none where neither is told. 0 for other tasks.
     """
-    salts = np.zeros(len(samples), np.uint64)
+    salts, told = np.zeros(len(samples), np.uint64), np.ones(len(samples), bool)
     reports = np.flatnonzero(pc.equal(samples["task"], "report").to_numpy())
     for place, groups in zip(reports.tolist(), samples["groups"].take(pa.array(reports)).to_pylist(), strict=True):
         known = {group["kind"]: group["id"] for group in groups or ()}
         subject = [(kind, known[kind]) for kind in SUBJECTS if kind in known][:1]
-        salts[place] = _hash_of([samples["source"][place].as_py(), subject]) if subject else 0
-    return salts
+        told[place] = bool(subject)
+        salts[place] = _hash_of([samples["source"][place].as_py(), subject])
+    return salts, told
 
 
 def originals_of(work: Work, view: View) -> dict[str, str]:
@@ -253,6 +257,15 @@ def _salts(refs: list[dict[str, Any]], originals: Mapping[str, str], further: Ma
 
 def _hash_of(value: Any) -> int:
     return int.from_bytes(blake3.blake3(orjson.dumps(value)).digest(8), "little")
+
+
+def _informative(work: Work, view: View, samples: pa.Table) -> npt.NDArray[np.bool_]:
+    """Whether all pictures of a sample hold enough to be told apart from others."""
+    images = work.read(view.parts["images"], ["image_id", "pdq_quality"])
+    enough = pc.greater_equal(pc.fill_null(images["pdq_quality"], 0), WEAKEST_QUALITY)
+    usable = set(images["image_id"].filter(enough).to_pylist())
+    refs = samples["images"].to_pylist()
+    return np.array([all(ref["image_id"] in usable for ref in own or ()) for own in refs], bool)
 
 
 def _with_pictures(samples: pa.Table) -> npt.NDArray[np.bool_]:

@@ -13,7 +13,7 @@ from dedup.keys import KEY_BYTES
 from pipelines.bisect import FATAL_ERRORS, Failure, Piece, bisect
 from pipelines.errors import CurateError, code_locations
 from pipelines.isolation import KILLS_BEFORE_ISOLATION, isolated
-from pipelines.near.kind import OUTCOMES, Kind, Opens, Place
+from pipelines.near.kind import AGAIN, OUTCOMES, Kind, Opens, Place
 from pipelines.near.travel import COMPRESSION, Gathered
 from pipelines.session import Located, Session, locate
 from pipelines.view import View
@@ -137,9 +137,16 @@ class OpenedLate:
         """The bytes of a picture, as `Located.open`.
 
         Raises:
-            CurateError: the records that say where it lies cannot be read again.
+            CurateError: it is not there any more, or the records that say where it lies cannot be read again.
         """
-        return self.locate().open(uri)
+        located = self.locate()
+        try:
+            if located.paths is None or uri in located.paths:  # else no record names it any more
+                return located.open(uri)
+        except FileNotFoundError:
+            pass
+        name = self._session.corpora[self._place.corpus].name
+        raise CurateError(f"source {name}: a picture that was measured before is not there any more", AGAIN)
 
     def locate(self) -> Located:
         """Read the records, if they were not yet; raises as `open` does."""
@@ -158,10 +165,7 @@ class OpenedLate:
             raise
         except Exception as other:  # noqa: BLE001 - readers may raise anything; what it says may hold PHI
             error = f"{type(other).__name__} at {', '.join(code_locations(other))}"
-        raise CurateError(
-            f"source {name}: records that were read before cannot be read again: {error}",
-            "put the files back as they were, or start another run; the same command resumes",
-        )
+        raise CurateError(f"source {name}: records that were read before cannot be read again: {error}", AGAIN)
 
 
 def _verified(

@@ -9,6 +9,8 @@ import yaml
 
 from tests.pipelines.audit.forms import ROWS, write_pictures
 
+AUDIT = ("audit", "--no-calibrate")
+"""The command without probes of its own, which cost seconds: `test_audit_calibration.py` is about them."""
 FREE = {
     "id": "free",
     "question": "Which chromosomal translocation is characteristic of follicular lymphoma in elderly patients?",

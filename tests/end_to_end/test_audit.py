@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 import yaml
 
-from tests.end_to_end.audits import FREE, LEAKED, document, eval_set, what
+from tests.end_to_end.audits import AUDIT, FREE, LEAKED, document, eval_set, what
 from tests.end_to_end.runs import curate, curate_json
 from tests.pipelines.audit.forms import ROWS, drawn, write_csv, write_llava, write_parquet, write_tars
 
@@ -30,7 +30,7 @@ FORMS = {"llava": "llava/data.json", "csv": "csv/data.csv", "parquet": "parquet/
 
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_of_data_gives_the_same_findings(place: Path, tmp_path: Path, form: str) -> None:
-    answer = curate_json("audit", place / FORMS[form], "--against", place / "mine", "--out", tmp_path / "a", status=3)
+    answer = curate_json(*AUDIT, place / FORMS[form], "--against", place / "mine", "--out", tmp_path / "a", status=3)
     assert (answer["verdict"], answer["items"], answer["leaked_items"]) == ("leaks", 3, 2)
     assert answer["eval_sets"]["mine"]["by_grade"] == {"exact": 2}
     assert what(tmp_path / "a") == [("mine", name, "pair", "exact") for name in LEAKED]
@@ -52,7 +52,7 @@ def test_a_run_gives_the_same_findings_and_swapped_shards_are_refused(place: Pat
     run = tmp_path / "run"
     built = curate_json("build", "--recipe", tmp_path / "r.yaml", "--data", place, "--out", run)
     assert (built["counts"]["kept"], built["audit"]) == (3, "not_run")
-    curate_json("audit", run, "--against", place / "mine", "--out", tmp_path / "a", status=3)
+    curate_json(*AUDIT, run, "--against", place / "mine", "--out", tmp_path / "a", status=3)
     assert what(tmp_path / "a") == [("mine", name, "pair", "exact") for name in LEAKED]
     told = document(tmp_path / "a")
     manifest = (run / "shards" / "manifest.json").read_bytes()
@@ -62,7 +62,7 @@ def test_a_run_gives_the_same_findings_and_swapped_shards_are_refused(place: Pat
     data = bytearray(tar.read_bytes())
     data[600] ^= 1
     tar.write_bytes(data)
-    refused = curate_json("audit", run, "--against", place / "mine", "--out", tmp_path / "b", status=1)
+    refused = curate_json(*AUDIT, run, "--against", place / "mine", "--out", tmp_path / "b", status=1)
     assert "other bytes than the manifest says" in refused["error"]
     assert not (tmp_path / "b" / "contamination.json").exists()
 
@@ -70,7 +70,7 @@ def test_a_run_gives_the_same_findings_and_swapped_shards_are_refused(place: Pat
 def test_data_without_leaks_is_clean_and_the_evidence_says_what_was_looked_at(place: Path, tmp_path: Path) -> None:
     row = {"question": ROWS[2]["question"], "answer": ROWS[2]["answer"]}
     (tmp_path / "d.jsonl").write_bytes(orjson.dumps(row))
-    answer = curate_json("audit", tmp_path / "d.jsonl", "--against", place / "mine", "--out", tmp_path / "a")
+    answer = curate_json(*AUDIT, tmp_path / "d.jsonl", "--against", place / "mine", "--out", tmp_path / "a")
     assert (answer["verdict"], answer["findings"]) == ("clean", {})
     told = document(tmp_path / "a")
     assert told["data"][0]["inputs"][0]["listing"][0]["path"] == "d.jsonl"
@@ -81,7 +81,7 @@ def test_data_without_leaks_is_clean_and_the_evidence_says_what_was_looked_at(pl
 def test_an_audit_that_could_not_read_everything_never_says_clean(place: Path, tmp_path: Path) -> None:
     good = orjson.dumps({"question": "What is the first line here?", "answer": "this"})
     (tmp_path / "d.jsonl").write_bytes(good + b"\n{not json}\n")
-    answer = curate_json("audit", tmp_path / "d.jsonl", "--against", place / "mine", "--out", tmp_path / "a", status=1)
+    answer = curate_json(*AUDIT, tmp_path / "d.jsonl", "--against", place / "mine", "--out", tmp_path / "a", status=1)
     assert answer["verdict"] == "incomplete"
     assert answer["reasons"] == ["source d: 1 x record.malformed"]
 
@@ -90,7 +90,7 @@ def test_a_picture_that_is_not_there_or_cannot_be_decoded_makes_it_incomplete(pl
     rows = [{"image": name, "question": "What is shown?", "answer": "this"} for name in ("gone.png", "bad.png")]
     (tmp_path / "d.jsonl").write_bytes(b"\n".join(map(orjson.dumps, rows)))
     (tmp_path / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
-    answer = curate_json("audit", tmp_path / "d.jsonl", "--against", place / "mine", "--out", tmp_path / "a", status=1)
+    answer = curate_json(*AUDIT, tmp_path / "d.jsonl", "--against", place / "mine", "--out", tmp_path / "a", status=1)
     assert answer["verdict"] == "incomplete"
     assert answer["reasons"] == ["source d: 1 x image.missing", "source d: 1 x image.undecodable"]
 
@@ -99,9 +99,9 @@ def test_an_eval_set_that_is_not_there_makes_it_incomplete_and_leaks_come_first(
     clean = tmp_path / "d.jsonl"
     clean.write_bytes(orjson.dumps({"text": "Nothing of the kind is here."}))
     both = ["--against", place / "mine", "--against", "medqa", "--evals", tmp_path]
-    answer = curate_json("audit", clean, *both, "--out", tmp_path / "a", status=1)
+    answer = curate_json(*AUDIT, clean, *both, "--out", tmp_path / "a", status=1)
     assert (answer["verdict"], [one["name"] for one in answer["missing"]]) == ("incomplete", ["medqa"])
-    answer = curate_json("audit", place / FORMS["csv"], *both, "--out", tmp_path / "b", status=3)
+    answer = curate_json(*AUDIT, place / FORMS["csv"], *both, "--out", tmp_path / "b", status=3)
     assert answer["verdict"] == "leaks"
 
 
@@ -111,7 +111,7 @@ def test_an_eval_set_that_is_not_there_makes_it_incomplete_and_leaks_come_first(
     ((), "--against"),
 ])  # fmt: skip
 def test_wrong_usage_names_what_was_meant(place: Path, arguments: tuple[str, ...], said: str) -> None:
-    done = curate("audit", place / FORMS["csv"], *arguments)
+    done = curate(*AUDIT, place / FORMS["csv"], *arguments)
     assert done.returncode == 2
     assert said in done.stderr
 
@@ -119,12 +119,12 @@ def test_wrong_usage_names_what_was_meant(place: Path, arguments: tuple[str, ...
 def test_splits_and_records_without_answers_are_looked_at_too(place: Path, tmp_path: Path) -> None:
     rows = [{"question": ROWS[1]["question"], "split": "test"}, {"question": FREE["question"]}]
     (tmp_path / "d.jsonl").write_bytes(b"\n".join(map(orjson.dumps, rows)))
-    curate_json("audit", tmp_path / "d.jsonl", "--against", place / "mine", "--out", tmp_path / "a", status=3)
+    curate_json(*AUDIT, tmp_path / "d.jsonl", "--against", place / "mine", "--out", tmp_path / "a", status=3)
     assert {(item, channel) for _, item, channel, _ in what(tmp_path / "a")} == {("two", "text"), ("free", "text")}
 
 
 def test_a_review_accepts_what_was_looked_at_and_says_so(place: Path, tmp_path: Path) -> None:
-    arguments = ("audit", place / FORMS["csv"], "--against", place / "mine", "--out", tmp_path / "a")
+    arguments = (*AUDIT, place / FORMS["csv"], "--against", place / "mine", "--out", tmp_path / "a")
     curate_json(*arguments, status=3)
     ids = pl.read_parquet(tmp_path / "a" / "tables" / "findings" / "*.parquet")["finding_id"].to_list()
     (tmp_path / "review.yaml").write_text(yaml.safe_dump({"reason": "known", "accept": [*ids, "0123456789abcdef"]}))
@@ -145,7 +145,7 @@ def test_workers_and_order_of_questions_do_not_show_in_any_byte(place: Path, tmp
     for number, (asked, workers) in enumerate(runs):
         flat = [word for pair in asked for word in pair]
         data = place / FORMS["csv"]
-        curate_json("audit", data, *flat, "--workers", workers, "--out", tmp_path / str(number), status=3)
+        curate_json(*AUDIT, data, *flat, "--workers", workers, "--out", tmp_path / str(number), status=3)
     one, two = (published(tmp_path / str(number)) for number in range(2))
     assert one == two
 
@@ -157,7 +157,7 @@ def published(audit: Path) -> dict[str, bytes]:
 
 
 def test_an_audit_resumes_and_costs_only_what_is_new(place: Path, tmp_path: Path) -> None:
-    arguments = ("audit", place / FORMS["csv"], "--against", place / "mine", "--out", tmp_path / "a")
+    arguments = (*AUDIT, place / FORMS["csv"], "--against", place / "mine", "--out", tmp_path / "a")
     curate_json(*arguments, status=3)
     before = (tmp_path / "a" / "contamination.json").read_bytes()
     log = (tmp_path / "a" / "events.jsonl").stat().st_size
@@ -174,7 +174,7 @@ def test_two_audits_side_by_side(place: Path, tmp_path: Path) -> None:
     less = tmp_path / "less.csv"
     less.write_text(f'question,answer\n"{ROWS[1]["question"]}",{ROWS[1]["answer"]}\n')
     for name, data in (("a", place / FORMS["csv"]), ("b", less)):
-        curate_json("audit", data, "--against", place / "mine", "--out", tmp_path / name, status=3)
+        curate_json(*AUDIT, data, "--against", place / "mine", "--out", tmp_path / name, status=3)
     found = curate_json("diff", tmp_path / "a", tmp_path / "b")
     assert found["verdict"] == {"a": "leaks", "b": "leaks"}
     assert sum(row["findings"] for row in found["only_in_a"]) == 2
@@ -185,7 +185,7 @@ def test_two_audits_side_by_side(place: Path, tmp_path: Path) -> None:
 def test_one_picture_stored_anew_is_still_found(place: Path, tmp_path: Path) -> None:
     drawn(0).resize((120, 120)).convert("RGB").save(tmp_path / "x.jpg", quality=70)
     (tmp_path / "d.jsonl").write_bytes(orjson.dumps({"image": "x.jpg", "text": "Something about it."}))
-    curate_json("audit", tmp_path / "d.jsonl", "--against", place / "mine", "--out", tmp_path / "a", status=3)
+    curate_json(*AUDIT, tmp_path / "d.jsonl", "--against", place / "mine", "--out", tmp_path / "a", status=3)
     assert what(tmp_path / "a") == [("mine", "one", "image", "reencoded")]
 
 
@@ -202,7 +202,7 @@ def test_nothing_that_identifies_is_in_an_audit_with_a_site_key_and_groups_still
     item = {**FREE, "id": "ACC7654321-e", "image": None, "patient": "PAT-778899"}
     (theirs / "test.jsonl").write_bytes(orjson.dumps(item))
     (tmp_path / "site.key").write_text("a-site-key-of-enough-bytes")
-    command = ("audit", ward / "PAT-778899.jsonl", "--against", theirs, "--out", tmp_path / "a")
+    command = (*AUDIT, ward / "PAT-778899.jsonl", "--against", theirs, "--out", tmp_path / "a")
     assert "--id-key" in curate_json(*command, status=2)["hint"]
     done = curate(*command, "--id-key", tmp_path / "site.key", "--json")
     assert done.returncode == 1  # the broken record: incomplete
@@ -220,6 +220,6 @@ def test_nothing_that_identifies_is_in_an_audit_with_a_site_key_and_groups_still
 def test_ray_gives_the_same_bytes(place: Path, tmp_path: Path) -> None:
     for engine in ("local", "ray"):
         more = ("--engine", engine, "--workers", "1", "--out", tmp_path / engine)
-        curate_json("audit", place / FORMS["csv"], "--against", place / "mine", *more, status=3)
+        curate_json("audit", "--calibrate", "1", place / FORMS["csv"], "--against", place / "mine", *more, status=3)
     for name in ("contamination.json", "tables/findings/part-000000.parquet"):
         assert (tmp_path / "local" / name).read_bytes() == (tmp_path / "ray" / name).read_bytes()

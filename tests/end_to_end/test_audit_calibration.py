@@ -8,7 +8,8 @@ import pytest
 
 from tests.end_to_end.audits import FREE, document, eval_set
 from tests.end_to_end.runs import curate, curate_json
-from tests.pipelines.audit.forms import ROWS, drawn
+from tests.end_to_end.test_audit_in_a_build import build
+from tests.pipelines.audit.forms import ROWS, drawn, write_csv
 
 TOLD = ("calibration", "probes", "residual", "residual_assumes", "verdict", "reasons")
 
@@ -111,3 +112,15 @@ def test_without_calibration_nothing_is_said_of_recall(place: Path, tmp_path: Pa
         "audit", place / "d.jsonl", "--against", place / "mine", "--no-calibrate", "--out", tmp_path / "a"
     )
     assert (answer["verdict"], answer["calibration"]) == ("clean", {})
+
+
+def test_what_a_build_removed_says_what_may_remain_in_its_shards(tmp_path: Path) -> None:
+    write_csv(tmp_path / "csv")
+    eval_set(tmp_path / "evals")
+    answer = build(tmp_path, tmp_path / "run", calibrate={"pictures": 1, "texts": 2})
+    assert (answer["counts"]["dropped"], answer["audit"]) == ({"leak.exact": 2}, "clean")
+    told = orjson.loads((tmp_path / "run" / "shards" / "contamination.json").read_bytes())
+    assert told["findings"] == {}
+    assert {channel: one["seen"] for channel, one in told["residual"]["mine"].items()} == {"image": 2, "text": 0}
+    assert told["residual"]["mine"]["image"]["upper95"] <= 1  # there are three items
+    assert max(one["planted"] for one in told["calibration"]["text"].values()) == 2

@@ -142,6 +142,24 @@ def test_a_second_corpus_costs_its_own_bands_only_and_its_copies_name_what_was_t
     assert not curate_json("diff", tmp_path / "second", tmp_path / "first")["matched"]
 
 
+def test_alike_reports_go_where_they_are_one_patients_and_stay_where_nobody_is_told(tmp_path: Path) -> None:
+    (words,) = (text.split() for text in notes(2, 1).values())
+    records = []
+    for place, who in enumerate(["nobody"] * 3 + ["A"] * 3 + ["B"] * 3):
+        text = " ".join([*words[: 5 * place], "sinus", *words[5 * place + 1 :]])
+        patient = {} if who == "nobody" else {"patient": who}
+        records.append({"id": f"{who}-{place}", "text": text, **patient})
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports/all.jsonl").write_bytes(b"".join(orjson.dumps(record) + b"\n" for record in records))
+    source = {"name": "reports", "reader": "jsonl", "path": "reports/*.jsonl", "task": "report", "license": "MIT",
+              "access": "open", "fields": {"id": "id", "text": "text", "patient": "patient"}}  # fmt: skip
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump({"stage": "mid", "sources": [source], "steps": {"tokens": {"min": 0}}}))
+    assert balances(curate_json(*arguments(tmp_path, "run"), near=True))
+    kept = sorted(key.partition("-")[0] for key in survivors(tmp_path / "run"))
+    assert kept == ["A", "B", "nobody", "nobody", "nobody"]
+
+
 def test_a_threshold_that_is_no_similarity_is_wrong_usage(built: tuple[Path, dict[str, object]]) -> None:
     root, _ = built
     done = curate(*arguments(root, "other", "--set", "steps.near_text.jaccard=1.5"), near=True)

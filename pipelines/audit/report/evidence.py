@@ -60,11 +60,15 @@ class Region:
 
 @dataclass(frozen=True)
 class Pictured:
-    """A picture with the region that was matched; without `shown`, `why` says what kept it off the page."""
+    """A picture with the region that was matched; without `shown`, `why` says what kept it off the page.
+
+    `same_as`: the finding that shows it.
+    """
 
     shown: Shown | None
     region: Region | None
     why: str = ""
+    same_as: str = ""
 
 
 @dataclass(frozen=True)
@@ -105,17 +109,32 @@ def in_turn(findings: pa.Table, most: int) -> list[dict[str, Any]]:
 
 def told(findings: pa.Table, sides: Sides, accepted: Collection[str]) -> list[Told]:
     """The findings that are on the page, by eval set, the strongest first."""
-    pictured: Counter[tuple[str, str]] = Counter()
-    found = []
+    slots, found = _Slots(), []
     for place, row in enumerate(in_turn(findings, LISTED)):
         if place >= TOLD or not row["sample_id"]:
             found.append(_one(row, accepted, {}, full=place < TOLD))
             continue
-        alike = row["eval_set"], row["grade"]
-        wanted = bool(_image_evidence(row)) and pictured[alike] < PICTURED_ALIKE and pictured.total() < PICTURED
-        pictured[alike] += wanted
-        found.append(_one(row, accepted, _sides_of(row, sides, with_pictures=wanted), full=True))
+        found.append(_one(row, accepted, _sides_of(row, sides, slots), full=True))
     return by_strength(found)
+
+
+class _Slots:
+    """Which findings have their pictures on the page: each pair of pictures once."""
+
+    def __init__(self) -> None:
+        self._taken: Counter[tuple[str, str]] = Counter()
+        self._shown: dict[tuple[str, str], str] = {}
+
+    def instead(self, row: Mapping[str, Any], picture: Mapping[str, Any]) -> Pictured | None:
+        """What a finding has in place of its pictures; None where it has them."""
+        pair, alike = (picture["image_id"], picture["eval_image_id"]), (row["eval_set"], row["grade"])
+        if pair in self._shown:
+            return Pictured(None, None, "the same pictures as in", self._shown[pair])
+        if self._taken[alike] >= PICTURED_ALIKE or self._taken.total() >= PICTURED:
+            return Pictured(None, None, "picture not on the page: only those of the strongest findings are")
+        self._taken[alike] += 1
+        self._shown[pair] = row["finding_id"]
+        return None
 
 
 def by_strength(found: Iterable[Told]) -> list[Told]:
@@ -131,17 +150,17 @@ def _one(row: Mapping[str, Any], accepted: Collection[str], sides: Mapping[str, 
                 full=full, **sides)  # fmt: skip
 
 
-def _sides_of(row: Mapping[str, Any], sides: Sides, *, with_pictures: bool) -> dict[str, Any]:
+def _sides_of(row: Mapping[str, Any], sides: Sides, slots: _Slots) -> dict[str, Any]:
     sample, item = row["sample_id"], (row["eval_set"], row["eval_id"])
     ours, theirs = sides.sample(sample), sides.item(*item)
     made: dict[str, Any] = {"ours": ours, "theirs": theirs, "text": _text(text_evidence(row), ours, theirs)}
     picture = _image_evidence(row)
     if not picture:
         return made
+    instead = slots.instead(row, picture)
+    if instead is not None:
+        return made | {"our_picture": instead, "their_picture": instead}
     regions = [_region(picture.get(name)) for name in ("region", "eval_region")]
-    if not with_pictures:
-        why = "picture not on the page: only those of the strongest findings are"
-        return made | {"our_picture": Pictured(None, None, why), "their_picture": Pictured(None, None, why)}
     shown = (
         sides.sample_picture(sample, picture["image_id"]),
         sides.item_picture(*item, picture["eval_image_id"]),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-ROW, LEFT, WIDTH, RIGHT, TOP = 20, 230, 420, 130, 22
+ROW, LEFT, WIDTH, RIGHT, TOP = 20, 280, 400, 130, 22
 FALSE = "false_positives"
 
 

@@ -1,6 +1,6 @@
 """Samples with pictures in a folder, and the step that drops near-duplicates among them, in this process."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +55,12 @@ class Pictured:
         rows = [{"id": name, "text": text, "file": picture} for name, text, picture in records]
         (self.root / f"{file}.jsonl").write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
 
-    def said(self, run: str = "run", gone: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
+    def said(
+        self, run: str = "run", gone: Sequence[str] = (), changed: Mapping[str, bytes] | None = None
+    ) -> dict[str, dict[str, Any]]:
         """What near_image says of each record, by its id; `run` holds the work.
 
-        The pictures `gone` vanish before it.
+        The pictures `gone` vanish before it, those `changed` become others.
         """
         fields = {"id": "id", "text": "text", "image": "file"}
         corpus = corpus_in(self.root, "jsonl", "*.jsonl", fields=fields, task="caption", images=".", license="MIT")
@@ -81,13 +83,24 @@ class Pictured:
         (near,) = [step for step in graph.near if isinstance(step, NearImage)]
         for file in gone:
             (self.root / file).unlink()
+        for file, data in (changed or {}).items():
+            (self.root / file).write_bytes(data)
         drop_near(flow, near)
-        self.work, found = work, {}
+        self.work, self.views, found = work, flow.views, {}
         for view in flow.views:
             rows = pl.concat([pl.DataFrame(work.read(part, ["sample_id", "source_key"])) for part in view.samples])
             verdicts = pl.DataFrame(work.read(dict(view.verdicts)["near_image"]))
             for row in rows.with_row_index("row").cast({"row": pl.Int32}).join(verdicts, on="row").to_dicts():
                 found[row["source_key"].partition("#")[2]] = row
+        return found
+
+    def pictures(self) -> dict[str, str]:
+        """Of the last run: the id of each record's picture, by the record's."""
+        found = {}
+        for view in self.views:
+            refs = self.work.read(view.parts["links"], ["row", "images"]).to_pylist()
+            (keys,) = (self.work.read(part, ["source_key"])["source_key"].to_pylist() for part in view.samples)
+            found.update({keys[ref["row"]].partition("#")[2]: ref["images"][0]["image_id"] for ref in refs})
         return found
 
     def kept(self, run: str = "run") -> set[str]:

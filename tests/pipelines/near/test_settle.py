@@ -6,12 +6,14 @@ from tempfile import TemporaryDirectory
 import cv2
 import hypothesis.strategies as st
 import numpy as np
+import orjson
 import pytest
 from hypothesis import given, settings
 from PIL import Image
 
 from dedup.images import phash_distance
 from dedup.picture_phash import PerceptualHash
+from pipelines.errors import CurateError
 from pipelines.near.texts import MOST_SALTS, _salts
 from pipelines.work import Part
 from tests.pipelines.near.pictured import WORDS, Picture, Pictured, noise
@@ -90,16 +92,55 @@ def test_what_was_compared_is_not_compared_again_when_nothing_or_another_file_ca
         assert all(commit.reused for commit in found.ran[node] if commit.parts["edges"].rows)
 
 
-def test_a_picture_that_is_gone_when_its_turn_comes_is_no_copy(folder: Path) -> None:
-    found = Pictured(folder)
-    picture = noise(0, 200)
+def three_copies(folder: Path) -> tuple[Pictured, list[str]]:
+    found, picture = Pictured(folder), noise(0, 200)
     names = [found.picture(f"copy-{quality}", picture, quality) for quality in (60, 75, 90)]
     found.records("all", [(name, BRAIN, name) for name in names])
-    said = found.said(gone=names[:1])
-    assert said[names[0]]["verdict"] == "keep"
-    assert sum(row["verdict"] == "drop" for row in said.values()) == 1
-    (edges, *_) = (found.work.read(commit.parts["edges"]) for commit in found.ran["near_picture_verify"])
-    assert sorted(edges["cause"].to_pylist(), key=str) == [None, "unreadable", "unreadable"]
+    return found, names
+
+
+def test_a_picture_that_is_gone_when_its_turn_comes_ends_the_run_and_is_compared_when_it_is_back(folder: Path) -> None:
+    found, names = three_copies(folder)
+    there = (folder / names[0]).read_bytes()
+    with pytest.raises(CurateError, match="not there any more") as caught:
+        found.said(gone=names[:1])
+    assert names[0] not in str(caught.value)
+    (folder / names[0]).write_bytes(there)
+    assert found.kept() == found.kept("another run")
+    assert len(found.kept()) == 1
+
+
+def test_a_picture_that_is_another_one_when_its_turn_comes_ends_the_run(folder: Path) -> None:
+    found, names = three_copies(folder)
+    with pytest.raises(CurateError, match="changed while the build was running"):
+        found.said(changed={names[0]: (folder / names[0]).read_bytes()[:500]})
+
+
+def test_the_evidence_of_a_drop_is_how_the_pictures_of_the_two_samples_lie_on_one_another(folder: Path) -> None:
+    found = crowd(folder, list(range(COPIES)), 2)
+    said = found.said()
+    names, pictures = {row["sample_id"]: name for name, row in said.items()}, found.pictures()
+    told = {name: orjson.loads(row["evidence"] or b"{}") for name, row in said.items()}
+    dropped = [name for name, row in said.items() if row["verdict"] == "drop"]
+    assert len(dropped) == COPIES - 2
+    for name in dropped:
+        kept = names[told[name]["kept"]]
+        # Where the best picture of all is the dropped sample's own, it is the kept one's that is told to be a copy.
+        copy, original = (name, kept) if "pictures" in told[name] else (kept, name)
+        (shown,) = told[copy]["pictures"]
+        assert (shown["image"], shown["copy_of"]) == (pictures[copy], pictures[original])
+        assert shown["ncc"] >= 0.75
+        assert {"jaccard", "edits"} <= told[name].keys()
+
+
+def test_what_shows_too_little_to_be_told_apart_joins_no_samples_not_even_as_the_same_file(folder: Path) -> None:
+    found = Pictured(folder)
+    slope = np.add.outer(np.arange(256), np.arange(256))
+    blank, shown = found.picture("blank", (60 + slope // 8).astype(np.uint8)), found.picture("shown", noise(0, 160))
+    edited = f"{BRAIN} today"
+    found.records("all", [(f"{name} {text}", text, name) for name in (blank, shown) for text in (BRAIN, edited)])
+    kept = sorted(name.partition(".")[0] for name in found.kept())
+    assert kept == ["blank", "blank", "shown"]
 
 
 def chain() -> tuple[Picture, Picture, Picture]:

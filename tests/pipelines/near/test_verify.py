@@ -7,6 +7,7 @@ import numpy as np
 import orjson
 import pytest
 
+from pipelines.errors import CurateError
 from pipelines.near.kind import Place
 from pipelines.near.verify import OpenedLate, batches
 from pipelines.recipe import Recipe, SourceEntry
@@ -43,16 +44,23 @@ def test_records_are_read_once_and_only_for_a_picture(tmp_path: Path) -> None:
     assert pictures.open(name) == png(1)
 
 
-def test_records_that_are_gone_end_the_run_and_a_picture_that_is_gone_does_not(tmp_path: Path) -> None:
+def test_records_and_pictures_that_are_gone_end_the_run(tmp_path: Path) -> None:
     pictures, name = late(tmp_path)
     (tmp_path / NAME).unlink()
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(CurateError, match="source test: a picture that was measured before is not there") as no_picture:
         pictures.open(name)
     pictures, _ = late(tmp_path)
     (tmp_path / "all.jsonl").unlink()
-    with pytest.raises(CorpusError, match="not there any more") as caught:
+    with pytest.raises(CorpusError, match="not there any more") as no_record:
         pictures.open(name)
-    assert "DOE" not in str(caught.value)
+    assert not any("DOE" in str(caught.value) for caught in (no_picture, no_record))
+
+
+def test_a_picture_that_no_record_names_any_more_ends_the_run(tmp_path: Path) -> None:
+    pictures, name = late(tmp_path)
+    (tmp_path / "all.jsonl").write_bytes(orjson.dumps({"id": "1", "image": "other.png", "text": "a film"}))
+    with pytest.raises((CurateError, CorpusError)):
+        pictures.open(name)
 
 
 @pytest.mark.parametrize(

@@ -46,10 +46,10 @@ class Made:
         return self.items.get((eval_set, eval_id))
 
     def sample_picture(self, sample_id: str, image_id: str) -> Shown | None:
-        return None if self.samples[sample_id].hidden else _picture(int(image_id, 16), 180)
+        return None if self.samples[sample_id].hidden else _picture(int(image_id, 16) % 7, 180)
 
     def item_picture(self, eval_set: str, eval_id: str, image_id: str) -> Shown | None:
-        return None if self.items[eval_set, eval_id].hidden else _picture(int(image_id, 16), 220)
+        return None if self.items[eval_set, eval_id].hidden else _picture(int(image_id, 16) % 7, 220)
 
     def document(self) -> dict[str, Any]:
         """As `contamination.json` has it."""
@@ -128,7 +128,7 @@ def _evidence(channel: str, number: int, start: int, told: str, question: str) -
     text = {"field": "turns.0", "span_start": start, "span_stop": len(told) - 11, "item_field": "question",
             "item_start": 0, "item_stop": len(question), "alone": True, "answer": number % 2 == 0, "question": True,
             "run": 31, "tokens": 44, "guard": None}  # fmt: skip
-    image = {"image_id": f"{number % 7:032x}", "eval_image_id": f"{number % 7:032x}", "inliers": 57,
+    image = {"image_id": f"{number:032x}", "eval_image_id": f"{number:032x}", "inliers": 57,
              "correlation": 0.973, "scale": 1.31, "rotation": 0.0, "mirrored": False, "inverted": False,
              "region": [0.1, 0.2, 0.8, 0.9], "eval_region": [0, 0, 1, 1]}  # fmt: skip
     group: dict[str, Any] = {"kind": "patient", "id": "patient-4711"}

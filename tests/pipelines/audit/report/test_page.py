@@ -50,6 +50,15 @@ def test_pictures_are_of_the_strongest_and_their_number_is_bounded() -> None:
         assert all((one.score or 0) <= lowest for one in of if one not in shown)
 
 
+def test_one_pair_of_pictures_is_shown_once_and_referred_to() -> None:
+    one = made(1).rows[0]
+    other = {**one, "finding_id": "f" * 16, "score": 0.5, "sample_id": "9" * 32}
+    whole = Made([one, other], {**made(1).samples, "9" * 32: made(1).sample(one["sample_id"])}, made(1).items)
+    page = internal(whole)
+    assert page.count("data:image/jpeg") == 2
+    assert page.count(f'the same pictures as in <a class="mono" href="#{one["finding_id"]}">') == 2
+
+
 def test_beyond_the_limits_findings_are_told_in_short_and_then_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipelines.audit.report.evidence.TOLD", 30)
     monkeypatch.setattr("pipelines.audit.report.evidence.LISTED", 50)
