@@ -69,7 +69,8 @@ class MergeTask:
     def run(self, session: Session) -> Commit:
         """Commit `rows`: those of all parts with the column `fragment`, by key, then fragment, then as they came."""
         work, node = session.work, f"{self.name}_runs"
-        key = key_of(self.name, VERSION, [part.digest for part in self.parts])
+        reduced = None if self.reduce is None else f"{self.reduce.__module__}.{self.reduce.__qualname__}"
+        key = key_of(self.name, VERSION, [part.digest for part in self.parts], reduced, self.compression)
         found = work.find(node, key)
         if found is not None:
             return found

@@ -15,9 +15,9 @@ from dedup.decontamination.text_words import side_words
 from dedup.kernels.reading import NUMERAL
 from dedup.kernels.rewordings import Confirming, search_rewordings
 
-FEWEST_STATED, FEWEST_BESIDE, FEWEST_SHARED, SHARED_SHARE = 3, 5, 4, 0.5
-"""Words of a question, stock words apart, that a wording must have whose sample states the answer, one that has the
-answer somewhere beside it, and one without, which must have this share of all too."""
+STATED, BESIDE, UNCONFIRMED = (3, 0.0), (4, 0.0), (4, 0.5)
+"""Words of a question, stock words apart, and share of them, that a wording must have whose sample states the answer,
+one with the answer somewhere beside it, and one without."""
 ASKED_WITHIN = 240
 """Bytes after the shared words in which a question ends: what asks may follow a case whose words it does not repeat."""
 _QUESTION_MARKS, _FULL_STOPS = (b"?", "\uff1f".encode()), (b". ", b".\n", "\u3002".encode())
@@ -27,9 +27,9 @@ def reworded(index: TextIndex, prepared: Search, documents: Documents) -> Iterat
     """Matches of grade `paraphrase`.
 
     From a cosine of `paraphrase_cosine` where the sample states the item's answer, of `paraphrase_beside` where it is
-    near, of `paraphrase_weak` with one that says little, of `paraphrase_alone` without. It must be asked: a passage
-    that says what a question is about is no wording of it. Never where both say numbers and have none in common, or
-    each a side that the other does not.
+    near, of `paraphrase_weak` with one that says little, of `paraphrase_alone` without. Of a sample that does not state
+    the answer it must be asked: a passage that says what a question is about is no wording of it. Never where both say
+    numbers and have none in common, or each a side that the other does not.
     """
     settings, tokens = index.settings, documents.tokens
     rows, cosines = search_rewordings(
@@ -40,15 +40,15 @@ def reworded(index: TextIndex, prepared: Search, documents: Documents) -> Iterat
         document = documents.document(number)
         if prepared.generic[text] or _numbers_differ(index, document, text, first, stop):
             continue
-        if _sides_differ(index, document, text, first, stop) or not _asked(document, first, stop):
+        if _sides_differ(index, document, text, first, stop):
             continue
         items = items_answered(index, prepared, document, text, first, stop - 1)
-        least, fewest = _least(index, prepared, document, text, items)
-        if cosine < least:
+        least, enough = _least(index, prepared, document, text, items)
+        if cosine < least or not (least == settings.paraphrase_cosine or _asked(document, first, stop)):
             continue
         places = _places(index, document, text, first, stop)
         confirmed = any(answer for _, answer in items)
-        if not _shares_enough(index, prepared, text, places, fewest, SHARED_SHARE if fewest == FEWEST_SHARED else 0.0):
+        if not _shares(index, prepared, text, places, *enough):
             continue
         parts = {"score": round(cosine, 4), "tokens": len(places), "answer": confirmed}
         yield found_match(
@@ -66,18 +66,18 @@ def _confirming(index: TextIndex, prepared: Search) -> Confirming:
 
 def _least(
     index: TextIndex, prepared: Search, document: Document, text: int, items: tuple[tuple[int, bool], ...]
-) -> tuple[float, int]:
-    """The cosine, and the words in common, that a rewording needs, by what its answer confirms."""
+) -> tuple[float, tuple[int, float]]:
+    """The cosine, and the words in common and their share, that a rewording needs, by what its answer confirms."""
     settings = index.settings
     if any(stated(index, prepared, document, item) for item, _ in items):
-        return settings.paraphrase_cosine, FEWEST_STATED
+        return settings.paraphrase_cosine, STATED
     if any(answer for _, answer in items):
-        return settings.paraphrase_beside, FEWEST_BESIDE
+        return settings.paraphrase_beside, BESIDE
     if any(hinted(index, prepared, document, text, item) for item, _ in items):
-        return settings.paraphrase_weak, FEWEST_STATED
+        return settings.paraphrase_weak, STATED
     if all(disagrees(index, prepared, document, item) for item, _ in items):
-        return settings.paraphrase_otherwise, FEWEST_SHARED
-    return settings.paraphrase_alone, FEWEST_SHARED
+        return settings.paraphrase_otherwise, UNCONFIRMED
+    return settings.paraphrase_alone, UNCONFIRMED
 
 
 def _asked(document: Document, first: int, stop: int) -> bool:
@@ -103,7 +103,7 @@ def _places(index: TextIndex, document: Document, text: int, first: int, stop: i
     return np.where(values[at] == own, first + firsts[at], -1)
 
 
-def _shares_enough(
+def _shares(
     index: TextIndex, prepared: Search, text: int, places: npt.NDArray[np.int64], fewest: int, share: float
 ) -> bool:
     """Whether a wording has so many words of the question, and such a share of them, stock words apart."""

@@ -84,8 +84,9 @@ def search_of(index: TextIndex) -> Search:
     generic |= (index.roles >= TEXT) & (np.diff(index.item_starts) > 1)
     empty = _words_in(index, empty_answers()) | index.vocabulary.numerals
     informative = (word_counts <= max(2.0, INFORMATIVE_SHARE * total)) & ~empty & ~stock
+    unknown = float(_idf(np.array([least]), total)[0])
     return Search(
-        texts, grams, _pairs(index, texts, ~stock, float(_idf(np.array([least]), total)[0])), generic, content < 1, ~stock,
+        texts, grams, _pairs(index, texts, ~stock, unknown), generic, content < 1, ~stock,
         informative, empty, _words_in(index, statement_letters()), _telling(index, weights, informative, empty),
     )  # fmt: skip
 
@@ -176,7 +177,7 @@ def _pairs(index: TextIndex, texts: EvalTexts, content: npt.NDArray[np.bool_], u
     starts = np.searchsorted(numbers, np.arange(len(used) + 1)).astype(np.int64)
     needed = np.ones(len(index.starts) - 1, np.int32)
     pairs_needed(texts, wanted, content, NOMINATING_SHARE, needed)
-    # A word that no item has weighs as the rarest that one has: in a small eval set it would weigh more than all others.
+    # A word that no item has weighs as the rarest that one has: in a small eval set it would weigh more than others.
     return Pairs(
         _bitmap(used), slots_of(used), used, starts, owners[:count][kept][order], paired, np.float64(unknown), needed
     )  # fmt: skip

@@ -24,7 +24,7 @@ class TextSettings(Strict):
     paraphrase: bool = True
     paraphrase_cosine: float = Field(default=0.25, gt=0, le=1)
     """Weighted word cosine from which a reworded question is confirmed by the answer that the sample states."""
-    paraphrase_beside: float = Field(default=0.45, gt=0, le=1)
+    paraphrase_beside: float = Field(default=0.35, gt=0, le=1)
     """The same where the sample states no answer, or a long one, and the item's is somewhere beside the wording."""
     paraphrase_weak: float = Field(default=0.35, gt=0, le=1)
     """The same with an answer of numerals alone, or where the sample's answer is a statement of the question."""

@@ -16,7 +16,7 @@ from pipelines.view import View, alive_rows, read_samples
 from pipelines.work import Commit, Part, Work, key_of
 
 NODE = "audit_found"
-VERSION = 5
+VERSION = 6
 COLUMNS = ("sample_id", "source", "source_key", "groups", "images")
 
 

@@ -17,7 +17,7 @@ from pipelines.session import Session
 from pipelines.view import View, alive_rows, read_samples
 from pipelines.work import Commit, Part, Work, key_of
 
-VERSION = 1
+VERSION = 2
 ALIKE = "alike"
 BACKGROUND_FRAGMENTS = 32
 """Fragments by whose words those of eval items are called rare: up to 131,072 samples, the same ones every time."""

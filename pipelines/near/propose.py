@@ -17,7 +17,7 @@ from pipelines.work import Commit, Part, key_of
 PARTITION_ROWS = 2_000_000
 """Bands solved at once: 28 bytes each, and about four times as much while they are sorted."""
 FEW_ROWS = 2**17
-"""Bands of a small corpus are cut in up to four partitions of at least about as many, for workers to share."""
+"""Bands of a small corpus are cut in up to four partitions of half as many at least, for workers to share."""
 RUN_ROWS = 2**18
 """Most bands of a run: as many as 4 fragments of 4,096 texts send. What is sent and gathered is so by run."""
 FEW_FRAGMENTS = 8
@@ -77,9 +77,14 @@ def proposed(each: Callable[[str, Sequence[Any]], list[Commit]], kind: Kind, vie
     most = RUN_ROWS if len(views) > FEW_FRAGMENTS else 1
     runs = merged_runs(each, f"{name}_bands", parts, [part.rows for part in parts], most, compression=COMPRESSION)
     solver = Solver(name, "buckets", VERSION, NUMBERED_BANDS, _pairs)
-    rows = sum(part.rows for part in parts)
+    rows = room_for(sum(part.rows for part in parts))
     answered = solved(each, solver, runs, rows, min(PARTITION_ROWS, max(FEW_ROWS, rows // 4)))
     return Proposed(runs, [commit.parts["rows"] for commit in answered], [commit.facts["runs"] for commit in answered])
+
+
+def room_for(rows: int) -> int:
+    """The next power of two: by it partitions are counted, so that a corpus that grows seldom changes all of them."""
+    return 1 << max(0, rows - 1).bit_length()
 
 
 def _pairs(bands: pa.Table) -> tuple[pa.Table, dict[str, Any]]:

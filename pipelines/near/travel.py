@@ -60,9 +60,10 @@ class SendTask:
         if found is not None:
             return found
         first = self.number * MAX_FRAGMENTS
-        found_pairs = read_spans(work, self.pairs, "fragment", first, first + MAX_FRAGMENTS)
-        joined = pa.concat_tables([PAIRS.empty_table(), *found_pairs])
-        pairs = pairs_of(items_of(joined), items_of(joined, "other_"))
+        # A part at a time: copies of one text share all their bands, and propose one another in every partition.
+        pairs = distinct_pairs(
+            found for part in self.pairs for found in read_spans(work, [part], "fragment", first, first + MAX_FRAGMENTS)
+        )
         sent, contents = [], []
         for fragment, start, stop in spans_of(pairs["fragment"].to_numpy(), 1):
             view = self.views[fragment - first]
@@ -163,6 +164,22 @@ def gathered(spans: Sequence[range], commits: Iterable[Commit]) -> list[Gathered
         for span, commit in zip(spans, commits, strict=True)
         for place in range(len(span))
     ]
+
+
+def distinct_pairs(tables: Iterable[pa.Table]) -> pa.Table:
+    """PAIRS of all tables, each once; in memory are at most three times as many rows as that, and one table."""
+    distinct, waiting, rows = PAIRS.empty_table(), [PAIRS.empty_table()], 0
+    for table in tables:
+        waiting.append(table)
+        rows += len(table)
+        if rows > max(len(distinct), len(table)):
+            distinct, waiting, rows = _merged([distinct, *waiting]), [], 0
+    return _merged([distinct, *waiting]) if waiting else distinct
+
+
+def _merged(tables: Sequence[pa.Table]) -> pa.Table:
+    joined = pa.concat_tables(tables)
+    return pairs_of(items_of(joined), items_of(joined, "other_"))
 
 
 def _addressed(pairs: pa.Table, items: pa.Table, places: np.ndarray[Any, Any]) -> pa.Table:

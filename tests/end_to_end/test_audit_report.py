@@ -48,7 +48,7 @@ def write_keys(root: Path, name: str) -> None:
 
 def command(place: Path) -> tuple[object, ...]:
     data = place / "csv" / "data.csv"
-    return ("audit", data, "--against", place / "mine", "--out", place / "audit", "--workers", 1)
+    return ("audit", data, "--against", place / "mine", "--out", place / "audit", "--workers", 1, "--no-calibrate")
 
 
 def text(path: Path) -> str:
@@ -142,7 +142,7 @@ def recipe(root: Path, **more: Any) -> Path:
     fields = {"id": "id", "image": "image", "question": "question", "answer": "answer"}
     source = {"name": "src", "reader": "csv", "path": "csv/data.csv", "task": "vqa", "access": "open",
               "fields": fields, "images": "csv", **more}  # fmt: skip
-    settings = {"against": ["mine"], "drop": []}
+    settings = {"against": ["mine"], "drop": [], "calibrate": {"enabled": False}}
     path = root / "recipe.yaml"
     path.write_text(yaml.safe_dump({"stage": "mid", "sources": [source], "steps": {"decontaminate": settings}}))
     return path
@@ -156,7 +156,7 @@ def test_a_build_has_the_page_of_the_shards_that_it_wrote_and_swapped_shards_are
     page = text(run / "reports" / "contamination.html")
     assert page.count(SAID) == 2
     assert orjson.loads((run / "shards" / "contamination.json").read_bytes())["shards"]["manifest_sha256"] in page
-    again = ("audit", run, "--against", place / "mine", "--out", place / "of_run", "--workers", 1)
+    again = ("audit", run, "--against", place / "mine", "--out", place / "of_run", "--workers", 1, "--no-calibrate")
     curate_json(*again, status=3)
     assert curate_json(*again, "--verify")["ok"]
     (tar,) = (run / "shards").glob("*.tar")
@@ -174,7 +174,8 @@ def test_of_a_keyed_source_no_text_or_picture_is_on_the_page_of_its_run(place: P
     where = ("--data", place, "--evals", place, "--out", run)
     curate_json("build", "--recipe", recipe(tmp_path, identifiers="keyed"), *where, *keyed)
     audit = tmp_path / "audit"
-    curate_json("audit", run, "--against", place / "mine", "--out", audit, "--workers", 1, "--public", *keyed, status=3)
+    more = ("--out", audit, "--workers", 1, "--no-calibrate", "--public", *keyed)
+    curate_json("audit", run, "--against", place / "mine", *more, status=3)
     pages = [run / "reports" / "contamination.html", *sorted((audit / "reports").glob("contamination*.html"))]
     assert len(pages) == 3
     for page in pages:

@@ -23,18 +23,24 @@ def at_most(seen: int, of: int, share: float) -> float:
         return 1.0
     if share >= 1:
         return 0.0
-    odds = (1 - share) / share
+    if seen > of * share:  # the tail away from the mean is summed: its terms shrink from the first one on
+        return 1.0 - _tail(of - seen - 1, of, 1 - share)
+    return min(_tail(seen, of, share), 1.0)
+
+
+def _tail(seen: int, of: int, share: float) -> float:
+    """The same where `seen` is below the mean."""
     term = math.exp(
         math.lgamma(of + 1) - math.lgamma(seen + 1) - math.lgamma(of - seen + 1)
         + seen * math.log(share) + (of - seen) * math.log1p(-share)
     )  # fmt: skip
     total = term
-    for count in range(seen, 0, -1):  # from the last term down: they shrink as soon as they are below the mean
-        term *= count / (of - count + 1) * odds
+    for count in range(seen, 0, -1):
+        term *= count / (of - count + 1) * (1 - share) / share
         total += term
-        if count < of * share and term < 1e-12 * total:
+        if term < 1e-12 * total:
             break
-    return min(total, 1.0)
+    return total
 
 
 def most_missed(seen: int, share: float, most: int, error: float) -> int:

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from dedup.decontamination.assemble import (
+    LONG_WORDS,
     Wordings,
     assembled,
     best_by_grade,
@@ -66,7 +67,7 @@ def found(
         pa.Table.from_pylist(evals, schema=EVALS),
         pa.Table.from_pylist(groups, schema=GROUPS),
         np.array(alike, np.int32),
-        Wordings(np.full(3, 20 if long else 12), np.array([True, True, False])),
+        Wordings(np.full(3, LONG_WORDS if long else 12), np.array([True, True, False])),
     )
 
 

@@ -1,8 +1,10 @@
 """Groups of verified pairs: direct neighbours only, and the best of a group is compared with all of it."""
 
-import polars as pl
+import pyarrow as pa
 
-from pipelines.near.resolve import Groups
+from pipelines.near.resolve import HEARD, JOINED, PLACES, Groups
+from pipelines.near.verify import EDGES
+from pipelines.sorted_runs import in_fragment
 
 Pair = tuple[int, int]
 """Two items, each of which is its own order of survivors, its id and its row."""
@@ -13,31 +15,21 @@ def name(item: int) -> bytes:
 
 
 def groups(accepted: list[Pair], rejected: list[Pair] = []) -> Groups:  # noqa: B006 - never changed
-    edges = pl.DataFrame(
-        {
-            "row": [one for one, _ in accepted], "id": [name(one) for one, _ in accepted],
-            "order": [one for one, _ in accepted], "other": [name(other) for _, other in accepted],
-            "other_order": [other for _, other in accepted], "accepted": [True] * len(accepted),
-            "score": [0.9] * len(accepted), "cause": [None] * len(accepted), "detail": [None] * len(accepted),
-            "fragment": [0] * len(accepted),
-        },
-        schema_overrides={"order": pl.UInt64, "other_order": pl.UInt64, "row": pl.Int32, "fragment": pl.Int32,
-                          "id": pl.Binary, "other": pl.Binary, "detail": pl.String},
+    pairs = [(*pair, True) for pair in accepted] + [(*pair, False) for pair in rejected]
+    edges = pa.Table.from_pylist(
+        [{"row": one, "id": name(one), "order": one, "other": name(other), "other_order": other, "accepted": yes,
+          "score": 0.9, "cause": None, "detail": None} for one, other, yes in pairs],
+        schema=EDGES,
     )  # fmt: skip
-    apart = pl.DataFrame(
-        {"id": [name(one) for one, _ in rejected], "other": [name(other) for _, other in rejected]},
-        schema={"id": pl.Binary, "other": pl.Binary},
-    )
-    items = sorted({item for pair in [*accepted, *rejected] for item in pair})
-    places = pl.DataFrame(
-        {"id": [name(item) for item in items], "fragment": [0] * len(items), "row": items},
-        schema={"id": pl.Binary, "fragment": pl.Int32, "row": pl.Int32},
-    )
-    return Groups(edges, apart, places)
+    items = sorted({item for *pair, _ in pairs for item in pair})
+    places = pa.Table.from_pylist([{"id": name(item), "fragment": 0, "row": item} for item in items], schema=PLACES)
+    found = Groups(in_fragment(edges.filter(edges["accepted"]).select(JOINED), 0), [places])
+    found.hear(edges.select(HEARD))
+    return found
 
 
 def followers(found: Groups) -> dict[int, int]:
-    return {row: int.from_bytes(leader, "big") for _, row, leader, _, _ in found.answers().iter_rows()}
+    return {row["row"]: int.from_bytes(row["leader"], "big") for row in found.answers().to_pylist()}
 
 
 def test_a_member_that_never_met_the_best_is_to_be_compared_with_it() -> None:
@@ -60,7 +52,7 @@ def test_all_that_were_verified_against_the_best_follow_it() -> None:
 
 
 def further(found: Groups) -> list[Pair]:
-    return [(row, int.from_bytes(other, "big")) for _, row, other in found.further().iter_rows()]
+    return [(row["row"], int.from_bytes(row["other"], "big")) for row in found.further().to_pylist()]
 
 
 def test_followers_of_one_item_have_no_further_one_whether_they_met_or_not() -> None:
