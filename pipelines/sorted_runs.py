@@ -7,6 +7,7 @@ cut where the content of a fragment says, so that a new fragment changes the run
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import blake3
@@ -29,7 +30,8 @@ GROUP_BYTES = 2**18
 VERSION = 1
 
 Reduce = Callable[[pa.Table], pa.Table]
-"""Makes a run smaller than what was sent: a function of a module, given all rows of each key in order."""
+"""Makes a run smaller than what was sent: a function of a module, or a `partial` of one with arguments that JSON can
+hold, given all rows of each key in order."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,8 @@ class MergeTask:
     def run(self, session: Session) -> Commit:
         """Commit `rows`: those of all parts with the column `fragment`, by key, then fragment, then as they came."""
         work, node = session.work, f"{self.name}_runs"
-        reduced = None if self.reduce is None else f"{self.reduce.__module__}.{self.reduce.__qualname__}"
-        key = key_of(self.name, VERSION, [part.digest for part in self.parts], reduced, self.compression)
+        digests = [part.digest for part in self.parts]
+        key = key_of(self.name, VERSION, digests, self.compression, named(self.reduce))
         found = work.find(node, key)
         if found is not None:
             return found
@@ -108,6 +110,14 @@ def merged_runs(
         else Run(parts[span.start], span.start, 1, None)
         for number, span in enumerate(spans)
     ]
+
+
+def named(reduce: Reduce | None) -> list[Any] | None:
+    """What stands for a reduction in keys: the function's name, and what it was given."""
+    if reduce is None:
+        return None
+    function, *given = (reduce.func, reduce.args, reduce.keywords) if isinstance(reduce, partial) else (reduce,)
+    return [getattr(function, "__module__", ""), getattr(function, "__qualname__", ""), *given]
 
 
 def cut_runs(parts: Sequence[Part], weights: Sequence[int], most: int) -> list[range]:

@@ -22,6 +22,8 @@ _PROMPTS = tuple(
 )
 _PLACEHOLDER = re.compile(r"[ \t]*<image(?:[ _]?\d+)?>[ \t]*\n?", re.IGNORECASE)
 _HEADED = re.compile(r"\s*(?:Answer Choices|Options|Choices)\s*:\s*\(?A\s*[).:].*\Z", re.IGNORECASE | re.DOTALL)
+_STATEMENTS = re.compile(r"\bA\s?\).*?\SB\s?\).*?\S", re.IGNORECASE | re.DOTALL)
+_GLUED = re.compile(r"(?<=[^\s(])(?=[b-e]\s?\))")
 _HEADING = r"\s*(?:(?:answer choices|options|choices)\s*:?)?"
 
 
@@ -29,7 +31,7 @@ def bare_question(question: str | None, options: Sequence[str] | None) -> str | 
     """The question alone; None where nothing else was there.
 
     Taken off: prompts known from benchmarks, placeholders of pictures, `Answer Choices: (A) ...`, and lettered options
-    at its end where they are the item's own.
+    at its end where they are the item's own. Statements that are glued together ("a) Apneab) Fever") are parted.
     """
     if question is None:
         return None
@@ -42,6 +44,8 @@ def bare_question(question: str | None, options: Sequence[str] | None) -> str | 
         text = _HEADED.sub("", text)
         if options and _ends_with(text, options[-1]):
             text = _own_options(options).sub("", text)
+    if _STATEMENTS.search(text):
+        text = _GLUED.sub(" ", text)
     return text.strip() or None
 
 

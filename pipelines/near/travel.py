@@ -167,7 +167,7 @@ def gathered(spans: Sequence[range], commits: Iterable[Commit]) -> list[Gathered
 
 
 def distinct_pairs(tables: Iterable[pa.Table]) -> pa.Table:
-    """PAIRS of all tables, each once; in memory are at most three times as many rows as that, and one table."""
+    """PAIRS of all tables, each once. Those that wait to be merged are no more than were, or one table and the next."""
     distinct, waiting, rows = PAIRS.empty_table(), [PAIRS.empty_table()], 0
     for table in tables:
         waiting.append(table)

@@ -43,3 +43,15 @@ def test_letters_and_words_of_the_question_itself_stay(kept: str) -> None:
 def test_of_a_prompt_alone_nothing_is_left() -> None:
     assert bare_question("<image>\nAnswer the question concisely.", None) is None
     assert bare_question(None, None) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "parted"),
+    [
+        ("Seen in sepsis -a) Apneab) Fever c) Choread) Rash", "Seen in sepsis -a) Apnea b) Fever c) Chorea d) Rash"),
+        ("Angiotensin receptor blocker (ARB) with (a) f(b) and g(c)?", None),
+        ("Is TNF(ab) raised in a) mice?", None),
+    ],
+)
+def test_statements_glued_together_are_parted_and_other_letters_before_brackets_are_not(asked, parted):
+    assert bare_question(asked, None) == (parted or asked)
