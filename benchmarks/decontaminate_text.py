@@ -1,12 +1,14 @@
 """Decontamination of text: speed beside datatrove's n-grams, memory, growth, and recall and false findings by variant.
 
-    python -m benchmarks.decontaminate_text [--data DIR] [--items N...] [--peers PYTHON] [--core 0] [--recall] [--json]
+    python -m benchmarks.decontaminate_text [--data DIR] [--items N...] [--part speed|recall|rewordings] [--core 0]
+        [--share .25 1] [--peers PYTHON] [--peer-items 2000] [--json]
 
 `--data` is the folder `text/` of the shared data: its exam sets are the eval items (filled up to `--items` with made
-ones), its dialogues, articles and questions the training text. `--peers` is an interpreter that has datatrove; it gets
-1,000 of the items and a part of the same text, and runs after it. Rates are per second of CPU time of one thread.
-`--recall` plants variants of MedQA, MedMCQA and MMLU questions, by length, and scans held-out ones, beside 13-grams,
-8-grams and Tülu 3's rule (half of the tokens in shared 8-grams).
+ones), its dialogues, articles and questions the training text, of which `--share` takes parts. `--peers` is an
+interpreter that has datatrove; it gets the smallest share and `--peer-items` of the items, and so do we, in the same
+run. Rates are per second of CPU time of one thread. `recall` plants variants of MedQA, MedMCQA and MMLU questions, by
+length, and scans held-out ones, beside 13-grams, 8-grams and Tülu 3's rule (half of the tokens in shared 8-grams).
+`rewordings` seeks the 99 exam questions that HuatuoGPT-o1's demo has rewritten, beside the same three.
 """
 
 import argparse
@@ -49,13 +51,20 @@ def main() -> None:
     parser.add_argument("--items", type=int, nargs="+", default=[100_000])
     parser.add_argument("--peers", help="a Python interpreter that has datatrove")
     parser.add_argument("--core", type=int, help="pin everything to this core")
-    parser.add_argument("--recall", action="store_true")
+    parser.add_argument("--peer-items", type=int, default=2000)
+    parser.add_argument("--share", type=float, nargs="+", default=[0.25, 1.0])
+    parser.add_argument("--part", choices=["speed", "recall", "rewordings"], default="speed")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     if given.core is not None:
         os.sched_setaffinity(0, {given.core})
     said = []
-    for row in recall(given.data) if given.recall else speed(given.data, given.items, given.peers):
+    parts = {
+        "recall": lambda: recall(given.data),
+        "rewordings": lambda: rewordings(given.data),
+        "speed": lambda: speed(given.data, given.items, given.share, given.peers, given.peer_items),
+    }
+    for row in parts[given.part]():
         said.append(row)
         if not given.json:
             print("  ".join(f"{name} {value}" for name, value in row.items()), flush=True)
@@ -63,39 +72,55 @@ def main() -> None:
         print(json.dumps(said))
 
 
-def speed(data: Path, sizes: list[int], peers: str | None) -> Iterator[dict[str, Any]]:
-    """Rates with indexes of some sizes, and of a peer with the first."""
-    texts = training_texts(data)
+def speed(
+    data: Path, sizes: list[int], shares: list[float], peers: str | None, peer_items: int
+) -> Iterator[dict[str, Any]]:
+    """Rates with indexes of some sizes on parts of the corpus, and beside a peer with the same items and texts."""
+    everything = training_texts(data)
+    for count in sizes:
+        for share in shares:
+            yield by_curate(filled(exam_items(data), count), part_of(everything, share))
+    if peers:
+        items, texts = exam_items(data)[:peer_items], part_of(everything, min(shares))
+        ours, theirs = by_curate(items, texts), by_datatrove(peers, items, texts)
+        yield from (ours, theirs)
+        yield {"what": "curate / datatrove", "ratio": round(ours["scan_mb_s"] / theirs["mb_s"], 1)}
+
+
+def part_of(texts: list[str], share: float) -> list[str]:
+    """Every n-th text."""
+    return texts[:: max(1, round(1 / share))]
+
+
+def by_curate(items: list[Item], texts: list[str]) -> dict[str, Any]:
+    """Time and memory to make the index and to scan the texts, with and without rewordings; the best of three scans."""
     size = sum(len(text.encode()) for text in texts) / 1e6
     samples = samples_of([{"turns": [{"role": "text", "text": text}]} for text in texts])
-    for count in sizes:
-        items = filled(exam_items(data), count)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        index, seconds = timed(lambda rows=items: TextIndex.of(items_of(rows), TextSettings()))
-        background, background_s = timed(lambda given=index: given.background(samples))
-        index = index.weighted(background, samples.num_rows)
-        _, prepare_s = timed(lambda given=index: search_of(given))
-        memory = held(index)
-        scan_texts(index, samples.slice(0, 100))
-        hits, scan_s = timed(lambda given=index: scan_texts(given, samples))
-        written = index.weighted(background, samples.num_rows)
-        object.__setattr__(written, "settings", TextSettings(paraphrase=False))
-        search_of(written)
-        _, written_s = timed(lambda given=written: scan_texts(given, samples))
-        yield {
-            "what": "curate", "items": count, "mb": round(size, 1), "index_s": round(seconds, 2),
-            "prepare_s": round(prepare_s, 2), "index_mb": round(memory, 1),
-            "peak_mib": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10,
-            "background_mb_s": round(size / background_s, 1), "scan_mb_s": round(size / scan_s, 1),
-            "scan_without_paraphrase_mb_s": round(size / written_s, 1), "hits": hits.num_rows,
-        }  # fmt: skip
-    if peers:
-        # Its index is a dictionary, its rate does not depend on the items; to hash 100,000 would take it many minutes.
-        yield by_datatrove(peers, exam_items(data)[:1000], texts[:: max(1, len(texts) // 500)])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    index, seconds = timed(lambda: TextIndex.of(items_of(items), TextSettings()))
+    background, background_s = timed(lambda: index.background(samples))
+    index = index.weighted(background, samples.num_rows)
+    _, prepare_s = timed(lambda: search_of(index))
+    memory = held(index)
+    scan_texts(index, samples.slice(0, 100))
+    hits, _ = timed(lambda: scan_texts(index, samples))
+    scan_s = min(timed(lambda: scan_texts(index, samples))[1] for _ in range(3))
+    written = index.weighted(background, samples.num_rows)
+    object.__setattr__(written, "settings", TextSettings(paraphrase=False))
+    search_of(written)
+    written_s = min(timed(lambda: scan_texts(written, samples))[1] for _ in range(3))
+    return {
+        "what": "curate", "items": len(items), "mb": round(size, 2), "index_s": round(seconds, 2),
+        "prepare_s": round(prepare_s, 2), "index_mb": round(memory, 1),
+        "peak_mib": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10,
+        "background_mb_s": round(size / background_s, 1), "scan_s": round(scan_s, 3),
+        "scan_mb_s": round(size / scan_s, 1), "scan_without_paraphrase_mb_s": round(size / written_s, 1),
+        "hits": hits.num_rows,
+    }  # fmt: skip
 
 
 def by_datatrove(python: str, items: list[Item], texts: list[str]) -> dict[str, Any]:
-    """Its 12-grams, of questions too, over some of the texts."""
+    """Its 12-grams, of questions too, over the texts."""
     with tempfile.TemporaryDirectory() as place:
         pq.write_table(pa.table({"text": texts}), f"{place}/texts.parquet")
         rows = {name: [item.get(name) or "" for item in items] for name in ("question", "answer")}
@@ -129,6 +154,34 @@ def recall(data: Path) -> Iterator[dict[str, Any]]:
     found = strong(index, texts)
     yield {"variant": "held out, other questions", "planted": len(texts), "curate": percent(len(found), len(texts)),
            **baselines(texts, grams)}  # fmt: skip
+
+
+def rewordings(data: Path) -> Iterator[dict[str, Any]]:
+    """Of 99 exam questions and the same rewritten: how many are found, and how many of the mismatched pairs are."""
+    rows = json.loads((data / "train_huatuo_o1_demo/data/demo_data.json").read_text())
+    items = [{"question": row["question"], "answer": row["answer"]} for row in rows]
+    asked = [(row["Open-ended Verifiable Question"], row["Ground-True Answer"]) for row in rows]
+    index = TextIndex.of(items_of(items), TextSettings())
+    samples = samples_of(
+        [
+            {"turns": [{"role": "user", "text": text}, {"role": "assistant", "text": answer}], "question": text,
+             "answer": answer}
+            for text, answer in asked
+        ]
+    )  # fmt: skip
+    hits = [hit for hit in scan_texts(index, samples).to_pylist() if hit["grade"] in STRONG]
+    pairs = {(hit["row"], hit["item"]) for hit in hits if hit["alone"] or hit["answer"]}
+    yield {"what": "curate", "found": sum(row == item for row, item in pairs), "of": len(rows),
+           "mismatched": sum(row != item for row, item in pairs), "of_pairs": len(rows) * (len(rows) - 1)}  # fmt: skip
+    tokens = [(words(item["question"]), words(text)) for item, (text, _) in zip(items, asked, strict=True)]
+    for n in (13, 8):
+        own, other = ([set(ngrams(both[side], n)) for both in tokens] for side in (0, 1))
+        shared = [(row, item) for row in range(len(rows)) for item in range(len(rows)) if own[item] & other[row]]
+        yield {"what": f"{n}-gram", "found": sum(row == item for row, item in shared), "of": len(rows),
+               "mismatched": sum(row != item for row, item in shared)}  # fmt: skip
+    halves = [baselines([text], {8: set(ngrams(own, 8)), 13: set()})["8-gram half"]
+              for (own, _), (text, _) in zip(tokens, asked, strict=True)]  # fmt: skip
+    yield {"what": "8-gram half", "found": sum(half > 0 for half in halves), "of": len(rows)}
 
 
 def strong(index: TextIndex, texts: list[str]) -> dict[int, set[int]]:

@@ -13,8 +13,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,8 @@ import yaml
 
 CONTENT = ("exact", "reencoded", "partial", "near_text", "paraphrase")
 SIBLING = (*CONTENT, "template_sibling", "passage_shared")
-GENERIC_WORDS = 7
-"""Words up to which a caption is told of any picture of its kind."""
+GENERIC_WORDS = 16
+"""Words up to which a caption or dialogue is one of many like it."""
 Row = dict[str, Any]
 
 
@@ -198,11 +200,8 @@ def text_pairs(audits: Audits) -> Iterator[Outcome]:
         )
         table = audits.findings(audits.written({"id": key, "text": text} for key, text in here), evals)
         found, weak = _ids(table, CONTENT), _ids(table, SIBLING)
-        often = [text for _, text in there]
-        yield _told(
-            name, rows, lambda row, found=found: _key(row) in found,
-            lambda row, often=often, there=dict(there), weak=weak: _generic(row, there, often, weak),
-        )  # fmt: skip
+        told = partial(_generic, texts=dict(there), often=Counter(text for _, text in there), weak=weak)
+        yield _told(name, rows, partial(_is_in, found), told)
 
 
 def brain_mri(audits: Audits) -> Iterator[Outcome]:
@@ -254,13 +253,17 @@ def _cut(row: Row) -> str | None:
     )
 
 
-def _generic(row: Row, there: dict[str, str], often: list[str], weak: set[str]) -> str | None:
+def _is_in(found: set[str], row: Row) -> bool:
+    return _key(row) in found
+
+
+def _generic(row: Row, texts: dict[str, str], often: Counter[str], weak: set[str]) -> str | None:
     """Why a caption or dialogue is no evidence."""
-    text = there.get(_key(row), row["text_b"])
-    if often.count(text) > 1:
+    text = texts.get(_key(row)) or str(row["text_b"])
+    if often[text] > 1:
         return "are texts that several items of the split have"
     if len(text.split()) <= GENERIC_WORDS:
-        return f"are of up to {GENERIC_WORDS} words"
+        return f"are of up to {GENERIC_WORDS} words that many texts have"
     return "are told as siblings (a number, side or name differs)" if _key(row) in weak else None
 
 
@@ -290,8 +293,12 @@ def _ids(findings: pl.DataFrame, grades: tuple[str, ...]) -> set[str]:
 
 
 LISTS: dict[str, Callable[[Audits], Iterator[Outcome]]] = {
-    "vqa_rad": vqa_rad, "slake": slake, "roco_articles": roco_articles, "text_pairs": text_pairs, "brain_mri": brain_mri,
-}  # fmt: skip
+    "vqa_rad": vqa_rad,
+    "slake": slake,
+    "roco_articles": roco_articles,
+    "text_pairs": text_pairs,
+    "brain_mri": brain_mri,
+}
 
 if __name__ == "__main__":
     main()

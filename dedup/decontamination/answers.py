@@ -5,12 +5,9 @@ import numpy.typing as npt
 
 from dedup.decontamination.text_document import Document
 from dedup.decontamination.text_index import TextIndex
-from dedup.decontamination.text_search import TELLING_WEIGHT, Search
+from dedup.decontamination.text_search import LEAST_SHARE, TELLING_WEIGHT, Search
+from dedup.kernels.rewordings import stands
 
-EXACT_UP_TO = 3
-"""Words of an answer up to which it must be in a text word by word."""
-LEAST_SHARE = 0.8
-"""Share of the weight of a longer answer's words that must be there."""
 AGREEING_SHARE = 0.65
 """Share of the weight of one of two stated answers that the other must have."""
 SHORT_DOCUMENT = 4000
@@ -42,7 +39,7 @@ def answered(index: TextIndex, prepared: Search, document: Document, item: int, 
     parts = [words[max(document.start, first - reach) : first], words[last + 1 : min(document.stop, last + 1 + reach)]]
     if document.stop - document.start <= SHORT_DOCUMENT:
         parts.append(words[max(last + 1, document.stop - reach) : document.stop])
-    return any(_said(prepared, answer, part) for part in parts)
+    return any(stands(answer, part, prepared.texts.weights, prepared.confirming) for part in parts)
 
 
 def stated(index: TextIndex, prepared: Search, document: Document, item: int) -> bool:
@@ -105,15 +102,3 @@ def _agree(prepared: Search, answer: Words, own: Words) -> bool:
         return False
     least = min(float(_weights(prepared, one).sum()), float(_weights(prepared, two).sum()))
     return float(prepared.texts.weights[shared].sum()) >= AGREEING_SHARE * least
-
-
-def _said(prepared: Search, answer: Words, words: Words) -> bool:
-    """Whether words say the answer."""
-    n = len(answer)
-    if n <= EXACT_UP_TO:
-        if len(words) < n:
-            return False
-        return bool((np.lib.stride_tricks.sliding_window_view(words, n) == answer).all(axis=1).any())
-    own = np.unique(answer)
-    weights = prepared.texts.weights[own]
-    return float(weights[np.isin(own, words)].sum()) >= LEAST_SHARE * float(weights.sum())

@@ -19,7 +19,7 @@ from dedup.decontamination.grades import STRENGTH, Grade
 
 LISTED = 100
 """Findings that are listed of one eval item and channel; how many there are in all is in the evidence."""
-LONG_WORDS = 25
+LONG_WORDS = 22
 """Words of a question about a picture that says something without the picture.
 
 Of VQA-RAD 81 test questions are asked of other pictures in its training part, word for word with up to 10 words, and

@@ -5,15 +5,16 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from dedup.decontamination.answers import EXACT_UP_TO, LEAST_SHARE, disagrees, hinted, stated
+from dedup.decontamination.answers import disagrees, hinted, stated
 from dedup.decontamination.grades import Grade
 from dedup.decontamination.text_document import Document, Documents
 from dedup.decontamination.text_index import TextIndex
 from dedup.decontamination.text_match import Match, found_match, items_answered
 from dedup.decontamination.text_search import Search
 from dedup.decontamination.text_words import side_words
+from dedup.kernels.rare_pairs import room
 from dedup.kernels.reading import NUMERAL
-from dedup.kernels.rewordings import Confirming, search_rewordings
+from dedup.kernels.rewordings import search_rewordings
 
 STATED, BESIDE, UNCONFIRMED = (3, 0.0), (4, 0.0), (4, 0.5)
 """Words of a question, stock words apart, and share of them, that a wording must have whose sample states the answer,
@@ -34,7 +35,7 @@ def reworded(index: TextIndex, prepared: Search, documents: Documents) -> Iterat
     settings, tokens = index.settings, documents.tokens
     rows, cosines = search_rewordings(
         tokens.words, tokens.texts, documents.pieces.documents, np.diff(documents.answers.texts) > 0, prepared.pairs,
-        prepared.texts, _confirming(index, prepared), settings.paraphrase_cosine, 1024,
+        prepared.texts, prepared.confirming, settings.paraphrase_cosine, room(),
     )  # fmt: skip
     for (number, text, first, stop), cosine in zip(rows.tolist(), cosines.tolist(), strict=True):
         document = documents.document(number)
@@ -54,14 +55,6 @@ def reworded(index: TextIndex, prepared: Search, documents: Documents) -> Iterat
         yield found_match(
             index, prepared, document, text, places, Grade.PARAPHRASE, cosine, items, None, parts
         )  # fmt: skip
-
-
-def _confirming(index: TextIndex, prepared: Search) -> Confirming:
-    return Confirming(
-        np.float64(index.settings.paraphrase_alone), index.items, index.item_starts, index.answers,
-        index.answer_starts, prepared.tells, prepared.generic, np.int64(index.settings.answer_reach),
-        np.int64(EXACT_UP_TO), np.float64(LEAST_SHARE),
-    )  # fmt: skip
 
 
 def _least(

@@ -24,9 +24,9 @@ from dedup.decontamination.text_tokens import (
     vocabulary_of,
 )
 from dedup.kernels.buffers import texts_of
-from dedup.kernels.eval_search import MAX_TEXTS, WORD_BITS, gram_keys
+from dedup.kernels.eval_search import MAX_TEXTS, gram_keys
 from dedup.kernels.rare_grams import document_counts
-from dedup.kernels.vocabulary import Vocabulary, slots_of
+from dedup.kernels.vocabulary import WORD_BITS, Vocabulary, slots_of
 
 ROLES = ("question", "context", "rationale", "text", "answer")
 """Fields of an item that are sought; an answer only from ANSWER_TOKENS on: reports and explanations."""

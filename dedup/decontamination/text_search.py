@@ -12,8 +12,8 @@ from dedup.decontamination.text_tokens import Places
 from dedup.decontamination.text_words import empty_answers, statement_letters, stock_words
 from dedup.kernels.eval_search import EvalTexts, Grams, set_bits
 from dedup.kernels.rare_grams import choose
-from dedup.kernels.rewordings import Pairs, pair_keys, pairs_needed, room_for_pairs
-from dedup.kernels.vocabulary import slots_of
+from dedup.kernels.rare_pairs import Pairs, buckets_of, pairs_of
+from dedup.kernels.rewordings import Confirming, fill_musts
 
 COMMON_GRAM = 16
 """Eval texts that have a gram from which on it nominates none of them, unless they have no rarer one."""
@@ -25,7 +25,6 @@ BOILERPLATE_BELOW = 13
 """A question of so many tokens is no boilerplate, though many texts of the background have it: it may be upsampled."""
 FEWEST_RARE, FEWEST_CONTENT = 2, 3
 """Rare grams, and words that are not stock words, without which a text is generic."""
-COMMON_PAIR = 8
 LEAKED_COPIES, LEAKED_SHARE = 4, 0.02
 """Texts, at most this share of all, up to which a word weighs as one that so many have: counts of what is searched
 include the leak, and without this the words of a question that did not leak would be its rarest."""
@@ -36,6 +35,11 @@ TELLING_WEIGHT = math.log(100)
 """Weight of words together that are no less telling than one word that one text in a hundred has."""
 INFORMATIVE_SHARE = 0.01
 """Share of all texts up to which a word makes an answer say something."""
+
+EXACT_UP_TO = 3
+"""Words of an answer up to which it must be in a text word by word."""
+LEAST_SHARE = 0.8
+"""Share of the weight of a longer answer's words that must be there."""
 
 
 class Search(NamedTuple):
@@ -58,6 +62,7 @@ class Search(NamedTuple):
     """Words of the vocabulary that are letters of statements."""
     tells: npt.NDArray[np.bool_]
     """Items whose answer says something."""
+    confirming: Confirming
 
 
 @lru_cache(maxsize=2)
@@ -85,10 +90,25 @@ def search_of(index: TextIndex) -> Search:
     empty = _words_in(index, empty_answers()) | index.vocabulary.numerals
     informative = (word_counts <= max(2.0, INFORMATIVE_SHARE * total)) & ~empty & ~stock
     unknown = float(_idf(np.array([least]), total)[0])
+    tells = _telling(index, weights, informative, empty)
     return Search(
         texts, grams, _pairs(index, texts, ~stock, unknown), generic, content < 1, ~stock,
-        informative, empty, _words_in(index, statement_letters()), _telling(index, weights, informative, empty),
+        informative, empty, _words_in(index, statement_letters()), tells,
+        _confirming(index, weights, tells, generic),
     )  # fmt: skip
+
+
+def _confirming(
+    index: TextIndex, weights: npt.NDArray[np.float32], tells: npt.NDArray[np.bool_], generic: npt.NDArray[np.bool_]
+) -> Confirming:
+    settings = index.settings
+    confirming = Confirming(
+        np.float64(settings.paraphrase_alone), np.float64(settings.paraphrase_beside), index.items, index.item_starts,
+        index.answers, index.answer_starts, tells, generic, np.empty(len(generic), np.int32),
+        np.int64(settings.answer_reach), np.int64(EXACT_UP_TO), np.float64(LEAST_SHARE),
+    )  # fmt: skip
+    fill_musts(weights, confirming)
+    return confirming
 
 
 def _telling(
@@ -127,7 +147,7 @@ def _grams(
     totals = np.bincount(owners[places], weights[numbers], len(index.starts) - 1).astype(np.float32)
     texts, inside = owners[places].astype(np.int32), (places - index.starts[owners[places]]).astype(np.int32)
     starts = np.searchsorted(numbers, np.arange(len(used) + 1)).astype(np.int64)
-    return Grams(_bitmap(keys[used]), slots_of(keys[used]), keys[used], starts, texts, inside, weights), totals
+    return Grams(_bitmap(keys[used]), *buckets_of(keys[used]), keys[used], starts, texts, inside, weights), totals
 
 
 def _bitmap(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
@@ -166,18 +186,5 @@ def _pairs(index: TextIndex, texts: EvalTexts, content: npt.NDArray[np.bool_], u
     wanted = np.flatnonzero((index.roles == QUESTION) & (np.diff(index.starts) >= REWORDED_TOKENS)).astype(np.int64)
     if not index.settings.paraphrase:
         wanted = wanted[:0]
-    room = room_for_pairs(texts, wanted)
-    keys, owners = np.empty(room, np.uint64), np.empty(room, np.int32)
-    paired = np.zeros(len(content), np.bool_)
-    count = pair_keys(texts, wanted, content, keys, owners, paired)
-    used, numbers, counts = np.unique(keys[:count], return_inverse=True, return_counts=True)
-    kept = counts[numbers] <= COMMON_PAIR
-    order = np.argsort(numbers[kept], kind="stable")
-    used, numbers = np.unique(keys[:count][kept][order], return_inverse=True)
-    starts = np.searchsorted(numbers, np.arange(len(used) + 1)).astype(np.int64)
-    needed = np.ones(len(index.starts) - 1, np.int32)
-    pairs_needed(texts, wanted, content, NOMINATING_SHARE, needed)
-    # A word that no item has weighs as the rarest that one has: in a small eval set it would weigh more than others.
-    return Pairs(
-        _bitmap(used), slots_of(used), used, starts, owners[:count][kept][order], paired, np.float64(unknown), needed
-    )  # fmt: skip
+    # A word that no item has weighs as the rarest that one has: else, in a small eval set, more than all others.
+    return pairs_of(texts, wanted, content, NOMINATING_SHARE, unknown)

@@ -8,11 +8,11 @@ import numpy.typing as npt
 from dedup.kernels.folding import folding
 from dedup.kernels.pieces import code_points, digests
 from dedup.kernels.reading import NUMERAL
-from dedup.kernels.vocabulary import Vocabulary, plain_hashes, read_words, slots_of
+from dedup.kernels.vocabulary import Vocabulary, plain_hashes, read_words, slots_of, table_of
 
 Places = npt.NDArray[np.int64]
 NOTHING = Vocabulary(
-    slots_of(np.zeros(0, np.uint64)), np.zeros(0, np.uint64), np.zeros(0, np.int32),
+    table_of(np.zeros(0, np.uint64), np.zeros(0, np.int32)), np.zeros(0, np.uint64), np.zeros(0, np.int32),
     slots_of(np.zeros(0, np.uint64)), np.zeros(0, np.uint64), np.zeros(0, np.bool_),
 )  # fmt: skip
 
@@ -61,7 +61,7 @@ def vocabulary_from(
     numerals: npt.NDArray[np.bool_],
 ) -> Vocabulary:  # fmt: skip
     """The vocabulary with its tables for looking up."""
-    return Vocabulary(slots_of(forms), forms, words, slots_of(plains), plains, numerals)
+    return Vocabulary(table_of(forms, words), forms, words, slots_of(plains), plains, numerals)
 
 
 def code_point_spans(

@@ -10,25 +10,29 @@ import numpy.typing as npt
 
 from dedup.kernels.compiled import kernel, part
 from dedup.kernels.reading import mixed
-from dedup.kernels.vocabulary import UNKNOWN, found
+from dedup.kernels.sorting import sort_few
+from dedup.kernels.vocabulary import WORD_BITS
 
 GRAM = 3
-WORD_BITS = 21
-"""Bits of a word's number: three make a key without collisions."""
 _TEXT_SHIFT, _PLACE_SHIFT = np.int64(37), np.int64(13)
 MAX_TEXT_TOKENS = 1 << 13
 MAX_PLACES = 1 << 24
 """Tokens of all documents that are searched at once."""
 MAX_TEXTS = 1 << 26
+AT_ONCE = 256
+"""Grams whose buckets are asked for before the first is looked into: the processor waits for many of them at once."""
 
 
 class Grams(NamedTuple):
-    """The rare grams: a bitmap in front, keys found by open addressing, and where in which eval text each stands."""
+    """The rare grams: a bitmap in front, keys in buckets by their highest bits, and where in which text each stands."""
 
     bitmap: npt.NDArray[np.uint64]
-    slots: npt.NDArray[np.int32]
+    buckets: npt.NDArray[np.int32]
+    """First key of each bucket (one more than there are, a power of two)."""
+    shift: np.uint64
+    """Bits of a key behind those that number its bucket."""
     keys: npt.NDArray[np.uint64]
-    """Mixed, so that their bits may be used as they are."""
+    """Mixed, so that their bits may be used as they are; rising."""
     starts: npt.NDArray[np.int64]
     texts: npt.NDArray[np.int32]
     places: npt.NDArray[np.int32]
@@ -104,26 +108,57 @@ def _mark_all(words, bitmap, flags):
 
 
 @kernel
-def _hits(words, start, stop, grams, flags, found_hits):
-    """All grams of a document that are in eval texts, as text, place and place in the text, sorted. Returns both."""
+def _known(words, grams, flags, places, numbers):
+    """Places of the grams that are in eval texts, and the number of each, from entry 0 on; returns how many.
+
+    `flags` as `_mark_all` sets them; where one was set in vain, it is written over.
+    """
+    lows, highs, keys = np.empty(AT_ONCE, np.int32), np.empty(AT_ONCE, np.int32), np.empty(AT_ONCE, np.uint64)
+    flagged = 0
+    for k in range(words.shape[0]):
+        # Written whether it is flagged or not: a jump here would be foreseen wrongly one time in ten.
+        places[flagged] = k
+        flagged += np.int64(flags[k])
     count = 0
-    for k in range(start, stop - GRAM + 1):
-        if not flags[k]:
+    for begin in range(0, flagged, AT_ONCE):
+        size = min(AT_ONCE, flagged - begin)
+        for i in range(size):
+            k = places[begin + i]
+            keys[i] = gram_key(words[k], words[k + 1], words[k + 2])
+            bucket = keys[i] >> grams.shift
+            lows[i], highs[i] = grams.buckets[bucket], grams.buckets[bucket + np.uint64(1)]
+        for i in range(size):
+            for at in range(lows[i], highs[i]):
+                if grams.keys[at] == keys[i]:
+                    places[count], numbers[count] = places[begin + i], at
+                    count += 1
+                    break
+    return count
+
+
+@kernel
+def _hits(places, numbers, first, stop, grams, found_hits):
+    """The hits of grams `first` and on, up to the token `stop`, as text, place and place in the text, sorted.
+
+    Returns how many, the hits, and the first gram beyond.
+    """
+    count, at = 0, first
+    while at < places.shape[0] and places[at] < stop:
+        place, gram = np.int64(places[at]), numbers[at]
+        at += 1
+        if place + GRAM > stop:
             continue
-        gram = found(gram_key(words[k], words[k + 1], words[k + 2]), grams.slots, grams.keys)
-        if gram == UNKNOWN:
-            continue
-        first, last = grams.starts[gram], grams.starts[gram + 1]
-        while count + last - first > found_hits.shape[0]:
+        low, high = grams.starts[gram], grams.starts[gram + 1]
+        while count + high - low > found_hits.shape[0]:
             more = np.empty(2 * found_hits.shape[0], np.int64)
             more[:count] = found_hits[:count]
             found_hits = more
-        for posting in range(first, last):
-            text, place = np.int64(grams.texts[posting]), np.int64(grams.places[posting])
-            found_hits[count] = (text << _TEXT_SHIFT) | (np.int64(k) << _PLACE_SHIFT) | place
+        for posting in range(low, high):
+            text, own = np.int64(grams.texts[posting]), np.int64(grams.places[posting])
+            found_hits[count] = (text << _TEXT_SHIFT) | (place << _PLACE_SHIFT) | own
             count += 1
-    found_hits[:count].sort()
-    return count, found_hits
+    sort_few(found_hits, count)
+    return count, found_hits, at
 
 
 @kernel
@@ -137,10 +172,15 @@ def search(words, documents, grams, texts, limits, room):
     out = np.empty((room, 7), np.int64)
     flags = np.zeros(words.shape[0], np.bool_)
     _mark_all(words, grams.bitmap, flags)
-    count = 0
+    places, numbers = np.empty(words.shape[0] + 1, np.int32), np.empty(words.shape[0] + 1, np.int32)
+    known = _known(words, grams, flags, places, numbers)
+    weights = np.empty(words.shape[0], np.float32)
+    for k in range(known):
+        weights[places[k]] = grams.weights[numbers[k]]
+    count = next_gram = 0
     for document in range(documents.shape[0] - 1):
         start, stop = documents[document], documents[document + 1]
-        total, found_hits = _hits(words, start, stop, grams, flags, found_hits)
+        total, found_hits, next_gram = _hits(places[:known], numbers, next_gram, stop, grams, found_hits)
         at = 0
         while at < total:
             text = found_hits[at] >> _TEXT_SHIFT
@@ -151,7 +191,7 @@ def search(words, documents, grams, texts, limits, room):
                 more = np.empty((2 * count, 7), np.int64)
                 more[:count] = out
                 out = more
-            if _candidate(words, start, stop, found_hits[at:end], text, grams, texts, limits, out[count]):
+            if _candidate(words, start, stop, found_hits[at:end], text, weights, texts, limits, out[count]):
                 out[count, 0] = document
                 count += 1
             at = end
@@ -159,15 +199,20 @@ def search(words, documents, grams, texts, limits, room):
 
 
 @kernel
-def _candidate(words, start, stop, found_hits, text, grams, texts, limits, row):
-    """Whether the hits of one text in one document nominate it; writes all of the row but the document."""
+def _candidate(words, start, stop, found_hits, text, weights, texts, limits, row):
+    """Whether the hits of one text in one document nominate it; writes all of the row but the document.
+
+    `weights` has the weight of the gram at the place of each hit.
+    """
     n = texts.starts[text + 1] - texts.starts[text]
     row[1] = text
     if n < limits.short:
         return _whole(words, start, stop, found_hits, text, n, texts, row)
-    first, last, share = _best_window(words, found_hits, text, n, grams, texts)
-    if found_hits.shape[0] < 2 and (share < limits.lone_share or n > 2 * limits.run):
+    if found_hits.shape[0] < 2 and (
+        n > 2 * limits.run or _lone_share(weights, found_hits, text, texts) < limits.lone_share
+    ):
         return False
+    first, last, share = _best_window(weights, found_hits, text, n, texts)
     run = _longest_run(words, start, stop, found_hits, text, texts, row)
     slack = n // 4 + 6
     if texts.passages[text]:
@@ -184,6 +229,13 @@ def _candidate(words, start, stop, found_hits, text, grams, texts, limits, row):
     row[5] = max(start, ((low >> _PLACE_SHIFT) & place_mask) - (low & mask) - slack)
     row[6] = min(stop, ((high >> _PLACE_SHIFT) & place_mask) + n - (high & mask) + slack)
     return True
+
+
+@part
+def _lone_share(weights, found_hits, text, texts):
+    """The share of a text's weight that its only hit has."""
+    place = (found_hits[0] >> _PLACE_SHIFT) & np.int64(MAX_PLACES - 1)
+    return np.float64(weights[place]) / max(np.float32(1e-6), texts.totals[text])
 
 
 @kernel
@@ -229,7 +281,7 @@ def _longest_run(words, start, stop, found_hits, text, texts, row):
 
 
 @kernel
-def _best_window(words, found_hits, text, n, grams, texts):
+def _best_window(weights, found_hits, text, n, texts):
     """First and last hit of the window of 1.5 n + 12 tokens with most weight, and its share of the text's weight."""
     reach = n + n // 2 + 12
     best, best_first, best_last = 0.0, 0, 0
@@ -237,16 +289,10 @@ def _best_window(words, found_hits, text, n, grams, texts):
     place_mask = np.int64(MAX_PLACES - 1)
     for last in range(found_hits.shape[0]):
         place = (found_hits[last] >> _PLACE_SHIFT) & place_mask
-        weight += _weight(words, place, grams)
+        weight += np.float64(weights[place])
         while place - ((found_hits[first] >> _PLACE_SHIFT) & place_mask) > reach:
-            weight -= _weight(words, (found_hits[first] >> _PLACE_SHIFT) & place_mask, grams)
+            weight -= np.float64(weights[(found_hits[first] >> _PLACE_SHIFT) & place_mask])
             first += 1
         if weight > best:
             best, best_first, best_last = weight, first, last
     return best_first, best_last, best / max(np.float32(1e-6), texts.totals[text])
-
-
-@kernel
-def _weight(words, place, grams):
-    key = gram_key(words[place], words[place + 1], words[place + 2])
-    return np.float64(grams.weights[found(key, grams.slots, grams.keys)])

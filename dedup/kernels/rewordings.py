@@ -8,37 +8,16 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from dedup.kernels.compiled import kernel, part
-from dedup.kernels.eval_search import WORD_BITS, EvalTexts, marked
-from dedup.kernels.reading import mixed
-from dedup.kernels.vocabulary import UNKNOWN, found
+from dedup.kernels.compiled import kernel
+from dedup.kernels.rare_pairs import MOST_CANDIDATES, nominate
 
-OF_TEXT, OF_LONG_TEXT, OF_WINDOW = 8, 12, 14
-"""Rarest words of a question, of a long one and of a window whose pairs are looked for: a window costs 91 looks."""
-LONG_TEXT = 40
-"""Tokens of a question from which on it is a long one: a vignette that is reworded is also shortened."""
 WHOLE_UP_TO, WINDOW, STEP = 192, 160, 96
 """A piece of up to so many tokens is one window; a longer one is many that overlap."""
-MOST_CANDIDATES = 3
-"""Questions of a window that are compared, those with most pairs first."""
 MARGIN = 3
 """Tokens around the outermost shared words that belong to the wording."""
 
-
-class Pairs(NamedTuple):
-    """Pairs of rare words of questions: as `eval_search.Grams`."""
-
-    bitmap: npt.NDArray[np.uint64]
-    slots: npt.NDArray[np.int32]
-    keys: npt.NDArray[np.uint64]
-    starts: npt.NDArray[np.int64]
-    texts: npt.NDArray[np.int32]
-    paired: npt.NDArray[np.bool_]
-    """Words of the vocabulary that are in a pair."""
-    unknown: np.float64
-    """Weight of a word that no eval item has."""
-    needed: npt.NDArray[np.int32]
-    """Pairs of each text that a window must have for their cosine to be taken."""
+NONE, MANY = -1, -2
+"""No answer of a text's items says something; several do, or no word of the one is in all ways to say it."""
 
 
 class Confirming(NamedTuple):
@@ -46,6 +25,8 @@ class Confirming(NamedTuple):
 
     alone: np.float64
     """Cosine from which no answer is needed."""
+    beside: np.float64
+    """Cosine that a wording needs whose document states no answer."""
     items: npt.NDArray[np.int32]
     item_starts: npt.NDArray[np.int64]
     answers: npt.NDArray[np.int32]
@@ -54,86 +35,11 @@ class Confirming(NamedTuple):
     """Items whose answer says something."""
     generic: npt.NDArray[np.bool_]
     """Texts that nothing is said about."""
+    musts: npt.NDArray[np.int32]
+    """A word without which no answer of the text's items is in a document; NONE, or MANY."""
     reach: np.int64
     exact_up_to: np.int64
     least_share: np.float64
-
-
-@part
-def pair_key(a, b):
-    """Key of two words, whichever comes first."""
-    packed = (np.uint64(min(a, b)) << np.uint64(WORD_BITS)) | np.uint64(max(a, b))
-    return mixed(packed + np.uint64(1) + (np.uint64(1) << np.uint64(63)))
-
-
-@kernel
-def _take_rare(word, weights, rarest, count):
-    """Insert a word among the rarest, in order of falling weight, then of numbers; returns how many there are."""
-    if count == rarest.shape[0]:
-        last = rarest[count - 1]
-        if weights[last] > weights[word] or (weights[last] == weights[word] and last < word):
-            return count
-        count -= 1
-    at = count
-    while at > 0:
-        other = rarest[at - 1]
-        if weights[other] > weights[word] or (weights[other] == weights[word] and other < word):
-            break
-        rarest[at] = other
-        at -= 1
-    rarest[at] = word
-    return count + 1
-
-
-@kernel
-def pairs_needed(texts, chosen, rare, share, out):
-    """How many pairs of each chosen text's rarest words have `share` of its squared weight, as if they were alike."""
-    room = np.empty(OF_LONG_TEXT, np.int32)
-    seen = np.full(texts.weights.shape[0], -1, np.int64)
-    for text in chosen:
-        size, norm = 0, 0.0
-        limit = OF_LONG_TEXT if texts.starts[text + 1] - texts.starts[text] >= LONG_TEXT else OF_TEXT
-        for k in range(texts.starts[text], texts.starts[text + 1]):
-            word = texts.words[k]
-            if seen[word] != text:
-                seen[word] = text
-                norm += np.float64(texts.weights[word]) ** 2
-                if rare[word]:
-                    size = _take_rare(word, texts.weights, room[:limit], size)
-        mass = 0.0
-        for word in room[:size]:
-            mass += np.float64(texts.weights[word]) ** 2
-        words = 2
-        while words < size // 2 and words * mass < share * norm * size:
-            words += 1
-        out[text] = words * (words - 1) // 2
-
-
-@kernel
-def pair_keys(texts, chosen, rare, out, owners, paired):
-    """Keys of the pairs of each chosen text's rarest words that are `rare`, and whose they are; returns how many.
-
-    Marks the words of all pairs.
-    """
-    count = 0
-    room = np.empty(OF_LONG_TEXT, np.int32)
-    for text in chosen:
-        rarest = room if texts.starts[text + 1] - texts.starts[text] >= LONG_TEXT else room[:OF_TEXT]
-        size = 0
-        for k in range(texts.starts[text], texts.starts[text + 1]):
-            word = texts.words[k]
-            known = False
-            for other in rarest[:size]:
-                known = known or other == word
-            if rare[word] and not known:
-                size = _take_rare(word, texts.weights, rarest, size)
-        for i in range(size):
-            paired[rarest[i]] = True
-            for j in range(i + 1, size):
-                out[count] = pair_key(rarest[i], rarest[j])
-                owners[count] = text
-                count += 1
-    return count
 
 
 @kernel
@@ -142,43 +48,120 @@ def search_rewordings(words, pieces, documents, stated, pairs, texts, confirming
 
     Rows of document, text, first token, one beyond the last; and the cosines. `pieces` and `documents` say at which
     token, and which piece, each begins. Of a document without a `stated` answer only those that an answer in it
-    confirms, or that need none.
+    confirms, from a cosine of `confirming.beside` on, or that need none.
     """
-    out, cosines = np.empty((room, 4), np.int64), np.empty(room)
-    seen = np.full(texts.weights.shape[0], -1, np.int64)
-    own = np.full(texts.weights.shape[0], -1, np.int64)
-    inside = np.zeros(texts.weights.shape[0], np.int32)
-    nominated = np.empty(1 << 14, np.int32)
-    count = window = looked = 0
+    out, cosines = np.empty((1024, 4), np.int64), np.empty(1024)
+    size = texts.weights.shape[0]
+    seen, said = np.full(size, -1, np.int32), np.full(size, -1, np.int32)
+    own, inside = np.full(size, -1, np.int32), np.zeros(size, np.int32)
+    bounds, firsts = _windows(pieces)
+    count = 0
     for document in range(documents.shape[0] - 1):
-        for piece in range(documents[document], documents[document + 1]):
-            start, stop = pieces[piece], pieces[piece + 1]
-            whole = stop - start <= WHOLE_UP_TO
-            length, step = (WHOLE_UP_TO, WHOLE_UP_TO) if whole else (WINDOW, STEP)
-            for low in range(start, max(start + 1, stop - length + step), step):
-                high = min(stop, low + length)
-                window += 1
-                number = _nominate(words, low, high, pairs, texts.weights, seen, window, nominated)
-                for k in range(number):
-                    looked += 1
-                    text = nominated[k]
-                    cosine, first, last = _cosine(
-                        words, low, high, texts, text, own, looked, inside, pairs.unknown
-                    )  # fmt: skip
-                    if cosine < least or confirming.generic[text]:
-                        continue
-                    low_end, high_end = pieces[documents[document]], pieces[documents[document + 1]]
-                    if cosine < confirming.alone and not (
-                        stated[document]
-                        or _confirmed(words, low_end, high_end, first, last, text, texts.weights, confirming)
-                    ):
-                        continue
-                    if count == out.shape[0]:
-                        out, cosines = _doubled(out, cosines)
-                    out[count, 0], out[count, 1], out[count, 2], out[count, 3] = document, text, first, last
-                    cosines[count] = cosine
-                    count += 1
+        start, stop = pieces[documents[document]], pieces[documents[document + 1]]
+        for k in range(start, stop):
+            if words[k] >= 0:
+                said[words[k]] = document
+        confirmed, fewest = (least, least) if stated[document] else (confirming.alone, confirming.beside)
+        for window in range(firsts[documents[document]], firsts[documents[document + 1]]):
+            low, high = bounds[window]
+            for k in range(nominate(words, low, high, pairs, seen, window, room)):
+                text = room.nominated[k]
+                needed = confirmed
+                if needed > fewest and _may_be_confirmed(text, said, document, texts.weights, confirming):
+                    needed = fewest
+                if confirming.generic[text] or not _may_reach(pairs, texts.weights, text, seen, window, needed):
+                    continue
+                mark = MOST_CANDIDATES * window + k
+                cosine, first, last = _cosine(words, low, high, texts, text, own, mark, inside, pairs.unknown)
+                if cosine < needed or (
+                    cosine < confirmed
+                    and not _confirmed(words, start, stop, first, last, text, texts.weights, confirming)
+                ):
+                    continue
+                if count == out.shape[0]:
+                    out, cosines = _doubled(out, cosines)
+                out[count, 0], out[count, 1], out[count, 2], out[count, 3] = document, text, first, last
+                cosines[count] = cosine
+                count += 1
     return out[:count], cosines[:count]
+
+
+@kernel
+def _windows(pieces):
+    """First token of each window of the pieces, one beyond its last, and the first window of each piece."""
+    firsts = np.zeros(pieces.shape[0], np.int64)
+    for piece in range(pieces.shape[0] - 1):
+        length = pieces[piece + 1] - pieces[piece]
+        more = 0 if length <= WHOLE_UP_TO else (length - WINDOW + STEP - 1) // STEP
+        firsts[piece + 1] = firsts[piece] + 1 + more
+    bounds = np.empty((firsts[-1], 2), np.int64)
+    for piece in range(pieces.shape[0] - 1):
+        length = WHOLE_UP_TO if firsts[piece + 1] == firsts[piece] + 1 else WINDOW
+        for window in range(firsts[piece], firsts[piece + 1]):
+            low = pieces[piece] + STEP * (window - firsts[piece])
+            bounds[window] = low, min(pieces[piece + 1], low + length)
+    return bounds, firsts
+
+
+@kernel
+def _may_reach(pairs, weights, text, seen, window, cosine):
+    """Whether enough of a question's words are in a window for a cosine, whichever part of the window is taken."""
+    norm = pairs.norms[text]
+    spare = norm * (1.0 - cosine * cosine) + 1e-6 * norm
+    for k in range(pairs.heaviest_starts[text], pairs.heaviest_starts[text + 1]):
+        word = pairs.heaviest[k]
+        if seen[word] != window:
+            spare -= np.float64(weights[word]) ** 2
+            if spare < 0.0:
+                return False
+    return True
+
+
+@kernel
+def _may_be_confirmed(text, said, document, weights, confirming):
+    """Whether the words of an answer of one of the text's items are in the document, wherever."""
+    must = confirming.musts[text]
+    if must != MANY and (must == NONE or said[must] != document):
+        return False
+    for k in range(confirming.item_starts[text], confirming.item_starts[text + 1]):
+        item = confirming.items[k]
+        if not confirming.tells[item]:
+            continue
+        answer = confirming.answers[confirming.answer_starts[item] : confirming.answer_starts[item + 1]]
+        total = there = 0.0
+        for i in range(answer.shape[0]):
+            known = False
+            for j in range(i):
+                known = known or answer[j] == answer[i]
+            if not known:
+                total += weights[answer[i]]
+                there += weights[answer[i]] if said[answer[i]] == document else 0.0
+        least = 1.0 if answer.shape[0] <= confirming.exact_up_to else confirming.least_share
+        if there >= least * total * (1.0 - 1e-9):
+            return True
+    return False
+
+
+@kernel
+def fill_musts(weights, confirming):
+    """Write `confirming.musts`."""
+    for text in range(confirming.musts.shape[0]):
+        must = NONE
+        for k in range(confirming.item_starts[text], confirming.item_starts[text + 1]):
+            item = confirming.items[k]
+            if not confirming.tells[item]:
+                continue
+            low, high = confirming.answer_starts[item], confirming.answer_starts[item + 1]
+            heaviest, total = confirming.answers[low], 0.0
+            for at in range(low, high):
+                word = confirming.answers[at]
+                total += weights[word]
+                heaviest = word if weights[word] > weights[heaviest] else heaviest
+            # Counted with repetitions, the total is no smaller than what `stands` asks a share of.
+            whole = high - low <= confirming.exact_up_to
+            in_all = whole or weights[heaviest] > 1.001 * (1.0 - confirming.least_share) * total
+            must = heaviest if must == NONE and in_all else MANY
+        confirming.musts[text] = must
 
 
 @kernel
@@ -191,16 +174,17 @@ def _confirmed(words, start, stop, first, last, text, weights, confirming):
             continue
         answer = confirming.answers[confirming.answer_starts[item] : confirming.answer_starts[item + 1]]
         if (
-            _stands(answer, words[max(start, first - reach) : first], weights, confirming)
-            or _stands(answer, words[last : min(stop, last + reach)], weights, confirming)
-            or _stands(answer, words[max(last, stop - reach) : stop], weights, confirming)
+            stands(answer, words[max(start, first - reach) : first], weights, confirming)
+            or stands(answer, words[last : min(stop, last + reach)], weights, confirming)
+            or stands(answer, words[max(last, stop - reach) : stop], weights, confirming)
         ):
             return True
     return False
 
 
 @kernel
-def _stands(answer, words, weights, confirming):
+def stands(answer, words, weights, confirming):
+    """Whether words say an answer: a short one word by word, of a longer one `least_share` of the weight."""
     n = answer.shape[0]
     if n <= confirming.exact_up_to:
         for k in range(words.shape[0] - n + 1):
@@ -230,60 +214,6 @@ def _doubled(out, cosines):
     more[: out.shape[0]] = out
     others[: out.shape[0]] = cosines
     return more, others
-
-
-@kernel
-def _nominate(words, low, high, pairs, weights, seen, window, nominated):
-    """The questions with most pairs in a window, at the front of `nominated`; returns how many."""
-    rarest = np.empty(OF_WINDOW, np.int32)
-    size = 0
-    for k in range(low, high):
-        word = words[k]
-        if word >= 0 and pairs.paired[word] and seen[word] != window:
-            seen[word] = window
-            size = _take_rare(word, weights, rarest, size)
-    keys = np.empty(OF_WINDOW * (OF_WINDOW - 1) // 2, np.uint64)
-    there = np.empty(keys.shape[0], np.bool_)
-    count = at = 0
-    for i in range(size):
-        for j in range(i + 1, size):
-            keys[at] = pair_key(rarest[i], rarest[j])
-            there[at] = marked(pairs.bitmap, keys[at])
-            at += 1
-    for key, likely in zip(keys[:at], there[:at]):  # noqa: B905 - numba has no strict
-        if likely:
-            pair = found(key, pairs.slots, pairs.keys)
-            if pair == UNKNOWN:
-                continue
-            for posting in range(pairs.starts[pair], pairs.starts[pair + 1]):
-                if count < nominated.shape[0]:
-                    nominated[count] = pairs.texts[posting]
-                    count += 1
-    return _most_frequent(nominated, count, pairs.needed) if count else 0
-
-
-@kernel
-def _most_frequent(nominated, count, needed):
-    """The distinct numbers among the first `count` that come as often as needed; at most MOST_CANDIDATES."""
-    nominated[:count].sort()
-    size = at = 0
-    best, times = np.empty(MOST_CANDIDATES, np.int32), np.empty(MOST_CANDIDATES, np.int64)
-    while at < count:
-        end = at + 1
-        while end < count and nominated[end] == nominated[at]:
-            end += 1
-        number, often = nominated[at], end - at
-        at = end
-        if often < needed[number] or (size == MOST_CANDIDATES and times[size - 1] >= often):
-            continue
-        place = min(size, MOST_CANDIDATES - 1)
-        while place > 0 and times[place - 1] < often:
-            best[place], times[place] = best[place - 1], times[place - 1]
-            place -= 1
-        best[place], times[place] = number, often
-        size = min(size + 1, MOST_CANDIDATES)
-    nominated[:size] = best[:size]
-    return size
 
 
 @kernel
@@ -350,9 +280,3 @@ def _best_part(words, low, high, reach, weights, own, mark, inside):
         if words[k] >= 0:
             inside[words[k]] = 0
     return best, best_first
-
-
-def room_for_pairs(texts: EvalTexts, chosen: npt.NDArray[np.int64]) -> int:
-    """Room that `pair_keys` needs for the chosen texts."""
-    words = np.where(np.diff(texts.starts)[chosen] >= LONG_TEXT, OF_LONG_TEXT, OF_TEXT)
-    return max(1, int((words * (words - 1) // 2).sum()))

@@ -1,4 +1,7 @@
-"""Sorts hashes: they spread evenly over their range, so that a few bits of each tell almost where it belongs."""
+"""Sorts hashes: they spread evenly over their range, so that a few bits of each tell almost where it belongs.
+
+And handfuls of numbers, by insertion.
+"""
 
 # mypy: allow-untyped-defs, no-check-untyped-defs
 # numba infers the types of kernels.
@@ -8,6 +11,8 @@ import numpy.typing as npt
 
 from dedup.kernels.compiled import kernel
 
+FEW = 48
+"""Numbers up to which insertion is faster than numba's own sort, which costs some 2 µs to begin."""
 PER_BUCKET = 4
 MOST_PER_BUCKET = 256
 """Where more share their first bits, hashes repeat or are none: they are sorted by comparison."""
@@ -50,3 +55,17 @@ def spread(hashes, bits, most):
                 at -= 1
             order[at] = place
     return order
+
+
+@kernel
+def sort_few(numbers, count):
+    """Sort the first `count` numbers in place: mostly a few, now and then many."""
+    if count > FEW:
+        numbers[:count].sort()
+        return
+    for k in range(1, count):
+        number, at = numbers[k], k
+        while at > 0 and numbers[at - 1] > number:
+            numbers[at] = numbers[at - 1]
+            at -= 1
+        numbers[at] = number

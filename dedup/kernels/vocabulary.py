@@ -14,7 +14,11 @@ from dedup.kernels.reading import BROKEN, WORD, decoded, mixed, plain_kind, read
 
 UNKNOWN = -1
 """Number of a word that is in no eval item."""
-_LONGEST = 64
+WORD_BITS = 21
+"""Bits of a word's number: three make a key without collisions."""
+_WORD_MASK = np.uint64((1 << WORD_BITS) - 1)
+_EMPTY = np.uint64(2**64 - 1)
+LONGEST_WORD = 64
 """Characters of a word beyond which it has no plain spelling."""
 _A, _E, _O, _S, _U, _Z = (ord(letter) for letter in "aeosuz")
 
@@ -22,7 +26,8 @@ _A, _E, _O, _S, _U, _Z = (ord(letter) for letter in "aeosuz")
 class Vocabulary(NamedTuple):
     """Spellings as they stand and, one for several, in the plain spelling; both found by open addressing."""
 
-    form_slots: npt.NDArray[np.int32]
+    form_table: npt.NDArray[np.uint64]
+    """Open addressing from the lowest bits of a form: its highest bits, and in WORD_BITS the number of its word."""
     forms: npt.NDArray[np.uint64]
     form_words: npt.NDArray[np.int32]
     plain_slots: npt.NDArray[np.int32]
@@ -49,6 +54,37 @@ def _fill(slots, keys):
         slots[place] = number
 
 
+def table_of(forms: npt.NDArray[np.uint64], words: npt.NDArray[np.int32]) -> npt.NDArray[np.uint64]:
+    """A `form_table`, at most half full: a look costs one place in memory, where most tokens are answered."""
+    table = np.full(1 << max(WORD_BITS - 5, int(2 * len(forms)).bit_length()), _EMPTY, np.uint64)
+    _fill_table(table, forms, words)
+    return table
+
+
+@kernel
+def _fill_table(table, forms, words):
+    mask = np.uint64(table.shape[0] - 1)
+    for number in range(forms.shape[0]):
+        place = forms[number] & mask
+        while table[place] != _EMPTY:
+            place = (place + np.uint64(1)) & mask
+        table[place] = (forms[number] & ~_WORD_MASK) | np.uint64(words[number])
+
+
+@part
+def word_of(form, table):
+    """Number of the word of a form, UNKNOWN where no eval item has it. At least 59 of 64 bits are compared."""
+    mask = np.uint64(table.shape[0] - 1)
+    place = form & mask
+    entry = table[place]
+    while entry != _EMPTY:
+        if (entry ^ form) & ~_WORD_MASK == 0:
+            return np.int32(entry & _WORD_MASK)
+        place = (place + np.uint64(1)) & mask
+        entry = table[place]
+    return np.int32(UNKNOWN)
+
+
 @part
 def found(key, slots, keys):
     """Number of a key, UNKNOWN where it is none of them."""
@@ -62,13 +98,12 @@ def found(key, slots, keys):
 
 
 @kernel
-def plain_hash(data, start, stop, folding, own):
+def plain_hash(data, start, stop, folding, own, letters):
     """Hash of a word's plain spelling; its `own` where it is short or very long.
 
     Of more than 4 letters ae and oe are e, ou is o, z is s, a doubled letter is one, and an s at the end is left out:
-    British and American spellings, and most plurals, are one word.
+    British and American spellings, and most plurals, are one word. `letters` is room for LONGEST_WORD.
     """
-    letters = np.empty(_LONGEST, np.int64)
     count = 0
     at = start
     while at < stop:
@@ -81,7 +116,7 @@ def plain_hash(data, start, stop, folding, own):
             folded = np.int64(folding.codes[code])
             if folded == SKIPPED or code in (39, 0x2019, 10, 13, 32, 45):
                 continue
-        if folded < SKIPPED or count == _LONGEST:
+        if folded < SKIPPED or count == LONGEST_WORD:
             return own
         letters[count] = folded
         count += 1
@@ -103,9 +138,10 @@ def plain_hash(data, start, stop, folding, own):
 @kernel
 def plain_hashes(data, bases, starts, stops, kinds, hashes, folding, out):
     """`plain_hash` of every token; a numeral's is its own. `bases` says where each token's text begins."""
+    letters = np.empty(LONGEST_WORD, np.int64)
     for k in range(hashes.shape[0]):
         if plain_kind(kinds[k]) == WORD:
-            out[k] = plain_hash(data, bases[k] + starts[k], bases[k] + stops[k], folding, hashes[k])
+            out[k] = plain_hash(data, bases[k] + starts[k], bases[k] + stops[k], folding, hashes[k], letters)
         else:
             out[k] = hashes[k]
 
@@ -117,6 +153,7 @@ def read_words(data, begins, ends, folding, vocabulary, hashes, starts, stops, k
     `piece_starts` (one more than there are texts) gets the first token of each text. A word that a line's end or a tag
     breaks is joined where the eval items know the whole but not both halves.
     """
+    letters = np.empty(LONGEST_WORD, np.int64)
     count = 0
     for piece in range(begins.shape[0]):
         piece_starts[piece] = count
@@ -124,11 +161,9 @@ def read_words(data, begins, ends, folding, vocabulary, hashes, starts, stops, k
         end = read(data, base, stop, folding, hashes, starts, stops, kinds, count)
         for k in range(count, end):
             here = hashes[k]
-            word = found(here, vocabulary.form_slots, vocabulary.forms)
-            if word != UNKNOWN:
-                word = vocabulary.form_words[word]
-            elif plain_kind(kinds[k]) == WORD:
-                other = plain_hash(data, base + starts[k], base + stops[k], folding, here)
+            word = word_of(here, vocabulary.form_table)
+            if word == UNKNOWN and plain_kind(kinds[k]) == WORD:
+                other = plain_hash(data, base + starts[k], base + stops[k], folding, here, letters)
                 word = found(other, vocabulary.plain_slots, vocabulary.plains)
             hashes[count], starts[count], stops[count], kinds[count] = here, starts[k], stops[k], kinds[k]
             words[count] = word
@@ -149,8 +184,8 @@ def _joined(data, base, folding, vocabulary, hashes, starts, stops, kinds, words
     _, h = word_end(data, base + starts[at - 1], base + stops[at - 1], BASIS, folding)
     _, h = word_end(data, base + starts[at], base + stops[at], h, folding)
     whole = mixed(h)
-    form = found(whole, vocabulary.form_slots, vocabulary.forms)
-    if form == UNKNOWN:
+    word = word_of(whole, vocabulary.form_table)
+    if word == UNKNOWN:
         return 0
-    hashes[at - 1], stops[at - 1], words[at - 1] = whole, stops[at], vocabulary.form_words[form]
+    hashes[at - 1], stops[at - 1], words[at - 1] = whole, stops[at], word
     return 1

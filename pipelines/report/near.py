@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -85,11 +85,15 @@ def near_gallery(run: Folder, parts: Sequence[TableParts], private: Collection[s
         largest = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))[:GROUPS]
         members = _members(found, {kept for kept, _ in largest})
         closest = sorted((pair for one in found for pair in one.apart), reverse=True)[:PAIRS]
-        wanted = {*members, *(name for names in members.values() for name in names)}
+        wanted = {*members, *(name for dropped in members.values() for name, _ in dropped)}
         wanted |= {name for _, *names, _ in closest for name in names}
         shown = _samples(run, parts, wanted, private, pool)
     groups = [
-        Group(shown[kept], tuple(shown[name] for name in members[kept] if name in shown), size)
+        Group(
+            shown[kept],
+            tuple(replace(shown[name], words=copies) for name, copies in members[kept] if name in shown),
+            size,
+        )
         for kept, size in largest
         if kept in shown
     ]
@@ -119,13 +123,18 @@ def _across(run: Folder) -> tuple[Across, ...]:
     )
 
 
+Dropped = tuple[str, str]
+"""The id of a dropped sample, and how its pictures lie on others, in words."""
+
+
 @dataclass(frozen=True)
 class _Told:
-    """What one part of the ledger says: (kept, dropped) pairs by kept id, and (score, one, other, cause)."""
+    """What one part of the ledger says: for how many each kept sample stands, and (score, one, other, cause)."""
 
     sought: bool
     kept_for: Counter[str]
-    dropped: dict[str, list[str]]
+    dropped: dict[str, list[Dropped]]
+    """Those of the smallest ids for each."""
     apart: list[tuple[float, str, str, str]]
 
 
@@ -133,21 +142,35 @@ def _told(run: Folder, part: TableParts) -> _Told:
     ledger = read_columns(run, part.ledger, ("sample_id", "step", "verdict", "reason", "evidence"))
     near = ledger.filter(pl.col("step").is_in(STEPS))
     kept_for: Counter[str] = Counter()
-    dropped: dict[str, list[str]] = {}
+    dropped: dict[str, list[Dropped]] = {}
     apart = []
     for row in near.filter(pl.col("evidence").is_not_null()).iter_rows(named=True):
         evidence = orjson.loads(row["evidence"])
         if row["verdict"] == Verdict.DROP and row["reason"] in {Reason.NEAR_TEXT, Reason.NEAR_IMAGE_TEXT}:
             kept_for[evidence["kept"]] += 1
-            dropped.setdefault(evidence["kept"], []).append(row["sample_id"])
+            others = dropped.setdefault(evidence["kept"], [])
+            others.append((row["sample_id"], copied_pictures(evidence.get("pictures", ()))))
+            others.sort()
+            del others[MEMBERS:]
         elif "apart_from" in evidence:
             apart.append((evidence["jaccard"], row["sample_id"], evidence["apart_from"], evidence["because"]))
     return _Told(bool(len(near)), kept_for, dropped, sorted(apart, reverse=True)[:PAIRS])
 
 
-def _members(found: Iterable[_Told], kept: Collection[str]) -> dict[str, list[str]]:
-    """The smallest ids of the samples that were dropped for each."""
-    members: dict[str, list[str]] = {name: [] for name in kept}
+def copied_pictures(pictures: Iterable[dict[str, Any]]) -> str:
+    """Which pictures those of a sample are copies of, in words; empty where nothing is told of that."""
+    told = []
+    for one in pictures:
+        what = ["same pixels"] if one.get("pixels") == "equal" else []
+        what += [f"correlation {one['ncc']:.2f}, {one['inliers']} inliers"] if "ncc" in one else []
+        what += [name for name in ("mirrored", "inverted") if one.get(name)]
+        told.append(f"copy of picture {one['copy_of'][:8]}" + (f": {', '.join(what)}" if what else ""))
+    return "; ".join(told)
+
+
+def _members(found: Iterable[_Told], kept: Collection[str]) -> dict[str, list[Dropped]]:
+    """Of the samples that were dropped for each those of the smallest ids."""
+    members: dict[str, list[Dropped]] = {name: [] for name in kept}
     for one in found:
         for name in kept:
             members[name] = sorted([*members[name], *one.dropped.get(name, ())])[:MEMBERS]

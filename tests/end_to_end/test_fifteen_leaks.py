@@ -161,12 +161,12 @@ def _no_leaks(place: Place) -> None:
     asked = {"question": "Is there a pleural effusion?", "answer": "yes"}
     place.add("the_film_of_another_patient", {**asked, "images": film("evals", 50)},
               {"question": "Describe it.", "answer": "A normal film.", "images": film("data", 51)})  # fmt: skip
-    place.add("the_follow_up_of_the_same_patient", {**asked, "images": film("evals", 52), "patient": "PX-77-A"},
-              {"question": "Any news?", "answer": "None.", "images": film("data", 53), "patient": "PX-77-A"})  # fmt: skip
+    place.add("the_follow_up_of_the_same_patient", {**asked, "images": film("evals", 52), "patient": "PX-7"},
+              {"question": "Any news?", "answer": "None.", "images": film("data", 53), "patient": "PX-7"})  # fmt: skip
     place.add("the_stock_question_of_another_picture", {**asked, "images": film("evals", 54)},
               {**asked, "images": film("data", 55)})  # fmt: skip
     report = "No acute cardiopulmonary process."
-    place.add("a_normal_report", {"question": "What does the film show?", "answer": report, "images": film("evals", 56)},
+    place.add("a_normal_report", {"question": "What does it show?", "answer": report, "images": film("evals", 56)},
               {"question": "Impression?", "answer": report, "images": film("data", 57)})  # fmt: skip
     for name, item, edit in (
         ("another_year", INCOME, ("1850", "1950")),
@@ -191,7 +191,7 @@ PICTURES = {
     "verbatim_short_question_with_its_picture": ("pair", "exact"),
     "the_picture_with_a_reworded_question": ("image", "exact"),
     **{name: ("image", grade) for name, (_, grade) in WRITTEN_ANEW.items()},
-    "the_dicom_of_the_png": ("image", "exact"),
+    "the_dicom_of_the_png": ("image", "reencoded"),
     "only_the_third_picture_of_a_record": ("image", "exact"),
 }
 

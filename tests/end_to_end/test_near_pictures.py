@@ -89,10 +89,12 @@ def test_two_copies_of_a_third_picture_go_with_each_other_where_they_were_compar
     said = by_key(built[0] / "run")
     dropped, kept = said["again, smaller"], said["again, mirrored"]
     assert orjson.loads(dropped["evidence"])["kept"] == kept["sample_id"]
-    originals = {orjson.loads(row["evidence"])["pictures"][0]["copy_of"] for row in (dropped, kept)}
-    pictures = {orjson.loads(row["evidence"])["pictures"][0]["image"] for row in (dropped, kept)}
-    assert len(originals) == 1  # of a third sample
-    assert not originals & pictures
+    (ours,), (theirs,) = (orjson.loads(row["evidence"])["pictures"] for row in (dropped, kept))
+    assert ours["copy_of"] == theirs["image"]  # how it lies on the kept sample's picture, and not on the third
+    assert ours["ncc"] >= 0.75
+    third = orjson.loads(said["smaller"]["evidence"])["pictures"][0]["copy_of"]
+    assert theirs["copy_of"] == third
+    assert third not in {ours["image"], theirs["image"]}
 
 
 def test_the_same_picture_with_another_text_stays_and_is_linked(built: tuple[Path, dict[str, Any]]) -> None:
@@ -132,3 +134,15 @@ def test_the_page_shows_the_group(built: tuple[Path, dict[str, Any]]) -> None:
     page = (built[0] / "run/reports/build.html").read_text()
     assert "Near-duplicates" in page
     assert "5 dropped for it" in page
+
+
+def test_the_page_shows_how_the_pictures_of_dropped_samples_lie_on_others(built: tuple[Path, dict[str, Any]]) -> None:
+    page = (built[0] / "run/reports/build.html").read_text()
+    said = by_key(built[0] / "run")
+    best = orjson.loads(said["mirrored"]["evidence"])["kept"]
+    dropped = [row for row in said.values() if orjson.loads(row["evidence"] or b"{}").get("kept") == best]
+    assert len(dropped) == 5
+    for row in sorted(dropped, key=lambda row: row["sample_id"])[:4]:
+        for shown in orjson.loads(row["evidence"]).get("pictures", ()):
+            assert f"copy of picture {shown['copy_of'][:8]}: correlation {shown['ncc']:.2f}" in page
+    assert "correlation" in page

@@ -149,6 +149,8 @@ def test_a_stock_question_with_another_picture_is_nothing_even_with_its_answer(g
     ]
     groups = [{"row": 1, "kind": "case", "id": "c", "items": [0]}]
     assert told(found(texts, [], groups, long=False)) == [(1, 0, "text", grade)]
+    answer = [{**one, "item_field": "answer"} for one in texts]
+    assert told(found(answer, long=False)) == []
     report = [{**one, "item_field": "text"} for one in texts]
     assert told(found(report, long=False)) == [(1, 0, "text", grade)]
 

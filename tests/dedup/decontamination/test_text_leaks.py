@@ -12,6 +12,7 @@ from tests.dedup.decontamination.texts import SHARED, items_of, sample, samples_
 
 PAIRS = SHARED / "leaks/text_pairs.jsonl"
 MIRAGE = SHARED / "text/eval_mirage_raw/rawdata"
+SHORT_TOKENS = TextSettings().short_tokens
 
 
 @pytest.fixture(scope="module")
@@ -70,3 +71,38 @@ def test_dialogues_of_mts_train_in_its_other_splits_are_found(pairs, split):
 
     matched = {hit["row"] for hit in hits if hit["row"] == hit["item"] and hit["grade"] != "template_sibling"}
     assert matched == set(range(len(wanted))) - templates
+
+
+@pytest.fixture(scope="module")
+def captions():
+    folder = SHARED / "text/caption_roco/data"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not there")
+    return {
+        f"roco_{split}": dict(
+            line.split("\t", 1)
+            for path in sorted((folder / split).rglob("captions.txt"))
+            for line in path.read_text().splitlines()
+        )
+        for split in ("train", "validation", "test")
+    }
+
+
+@pytest.mark.parametrize("split", ["roco_validation", "roco_test"])
+def test_roco_captions_of_another_split_are_found_and_those_of_few_words_with_their_picture(pairs, captions, split):
+    wanted = [pair for pair in pairs if pair["set_b"] == split]
+    items = [{"text": caption} for caption in captions[split].values()]
+    samples = [sample(captions[pair["set_a"]][pair["id_a"]]) for pair in wanted]
+    picture = {"uri": "a.png", "frame": None, "image_id": "0" * 32, "width": 1, "height": 1}
+
+    hits = found(items, samples)
+    with_pictures = found(items, [{**row, "images": [picture]} for row in samples])
+
+    tokens = [len(captions[split][pair["id_b"]].split()) for pair in wanted]
+    short = {row for row, count in enumerate(tokens) if count < SHORT_TOKENS}
+    # "Pretreatment orthopantomography.": with its picture the picture says it.
+    of_two_words = {row for row, count in enumerate(tokens) if count < 3}
+    assert {hit["row"] for hit in hits} == set(range(len(wanted))) - short
+    assert {hit["row"] for hit in with_pictures} == set(range(len(wanted))) - of_two_words
+    same = {row for row, pair in enumerate(wanted) if pair["kind"] == "exact_normalised"}
+    assert {hit["row"] for hit in hits if hit["grade"] == "exact" and hit["row"] in same} == same - short

@@ -1,8 +1,9 @@
 """Groups of verified pairs: direct neighbours only, and the best of a group is compared with all of it."""
 
+import numpy as np
 import pyarrow as pa
 
-from pipelines.near.resolve import HEARD, JOINED, PLACES, Groups
+from pipelines.near.resolve import HEARD, JOINED, PLACES, Groups, Nodes
 from pipelines.near.verify import EDGES
 from pipelines.sorted_runs import in_fragment
 
@@ -81,3 +82,34 @@ def test_nothing_joins_nothing() -> None:
     found = groups([], [(2, 1)])
     assert not found.unverified().num_rows
     assert followers(found) == {}
+
+
+def test_of_a_pair_that_was_measured_twice_the_better_outcome_counts_in_whichever_order_it_is_heard() -> None:
+    edges = pa.Table.from_pylist(
+        [{"row": row, "id": name(2), "order": 2, "other": name(1), "other_order": 1, "accepted": score > 0.8,
+          "score": score, "cause": None, "detail": detail}
+         for row, score, detail in ((2, 0.85, "b"), (3, 0.95, "d"), (4, 0.95, "c"), (5, 0.1, "a"))],
+        schema=EDGES,
+    )  # fmt: skip
+    places = pa.Table.from_pylist([{"id": name(1), "fragment": 0, "row": 1}], schema=PLACES)
+    for order in ([0, 1, 2, 3], [3, 2, 1, 0]):
+        some = edges.take(order)
+        found = Groups(in_fragment(some.filter(some["accepted"]).select(JOINED), 7), [places, places])
+        for row in range(len(some)):
+            found.hear(some.slice(row, 1).select(HEARD))
+        told = found.answers().to_pylist()
+        assert [(row["fragment"], row["row"], row["score"], row["detail"]) for row in told] == [
+            (7, row, 0.95, "c") for row in (2, 3, 4)
+        ]
+
+
+def test_ids_that_begin_alike_are_told_apart_and_others_are_no_nodes() -> None:
+    begun = bytes(range(8))
+    ids = [begun + bytes([0] * 7 + [last]) for last in (9, 0, 200)] + [bytes(15) + b"\x01"]
+    column = pa.chunked_array([pa.array(ids, pa.binary(16))])
+    nodes = Nodes([column, column], [pa.chunked_array([pa.array([3, 2, 1, 2], pa.uint64())])] * 2)
+    assert nodes.count == 4
+    assert nodes.numbers_of(column).tolist() == [3, 2, 0, 1]
+    assert nodes.ids_of(np.array([3, 2, 0, 1], np.uint32)).to_pylist() == ids
+    strangers = [begun + bytes(7) + b"\x05", bytes(16), b"\xff" * 16]
+    assert nodes.numbers_of(pa.chunked_array([pa.array(strangers, pa.binary(16))])).tolist() == [-1] * 3
