@@ -10,11 +10,14 @@ import webdataset
 
 from tests.end_to_end.runs import balances, curate_json, published
 
+UNCHECKED = ("--set", "steps.decontaminate.enabled=false")
+"""Eval sets are sought in builds by test_audit_in_a_build.py, in the shared data by benchmarks/leaks.py."""
+
 
 @pytest.fixture(scope="module")
 def built(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     run = tmp_path_factory.mktemp("shared") / "run"
-    return run, curate_json("build", "--stage", "mid", "--data", shared_data, "--out", run, contracts=True)
+    return run, curate_json("build", "--stage", "mid", "--data", shared_data, "--out", run, *UNCHECKED, contracts=True)
 
 
 def table(run: Path, name: str) -> pl.DataFrame:
@@ -60,7 +63,8 @@ def test_shards_verify_and_webdataset_reads_them(built: tuple[Path, dict[str, An
 def test_one_worker_writes_the_same_bytes(built: tuple[Path, dict[str, Any]], shared_data: Path) -> None:
     run, _ = built
     alone = run.parent / "alone"
-    curate_json("build", "--stage", "mid", "--data", shared_data, "--out", alone, "--workers", 1, contracts=True)
+    arguments = ("--stage", "mid", "--data", shared_data, "--out", alone, "--workers", 1)
+    curate_json("build", *arguments, *UNCHECKED, contracts=True)
     assert published(alone) == published(run)
 
 
