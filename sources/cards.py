@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from sources.schema import ACCESS, MODALITIES, TASKS, UNKNOWN_LICENSE
 
 CATALOGUE = Path(__file__).parent / "catalogue"
+M = TypeVar("M", bound=BaseModel)
 
 FIELD_NAMES = (
     "id", "text", "caption", "image", "images", "question", "options", "answer", "rationale", "context",
@@ -165,10 +166,19 @@ class Card(Strict):
 @lru_cache(maxsize=1)
 def catalogue() -> Mapping[str, Card]:
     """All cards that ship with the project, by name."""
+    return cards_in(CATALOGUE, Card)
+
+
+def cards_in(folder: Path, model: type[M]) -> dict[str, M]:
+    """The cards of a folder, `NAME.yaml` each, by name.
+
+    Raises:
+        ValueError: a card has another name than its file.
+    """
     cards = {}
-    for path in sorted(CATALOGUE.glob("*.yaml")):
-        card = Card.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-        if card.name != path.stem:
-            raise ValueError(f"{path}: the card's name is {card.name}")
-        cards[card.name] = card
+    for path in sorted(folder.glob("*.yaml")):
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if document.get("name") != path.stem:
+            raise ValueError(f"{path}: the card's name is {document.get('name')}")
+        cards[path.stem] = model.model_validate(document)
     return cards

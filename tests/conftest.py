@@ -5,7 +5,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# The first example of a kernel waits for its compilation, however long that takes.
+hypothesis.settings.register_profile("curate", deadline=None)
+hypothesis.settings.load_profile("curate")
 
 SHARED = Path(os.environ.get("CURATE_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
 

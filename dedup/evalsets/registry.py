@@ -6,10 +6,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import AfterValidator, Field
 
-from sources.cards import FIELD_NAMES, GROUP_KINDS, Card, Join, Layout, Pick, Strict, catalogue
+from sources.cards import FIELD_NAMES, GROUP_KINDS, Card, Join, Layout, Pick, Strict, cards_in, catalogue
 from sources.schema import ACCESS, TASKS, UNKNOWN_LICENSE
 
 CARDS = Path(__file__).parent
@@ -152,13 +151,7 @@ def card_of(evalset: EvalSet, form: Form) -> Card:
 @lru_cache(maxsize=1)
 def registry() -> Mapping[str, EvalSet]:
     """All cards that ship with the project, by name."""
-    cards = {}
-    for path in sorted(CARDS.glob("*.yaml")):
-        card = EvalSet.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-        if card.name != path.stem:
-            raise ValueError(f"{path}: the card's name is {card.name}")
-        cards[card.name] = card
-    return cards
+    return cards_in(CARDS, EvalSet)
 
 
 def suites() -> Mapping[str, tuple[str, ...]]:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dedup.kernels.compiled import kernel, part
-from dedup.kernels.reading import mixed
+from dedup.kernels.mixing import mixed
 from dedup.kernels.sorting import sort_few
 from dedup.kernels.vocabulary import WORD_BITS
 

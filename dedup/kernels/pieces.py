@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dedup.kernels.compiled import kernel
-from dedup.kernels.reading import mixed
+from dedup.kernels.mixing import mixed
 
 Bytes = npt.NDArray[np.uint8]
 Places = npt.NDArray[np.int64]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from dedup.kernels.compiled import kernel, part
 from dedup.kernels.eval_search import MAX_TEXTS, EvalTexts
-from dedup.kernels.reading import mixed
+from dedup.kernels.mixing import mixed
 from dedup.kernels.sorting import sort_few
 from dedup.kernels.vocabulary import WORD_BITS
 

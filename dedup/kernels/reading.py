@@ -12,6 +12,7 @@ import numpy as np
 from dedup.kernels.characters import ALONE, APOSTROPHE, DIGIT, HYPHEN, LETTER
 from dedup.kernels.compiled import kernel, part
 from dedup.kernels.folding import BASIS, PRIME, SKIPPED
+from dedup.kernels.mixing import mixed
 
 WORD, NUMERAL = range(2)
 NAME = 4
@@ -24,22 +25,6 @@ LONGEST_TAG = 200
 LONGEST_NAME = 32
 _AMP, _SEMICOLON, _HASH, _LESS, _MORE, _BACKSLASH, _PERCENT = 38, 59, 35, 60, 62, 92, 37
 _ASCII_END = np.uint8(0x80)
-
-
-_MIX_A = np.uint64(0xFF51AFD7ED558CCD)
-_MIX_B = np.uint64(0xC4CEB9FE1A85EC53)
-_S33 = np.uint64(33)
-
-
-@part
-def mixed(x):
-    """All bits of x spread over all bits (the finaliser of MurmurHash3)."""
-    x ^= x >> _S33
-    x *= _MIX_A
-    x ^= x >> _S33
-    x *= _MIX_B
-    x ^= x >> _S33
-    return x
 
 
 @part

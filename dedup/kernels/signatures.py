@@ -20,7 +20,8 @@ import numpy.typing as npt
 from dedup.kernels.buffers import Texts
 from dedup.kernels.characters import character_classes
 from dedup.kernels.compiled import kernel, part
-from dedup.kernels.tokens import mixed, tokenise
+from dedup.kernels.mixing import mixed
+from dedup.kernels.tokens import tokenise
 
 PERMUTATIONS = 128
 DRAWN = PERMUTATIONS // 2

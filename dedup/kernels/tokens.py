@@ -29,6 +29,7 @@ from dedup.kernels.characters import (
     character_classes,
 )
 from dedup.kernels.compiled import kernel, part
+from dedup.kernels.mixing import mixed
 
 WORD, NUMERAL, SIGN = range(3)
 """Kinds of tokens."""
@@ -36,9 +37,6 @@ WORD, NUMERAL, SIGN = range(3)
 BASIS = np.uint64(0xCBF29CE484222325)
 """A token's hash is made of its bytes eight at a time, little-endian, the last ones filled up with zeros: each eight
 are joined by xor to the hash of those before (at first BASIS), and mixed."""
-_MIX_A = np.uint64(0xFF51AFD7ED558CCD)
-_MIX_B = np.uint64(0xC4CEB9FE1A85EC53)
-_S33 = np.uint64(33)
 _MINUS = np.uint64(45)
 _ASCII_END = np.uint8(0x80)
 _ZERO, _ONE, _TOP = np.uint64(0), np.uint64(1), np.uint64(56)
@@ -63,17 +61,6 @@ def hash_of_word(word: str) -> int:
     if count != 1 + (word == "-"):
         raise ValueError(f"{word!r} is {count} tokens")
     return int(hashes[count - 1])
-
-
-@part
-def mixed(x):
-    """All bits of x spread over all bits (the finaliser of MurmurHash3)."""
-    x ^= x >> _S33
-    x *= _MIX_A
-    x ^= x >> _S33
-    x *= _MIX_B
-    x ^= x >> _S33
-    return x
 
 
 @part

@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from dedup.kernels.compiled import kernel, part
 from dedup.kernels.folding import BASIS, SKIPPED
-from dedup.kernels.reading import BROKEN, WORD, decoded, mixed, plain_kind, read, taken, word_end
+from dedup.kernels.mixing import mixed
+from dedup.kernels.reading import BROKEN, WORD, decoded, plain_kind, read, taken, word_end
 
 UNKNOWN = -1
 """Number of a word that is in no eval item."""
