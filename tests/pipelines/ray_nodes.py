@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 OBJECT_STORE_BYTES = 80 * 2**20
+HEAD_STARTS = 3
 ROOT = str(Path(__file__).resolve().parents[2])
 
 
@@ -49,10 +50,22 @@ def ray_nodes(resources: Sequence[dict[str, Any]]) -> Iterator[Nodes]:
     folder = tempfile.mkdtemp(prefix="curate-nodes-", dir="/tmp")  # names of sockets must be short
     try:
         nodes = Nodes(cluster)
-        for number, wanted in enumerate(resources):
-            nodes.add(**wanted, **({"include_dashboard": False, "temp_dir": folder} if number == 0 else {}))
+        start_head(nodes, {**resources[0], "include_dashboard": False}, folder)
+        for wanted in resources[1:]:
+            nodes.add(**wanted)
         yield nodes
     finally:
         cluster.shutdown()
         shutil.rmtree(folder, ignore_errors=True)
         os.environ.pop("PYTHONPATH") if before is None else os.environ.update(PYTHONPATH=before)
+
+
+def start_head(nodes: Nodes, wanted: dict[str, Any], folder: str) -> None:
+    """Start the head, again if its server does not come up: on a busy machine Ray gives up after half a minute."""
+    for attempt in range(HEAD_STARTS):
+        try:
+            nodes.add(**wanted, temp_dir=str(Path(folder, str(attempt))))
+            return
+        except RuntimeError:
+            if attempt + 1 == HEAD_STARTS:
+                raise
