@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from dedup.decontamination.text_background import NONE, Digests, first_pieces, piece_digests
 from dedup.decontamination.text_pieces import Pieces, pieces_of
 from dedup.decontamination.text_settings import TextSettings
 from dedup.decontamination.text_tokens import (
@@ -112,16 +113,37 @@ class TextIndex:
         return stands_for
 
     def background(self, texts: pa.Table) -> npt.NDArray[np.int64]:
-        """In how many of the samples (SAMPLES) each word and each gram is; to be added over fragments."""
+        """In how many of the samples (SAMPLES) each word and each gram is; copies of a text count once."""
+        counts, _ = self.counted(texts, NONE)
+        return counts
+
+    def counted(self, texts: pa.Table, earlier: Digests) -> tuple[npt.NDArray[np.int64], int]:
+        """The background of samples whose texts are not among those counted earlier, and how many samples have any.
+
+        Over fragments both add up where `earlier` has the `text_digests` of all fragments before.
+        """
         keys, _ = self.grams
         word_counts, gram_counts = np.zeros(len(self.vocabulary.plains), np.int64), np.zeros(len(keys), np.int64)
         seen = np.empty(len(word_counts), np.int64), np.empty(len(gram_counts), np.int64)
-        slots = slots_of(keys)
+        slots, count = slots_of(keys), 0
         for chunk in chunks_of(texts):
             tokens, _ = read_pieces(self, pieces := pieces_of(chunk))
-            documents = tokens.texts[pieces.documents]
-            document_counts(tokens.words, documents, slots, keys, word_counts, gram_counts, *seen)
-        return np.concatenate([word_counts, gram_counts])
+            values = piece_digests(chunk, pieces, tokens)
+            chosen = first_pieces(values, earlier)
+            places, starts = gathered(tokens.texts, chosen)
+            firsts = np.searchsorted(chosen, pieces.documents)
+            document_counts(tokens.words[places], starts[firsts], slots, keys, word_counts, gram_counts, *seen)
+            count += int((np.diff(firsts) > 0).sum())
+            earlier = np.union1d(earlier, values[chosen])
+        return np.concatenate([word_counts, gram_counts]), count
+
+    def text_digests(self, texts: pa.Table) -> Digests:
+        """What tells the texts of samples apart, sorted, each once."""
+        found = [NONE]
+        for chunk in chunks_of(texts):
+            tokens, _ = read_pieces(self, pieces := pieces_of(chunk))
+            found.append(piece_digests(chunk, pieces, tokens))
+        return np.unique(np.concatenate(found))
 
     def weighted(self, background: npt.NDArray[np.int64], documents: int) -> Self:
         """The index with weights from the eval items and a background of so many documents.
