@@ -25,8 +25,9 @@ LEAST_SCORE = 0.6
 """Share of a text's weight below which no rule applies (the lowest threshold, less what the answer takes off)."""
 LONE_SHARE = 0.4
 """Share of a text's weight of grams that one gram must have to nominate it alone."""
-MOST_HITS = 64
-"""Hits of one sample that are given, the strongest: a sample that quotes a whole benchmark is shown by fewer."""
+MOST_EVIDENCE = 64
+"""Hits of one sample that are given with their evidence, the strongest; a sample may quote a whole benchmark, and each
+of its items is counted."""
 
 
 def scan_texts(index: TextIndex, samples: pa.Table) -> pa.Table:
@@ -119,17 +120,21 @@ def _hits(index: TextIndex, prepared: Search, matches: list[Match]) -> list[dict
             rank = STRENGTH.index(match.grade), -match.score
             if item not in best or rank < best[item][0]:
                 best[item] = rank, match, answer
-    strongest = sorted(best, key=lambda item: (best[item][0], item))[:MOST_HITS]
-    return [_hit(index, prepared, item, *best[item][1:]) for item in sorted(strongest)]
+    strongest = set(sorted(best, key=lambda item: (best[item][0], item))[:MOST_EVIDENCE])
+    hits = []
+    for item in sorted(best):
+        _, match, answer = best[item]
+        evidence = orjson.dumps(match.evidence).decode() if item in strongest else "{}"
+        hits.append({"item": item, "answer": answer, **_hit(index, prepared, match), "evidence": evidence})
+    return hits
 
 
-def _hit(index: TextIndex, prepared: Search, item: int, match: Match, answer: bool) -> dict[str, Any]:  # noqa: FBT001 - a column
+def _hit(index: TextIndex, prepared: Search, match: Match) -> dict[str, Any]:
+    """The columns of TEXT_HITS that a match has for all of its items."""
     return {
-        "item": item,
         "grade": match.grade.value,
         "score": round(match.score, 6),
         "alone": not prepared.generic[match.text],
-        "answer": answer,
         "question": index.roles[match.text] == QUESTION and match.grade is not Grade.PASSAGE_SHARED,
         "field": match.field,
         "span_start": match.span[0],
@@ -137,5 +142,4 @@ def _hit(index: TextIndex, prepared: Search, item: int, match: Match, answer: bo
         "item_field": ROLES[index.roles[match.text]],
         "item_start": match.item_span[0],
         "item_stop": match.item_span[1],
-        "evidence": orjson.dumps(match.evidence).decode(),
     }

@@ -181,6 +181,22 @@ def test_a_question_that_many_items_have_is_given_once_and_never_alone():
     assert index.alike.tolist() == [0] * 20
 
 
+def test_every_item_of_a_benchmark_quoted_in_one_document_is_given_and_evidence_for_64():
+    topics = ["alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel", "india", "juliett"]
+    pairs = [(one, two) for one in topics for two in topics if one != two]
+    asked = "Which {0} {1} regulates {1}{0} transport in the {0}{2} cells of a {1} cohort? Case {2}."
+    items = tuple(
+        {"question": asked.format(one, two, number), "answer": f"{one}{two}ase", "options": []}
+        for number, (one, two) in enumerate(pairs * 2)
+    )
+    document = "\n".join(f"{item['question']} {item['answer']}" for item in items)
+
+    found = hits(document, items=items)
+
+    assert [hit["item"] for hit in found] == list(range(180))
+    assert sum(bool(hit["evidence"]) for hit in found) == 64
+
+
 def test_spans_are_code_points_of_the_field():
     text = f"Übung é\u200b ½: {QUESTION} Ende."
 
