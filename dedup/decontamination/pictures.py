@@ -97,6 +97,8 @@ class KnownParts:
     index: PictureIndex
     open_eval: Callable[[int], Grey | None]
     ready: dict[int, Part | None] = field(default_factory=dict)
+    unopened: set[int] = field(default_factory=set)
+    """Eval pictures that could not be opened: whether anything is a copy of them is not known."""
 
     def part(self, number: int) -> Part | None:
         """A part of the index; None where its picture could not be opened."""
@@ -104,7 +106,10 @@ class KnownParts:
             self.ready[number] = self.ready.pop(number)
             return self.ready[number]
         row = {name: self.index.parts[name][number].as_py() for name in ("picture", *Region._fields)}
-        grey = self.open_eval(row.pop("picture"))
+        picture = row.pop("picture")
+        grey = self.open_eval(picture)
+        if grey is None:
+            self.unopened.add(picture)
         self.ready[number] = None if grey is None else part_of(grey, Region(**row))
         if len(self.ready) > READY:
             del self.ready[next(iter(self.ready))]
