@@ -16,7 +16,7 @@ from dedup.decontamination.text_match import Match, matched
 from dedup.decontamination.text_pieces import FIELDS, pieces_of
 from dedup.decontamination.text_search import Search, search_of
 from dedup.decontamination.text_settings import TEXT_HITS
-from dedup.kernels.eval_search import Limits, search
+from dedup.kernels.eval_search import Limits, search_documents
 from dedup.kernels.weighted_alignment import align_all
 
 COLUMNS = ("turns", *FIELDS, "images", "groups")
@@ -31,7 +31,11 @@ of its items is counted."""
 
 
 def scan_texts(index: TextIndex, samples: pa.Table) -> pa.Table:
-    """TEXT_HITS of SAMPLES."""
+    """TEXT_HITS of SAMPLES.
+
+    Raises:
+        ValueError: a sample of more than 16 million tokens; what is too long together is taken apart.
+    """
     prepared = search_of(index)
     rows: list[dict[str, Any]] = []
     before = 0
@@ -76,7 +80,7 @@ def _written(index: TextIndex, prepared: Search, documents: Documents) -> Iterat
     """Matches of texts as they stand or with small edits."""
     settings, tokens = index.settings, documents.tokens
     limits = Limits(settings.short_tokens, settings.nominate, settings.run_tokens, LONE_SHARE)
-    candidates = search(tokens.words, documents.starts, prepared.grams, prepared.texts, limits, 1024)
+    candidates = search_documents(tokens.words, documents.starts, prepared.grams, prepared.texts, limits)
     candidates = np.concatenate([candidates, _whole_pieces(index, documents)])
     lengths = np.diff(index.starts)[candidates[:, 1]]
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)

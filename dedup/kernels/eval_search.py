@@ -17,7 +17,7 @@ GRAM = 3
 _TEXT_SHIFT, _PLACE_SHIFT = np.int64(37), np.int64(13)
 MAX_TEXT_TOKENS = 1 << 13
 MAX_PLACES = 1 << 24
-"""Tokens of all documents that are searched at once."""
+"""Tokens of all documents that are searched at once; `search_documents` sees to it."""
 MAX_TEXTS = 1 << 26
 AT_ONCE = 256
 """Grams whose buckets are asked for before the first is looked into: the processor waits for many of them at once."""
@@ -159,6 +159,22 @@ def _hits(places, numbers, first, stop, grams, found_hits):
             count += 1
     sort_few(found_hits, count)
     return count, found_hits, at
+
+
+def search_documents(
+    words: npt.NDArray[np.int32], documents: npt.NDArray[np.int64], grams: Grams, texts: EvalTexts, limits: Limits
+) -> npt.NDArray[np.int64]:
+    """Candidates as `search` gives them.
+
+    Raises:
+        ValueError: there are more tokens than a hit can name, or more texts.
+    """
+    if len(words) > MAX_PLACES:
+        raise ValueError(f"{len(words):,} tokens to be searched at once, {MAX_PLACES:,} at most: give fewer samples")
+    if len(texts.starts) > MAX_TEXTS:
+        raise ValueError(f"{len(texts.starts) - 1:,} eval texts, fewer than {MAX_TEXTS:,} expected")
+    found: npt.NDArray[np.int64] = search(words, documents, grams, texts, limits, 1024)
+    return found
 
 
 @kernel

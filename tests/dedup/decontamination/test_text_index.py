@@ -3,8 +3,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from dedup.decontamination import text_index
 from dedup.decontamination.text_background import NONE
-from dedup.decontamination.text_index import TextIndex
+from dedup.decontamination.text_index import TextIndex, chunks_of
 from dedup.decontamination.text_scan import scan_texts
 from dedup.decontamination.text_settings import TextSettings
 from tests.dedup.decontamination.texts import ALL, PASSAGE, SHORT, VIGNETTE, items_of, sample, samples_of
@@ -138,3 +139,13 @@ def test_columns_of_items_may_be_chunked():
     index, other = (TextIndex.of(given, TextSettings()).tables() for given in (items, chunked))
 
     assert all(index[name].equals(other[name]) for name in index)
+
+
+def test_samples_are_grouped_by_the_bytes_of_their_texts_and_a_long_one_stands_alone(monkeypatch):
+    monkeypatch.setattr(text_index, "BYTES_AT_ONCE", 100)
+    rows = ["a" * 40, "b" * 40, "c" * 1000, {"turns": None, "question": "d" * 60}, sample("e" * 30, "f" * 30), "g" * 30]
+    samples = samples_of(*rows).select(["turns", "question"])
+    for given in (samples, pa.concat_tables([samples.slice(0, 4), samples.slice(4)])):
+        assert [chunk.num_rows for chunk in chunks_of(given)] == [2, 1, 1, 2]
+    assert [chunk.num_rows for chunk in chunks_of(samples.slice(1))] == [1, 1, 1, 2]
+    assert chunks_of(samples.slice(0, 0)) == []

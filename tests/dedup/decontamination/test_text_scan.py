@@ -13,6 +13,7 @@ import pytest
 from dedup.decontamination.text_index import TextIndex
 from dedup.decontamination.text_scan import scan_texts
 from dedup.decontamination.text_settings import TEXT_HITS, TextSettings
+from dedup.kernels import eval_search
 from tests.dedup.decontamination.texts import (
     ALL,
     EFFUSION,
@@ -195,6 +196,13 @@ def test_every_item_of_a_benchmark_quoted_in_one_document_is_given_and_evidence_
 
     assert [hit["item"] for hit in found] == list(range(180))
     assert sum(bool(hit["evidence"]) for hit in found) == 64
+
+
+def test_more_tokens_than_a_hit_can_name_are_refused(monkeypatch):
+    monkeypatch.setattr(eval_search, "MAX_PLACES", 20)
+
+    with pytest.raises(ValueError, match="tokens to be searched at once"):
+        hits(QUESTION)
 
 
 def test_spans_are_code_points_of_the_field():
