@@ -68,12 +68,14 @@ def _keep(best: dict[int, Match], match: Match) -> None:
         best[match.text] = match
 
 
-def _rank(match: Match) -> tuple[int, float]:
+def _rank(match: Match) -> tuple[bool, int, float]:
+    # A text that is no evidence alone is sought beside each of its places: the one with its answer tells.
+    unanswered = not match.alone and not any(answer for _, answer in match.items)
     # What a guard told apart is not the same question in other words, unless its answer is there ("except", "not").
     if match.grade is Grade.TEMPLATE_SIBLING:
-        return STRENGTH.index(Grade.PARAPHRASE), 0.0
+        return unanswered, STRENGTH.index(Grade.PARAPHRASE), 0.0
     unconfirmed = match.grade is Grade.PARAPHRASE and not match.evidence["answer"]
-    return STRENGTH.index(match.grade), 1.0 - match.score if unconfirmed else -match.score
+    return unanswered, STRENGTH.index(match.grade), 1.0 - match.score if unconfirmed else -match.score
 
 
 def _written(index: TextIndex, prepared: Search, documents: Documents) -> Iterator[Match]:

@@ -205,6 +205,17 @@ def test_more_tokens_than_a_hit_can_name_are_refused(monkeypatch):
         hits(QUESTION)
 
 
+@pytest.mark.parametrize("answered", [1, 7, 15])
+def test_a_short_question_is_found_where_its_answer_stands_though_it_is_listed_first(answered):
+    lines = [FILLER + SHORT["question"] + FILLER * 4] * answered
+    document = " ".join([*lines, SHORT["question"], "Thiamine.", FILLER * 4, SHORT["question"], FILLER * 4])
+
+    (hit,) = [hit for hit in hits(document) if hit["item"] == ALL.index(SHORT)]
+
+    assert hit["answer"]
+    assert document[hit["span_start"] :].startswith(f"{SHORT['question'][:-1]}? Thiamine.")
+
+
 def test_spans_are_code_points_of_the_field():
     text = f"Übung é\u200b ½: {QUESTION} Ende."
 
