@@ -29,7 +29,6 @@ from dedup.decontamination.picture_places import Part, Place, part_of, placed
 from dedup.picture_rules import rule_for
 
 __all__ = [
-    "EVAL_PICTURES",
     "PICTURE_HITS",
     "KnownParts",
     "PictureHit",
@@ -41,18 +40,6 @@ __all__ = [
 
 Grey = npt.NDArray[np.uint8]
 
-EVAL_PICTURES = pa.schema(
-    [
-        pa.field("picture", pa.int32(), nullable=False),
-        pa.field("image_id", pa.string(), nullable=False),
-        pa.field("pixel_hash", pa.string()),
-        pa.field("items", pa.list_(pa.int32())),
-        pa.field("uri", pa.string()),
-        pa.field("frame", pa.int32()),
-        pa.field("corpus", pa.int32()),
-    ]
-)
-"""One row per distinct picture of the eval sets; `items` are rows of ITEMS, `corpus` the number of its eval set."""
 PICTURE_HITS = pa.schema(
     [
         pa.field("image_id", pa.string(), nullable=False),
@@ -158,6 +145,7 @@ def parameters() -> dict[str, object]:
     return {
         "version": 2, "sought": SOUGHT, "protected": PROTECTED, "radius": RADIUS, "code_radius": CODE_RADIUS,
         "most_matches": MOST_MATCHES, "fewest_votes": FEWEST_VOTES, "tolerance": TOLERANCE, "misses": MISSES,
+        "most_tried": MOST_TRIED, "most_copies": MOST_COPIES,
     }  # fmt: skip
 
 

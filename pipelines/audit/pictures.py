@@ -9,7 +9,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from dedup.decontamination.pictures import PICTURE_HITS, KnownParts, PictureHit, PictureIndex, hits_table, scan_picture
+from dedup.decontamination.pictures import (
+    PICTURE_HITS,
+    KnownParts,
+    PictureHit,
+    PictureIndex,
+    hits_table,
+    parameters,
+    scan_picture,
+)
 from filters.statistics import grey_of
 from pipelines.audit.protect import Protected
 from pipelines.bisect import Failure, bisect
@@ -75,7 +83,7 @@ class IndexPicturesTask:
     def run(self, session: Session) -> Commit:
         """Commit the tables; pictures that could not be opened again are the fact `failed`."""
         work, node = session.work, "audit_picture_index"
-        key = key_of(node, VERSION, self.first, self.stop, self.pictures.digest, self.max_pixels)
+        key = key_of(node, VERSION, parameters(), self.first, self.stop, self.pictures.digest, self.max_pixels)
         found = work.find(node, key)
         if found is not None:
             return found
@@ -135,7 +143,7 @@ class ScanPicturesTask:
         """
         work, node = session.work, "audit_pictures"
         used = [self.view.parts[name].digest for name in ("images", "images_followers", "links")]
-        key = key_of(node, VERSION, self.index.digests, used)
+        key = key_of(node, VERSION, parameters(), self.index.digests, used)
         found = work.find(node, key)
         if found is not None:
             return found

@@ -216,6 +216,18 @@ def test_a_short_question_is_found_where_its_answer_stands_though_it_is_listed_f
     assert document[hit["span_start"] :].startswith(f"{SHORT['question'][:-1]}? Thiamine.")
 
 
+def test_chinese_in_base64_is_read_though_it_has_no_spaces():
+    item = {
+        "question": "患者男性,四十五岁,反复上腹部疼痛伴黑便三年,胃镜检查最可能发现的病变是下列哪一项?",
+        "answer": "十二指肠溃疡",
+    }
+    encoded = base64.b64encode(item["question"].encode()).decode()
+
+    (hit,) = hits(sample("See below.", encoded), items=(item,))
+
+    assert (hit["grade"], hit["field"], hit["span_start"], hit["span_stop"]) == ("exact", "turns.1", 0, len(encoded))
+
+
 def test_spans_are_code_points_of_the_field():
     text = f"Übung é\u200b ½: {QUESTION} Ende."
 
