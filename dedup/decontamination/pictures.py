@@ -29,7 +29,6 @@ from dedup.decontamination.picture_places import Part, Place, part_of, placed
 from dedup.picture_rules import rule_for
 
 __all__ = [
-    "EVAL_PICTURES",
     "PICTURE_HITS",
     "KnownParts",
     "PictureHit",
@@ -41,18 +40,6 @@ __all__ = [
 
 Grey = npt.NDArray[np.uint8]
 
-EVAL_PICTURES = pa.schema(
-    [
-        pa.field("picture", pa.int32(), nullable=False),
-        pa.field("image_id", pa.string(), nullable=False),
-        pa.field("pixel_hash", pa.string()),
-        pa.field("items", pa.list_(pa.int32())),
-        pa.field("uri", pa.string()),
-        pa.field("frame", pa.int32()),
-        pa.field("corpus", pa.int32()),
-    ]
-)
-"""One row per distinct picture of the eval sets; `items` are rows of ITEMS, `corpus` the number of its eval set."""
 PICTURE_HITS = pa.schema(
     [
         pa.field("image_id", pa.string(), nullable=False),
@@ -97,6 +84,8 @@ class KnownParts:
     index: PictureIndex
     open_eval: Callable[[int], Grey | None]
     ready: dict[int, Part | None] = field(default_factory=dict)
+    unopened: set[int] = field(default_factory=set)
+    """Eval pictures that could not be opened: whether anything is a copy of them is not known."""
 
     def part(self, number: int) -> Part | None:
         """A part of the index; None where its picture could not be opened."""
@@ -104,7 +93,10 @@ class KnownParts:
             self.ready[number] = self.ready.pop(number)
             return self.ready[number]
         row = {name: self.index.parts[name][number].as_py() for name in ("picture", *Region._fields)}
-        grey = self.open_eval(row.pop("picture"))
+        picture = row.pop("picture")
+        grey = self.open_eval(picture)
+        if grey is None:
+            self.unopened.add(picture)
         self.ready[number] = None if grey is None else part_of(grey, Region(**row))
         if len(self.ready) > READY:
             del self.ready[next(iter(self.ready))]
@@ -153,6 +145,7 @@ def parameters() -> dict[str, object]:
     return {
         "version": 2, "sought": SOUGHT, "protected": PROTECTED, "radius": RADIUS, "code_radius": CODE_RADIUS,
         "most_matches": MOST_MATCHES, "fewest_votes": FEWEST_VOTES, "tolerance": TOLERANCE, "misses": MISSES,
+        "most_tried": MOST_TRIED, "most_copies": MOST_COPIES,
     }  # fmt: skip
 
 

@@ -3,13 +3,14 @@
 import json
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from dedup.decontamination.text_background import NONE, Digests, first_pieces, piece_digests
 from dedup.decontamination.text_pieces import Pieces, pieces_of
 from dedup.decontamination.text_settings import TextSettings
 from dedup.decontamination.text_tokens import (
@@ -112,16 +113,37 @@ class TextIndex:
         return stands_for
 
     def background(self, texts: pa.Table) -> npt.NDArray[np.int64]:
-        """In how many of the samples (SAMPLES) each word and each gram is; to be added over fragments."""
+        """In how many of the samples (SAMPLES) each word and each gram is; copies of a text count once."""
+        counts, _ = self.counted(texts, NONE)
+        return counts
+
+    def counted(self, texts: pa.Table, earlier: Digests) -> tuple[npt.NDArray[np.int64], int]:
+        """The background of samples whose texts are not among those counted earlier, and how many samples have any.
+
+        Over fragments both add up where `earlier` has the `text_digests` of all fragments before.
+        """
         keys, _ = self.grams
         word_counts, gram_counts = np.zeros(len(self.vocabulary.plains), np.int64), np.zeros(len(keys), np.int64)
         seen = np.empty(len(word_counts), np.int64), np.empty(len(gram_counts), np.int64)
-        slots = slots_of(keys)
+        slots, count = slots_of(keys), 0
         for chunk in chunks_of(texts):
             tokens, _ = read_pieces(self, pieces := pieces_of(chunk))
-            documents = tokens.texts[pieces.documents]
-            document_counts(tokens.words, documents, slots, keys, word_counts, gram_counts, *seen)
-        return np.concatenate([word_counts, gram_counts])
+            values = piece_digests(chunk, pieces, tokens)
+            chosen = first_pieces(values, earlier)
+            places, starts = gathered(tokens.texts, chosen)
+            firsts = np.searchsorted(chosen, pieces.documents)
+            document_counts(tokens.words[places], starts[firsts], slots, keys, word_counts, gram_counts, *seen)
+            count += int((np.diff(firsts) > 0).sum())
+            earlier = np.union1d(earlier, values[chosen])
+        return np.concatenate([word_counts, gram_counts]), count
+
+    def text_digests(self, texts: pa.Table) -> Digests:
+        """What tells the texts of samples apart, sorted, each once."""
+        found = [NONE]
+        for chunk in chunks_of(texts):
+            tokens, _ = read_pieces(self, pieces := pieces_of(chunk))
+            found.append(piece_digests(chunk, pieces, tokens))
+        return np.unique(np.concatenate(found))
 
     def weighted(self, background: npt.NDArray[np.int64], documents: int) -> Self:
         """The index with weights from the eval items and a background of so many documents.
@@ -187,10 +209,34 @@ BYTES_AT_ONCE = 1 << 22
 
 
 def chunks_of(samples: pa.Table) -> list[pa.Table]:
-    """The samples in groups of about 4 MB, so that memory does not grow with the fragment."""
-    count = max(1, min(samples.num_rows, samples.nbytes // BYTES_AT_ONCE))
-    bounds = np.linspace(0, samples.num_rows, count + 1).astype(int)
-    return [samples.slice(low, high - low) for low, high in pairwise(bounds.tolist()) if high > low]
+    """The samples in groups of at most 4 MB of text, so that memory does not grow with the fragment.
+
+    A longer sample is a group of its own.
+    """
+    bounds, low, held = [], 0, 0
+    for row, size in enumerate(_sizes(samples).tolist()):
+        if row > low and held + size > BYTES_AT_ONCE:
+            bounds.append((low, row))
+            low, held = row, 0
+        held += size
+    bounds.append((low, samples.num_rows))
+    return [samples.slice(low, high - low) for low, high in bounds if high > low]
+
+
+def _sizes(samples: pa.Table) -> Places:
+    """Bytes of the texts of each sample."""
+    sizes = np.zeros(samples.num_rows, np.int64)
+    for name in samples.column_names:
+        column = samples[name]
+        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+            sizes += np.asarray(pc.fill_null(pc.binary_length(column), 0), np.int64)
+    row = 0
+    for turns in samples["turns"].chunks if "turns" in samples.column_names else ():
+        owners = np.asarray(pc.list_parent_indices(turns), np.int64)
+        lengths = pc.fill_null(pc.binary_length(pc.struct_field(pc.list_flatten(turns), "text")), 0)
+        sizes[row : row + len(turns)] += np.bincount(owners, np.asarray(lengths), len(turns)).astype(np.int64)
+        row += len(turns)
+    return sizes
 
 
 def _columns(

@@ -15,6 +15,8 @@ from dedup.kernels.pieces import contained, long_runs
 FIELDS = ("question", "answer", "meta")
 _ENCODED = re.compile(rb"(?:[A-Za-z0-9+/_-]{40,}(?:\r?\n|\\n)){0,100000}[A-Za-z0-9+/_-]{32,}={0,2}")
 _SHORTEST_RUN = 32
+_SPACELESS = "\u0e00"
+"""From this sign on are the scripts that are written without spaces, Chinese and Japanese among them."""
 _LINE_ENDS = re.compile(rb"\r?\n|\\n")
 
 
@@ -122,4 +124,5 @@ def _plain_text(signs: bytes) -> bytes:
     except (binascii.Error, UnicodeDecodeError):
         return b""
     readable = sum(sign.isprintable() or sign.isspace() for sign in text)
-    return said if text and readable >= 0.95 * len(text) and " " in text else b""
+    spaceless = sum(sign >= _SPACELESS for sign in text)
+    return said if text and readable >= 0.95 * len(text) and (" " in text or spaceless > 0.5 * len(text)) else b""

@@ -16,7 +16,7 @@ from dedup.decontamination.text_match import Match, matched
 from dedup.decontamination.text_pieces import FIELDS, pieces_of
 from dedup.decontamination.text_search import Search, search_of
 from dedup.decontamination.text_settings import TEXT_HITS
-from dedup.kernels.eval_search import Limits, search
+from dedup.kernels.eval_search import Limits, search_documents
 from dedup.kernels.weighted_alignment import align_all
 
 COLUMNS = ("turns", *FIELDS, "images", "groups")
@@ -25,12 +25,17 @@ LEAST_SCORE = 0.6
 """Share of a text's weight below which no rule applies (the lowest threshold, less what the answer takes off)."""
 LONE_SHARE = 0.4
 """Share of a text's weight of grams that one gram must have to nominate it alone."""
-MOST_HITS = 64
-"""Hits of one sample that are given, the strongest: a sample that quotes a whole benchmark is shown by fewer."""
+MOST_EVIDENCE = 64
+"""Hits of one sample that are given with their evidence, the strongest; a sample may quote a whole benchmark, and each
+of its items is counted."""
 
 
 def scan_texts(index: TextIndex, samples: pa.Table) -> pa.Table:
-    """TEXT_HITS of SAMPLES."""
+    """TEXT_HITS of SAMPLES.
+
+    Raises:
+        ValueError: a sample of more than 16 million tokens; what is too long together is taken apart.
+    """
     prepared = search_of(index)
     rows: list[dict[str, Any]] = []
     before = 0
@@ -63,19 +68,21 @@ def _keep(best: dict[int, Match], match: Match) -> None:
         best[match.text] = match
 
 
-def _rank(match: Match) -> tuple[int, float]:
+def _rank(match: Match) -> tuple[bool, int, float]:
+    # A text that is no evidence alone is sought beside each of its places: the one with its answer tells.
+    unanswered = not match.alone and not any(answer for _, answer in match.items)
     # What a guard told apart is not the same question in other words, unless its answer is there ("except", "not").
     if match.grade is Grade.TEMPLATE_SIBLING:
-        return STRENGTH.index(Grade.PARAPHRASE), 0.0
+        return unanswered, STRENGTH.index(Grade.PARAPHRASE), 0.0
     unconfirmed = match.grade is Grade.PARAPHRASE and not match.evidence["answer"]
-    return STRENGTH.index(match.grade), 1.0 - match.score if unconfirmed else -match.score
+    return unanswered, STRENGTH.index(match.grade), 1.0 - match.score if unconfirmed else -match.score
 
 
 def _written(index: TextIndex, prepared: Search, documents: Documents) -> Iterator[Match]:
     """Matches of texts as they stand or with small edits."""
     settings, tokens = index.settings, documents.tokens
     limits = Limits(settings.short_tokens, settings.nominate, settings.run_tokens, LONE_SHARE)
-    candidates = search(tokens.words, documents.starts, prepared.grams, prepared.texts, limits, 1024)
+    candidates = search_documents(tokens.words, documents.starts, prepared.grams, prepared.texts, limits)
     candidates = np.concatenate([candidates, _whole_pieces(index, documents)])
     lengths = np.diff(index.starts)[candidates[:, 1]]
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
@@ -119,17 +126,21 @@ def _hits(index: TextIndex, prepared: Search, matches: list[Match]) -> list[dict
             rank = STRENGTH.index(match.grade), -match.score
             if item not in best or rank < best[item][0]:
                 best[item] = rank, match, answer
-    strongest = sorted(best, key=lambda item: (best[item][0], item))[:MOST_HITS]
-    return [_hit(index, prepared, item, *best[item][1:]) for item in sorted(strongest)]
+    strongest = set(sorted(best, key=lambda item: (best[item][0], item))[:MOST_EVIDENCE])
+    hits = []
+    for item in sorted(best):
+        _, match, answer = best[item]
+        evidence = orjson.dumps(match.evidence).decode() if item in strongest else "{}"
+        hits.append({"item": item, "answer": answer, **_hit(index, prepared, match), "evidence": evidence})
+    return hits
 
 
-def _hit(index: TextIndex, prepared: Search, item: int, match: Match, answer: bool) -> dict[str, Any]:  # noqa: FBT001 - a column
+def _hit(index: TextIndex, prepared: Search, match: Match) -> dict[str, Any]:
+    """The columns of TEXT_HITS that a match has for all of its items."""
     return {
-        "item": item,
         "grade": match.grade.value,
         "score": round(match.score, 6),
         "alone": not prepared.generic[match.text],
-        "answer": answer,
         "question": index.roles[match.text] == QUESTION and match.grade is not Grade.PASSAGE_SHARED,
         "field": match.field,
         "span_start": match.span[0],
@@ -137,5 +148,4 @@ def _hit(index: TextIndex, prepared: Search, item: int, match: Match, answer: bo
         "item_field": ROLES[index.roles[match.text]],
         "item_start": match.item_span[0],
         "item_stop": match.item_span[1],
-        "evidence": orjson.dumps(match.evidence).decode(),
     }

@@ -58,7 +58,8 @@ TEXT_HITS = pa.schema(
 picture or group, or, where `answer`, with that. `answer`: an answer of the item that says something is near it (yes,
 no, numbers, sides and words that every text has say nothing). `question`: the question itself is there. The spans are
 code points of the sample's `field` ("turns.3", "question", "answer", "meta") and of the item's `item_field`
-("question", "context", "rationale", "text", "answer"). `evidence` is JSON of scores and of spans of differing tokens.
+("question", "context", "rationale", "text", "answer"). `evidence` is JSON of scores and of spans of differing tokens,
+empty for all but the 64 strongest of a sample.
 
 A text that more than `max_items` items have gives one row, with the first of them as `item`: `TextIndex.alike` says
 which item stands for which.

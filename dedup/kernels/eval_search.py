@@ -17,8 +17,10 @@ GRAM = 3
 _TEXT_SHIFT, _PLACE_SHIFT = np.int64(37), np.int64(13)
 MAX_TEXT_TOKENS = 1 << 13
 MAX_PLACES = 1 << 24
-"""Tokens of all documents that are searched at once."""
+"""Tokens of all documents that are searched at once; `search_documents` sees to it."""
 MAX_TEXTS = 1 << 26
+MOST_WHOLE = 16
+"""Places of one short text in one document that are candidates: its answer may stand beside any of them."""
 AT_ONCE = 256
 """Grams whose buckets are asked for before the first is looked into: the processor waits for many of them at once."""
 
@@ -161,6 +163,22 @@ def _hits(places, numbers, first, stop, grams, found_hits):
     return count, found_hits, at
 
 
+def search_documents(
+    words: npt.NDArray[np.int32], documents: npt.NDArray[np.int64], grams: Grams, texts: EvalTexts, limits: Limits
+) -> npt.NDArray[np.int64]:
+    """Candidates as `search` gives them.
+
+    Raises:
+        ValueError: there are more tokens than a hit can name, or more texts.
+    """
+    if len(words) > MAX_PLACES:
+        raise ValueError(f"{len(words):,} tokens to be searched at once, {MAX_PLACES:,} at most: give fewer samples")
+    if len(texts.starts) > MAX_TEXTS:
+        raise ValueError(f"{len(texts.starts) - 1:,} eval texts, fewer than {MAX_TEXTS:,} expected")
+    found: npt.NDArray[np.int64] = search(words, documents, grams, texts, limits, 1024)
+    return found
+
+
 @kernel
 def search(words, documents, grams, texts, limits, room):
     """Candidates in documents whose tokens begin at `documents`.
@@ -187,48 +205,49 @@ def search(words, documents, grams, texts, limits, room):
             end = at + 1
             while end < total and found_hits[end] >> _TEXT_SHIFT == text:
                 end += 1
-            if count == out.shape[0]:
-                more = np.empty((2 * count, 7), np.int64)
-                more[:count] = out
+            if count + MOST_WHOLE > out.shape[0]:
+                more = np.empty((2 * count + MOST_WHOLE, 7), np.int64)
+                more[:count] = out[:count]
                 out = more
-            if _candidate(words, start, stop, found_hits[at:end], text, weights, texts, limits, out[count]):
-                out[count, 0] = document
-                count += 1
+            if texts.starts[text + 1] - texts.starts[text] < limits.short:
+                added = _whole(words, start, stop, found_hits[at:end], text, texts, out[count : count + MOST_WHOLE])
+            else:
+                added = _candidate(words, start, stop, found_hits[at:end], text, weights, texts, limits, out[count])
+            out[count : count + added, 0] = document
+            count += added
             at = end
     return out[:count]
 
 
 @kernel
 def _candidate(words, start, stop, found_hits, text, weights, texts, limits, row):
-    """Whether the hits of one text in one document nominate it; writes all of the row but the document.
+    """1 if the hits of one text in one document nominate it, else 0; writes all of the row but the document.
 
     `weights` has the weight of the gram at the place of each hit.
     """
     n = texts.starts[text + 1] - texts.starts[text]
     row[1] = text
-    if n < limits.short:
-        return _whole(words, start, stop, found_hits, text, n, texts, row)
     if found_hits.shape[0] < 2 and (
         n > 2 * limits.run or _lone_share(weights, found_hits, text, texts) < limits.lone_share
     ):
-        return False
+        return 0
     first, last, share = _best_window(weights, found_hits, text, n, texts)
     run = _longest_run(words, start, stop, found_hits, text, texts, row)
     slack = n // 4 + 6
     if texts.passages[text]:
         if run < min(limits.run, n):
-            return False
+            return 0
         first_place = row[4] - row[3]
         row[5], row[6] = max(start, first_place - slack), min(stop, first_place + n + slack)
-        return True
+        return 1
     if run < limits.run and share < limits.containment:
-        return False
+        return 0
     low, high = found_hits[first], found_hits[last]
     mask = (np.int64(1) << _PLACE_SHIFT) - 1
     place_mask = np.int64(MAX_PLACES - 1)
     row[5] = max(start, ((low >> _PLACE_SHIFT) & place_mask) - (low & mask) - slack)
     row[6] = min(stop, ((high >> _PLACE_SHIFT) & place_mask) + n - (high & mask) + slack)
-    return True
+    return 1
 
 
 @part
@@ -239,22 +258,24 @@ def _lone_share(weights, found_hits, text, texts):
 
 
 @kernel
-def _whole(words, start, stop, found_hits, text, n, texts, row):
-    """A short text must be there word by word."""
+def _whole(words, start, stop, found_hits, text, texts, rows):
+    """A short text must be there word by word: its first places, a row each; returns how many."""
     mask = (np.int64(1) << _PLACE_SHIFT) - 1
+    begin, n = texts.starts[text], texts.starts[text + 1] - texts.starts[text]
+    count, beyond = 0, np.int64(0)
     for hit in found_hits:
         place = ((hit >> _PLACE_SHIFT) & np.int64(MAX_PLACES - 1)) - (hit & mask)
-        if place < start or place + n > stop:
+        if count == rows.shape[0] or place < max(start, beyond) or place + n > stop:
             continue
-        same = True
-        for k in range(n):
-            if words[place + k] != texts.words[texts.starts[text] + k]:
-                same = False
-                break
-        if same:
-            row[2], row[3], row[4], row[5], row[6] = n, 0, place, place, place + n
-            return True
-    return False
+        same = 0
+        while same < n and words[place + same] == texts.words[begin + same]:
+            same += 1
+        if same == n:
+            row = rows[count]
+            row[1], row[2], row[3], row[4], row[5], row[6] = text, n, 0, place, place, place + n
+            beyond = place + n
+            count += 1
+    return count
 
 
 @kernel

@@ -9,7 +9,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from dedup.decontamination.pictures import PICTURE_HITS, KnownParts, PictureHit, PictureIndex, hits_table, scan_picture
+from dedup.decontamination.pictures import (
+    PICTURE_HITS,
+    KnownParts,
+    PictureHit,
+    PictureIndex,
+    hits_table,
+    parameters,
+    scan_picture,
+)
 from filters.statistics import grey_of
 from pipelines.audit.protect import Protected
 from pipelines.bisect import Failure, bisect
@@ -23,7 +31,7 @@ from sources.storage import TooLargeError, is_absence
 
 Grey = npt.NDArray[np.uint8]
 
-VERSION = 1
+VERSION = 2
 AT_ONCE = 32
 """Pictures that one task puts into the index."""
 SIDE = 1024
@@ -75,7 +83,7 @@ class IndexPicturesTask:
     def run(self, session: Session) -> Commit:
         """Commit the tables; pictures that could not be opened again are the fact `failed`."""
         work, node = session.work, "audit_picture_index"
-        key = key_of(node, VERSION, self.first, self.stop, self.pictures.digest, self.max_pixels)
+        key = key_of(node, VERSION, parameters(), self.first, self.stop, self.pictures.digest, self.max_pixels)
         found = work.find(node, key)
         if found is not None:
             return found
@@ -129,10 +137,13 @@ class ScanPicturesTask:
         return f"audit_pictures {self.number}"
 
     def run(self, session: Session) -> Commit:
-        """Commit `hits` (PICTURE_HITS); pictures that could not be opened again are the fact `failed`."""
+        """Commit `hits` (PICTURE_HITS); pictures that could not be opened again are the fact `failed`.
+
+        Those of the eval sets too, that something here may be a copy of.
+        """
         work, node = session.work, "audit_pictures"
         used = [self.view.parts[name].digest for name in ("images", "images_followers", "links")]
-        key = key_of(node, VERSION, self.index.digests, used)
+        key = key_of(node, VERSION, parameters(), self.index.digests, used)
         found = work.find(node, key)
         if found is not None:
             return found
@@ -144,14 +155,16 @@ class ScanPicturesTask:
         located = locate(session, self.view.corpus, self.view.fragment, self.attempt)
         scan = partial(_scanned, work, self.index, located, session.evals, rows)
         hits, failed = [PICTURE_HITS.empty_table()], 0
+        unknown: set[int] = set()
         for piece in bisect(isolated(scan, self.attempt, self), len(rows)):
             if isinstance(piece.result, Failure):
                 failed += piece.stop - piece.start
                 continue
-            table, unopened = piece.result
+            table, unopened, of_evals = piece.result
             hits.append(table)
             failed += unopened
-        return work.put(node, key, {"hits": pa.concat_tables(hits)}, {"failed": failed})
+            unknown |= of_evals
+        return work.put(node, key, {"hits": pa.concat_tables(hits)}, {"failed": failed + len(unknown)})
 
     def again(self) -> "ScanPicturesTask":
         """The task after it killed a worker."""
@@ -230,7 +243,8 @@ def _scanned(
     rows: Sequence[Mapping[str, Any]],
     start: int,
     stop: int,
-) -> tuple[pa.Table, int]:
+) -> tuple[pa.Table, int, set[int]]:
+    """The hits, how many pictures could not be opened again, and which of the eval sets could not."""
     assert evals is not None
     held, unopened = index.loaded(work), 0
     known = KnownParts(held, EvalOpener(work, index.pictures, index.max_pixels, evals))
@@ -241,7 +255,7 @@ def _scanned(
             unopened += 1
             continue
         hits += scan_picture(held, grey, row["image_id"], row["pixel_hash"], known, row["modality"])
-    return hits_table(hits), unopened
+    return hits_table(hits), unopened, known.unopened
 
 
 class EvalOpener:

@@ -28,7 +28,7 @@ from pipelines.work import Commit, Part, Work, key_of
 
 Rows = list[dict[str, Any]]
 
-VERSION = 1
+VERSION = 2
 PICTURES = pa.schema([pa.field("picture", pa.int32(), nullable=False), pa.field("decoy", pa.bool_(), nullable=False)])
 """Planned pictures: to be planted, or to be looked up as they are."""
 DECOYS = 4

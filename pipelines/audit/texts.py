@@ -17,7 +17,7 @@ from pipelines.session import Session
 from pipelines.view import View, alive_rows, read_samples
 from pipelines.work import Commit, Part, Work, key_of
 
-VERSION = 2
+VERSION = 3
 ALIKE = "alike"
 BACKGROUND_FRAGMENTS = 32
 """Fragments by whose words those of eval items are called rare: up to 131,072 samples, the same ones every time."""
@@ -90,12 +90,39 @@ class TextIndexTask:
 
 
 @dataclass(frozen=True)
-class BackgroundTask:
-    """Counts the index's keys in one fragment."""
+class DigestsTask:
+    """Tells the texts of one fragment apart: copies in several fragments count once."""
 
     view: View
     number: int
     index: TextParts
+
+    @property
+    def label(self) -> str:
+        """Fragment."""
+        return f"audit_background_texts {self.number}"
+
+    def run(self, session: Session) -> Commit:
+        """Commit `digests`: one of each distinct text."""
+        work, node = session.work, "audit_background_texts"
+        key = key_of(node, VERSION, self.index.digests, self.view.digests(COLUMNS))
+        found = work.find(node, key)
+        if found is not None:
+            return found
+        samples = read_samples(work, self.view, alive_rows(work, self.view), COLUMNS)
+        digests = self.index.loaded(work).text_digests(samples)
+        return work.put(node, key, {"digests": pa.table({"digest": digests})})
+
+
+@dataclass(frozen=True)
+class BackgroundTask:
+    """Counts the index's keys in the texts of one fragment that no fragment before it has."""
+
+    view: View
+    number: int
+    index: TextParts
+    before: tuple[Part, ...]
+    """`digests` of the fragments that are counted before."""
 
     @property
     def label(self) -> str:
@@ -105,13 +132,16 @@ class BackgroundTask:
     def run(self, session: Session) -> Commit:
         """Commit `counts`: `df` of every key; the fact `documents` says of how many samples."""
         work, node = session.work, "audit_background"
-        key = key_of(node, VERSION, self.index.digests, self.view.digests(COLUMNS))
+        before = [part.digest for part in self.before]
+        key = key_of(node, VERSION, self.index.digests, self.view.digests(COLUMNS), before)
         found = work.find(node, key)
         if found is not None:
             return found
-        rows = alive_rows(work, self.view)
-        counts = self.index.loaded(work).background(read_samples(work, self.view, rows, COLUMNS))
-        return work.put(node, key, {"counts": pa.table({"df": counts})}, {"documents": len(rows)})
+        samples = read_samples(work, self.view, alive_rows(work, self.view), COLUMNS)
+        known = [work.read(part)["digest"].to_numpy() for part in self.before]
+        earlier = np.unique(np.concatenate([np.zeros(0, np.uint64), *known]))
+        counts, documents = self.index.loaded(work).counted(samples, earlier)
+        return work.put(node, key, {"counts": pa.table({"df": counts})}, {"documents": documents})
 
 
 @dataclass(frozen=True)
@@ -190,9 +220,12 @@ def text_parts(flow: Flow, items: Part, settings: TextSettings) -> TextParts:
     tables = tuple(sorted((name, part) for name, part in made.parts.items() if name != ALIKE))
     index = TextParts(tables, tuple(sorted(made.facts["about"].items())), made.parts[ALIKE])
     chosen = sorted(range(len(flow.views)), key=lambda number: (flow.views[number].digests(COLUMNS), number))
-    tasks = [BackgroundTask(flow.views[number], number, index) for number in chosen[:BACKGROUND_FRAGMENTS]]
-    if not tasks:
+    chosen = chosen[:BACKGROUND_FRAGMENTS]
+    if not chosen:
         return index
+    told = flow.each("background texts", [DigestsTask(flow.views[number], number, index) for number in chosen])
+    digests = tuple(commit.parts["digests"] for commit in told)
+    tasks = [BackgroundTask(flow.views[number], number, index, digests[:at]) for at, number in enumerate(chosen)]
     counted = flow.each("background", tasks)
     (total,) = flow.each("background", [SumTask(tuple(commit.parts["counts"] for commit in counted))])
     documents = sum(commit.facts["documents"] for commit in counted)

@@ -99,15 +99,16 @@ def chosen_pictures(protected: Protected, order: Sequence[int], most: int) -> li
 def picture_leaks(
     protected: Protected, picture: int, others: Sequence[int], seed: int, open_eval: Callable[[int], Grey | None]
 ) -> Rows:
-    """OUTCOMES of a picture in every transform; none where it cannot be opened.
+    """OUTCOMES of a picture in every transform.
 
     `others` are the pictures beside it in a figure: without any there are no figures. Half of the variants are saved
     without loss, half as JPEG.
+
+    Raises:
+        UnopenedError: the picture cannot be opened.
     """
-    original = open_eval(picture)
+    original = _opened(open_eval, picture)
     beside = [grey for grey in map(open_eval, others) if grey is not None]
-    if original is None:
-        return []
     name = protected.listed[picture]["image_id"]
     rows: Rows = []
     for number, (transform, alter) in enumerate(TRANSFORMS.items()):
@@ -122,6 +123,17 @@ def picture_leaks(
             _outcome(protected, picture, transform, next((hit for hit in hits if hit.picture == picture), None))
         )
     return rows
+
+
+class UnopenedError(ValueError):
+    """A picture of an eval set that was measured cannot be opened: its probe failed."""
+
+
+def _opened(open_eval: Callable[[int], Grey | None], picture: int) -> Grey:
+    grey = open_eval(picture)
+    if grey is None:
+        raise UnopenedError(f"eval picture {picture} cannot be opened again")
+    return grey
 
 
 def _outcome(protected: Protected, picture: int, transform: str, hit: PictureHit | None) -> dict[str, Any]:
@@ -141,9 +153,13 @@ def pair_leaks(
     seed: int,
     open_eval: Callable[[int], Grey | None],
 ) -> Rows:
-    """OUTCOMES of a picture, stored anew, with the question of its first item; `item` is that row of ITEMS."""
-    original = open_eval(picture)
-    if original is None or not item["question"]:
+    """OUTCOMES of a picture, stored anew, with the question of its first item; `item` is that row of ITEMS.
+
+    Raises:
+        UnopenedError: the picture cannot be opened.
+    """
+    original = _opened(open_eval, picture)
+    if not item["question"]:
         return []
     hits = protected.looked_up(saved(original, lossless=False))
     written, plan = [], []
@@ -171,10 +187,11 @@ def picture_decoys(protected: Protected, picture: int, open_eval: Callable[[int]
     One row for the pictures of other groups, and one for those of its own patient, study, case, video, slide or lesion
     if there are any. That two are one picture after all (the same pixels, PDQ within 31 bits) or belong to one item,
     article or figure is not held against the search.
+
+    Raises:
+        UnopenedError: the picture cannot be opened.
     """
-    grey = open_eval(picture)
-    if grey is None:
-        return []
+    grey = _opened(open_eval, picture)
     row = protected.listed[picture]
     hits = protected.scanned(grey, row["image_id"], row["pixel_hash"])
     wrong = [hit for hit in hits if hit.picture != picture and not _alike(protected, picture, hit.picture)]

@@ -111,8 +111,15 @@ def test_other_pictures_blank_ones_and_shared_banners_are_not_found() -> None:
         assert scan_picture(index, picture, "black", "black", lambda _: with_banner[0], "xray") == []
 
 
-def test_an_eval_picture_that_cannot_be_opened_is_no_hit() -> None:
-    assert scan_picture(known().index, film(1)[:, ::-1].copy(), "", None, lambda _: None, "xray") == []
+def test_an_eval_picture_that_cannot_be_opened_is_no_hit_and_is_told() -> None:
+    closed = KnownParts(known().index, lambda number: None if number == 1 else film(number))
+    copy = film(1)[:, ::-1].copy()
+    assert scan_picture(closed.index, film(2)[:, ::-1].copy(), "", None, closed, "xray")
+    assert closed.unopened == set()
+    assert scan_picture(closed.index, copy, "", None, closed, "xray") == []
+    assert closed.unopened == {1}
+    assert scan_picture(closed.index, copy, "", None, closed, "xray") == []
+    assert closed.unopened == {1}
 
 
 def test_the_answer_is_the_same_each_time_and_whatever_was_scanned_before() -> None:

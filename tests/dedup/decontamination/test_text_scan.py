@@ -13,6 +13,7 @@ import pytest
 from dedup.decontamination.text_index import TextIndex
 from dedup.decontamination.text_scan import scan_texts
 from dedup.decontamination.text_settings import TEXT_HITS, TextSettings
+from dedup.kernels import eval_search
 from tests.dedup.decontamination.texts import (
     ALL,
     EFFUSION,
@@ -179,6 +180,52 @@ def test_a_question_that_many_items_have_is_given_once_and_never_alone():
 
     assert [(row["item"], row["alone"], row["answer"]) for row in rows] == [(0, False, False)]
     assert index.alike.tolist() == [0] * 20
+
+
+def test_every_item_of_a_benchmark_quoted_in_one_document_is_given_and_evidence_for_64():
+    topics = ["alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel", "india", "juliett"]
+    pairs = [(one, two) for one in topics for two in topics if one != two]
+    asked = "Which {0} {1} regulates {1}{0} transport in the {0}{2} cells of a {1} cohort? Case {2}."
+    items = tuple(
+        {"question": asked.format(one, two, number), "answer": f"{one}{two}ase", "options": []}
+        for number, (one, two) in enumerate(pairs * 2)
+    )
+    document = "\n".join(f"{item['question']} {item['answer']}" for item in items)
+
+    found = hits(document, items=items)
+
+    assert [hit["item"] for hit in found] == list(range(180))
+    assert sum(bool(hit["evidence"]) for hit in found) == 64
+
+
+def test_more_tokens_than_a_hit_can_name_are_refused(monkeypatch):
+    monkeypatch.setattr(eval_search, "MAX_PLACES", 20)
+
+    with pytest.raises(ValueError, match="tokens to be searched at once"):
+        hits(QUESTION)
+
+
+@pytest.mark.parametrize("answered", [1, 7, 15])
+def test_a_short_question_is_found_where_its_answer_stands_though_it_is_listed_first(answered):
+    lines = [FILLER + SHORT["question"] + FILLER * 4] * answered
+    document = " ".join([*lines, SHORT["question"], "Thiamine.", FILLER * 4, SHORT["question"], FILLER * 4])
+
+    (hit,) = [hit for hit in hits(document) if hit["item"] == ALL.index(SHORT)]
+
+    assert hit["answer"]
+    assert document[hit["span_start"] :].startswith(f"{SHORT['question'][:-1]}? Thiamine.")
+
+
+def test_chinese_in_base64_is_read_though_it_has_no_spaces():
+    item = {
+        "question": "患者男性,四十五岁,反复上腹部疼痛伴黑便三年,胃镜检查最可能发现的病变是下列哪一项?",
+        "answer": "十二指肠溃疡",
+    }
+    encoded = base64.b64encode(item["question"].encode()).decode()
+
+    (hit,) = hits(sample("See below.", encoded), items=(item,))
+
+    assert (hit["grade"], hit["field"], hit["span_start"], hit["span_stop"]) == ("exact", "turns.1", 0, len(encoded))
 
 
 def test_spans_are_code_points_of_the_field():

@@ -11,6 +11,7 @@ from dedup.decontamination.calibration import picture_probes
 from dedup.decontamination.calibration.outcomes import table_of
 from dedup.decontamination.calibration.picture_probes import (
     Protected,
+    UnopenedError,
     chosen_pictures,
     pair_leaks,
     picture_decoys,
@@ -95,9 +96,11 @@ def test_a_search_without_the_picture_finds_none_of_its_variants() -> None:
     assert [row["found"] for row in picture_leaks(protected(), 2, [0], 0, lambda n: film(n + 20))] == [False] * 4
 
 
-def test_a_picture_that_cannot_be_opened_is_not_planted() -> None:
-    assert picture_leaks(protected(), 2, [0], 0, lambda _: None) == []
-    assert picture_decoys(protected(), 2, lambda _: None) == []
+def test_a_picture_that_cannot_be_opened_is_a_probe_that_failed() -> None:
+    with pytest.raises(UnopenedError):
+        picture_leaks(protected(), 2, [0], 0, lambda _: None)
+    with pytest.raises(UnopenedError):
+        picture_decoys(protected(), 2, lambda _: None)
 
 
 def test_a_picture_that_says_nothing_is_not_planted() -> None:
