@@ -50,6 +50,7 @@ def check(found: FoundSet) -> dict[str, Any]:
         "problems": [{"what": what, "count": count} for what, count in read.problems.most_common()],
         "mismatches": mismatches,
         "content": content,
+        "content_as_fetched": None if found.evalset.content is None else found.evalset.content == content,
         "inside": _inside(found),
         "samples": [_shown(item, found) for item in items.slice(0, SHOWN).to_pylist()],
     }
