@@ -8,6 +8,7 @@ import orjson
 import pyarrow as pa
 
 from dedup.decontamination.text_index import TextIndex
+from dedup.decontamination.text_sample import chosen_for_background, halvings_of
 from dedup.decontamination.text_scan import COLUMNS, scan_texts
 from dedup.decontamination.text_settings import TEXT_HITS, TextSettings
 from pipelines.bisect import Failure, bisect
@@ -17,10 +18,8 @@ from pipelines.session import Session
 from pipelines.view import View, alive_rows, read_samples
 from pipelines.work import Commit, Part, Work, key_of
 
-VERSION = 2
+VERSION = 3
 ALIKE = "alike"
-BACKGROUND_FRAGMENTS = 32
-"""Fragments by whose words those of eval items are called rare: up to 131,072 samples, the same ones every time."""
 
 
 @dataclass(frozen=True)
@@ -91,11 +90,13 @@ class TextIndexTask:
 
 @dataclass(frozen=True)
 class BackgroundTask:
-    """Counts the index's keys in one fragment."""
+    """Counts the index's keys in the samples of one fragment that are in the background."""
 
     view: View
     number: int
     index: TextParts
+    halvings: int
+    """One sample of every 2^halvings is."""
 
     @property
     def label(self) -> str:
@@ -105,12 +106,13 @@ class BackgroundTask:
     def run(self, session: Session) -> Commit:
         """Commit `counts`: `df` of every key; the fact `documents` says of how many samples."""
         work, node = session.work, "audit_background"
-        key = key_of(node, VERSION, self.index.digests, self.view.digests(COLUMNS))
+        key = key_of(node, VERSION, self.index.digests, self.halvings, self.view.digests(COLUMNS))
         found = work.find(node, key)
         if found is not None:
             return found
-        rows = alive_rows(work, self.view)
-        counts = self.index.loaded(work).background(read_samples(work, self.view, rows, COLUMNS))
+        samples = read_samples(work, self.view, alive_rows(work, self.view), COLUMNS)
+        rows = chosen_for_background(samples, self.halvings)
+        counts = self.index.loaded(work).background(samples.take(rows))
         return work.put(node, key, {"counts": pa.table({"df": counts})}, {"documents": len(rows)})
 
 
@@ -185,12 +187,12 @@ def _scanned(work: Work, index: TextParts, samples: pa.Table, start: int, stop: 
 
 
 def text_parts(flow: Flow, items: Part, settings: TextSettings) -> TextParts:
-    """The index of the items, and how often its keys are in a sample of the flow's fragments."""
+    """The index of the items, and how often its keys are in a sample of the flow's samples."""
     (made,) = flow.each("text index", [TextIndexTask(items, settings)])
     tables = tuple(sorted((name, part) for name, part in made.parts.items() if name != ALIKE))
     index = TextParts(tables, tuple(sorted(made.facts["about"].items())), made.parts[ALIKE])
-    chosen = sorted(range(len(flow.views)), key=lambda number: (flow.views[number].digests(COLUMNS), number))
-    tasks = [BackgroundTask(flow.views[number], number, index) for number in chosen[:BACKGROUND_FRAGMENTS]]
+    halvings = halvings_of(sum(view.parts["alive"].rows for view in flow.views))
+    tasks = [BackgroundTask(view, number, index, halvings) for number, view in enumerate(flow.views)]
     if not tasks:
         return index
     counted = flow.each("background", tasks)
