@@ -53,7 +53,7 @@ def contamination(
         "curate": version,
         "verdict": outcome.verdict.value,
         "reasons": list(outcome.reasons),
-        "policy": settings.model_dump(mode="json", exclude={"enabled", "against", "required"}),
+        "policy": settings.model_dump(mode="json", exclude={"enabled", "against", "required", "articles"}),
         "data": list(inputs.data),
         "shards": inputs.shards,
         "items": sum(one.items for one in protected.sets),

@@ -30,12 +30,20 @@ class Evals:
     missing: tuple[Missing, ...]
     optional: frozenset[str] = frozenset()
     """Of the found ones those that an audit may do without."""
+    articles: str | None = None
+    """NCBI's table of names of articles."""
 
 
 def find_evals(
-    asked: Sequence[str], required: Iterable[str] | None, roots: Sequence[Folder], site_key: bytes | None
+    asked: Sequence[str],
+    required: Iterable[str] | None,
+    roots: Sequence[Folder],
+    site_key: bytes | None,
+    articles: str | None = None,
 ) -> Evals:
     """Look for eval sets; `required` are the names that must be there (None: all of them).
+
+    `articles`: NCBI's table, for sets whose groups are articles.
 
     Raises:
         UsageError: a name that is not registered, an `evalset.yaml` that is wrong, two sets of one name, or a keyed
@@ -60,7 +68,7 @@ def find_evals(
                 found[evalset.name] = one
     absent = [missing[name] for name in sorted(missing) if name not in found]
     keyed = tuple(_keyed(found[name], site_key) for name in sorted(found))
-    return Evals(keyed, tuple(absent), frozenset(found) - needed_sets)
+    return Evals(keyed, tuple(absent), frozenset(found) - needed_sets, articles)
 
 
 def _names(names: Iterable[str]) -> list[str]:

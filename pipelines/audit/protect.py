@@ -11,6 +11,7 @@ from dedup.decontamination.items import ITEMS
 from dedup.evalsets.locating import FoundSet
 from dedup.evalsets.reading import ItemsRead, content_hash, gathered
 from filters.measure import Pictures
+from pipelines.audit.articles import articles_part
 from pipelines.audit.evals import Evals
 from pipelines.audit.reading import ItemsTask
 from pipelines.facts import PictureTask
@@ -70,6 +71,8 @@ class Protected:
     sets: tuple[ProtectedSet, ...]
     items: Part
     pictures: Part
+    articles: Part | None = None
+    """Pairs of names of the items' articles."""
 
     @property
     def digest(self) -> str:
@@ -103,8 +106,9 @@ def protect(flow: Flow, evals: Evals, pictures: Pictures) -> Protected:
     ]
     task = GatherTask(tuple((commit.parts["items"], view) for commit, view in zip(read, views, strict=True)))
     (whole,) = flow.aside("eval sets", [task])
+    articles = articles_part(session.work, whole.parts["items"], evals.articles)
     sets = _sets(evals, tasks, read, measured, whole)
-    return Protected(session, tuple(views), sets, whole.parts["items"], whole.parts["pictures"])
+    return Protected(session, tuple(views), sets, whole.parts["items"], whole.parts["pictures"], articles)
 
 
 def eval_session(session: Session, evals: Evals) -> Session:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import polars as pl
 import pytest
 import yaml
 
@@ -55,3 +56,40 @@ def test_a_set_with_fewer_items_than_its_card_says_so(tmp_path: Path, data: Path
     answer = curate_json(*AUDIT, data, "--against", "medqa", "--evals", tmp_path / "evals", "--out", tmp_path / "a")
     assert answer["items"] == 1
     assert "eval set medqa: 1 items; Lingshu Table 25 has 1,273" in document(tmp_path / "a")["not_covered"]
+
+
+def test_how_often_words_are_elsewhere_does_not_depend_on_how_files_are_cut(tmp_path: Path) -> None:
+    folder = eval_set(tmp_path)
+    rows = [{"question": f"Which translocation is in lymphoma {n}?", "answer": f"number {n}"} for n in range(80)]
+    lines = [orjson.dumps(row) for row in rows]
+    counted = []
+    for name, at_once in (("one", 80), ("many", 2)):
+        for low in range(0, 80, at_once):
+            path = tmp_path / name / f"{low:03}.jsonl"
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(b"\n".join(lines[low : low + at_once]))
+        out = tmp_path / f"audit_{name}"
+        curate_json(*AUDIT, tmp_path / name, "--against", folder, "--out", out)
+        (total,) = (out / "work" / "audit_background_sum").rglob("*.parquet")
+        counted.append(pl.read_parquet(total)["df"].to_list())
+    assert max(counted[0]) == 80
+    assert counted[0] == counted[1]
+
+
+def test_an_article_is_found_by_its_other_name_with_ncbi_s_table(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "test.jsonl").write_bytes(orjson.dumps({**FREE, "article": "PMC13900"}))
+    fields = {"id": "id", "question": "question", "answer": "answer", "article": "article"}
+    said = {"name": "mine", "reader": "jsonl", "path": "test.jsonl", "fields": fields, "groups": ["article"]}
+    (folder / "evalset.yaml").write_text(yaml.safe_dump(said))
+    row = {"question": "Where is the spleen?", "answer": "Under the left ribs", "article": "PMID11250746"}
+    (tmp_path / "d.jsonl").write_bytes(orjson.dumps(row))
+    (tmp_path / "f.yaml").write_text(yaml.safe_dump({"question": "question", "answer": "answer", "article": "article"}))
+    (tmp_path / "PMC-ids.csv").write_text("Journal,PMCID,PMID\nJ,PMC13900,11250746\nJ,PMC13901,11250747\n")
+    command = (*AUDIT, tmp_path / "d.jsonl", "--against", folder, "--fields", tmp_path / "f.yaml")
+    assert curate_json(*command, "--out", tmp_path / "a")["findings"] == {}
+    answer = curate_json(*command, "--articles", tmp_path / "PMC-ids.csv", "--out", tmp_path / "b")
+    assert answer["findings"] == {"same_group": 1}
+    refused = curate_json(*command, "--articles", tmp_path / "f.yaml", "--out", tmp_path / "c", status=2)
+    assert "PMCID" in refused["error"]
