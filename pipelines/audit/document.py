@@ -137,6 +137,7 @@ def _eval_set(
         "items": one.items,
         "pictures": one.pictures,
         "unread": dict(one.unread),
+        "inside": [dict(shared) for shared in one.inside],
         "leaked_items": leaked,
         "clean_items": one.items - leaked,
         "by_grade": _by_grade(grades),

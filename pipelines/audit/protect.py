@@ -13,6 +13,7 @@ from dedup.evalsets.reading import ItemsRead, content_hash, gathered
 from filters.measure import Pictures
 from pipelines.audit.articles import articles_part
 from pipelines.audit.evals import Evals
+from pipelines.audit.inside import shared_inside_sets
 from pipelines.audit.reading import ItemsTask
 from pipelines.facts import PictureTask
 from pipelines.flow import Flow
@@ -59,6 +60,8 @@ class ProtectedSet:
     """Why items or pictures could not be read -> how many."""
     content: str
     """`reading.content_hash` of its items, as a fetch writes it down."""
+    inside: tuple[Mapping[str, Any], ...] = ()
+    """What it shares with each of its own other splits that is there (`checking.shared_splits`)."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,8 @@ def protect(flow: Flow, evals: Evals, pictures: Pictures) -> Protected:
     (whole,) = flow.aside("eval sets", [task])
     articles = articles_part(session.work, whole.parts["items"], evals.articles)
     sets = _sets(evals, tasks, read, measured, whole)
+    shared = shared_inside_sets(flow, evals.found, [_plain(found) for found in evals.found])
+    sets = tuple(replace(one, inside=tuple(inside)) for one, inside in zip(sets, shared, strict=True))
     return Protected(session, tuple(views), sets, whole.parts["items"], whole.parts["pictures"], articles)
 
 

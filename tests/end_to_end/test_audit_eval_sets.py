@@ -93,3 +93,28 @@ def test_an_article_is_found_by_its_other_name_with_ncbi_s_table(tmp_path: Path)
     assert answer["findings"] == {"same_group": 1}
     refused = curate_json(*command, "--articles", tmp_path / "f.yaml", "--out", tmp_path / "c", status=2)
     assert "PMCID" in refused["error"]
+
+
+def test_what_a_set_shares_with_its_own_training_split_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    rows = [
+        {**FREE, "article": "PMC1", "split": "test"},
+        {"id": "other", "question": "Where is the liver?", "answer": "Right", "article": "PMC2", "split": "test"},
+        {"id": "own", "question": "What did the biopsy say?", "answer": "Cancer", "article": "PMC1", "split": "train"},
+    ]
+    (folder / "all.jsonl").write_bytes(b"\n".join(map(orjson.dumps, rows)))
+    fields = {"id": "id", "question": "question", "answer": "answer", "article": "article", "split": "split"}
+    said = {"name": "mine", "reader": "jsonl", "path": "all.jsonl", "fields": fields, "split": "test"}
+    (folder / "evalset.yaml").write_text(yaml.safe_dump({**said, "groups": ["article"]}))
+    (tmp_path / "d.jsonl").write_bytes(orjson.dumps({"question": "Where is the spleen?", "answer": "Left"}))
+    curate_json(*AUDIT, tmp_path / "d.jsonl", "--against", folder, "--out", tmp_path / "a")
+    (inside,) = document(tmp_path / "a")["eval_sets"]["mine"]["inside"]
+    assert (inside["with"], inside["items"], inside["items_shared"], inside["by_kind"]) == (
+        "train",
+        2,
+        1,
+        {"article": 1},
+    )
+    page = (tmp_path / "a" / "reports" / "contamination.html").read_text()
+    assert "1 of 2 items share a picture, group or question with its own train" in page
