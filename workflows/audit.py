@@ -54,6 +54,9 @@ def audit(
     min_recall: Annotated[
         float | None, typer.Option(min=0.0, max=1.0, help="Recall of probes below which an audit is insensitive.")
     ] = None,
+    articles: Annotated[
+        str | None, typer.Option(help="NCBI's PMC-ids.csv: articles are found by PMID and by PMCID.")
+    ] = None,
     probes: Annotated[str | None, typer.Option(help="A folder with a probes.jsonl: probes of others.")] = None,
     calibrate: Annotated[
         int | None, typer.Option(min=1, help="Plant at most so many pictures, and texts, in each transform.")
@@ -84,7 +87,7 @@ def audit(
         return audit_checkpoint(checkpoint, out, as_json=as_json)
     options = AuditOptions(
         data=tuple(data),
-        settings=_settings(against or [], fail_on, min_recall, 0 if no_calibrate else calibrate),
+        settings=_settings(against or [], fail_on, min_recall, 0 if no_calibrate else calibrate, articles),
         evals=tuple(folder_of(place, "--evals") for place in evals or (".",)),
         out=folder_of(out or f"audit-{names_for(data, keyed=id_key is not None)[0]}", "--out"),
         fields=None if fields is None else read_fields(fields),
@@ -128,7 +131,9 @@ def summary(answer: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _settings(against: list[str], fail_on: str, min_recall: float | None, probes: int | None) -> Any:
+def _settings(
+    against: list[str], fail_on: str, min_recall: float | None, probes: int | None, articles: str | None
+) -> Any:
     import difflib
 
     from dedup.decontamination.calibration.settings import CalibrationSettings
@@ -146,5 +151,7 @@ def _settings(against: list[str], fail_on: str, min_recall: float | None, probes
     planted = CalibrationSettings(enabled=probes != 0)
     if probes:
         planted = CalibrationSettings(pictures=probes, texts=probes)
-    settings = DecontaminateSettings(against=tuple(against), fail_on=Grade(fail_on), calibrate=planted)
+    settings = DecontaminateSettings(
+        against=tuple(against), fail_on=Grade(fail_on), calibrate=planted, articles=articles
+    )
     return settings if min_recall is None else settings.model_copy(update={"min_recall": min_recall})

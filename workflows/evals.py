@@ -66,7 +66,7 @@ def check(
 ) -> None:
     """Read an eval set whole and say what is in it, with three items, and what is not as its card says.
 
-    Exit status 1 where records cannot be read.
+    Exit status 1 where records cannot be read, or the items are not those that were fetched.
 
     Example: curate evals check vqa_rad --evals evals
     """
@@ -76,7 +76,7 @@ def check(
     with _refusing():
         found = look(_found(name, evals or (), id_key))
     print_json(found) if as_json else say("\n".join(check_lines(found)))
-    raise typer.Exit(1 if found["problems"] else 0)
+    raise typer.Exit(1 if found["problems"] or found["content_as_fetched"] is False else 0)
 
 
 @evals.command()

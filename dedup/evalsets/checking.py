@@ -50,6 +50,7 @@ def check(found: FoundSet) -> dict[str, Any]:
         "problems": [{"what": what, "count": count} for what, count in read.problems.most_common()],
         "mismatches": mismatches,
         "content": content,
+        "content_as_fetched": None if found.evalset.content is None else found.evalset.content == content,
         "inside": _inside(found),
         "samples": [_shown(item, found) for item in items.slice(0, SHOWN).to_pylist()],
     }
@@ -69,9 +70,13 @@ def _inside(found: FoundSet) -> list[dict[str, Any]]:
     """What the evaluated part shares with each of the set's other splits that are there."""
     if not found.evalset.split:
         return []
-    items = items_of(found, EVERY_SPLIT).items
-    others = sorted({split for split in items["split"].to_pylist() if split} - set(found.evalset.split))
-    return [_shared_with(items, found.evalset.split, other) for other in others]
+    return shared_splits(items_of(found, EVERY_SPLIT).items, found.evalset.split)
+
+
+def shared_splits(items: pa.Table, evaluated: Sequence[str]) -> list[dict[str, Any]]:
+    """What the evaluated splits share with each other split of the same set. `items`: ITEMS of all splits."""
+    others = sorted({split for split in items["split"].to_pylist() if split} - set(evaluated))
+    return [_shared_with(items, evaluated, other) for other in others]
 
 
 def _shared_with(items: pa.Table, evaluated: Sequence[str], other: str) -> dict[str, Any]:

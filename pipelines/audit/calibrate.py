@@ -13,11 +13,12 @@ from dedup.decontamination.calibration.outcomes import (
     recalls_of,
     weaknesses,
 )
+from dedup.decontamination.calibration.reach import Reach, reaches, unmeasured
 from dedup.decontamination.calibration.residuals import ASSUMPTION, residuals, wilson_of_items
 from dedup.decontamination.calibration.settings import CalibrationSettings
 from pipelines.audit.flow import Indexes
 from pipelines.audit.given_probes import GivenProbes, given_tasks, numbers_of
-from pipelines.audit.probes import PlanProbesTask, Protection, picture_tasks, text_tasks
+from pipelines.audit.probes import PlanProbesTask, Protection, ReachTask, picture_tasks, text_tasks
 from pipelines.audit.protect import Protected
 from pipelines.flow import Flow
 from pipelines.work import Part
@@ -40,10 +41,14 @@ class Calibration:
     given: str | None
     """Hash of the probes that were given."""
     failed: int
+    reach: Mapping[str, Mapping[str, Reach]]
+    """Eval set -> channel -> the items that probes can be made of."""
 
     def weaknesses(self, min_recall: float) -> list[str]:
         """Why the audit is insensitive, in sentences."""
         told = weaknesses(self.outcomes, min_recall)
+        if self.settings.enabled:
+            told += unmeasured(self.outcomes, self.reach)
         return [*told, f"the search failed on {self.failed:,} probes"] if self.failed else told
 
     def document(self, counts: Counts, items: Mapping[str, int]) -> dict[str, Any]:
@@ -67,9 +72,12 @@ class Calibration:
                 },
                 "flagged": self._flagged(),
             },
-            "residual": residuals(counts, items, by_set, pooled),
+            "residual": residuals(counts, self._reach_of(items), by_set, pooled),
             "residual_assumes": ASSUMPTION,
         }
+
+    def _reach_of(self, items: Mapping[str, int]) -> dict[str, Mapping[str, Reach]]:
+        return {name: self.reach[name] for name in items if name in self.reach}
 
     def _flagged(self) -> list[dict[str, Any]]:
         """The first decoys that were flagged, by the items they were made of and taken for."""
@@ -112,7 +120,10 @@ def calibrate(
     ids = work.read(protected.items, ["eval_id"])["eval_id"]
     wanted = {row[name] for row in rows if row["kind"] == DECOY and row["found"] for name in ("item", "other")}
     names = {number: ids[number].as_py() for number in wanted if number >= 0}
-    return Calibration(rows, names, modality, settings, None if given is None else given.digest, failed)
+    (made,) = flow.each("probes", [ReachTask(protection)])
+    listed = work.read(protected.items, ["eval_set", "eval_id"])
+    reach = reaches(work.read(made.parts["reach"]), *(listed[name].to_pylist() for name in ("eval_set", "eval_id")))
+    return Calibration(rows, names, modality, settings, None if given is None else given.digest, failed, reach)
 
 
 def _modality(flow: Flow) -> str:

@@ -28,12 +28,22 @@ class Evals:
 
     found: tuple[FoundSet, ...]
     missing: tuple[Missing, ...]
+    optional: frozenset[str] = frozenset()
+    """Of the found ones those that an audit may do without."""
+    articles: str | None = None
+    """NCBI's table of names of articles."""
 
 
 def find_evals(
-    asked: Sequence[str], required: Iterable[str] | None, roots: Sequence[Folder], site_key: bytes | None
+    asked: Sequence[str],
+    required: Iterable[str] | None,
+    roots: Sequence[Folder],
+    site_key: bytes | None,
+    articles: str | None = None,
 ) -> Evals:
     """Look for eval sets; `required` are the names that must be there (None: all of them).
+
+    `articles`: NCBI's table, for sets whose groups are articles.
 
     Raises:
         UsageError: a name that is not registered, an `evalset.yaml` that is wrong, two sets of one name, or a keyed
@@ -45,17 +55,20 @@ def find_evals(
     must = None if required is None else frozenset(_names(required))
     found: dict[str, FoundSet] = {}
     missing: dict[str, Missing] = {}
+    needed_sets: set[str] = set()
     for name in dict.fromkeys(asked):
         for evalset, one in _looked_for(name, roots):
+            needed = must is None or evalset.name in must or name in must
+            needed_sets |= {evalset.name} if needed else set()
             if one is None:
-                needed = must is None or evalset.name in must or name in must
                 missing[evalset.name] = Missing(evalset.name, needed, evalset.fetch)
             elif evalset.name in found and found[evalset.name].corpus != one.corpus:
                 raise UsageError(f"--against: two eval sets are called {evalset.name}", "give one another `name`")
             else:
                 found[evalset.name] = one
     absent = [missing[name] for name in sorted(missing) if name not in found]
-    return Evals(tuple(_keyed(found[name], site_key) for name in sorted(found)), tuple(absent))
+    keyed = tuple(_keyed(found[name], site_key) for name in sorted(found))
+    return Evals(keyed, tuple(absent), frozenset(found) - needed_sets, articles)
 
 
 def _names(names: Iterable[str]) -> list[str]:

@@ -11,12 +11,13 @@ import pyarrow.compute as pc
 
 from dedup.decontamination.assemble import FOUND, assembled, best_by_grade, listed, tally, wordings_of
 from dedup.decontamination.groups import GROUP_HITS, GroupIndex
+from pipelines.audit.articles import article_map
 from pipelines.session import Session
 from pipelines.view import View, alive_rows, read_samples
 from pipelines.work import Commit, Part, Work, key_of
 
 NODE = "audit_found"
-VERSION = 6
+VERSION = 7
 COLUMNS = ("sample_id", "source", "source_key", "groups", "images")
 
 
@@ -36,6 +37,8 @@ class FindingsTask:
     """Eval set -> names of corpora whose plain numbers are its own."""
     about_pictures: tuple[str, ...] = ()
     """Eval sets whose pictures are not all there."""
+    articles: Part | None = None
+    """Other names of the items' articles."""
 
     @property
     def label(self) -> str:
@@ -47,7 +50,7 @@ class FindingsTask:
         work, view = session.work, self.view
         source = session.corpora[view.corpus].name
         used = (self.items, self.pictures, self.text_hits, self.alike, self.picture_hits)
-        digests = [part.digest for part in used]
+        digests = [part.digest for part in used] + ([] if self.articles is None else [self.articles.digest])
         key = key_of(NODE, VERSION, source, digests, self.corpora, self.about_pictures, view.digests(COLUMNS))
         found = work.find(NODE, key)
         if found is not None:
@@ -80,7 +83,9 @@ class FindingsTask:
         text_hits = work.read(self.text_hits)
         places = np.searchsorted(rows, text_hits["row"].to_numpy()).astype(np.int32)
         text_hits = text_hits.set_column(0, "row", pa.array(places))
-        groups = _group_index(work, self.items, self.corpora).hits(samples) if len(rows) else GROUP_HITS.empty_table()
+        groups = GROUP_HITS.empty_table()
+        if len(rows):
+            groups = _group_index(work, self.items, self.corpora, self.articles).hits(samples)
         alike = work.read(self.alike)["item"].to_numpy()
         pictures = work.read(self.pictures)
         wordings = wordings_of(work.read(self.items, ["eval_set", "question"]), pictures, self.about_pictures)
@@ -90,11 +95,13 @@ class FindingsTask:
 _held: dict[tuple[Any, ...], GroupIndex] = {}
 
 
-def _group_index(work: Work, items: Part, corpora: tuple[tuple[str, tuple[str, ...]], ...]) -> GroupIndex:
+def _group_index(
+    work: Work, items: Part, corpora: tuple[tuple[str, tuple[str, ...]], ...], articles: Part | None
+) -> GroupIndex:
     """The index, made once a process."""
-    key = items.digest, corpora
+    key = items.digest, corpora, None if articles is None else articles.digest
     if key not in _held:
         _held.clear()
         names: Mapping[str, frozenset[str]] = {name: frozenset(of) for name, of in corpora}
-        _held[key] = GroupIndex.of(work.read(items, ["eval_set", "groups"]), None, names)
+        _held[key] = GroupIndex.of(work.read(items, ["eval_set", "groups"]), article_map(work, articles), names)
     return _held[key]

@@ -72,6 +72,7 @@ def search(flow: Flow, protected: Protected) -> Found:
             pictures,
             corpora,
             about,
+            protected.articles,
         )
         for number, view in enumerate(flow.views)
     ]

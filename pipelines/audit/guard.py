@@ -74,7 +74,7 @@ def guard_of(recipe: Recipe, roots: Sequence[Folder], id_key: Path | None) -> Gu
     settings = recipe.steps.decontaminate
     if not settings.enabled or not settings.against:
         return None
-    evals = find_evals(settings.against, settings.required, roots, site_key_in(id_key))
+    evals = find_evals(settings.against, settings.required, roots, site_key_in(id_key), settings.articles)
     return Guard(settings, evals) if evals.found or any(one.required for one in evals.missing) else None
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from dedup.distinct import DistinctImages, SampleIds
 from filters.measure import Pictures
 from pipelines.audit.calibrate import Calibration
+from pipelines.audit.conformity import changed, other_counts
 from pipelines.audit.data import Data
 from pipelines.audit.document import Inputs
 from pipelines.audit.evals import Evals
@@ -151,6 +152,7 @@ def _not_covered(evals: Evals, protected: Protected, frames: int) -> list[str]:
         absent = one.unread.get(Reason.IMAGE_MISSING, 0)
         if absent:
             said.append(f"eval set {one.name}: {absent:,} pictures that its items name are not there")
+    said += changed(protected.sets, evals, required=False) + other_counts(protected.sets, evals)
     if frames:
         said.append(f"of {frames:,} pictures with several frames only the middle one")
     return said

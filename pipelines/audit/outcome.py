@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any
 
 from pipelines.audit.calibrate import calibrate
+from pipelines.audit.conformity import changed
 from pipelines.audit.document import contamination
 from pipelines.audit.evals import Evals
 from pipelines.audit.given_probes import GivenProbes
@@ -39,6 +40,7 @@ def gaps(looked: Looked, evals: Evals) -> list[str]:
                 told.append(f"eval set {one.name}: {count:,} x {reason}")
         if not one.items:
             told.append(f"eval set {one.name} holds no item")
+    told += changed(looked.protected.sets, evals, required=True)
     for source, reasons in looked.inputs.unread.items():
         told += [f"source {source}: {count:,} x {reason}" for reason, count in reasons.items()]
     for name, count in looked.found.failed.items():

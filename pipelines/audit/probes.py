@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from dedup.decontamination.assemble import Wordings, wordings_of
-from dedup.decontamination.calibration.choosing import chosen_texts, in_turns
+from dedup.decontamination.calibration.choosing import ItemTexts, chosen_texts, in_turns
 from dedup.decontamination.calibration.outcomes import table_of
 from dedup.decontamination.calibration.picture_probes import (
     Protected,
@@ -17,6 +17,7 @@ from dedup.decontamination.calibration.picture_probes import (
     picture_decoys,
     picture_leaks,
 )
+from dedup.decontamination.calibration.reach import reach_table
 from dedup.decontamination.calibration.settings import CalibrationSettings
 from dedup.decontamination.calibration.text_probes import text_outcomes
 from dedup.decontamination.pictures import KnownParts
@@ -29,6 +30,7 @@ from pipelines.work import Commit, Part, Work, key_of
 Rows = list[dict[str, Any]]
 
 VERSION = 2
+REACH_VERSION = 1
 PICTURES = pa.schema([pa.field("picture", pa.int32(), nullable=False), pa.field("decoy", pa.bool_(), nullable=False)])
 """Planned pictures: to be planted, or to be looked up as they are."""
 DECOYS = 4
@@ -112,6 +114,31 @@ class PlanProbesTask:
         return pa.table(
             [pa.array(column, field.type) for column, field in zip(columns, PICTURES, strict=True)], PICTURES
         )
+
+
+@dataclass(frozen=True)
+class ReachTask:
+    """Tells of which items probes can be made."""
+
+    protection: Protection
+
+    @property
+    def label(self) -> str:
+        """What is made."""
+        return "reach of the probes"
+
+    def run(self, session: Session) -> Commit:
+        """Commit `reach` (REACH)."""
+        work, node = session.work, "audit_probes_reach"
+        key = key_of(node, REACH_VERSION, self.protection.digests)
+        found = work.find(node, key)
+        if found is not None:
+            return found
+        items, pictures = work.read(self.protection.items), work.read(self.protection.pictures)
+        texts = ItemTexts.of(self.protection.indexes.texts.loaded(work), self.protection.wordings(work))
+        told = self.protection.indexes.pictures.loaded(work).pictures
+        informative = told.filter(told["informative"])["picture"].to_pylist()
+        return work.put(node, key, {"reach": reach_table(items, pictures, informative, texts)})
 
 
 @dataclass(frozen=True)

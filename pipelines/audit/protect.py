@@ -9,9 +9,11 @@ import pyarrow as pa
 
 from dedup.decontamination.items import ITEMS
 from dedup.evalsets.locating import FoundSet
-from dedup.evalsets.reading import ItemsRead, gathered
+from dedup.evalsets.reading import ItemsRead, content_hash, gathered
 from filters.measure import Pictures
+from pipelines.audit.articles import articles_part
 from pipelines.audit.evals import Evals
+from pipelines.audit.inside import shared_inside_sets
 from pipelines.audit.reading import ItemsTask
 from pipelines.facts import PictureTask
 from pipelines.flow import Flow
@@ -22,7 +24,7 @@ from pipelines.work import Commit, Part, Work, key_of
 from sources.identity import Identity
 from sources.records import Corpus
 
-VERSION = 1
+VERSION = 2
 EVAL_PICTURES = pa.schema(
     [
         pa.field("picture", pa.int32(), nullable=False),
@@ -56,6 +58,10 @@ class ProtectedSet:
     pictures: int
     unread: Mapping[str, int]
     """Why items or pictures could not be read -> how many."""
+    content: str
+    """`reading.content_hash` of its items, as a fetch writes it down."""
+    inside: tuple[Mapping[str, Any], ...] = ()
+    """What it shares with each of its own other splits that is there (`checking.shared_splits`)."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,8 @@ class Protected:
     sets: tuple[ProtectedSet, ...]
     items: Part
     pictures: Part
+    articles: Part | None = None
+    """Pairs of names of the items' articles."""
 
     @property
     def digest(self) -> str:
@@ -101,8 +109,11 @@ def protect(flow: Flow, evals: Evals, pictures: Pictures) -> Protected:
     ]
     task = GatherTask(tuple((commit.parts["items"], view) for commit, view in zip(read, views, strict=True)))
     (whole,) = flow.aside("eval sets", [task])
+    articles = articles_part(session.work, whole.parts["items"], evals.articles)
     sets = _sets(evals, tasks, read, measured, whole)
-    return Protected(session, tuple(views), sets, whole.parts["items"], whole.parts["pictures"])
+    shared = shared_inside_sets(flow, evals.found, [_plain(found) for found in evals.found])
+    sets = tuple(replace(one, inside=tuple(inside)) for one, inside in zip(sets, shared, strict=True))
+    return Protected(session, tuple(views), sets, whole.parts["items"], whole.parts["pictures"], articles)
 
 
 def eval_session(session: Session, evals: Evals) -> Session:
@@ -133,7 +144,7 @@ class GatherTask:
         return "eval sets"
 
     def run(self, session: Session) -> Commit:
-        """Commit `items` (ITEMS) and `pictures` (EVAL_PICTURES); a hash of each corpus's pixels is a fact."""
+        """Commit `items` (ITEMS) and `pictures` (EVAL_PICTURES); hashes of each corpus's pixels and items are facts."""
         work, node = session.work, "audit_evals"
         used = [(part.digest, view.parts["links"].digest, view.parts["images"].digest) for part, view in self.fragments]
         key = key_of(node, VERSION, used, [view.corpus for _, view in self.fragments])
@@ -146,9 +157,16 @@ class GatherTask:
             pictures.add(work, view, number, first)
             by_set.setdefault(view.corpus, []).append(ItemsRead(work.read(part)))
             first += part.rows
-        items = [ITEMS.empty_table(), *(gathered(parts).items for parts in by_set.values())]
-        facts = {"pixels": [blake3.blake3("".join(sorted(pixels)).encode()).hexdigest()[:32]
-                            for pixels in pictures.pixels(len(session.corpora), self.fragments)]}  # fmt: skip
+        own = {number: gathered(parts).items for number, parts in by_set.items()}
+        items = [ITEMS.empty_table(), *own.values()]
+        corpora = len(session.corpora)
+        facts = {
+            "content": [content_hash(own.get(number, ITEMS.empty_table())) for number in range(corpora)],
+            "pixels": [
+                blake3.blake3("".join(sorted(pixels)).encode()).hexdigest()[:32]
+                for pixels in pictures.pixels(corpora, self.fragments)
+            ],
+        }
         return work.put(node, key, {"items": pa.concat_tables(items), "pictures": pictures.table()}, facts)
 
 
@@ -217,6 +235,7 @@ def _sets(
                 first=first,
                 pictures=sum(measured[number].parts["images"].rows for number in own),
                 unread=dict(sorted(unread.items())),
+                content=whole.facts["content"][corpus],
             )
         )
         first += items

@@ -70,7 +70,9 @@ def audit(options: AuditOptions) -> dict[str, Any]:
     twice = {corpus.name for corpus in corpora if [other.name for other in corpora].count(corpus.name) > 1}
     if twice:
         raise UsageError(f"two sources are called {min(twice)}", "audit them one after the other")
-    evals = find_evals(options.settings.against, options.settings.required, options.evals, site_key)
+    evals = find_evals(
+        options.settings.against, options.settings.required, options.evals, site_key, options.settings.articles
+    )
     given = None if options.probes is None else read_given(options.probes)
     engine = options.engine.make(options.workers)
     identity = {

@@ -21,6 +21,8 @@ class DecontaminateSettings(Strict):
     required: tuple[str, ...] | None = None
     """Those of them without which an audit is incomplete (default: all). Any other that is not there is listed as not
     covered."""
+    articles: str | None = None
+    """NCBI's PMC-ids.csv (or .csv.gz): an article is found by its PMID and by its PMCID."""
     drop: tuple[Grade, ...] = CONTENT
     """Samples with a finding of one of these grades are dropped."""
     report: tuple[Grade, ...] = (Grade.SAME_GROUP, Grade.PROVENANCE)

@@ -40,12 +40,14 @@ class Decontaminate:
         """Once it has run: the counts of what it found and drops, as `Found.counts`."""
 
     def parameters(self) -> dict[str, Any]:
-        """The grades, and the eval sets by their content."""
+        """The grades, the eval sets by their content, and the other names of their articles."""
+        articles = self.protected.articles
         return {
             "drop": [grade.value for grade in self.settings.drop],
             "report": [grade.value for grade in self.settings.report],
             "eval_sets": self.protected.identity,
             "search": SEARCH_VERSION,
+            **({} if articles is None else {"articles": articles.digest}),
         }
 
 

@@ -8,6 +8,7 @@ import orjson
 import pyarrow as pa
 
 from dedup.decontamination.text_index import TextIndex
+from dedup.decontamination.text_sample import chosen_for_background, halvings_of
 from dedup.decontamination.text_scan import COLUMNS, scan_texts
 from dedup.decontamination.text_settings import TEXT_HITS, TextSettings
 from pipelines.bisect import Failure, bisect
@@ -19,8 +20,6 @@ from pipelines.work import Commit, Part, Work, key_of
 
 VERSION = 3
 ALIKE = "alike"
-BACKGROUND_FRAGMENTS = 32
-"""Fragments by whose words those of eval items are called rare: up to 131,072 samples, the same ones every time."""
 
 
 @dataclass(frozen=True)
@@ -91,11 +90,13 @@ class TextIndexTask:
 
 @dataclass(frozen=True)
 class DigestsTask:
-    """Tells the texts of one fragment apart: copies in several fragments count once."""
+    """Tells the texts of one fragment's background samples apart: copies in several fragments count once."""
 
     view: View
     number: int
     index: TextParts
+    halvings: int
+    """One sample of every 2^halvings is in the background."""
 
     @property
     def label(self) -> str:
@@ -105,24 +106,48 @@ class DigestsTask:
     def run(self, session: Session) -> Commit:
         """Commit `digests`: one of each distinct text."""
         work, node = session.work, "audit_background_texts"
-        key = key_of(node, VERSION, self.index.digests, self.view.digests(COLUMNS))
+        key = key_of(node, VERSION, self.index.digests, self.halvings, self.view.digests(COLUMNS))
         found = work.find(node, key)
         if found is not None:
             return found
-        samples = read_samples(work, self.view, alive_rows(work, self.view), COLUMNS)
-        digests = self.index.loaded(work).text_digests(samples)
+        digests = self.index.loaded(work).text_digests(_background(work, self.view, self.halvings))
         return work.put(node, key, {"digests": pa.table({"digest": digests})})
 
 
 @dataclass(frozen=True)
+class FirstsTask:
+    """Says which fragment counts each text: the first that has it."""
+
+    digests: tuple[Part, ...]
+    """Of every fragment, in order."""
+
+    @property
+    def label(self) -> str:
+        """What is decided."""
+        return "audit_background_firsts"
+
+    def run(self, session: Session) -> Commit:
+        """Commit `firsts`: each text's `digest`, rising, and the `number` of its fragment."""
+        work, node = session.work, "audit_background_firsts"
+        key = key_of(node, VERSION, [part.digest for part in self.digests])
+        found = work.find(node, key)
+        if found is not None:
+            return found
+        values = [work.read(part)["digest"].to_numpy() for part in self.digests]
+        numbers = np.repeat(np.arange(len(values), dtype=np.int32), [len(some) for some in values])
+        digests, firsts = np.unique(np.concatenate(values), return_index=True)
+        return work.put(node, key, {"firsts": pa.table({"digest": digests, "number": numbers[firsts]})})
+
+
+@dataclass(frozen=True)
 class BackgroundTask:
-    """Counts the index's keys in the texts of one fragment that no fragment before it has."""
+    """Counts the index's keys in the background texts of one fragment that no fragment before it has."""
 
     view: View
     number: int
     index: TextParts
-    before: tuple[Part, ...]
-    """`digests` of the fragments that are counted before."""
+    halvings: int
+    firsts: Part
 
     @property
     def label(self) -> str:
@@ -132,15 +157,15 @@ class BackgroundTask:
     def run(self, session: Session) -> Commit:
         """Commit `counts`: `df` of every key; the fact `documents` says of how many samples."""
         work, node = session.work, "audit_background"
-        before = [part.digest for part in self.before]
-        key = key_of(node, VERSION, self.index.digests, self.view.digests(COLUMNS), before)
+        said = [self.index.digests, self.halvings, self.view.digests(COLUMNS)]
+        key = key_of(node, VERSION, *said, self.number, self.firsts.digest)
         found = work.find(node, key)
         if found is not None:
             return found
-        samples = read_samples(work, self.view, alive_rows(work, self.view), COLUMNS)
-        known = [work.read(part)["digest"].to_numpy() for part in self.before]
-        earlier = np.unique(np.concatenate([np.zeros(0, np.uint64), *known]))
-        counts, documents = self.index.loaded(work).counted(samples, earlier)
+        firsts = work.read(self.firsts)
+        others = firsts["digest"].to_numpy()[firsts["number"].to_numpy() != self.number]
+        samples = _background(work, self.view, self.halvings)
+        counts, documents = self.index.loaded(work).counted(samples, others)
         return work.put(node, key, {"counts": pa.table({"df": counts})}, {"documents": documents})
 
 
@@ -210,22 +235,28 @@ def _metadata(table: pa.Table) -> str:
     return orjson.dumps({name.decode(): value.decode() for name, value in table.schema.metadata.items()}).decode()
 
 
+def _background(work: Work, view: View, halvings: int) -> pa.Table:
+    samples = read_samples(work, view, alive_rows(work, view), COLUMNS)
+    return samples.take(pa.array(chosen_for_background(samples, halvings)))
+
+
 def _scanned(work: Work, index: TextParts, samples: pa.Table, start: int, stop: int) -> pa.Table:
     return scan_texts(index.loaded(work), samples.slice(start, stop - start))
 
 
 def text_parts(flow: Flow, items: Part, settings: TextSettings) -> TextParts:
-    """The index of the items, and how often its keys are in a sample of the flow's fragments."""
+    """The index of the items, and how often its keys are in a sample of the flow's samples."""
     (made,) = flow.each("text index", [TextIndexTask(items, settings)])
     tables = tuple(sorted((name, part) for name, part in made.parts.items() if name != ALIKE))
     index = TextParts(tables, tuple(sorted(made.facts["about"].items())), made.parts[ALIKE])
-    chosen = sorted(range(len(flow.views)), key=lambda number: (flow.views[number].digests(COLUMNS), number))
-    chosen = chosen[:BACKGROUND_FRAGMENTS]
-    if not chosen:
+    if not flow.views:
         return index
-    told = flow.each("background texts", [DigestsTask(flow.views[number], number, index) for number in chosen])
-    digests = tuple(commit.parts["digests"] for commit in told)
-    tasks = [BackgroundTask(flow.views[number], number, index, digests[:at]) for at, number in enumerate(chosen)]
+    halvings = halvings_of(sum(view.parts["alive"].rows for view in flow.views))
+    views = list(enumerate(flow.views))
+    told = flow.each("background texts", [DigestsTask(view, number, index, halvings) for number, view in views])
+    (first,) = flow.each("background texts", [FirstsTask(tuple(commit.parts["digests"] for commit in told))])
+    firsts = first.parts["firsts"]
+    tasks = [BackgroundTask(view, number, index, halvings, firsts) for number, view in views]
     counted = flow.each("background", tasks)
     (total,) = flow.each("background", [SumTask(tuple(commit.parts["counts"] for commit in counted))])
     documents = sum(commit.facts["documents"] for commit in counted)

@@ -6,12 +6,15 @@ from typing import Any
 from dedup.decontamination.assemble import RANK
 from dedup.decontamination.calibration.intervals import most_missed, wilson
 from dedup.decontamination.calibration.outcomes import Recall
+from dedup.decontamination.calibration.reach import Reach
 from dedup.decontamination.findings import Channel
 from dedup.decontamination.grades import Grade
 
 ASSUMPTION = (
     "It is assumed that real leaks are altered as the probes are, each transform as often as any other, and that each"
-    " eval item is found or missed independently of the others."
+    " eval item is found or missed independently of the others. Only items are counted of which probes can be made:"
+    " nothing is said of short or stock questions that count together with their picture or answer only, nor of"
+    " pictures that show too little."
 )
 CHANNELS: Mapping[str, frozenset[str]] = {
     Channel.IMAGE.value: frozenset({Channel.IMAGE.value, Channel.PAIR.value}),
@@ -25,19 +28,20 @@ hold together in at least 95 % (Bonferroni)."""
 
 def residuals(
     counts: Iterable[Mapping[str, Any]],
-    items: Mapping[str, int],
+    reach: Mapping[str, Mapping[str, Reach]],
     recalls: Mapping[str, Mapping[str, Recall]],
     pooled: Mapping[str, Recall],
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """Eval set -> channel -> leaked items that were found, and that are expected not to be, with a 95 % upper bound.
 
     With R items found and a recall r, R (1 - r) / r more are expected (R = N r solved for N - R). The upper bound is
-    `most_missed` at the lower end of the 95 % interval of r. Neither exceeds the items that were not found. The
+    `most_missed` at the lower end of the 95 % interval of r. Neither exceeds the items of which probes can be made and
+    that were not found; where there is none at all, both are None. A channel of which a set has nothing has no row. The
     interval is as if each planted item were one probe: what several transforms of one item say is not independent.
 
     Args:
         counts: of findings, removed ones included: `eval_set`, `eval_id`, `channel`, `grade`.
-        items: eval set -> how many items it has.
+        reach: eval set -> channel -> its items, and those of which probes can be made.
         recalls: eval set -> channel -> recall of its own probes.
         pooled: channel -> recall over all sets, for sets of which nothing could be planted.
     """
@@ -51,14 +55,20 @@ def residuals(
             if row["channel"] in stands_for:
                 seen.setdefault((row["eval_set"], channel), set()).add(row["eval_id"])
     told: dict[str, dict[str, dict[str, Any]]] = {}
-    for name, count in items.items():
-        left = count - len(leaked.get(name, ()))
-        for channel in CHANNELS:
+    for name, channels in reach.items():
+        for channel, reached in channels.items():
             recall = recalls.get(name, {}).get(channel) or pooled.get(channel)
             if recall is not None:
-                of = "eval_set" if channel in recalls.get(name, {}) else "all eval sets"
                 found = len(seen.get((name, channel), ()))
-                told.setdefault(name, {})[channel] = {**remaining(found, recall, left), "recall_of": of}
+                row = remaining(found, recall, len(reached.findable - leaked.get(name, set())))
+                if not reached.findable:
+                    row |= {"expected": None, "upper95": None}
+                told.setdefault(name, {})[channel] = {
+                    **row,
+                    "recall_of": "eval_set" if channel in recalls.get(name, {}) else "all eval sets",
+                    "items": reached.items,
+                    "not_planted": reached.items - len(reached.findable),
+                }
     return told
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from dedup.decontamination.calibration.outcomes import Recall
+from dedup.decontamination.calibration.reach import Reach, unmeasured
 from dedup.decontamination.calibration.residuals import remaining, residuals
 
 
@@ -34,13 +35,14 @@ def test_an_item_counts_once_pairs_count_for_pictures_and_groups_for_nothing() -
     counts = [row("1", "pair"), row("1", "image"), row("2", "text"), row("3", "group", "same_group"),
               row("4", "text", "template_sibling")]  # fmt: skip
     recall = Recall(0.8, 50, 50, 40)
-    told = residuals(counts, {"a": 100}, {"a": {"image": recall}}, {"image": recall, "text": recall})
+    both = {"a": dict.fromkeys(("image", "text"), Reach(100, frozenset(map(str, range(100)))))}
+    told = residuals(counts, both, {"a": {"image": recall}}, {"image": recall, "text": recall})
     assert {channel: one["seen"] for channel, one in told["a"].items()} == {"image": 1, "text": 1}
     assert [told["a"][channel]["recall_of"] for channel in ("image", "text")] == ["eval_set", "all eval sets"]
 
 
 def test_a_channel_without_probes_says_nothing() -> None:
-    assert residuals([row("1", "text")], {"a": 10}, {}, {}) == {}
+    assert residuals([row("1", "text")], {"a": {"text": Reach(10, frozenset("123"))}}, {}, {}) == {}
 
 
 def test_the_upper_bound_holds_in_95_of_100_draws() -> None:
@@ -51,3 +53,27 @@ def test_the_upper_bound_holds_in_95_of_100_draws() -> None:
         seen = int(rng.binomial(there, share))
         held += remaining(seen, recall, 10_000)["upper95"] >= there - seen
     assert held >= 380
+
+
+def test_a_set_without_pictures_has_no_row_and_the_bound_is_of_items_that_can_be_planted() -> None:
+    recall = Recall(1.0, 3, 3, 3)
+    reach = {"a": {"text": Reach(1000, frozenset(("1", "2")))}, "b": {"text": Reach(7, frozenset())}}
+    told = residuals([row("1", "text")], reach, {}, {"image": recall, "text": recall})
+    assert set(told["a"]) == {"text"}
+    assert (told["a"]["text"]["upper95"], told["a"]["text"]["not_planted"]) == (1.0, 998)
+    assert (told["b"]["text"]["expected"], told["b"]["text"]["upper95"], told["b"]["text"]["not_planted"]) == (
+        None,
+        None,
+        7,
+    )
+
+
+def test_a_channel_with_items_and_no_probe_is_a_weakness() -> None:
+    reach = {"a": {"image": Reach(5, frozenset()), "text": Reach(9, frozenset())}}
+    pair = {"kind": "leak", "channel": "pair"}
+    decoy = {"kind": "decoy", "channel": "image"}
+    assert unmeasured([pair, decoy], reach) == [
+        "channel image: 5 items and no probe could be planted: its recall is not known"
+    ]
+    assert len(unmeasured([], reach)) == 2
+    assert unmeasured([], {"a": {}}) == []
