@@ -9,6 +9,7 @@ from pipelines.audit.calibrate import calibrate
 from pipelines.audit.document import contamination
 from pipelines.audit.evals import Evals
 from pipelines.audit.given_probes import GivenProbes
+from pipelines.audit.kinds import LINKS, UNNAMED
 from pipelines.audit.looking import Looked
 from pipelines.audit.review import Review
 from pipelines.audit.settings import DecontaminateSettings
@@ -45,8 +46,14 @@ def gaps(looked: Looked, evals: Evals) -> list[str]:
         told.append(f"{count:,} samples or pictures could not be searched ({name})")
     for place in looked.inputs.data:
         for ending, count in place["left_out"].items():
-            told.append(f"{place['name']}: {count:,} files ({ending}) that no reader is for")
+            told.append(f"{place['name']}: {count:,} files {_why(ending)}")
     return told
+
+
+def _why(ending: str) -> str:
+    return {LINKS: "are links that lead out of the folder", UNNAMED: "are pictures that no record names"}.get(
+        ending, f"({ending}) that no reader is for"
+    )
 
 
 def told(

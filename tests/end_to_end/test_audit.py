@@ -10,7 +10,7 @@ import yaml
 
 from tests.end_to_end.audits import AUDIT, FREE, LEAKED, document, eval_set, what
 from tests.end_to_end.runs import curate, curate_json
-from tests.pipelines.audit.forms import ROWS, drawn, write_csv, write_llava, write_parquet, write_tars
+from tests.pipelines.audit.forms import ROWS, drawn, drawn, write_csv, write_llava, write_parquet, write_tars
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +84,30 @@ def test_an_audit_that_could_not_read_everything_never_says_clean(place: Path, t
     answer = curate_json(*AUDIT, tmp_path / "d.jsonl", "--against", place / "mine", "--out", tmp_path / "a", status=1)
     assert answer["verdict"] == "incomplete"
     assert answer["reasons"] == ["source d: 1 x record.malformed"]
+
+
+def test_a_question_in_a_column_that_only_a_late_record_has_is_found(place: Path, tmp_path: Path) -> None:
+    rows = [{"caption": f"Film number {number} of the series."} for number in range(210)]
+    rows.append({key: ROWS[1][key] for key in ("question", "answer")})
+    (tmp_path / "d.jsonl").write_bytes(b"\n".join(map(orjson.dumps, rows)))
+    curate_json(*AUDIT, tmp_path / "d.jsonl", "--against", place / "mine", "--out", tmp_path / "a", status=3)
+    assert [(item, channel) for _, item, channel, _ in what(tmp_path / "a")] == [("two", "text")]
+
+
+def test_records_pictures_and_links_at_which_nobody_looked_are_told(place: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    rows = [{"text": "Nothing of the kind.", "image": "named.png"}, {"text": None, "number": 3}]
+    (data / "d.jsonl").write_bytes(b"\n".join(map(orjson.dumps, rows)))
+    for name in ("named.png", "other.png"):
+        drawn(77).save(data / name)
+    (data / "out.jsonl").symlink_to(place / FORMS["csv"])
+    answer = curate_json(*AUDIT, data, "--against", place / "mine", "--out", tmp_path / "a", status=1)
+    assert answer["verdict"] == "incomplete"
+    assert answer["reasons"] == [
+        "source data: 1 x record.empty", "data: 1 files are links that lead out of the folder",
+        "data: 1 files are pictures that no record names",
+    ]  # fmt: skip
 
 
 def test_a_picture_that_is_not_there_or_cannot_be_decoded_makes_it_incomplete(place: Path, tmp_path: Path) -> None:
