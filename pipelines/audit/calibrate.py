@@ -94,7 +94,7 @@ def calibrate(
     if not settings.enabled and given is None:
         return None
     work, modality = flow.session.work, _modality(flow)
-    protection = Protection(protected.items, protected.pictures, indexes, modality, settings)
+    protection = Protection(protected.items, protected.pictures, indexes, modality, settings, protected.about_pictures)
     parts: list[Part] = []
     failed = 0
     tasks: list[Any] = []

@@ -28,6 +28,8 @@ class Evals:
 
     found: tuple[FoundSet, ...]
     missing: tuple[Missing, ...]
+    optional: frozenset[str] = frozenset()
+    """Those found without which an audit is not incomplete."""
 
 
 def find_evals(
@@ -45,17 +47,22 @@ def find_evals(
     must = None if required is None else frozenset(_names(required))
     found: dict[str, FoundSet] = {}
     missing: dict[str, Missing] = {}
+    needs: set[str] = set()
     for name in dict.fromkeys(asked):
         for evalset, one in _looked_for(name, roots):
+            needed = must is None or evalset.name in must or name in must
+            if needed:
+                needs.add(evalset.name)
             if one is None:
-                needed = must is None or evalset.name in must or name in must
                 missing[evalset.name] = Missing(evalset.name, needed, evalset.fetch)
             elif evalset.name in found and found[evalset.name].corpus != one.corpus:
                 raise UsageError(f"--against: two eval sets are called {evalset.name}", "give one another `name`")
             else:
                 found[evalset.name] = one
     absent = [missing[name] for name in sorted(missing) if name not in found]
-    return Evals(tuple(_keyed(found[name], site_key) for name in sorted(found)), tuple(absent))
+    return Evals(
+        tuple(_keyed(found[name], site_key) for name in sorted(found)), tuple(absent), frozenset(found) - needs
+    )
 
 
 def _names(names: Iterable[str]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 from dedup.distinct import DistinctImages, SampleIds
 from filters.measure import Pictures
 from pipelines.audit.calibrate import Calibration
+from pipelines.audit.coverage import not_covered_of_sets
 from pipelines.audit.data import Data
 from pipelines.audit.document import Inputs
 from pipelines.audit.evals import Evals
@@ -25,7 +26,6 @@ from pipelines.recipe import Recipe, SourceEntry
 from pipelines.session import Session
 from pipelines.work import Work
 from sources.records import Corpus
-from sources.schema import Reason
 
 EVERYTHING = 1.0
 """Share of records that errors may quarantine: what cannot be read does not end an audit, it makes it incomplete."""
@@ -164,11 +164,7 @@ def _shards(data: Data) -> dict[str, Any]:
 
 def _not_covered(evals: Evals, protected: Protected, frames: int) -> list[str]:
     """Sentences on what the audit says nothing of."""
-    said = [f"eval set {one.name}: not there (it is optional)" for one in evals.missing if not one.required]
-    for one in protected.sets:
-        absent = one.unread.get(Reason.IMAGE_MISSING, 0)
-        if absent:
-            said.append(f"eval set {one.name}: {absent:,} pictures that its items name are not there")
+    said = not_covered_of_sets(evals, protected.sets)
     if frames:
         said.append(f"of {frames:,} pictures with several frames only the middle one")
     return said

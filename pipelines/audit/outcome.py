@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any
 
 from pipelines.audit.calibrate import calibrate
+from pipelines.audit.coverage import gaps_of_sets
 from pipelines.audit.document import contamination
 from pipelines.audit.evals import Evals
 from pipelines.audit.given_probes import GivenProbes
@@ -15,7 +16,6 @@ from pipelines.audit.review import Review
 from pipelines.audit.settings import DecontaminateSettings
 from pipelines.audit.verdict import Judged, judged
 from pipelines.versions import library_versions
-from sources.schema import Reason
 
 
 def judge(looked: Looked, evals: Evals, settings: DecontaminateSettings, review: Review | None, today: date) -> Judged:
@@ -33,13 +33,7 @@ def calibrated(looked: Looked, settings: DecontaminateSettings, given: GivenProb
 
 def gaps(looked: Looked, evals: Evals) -> list[str]:
     """What was not there or could not be read, in sentences."""
-    told = [f"eval set {one.name} is required and not there" for one in evals.missing if one.required]
-    for one in looked.protected.sets:
-        for reason, count in one.unread.items():
-            if reason != Reason.IMAGE_MISSING:
-                told.append(f"eval set {one.name}: {count:,} x {reason}")
-        if not one.items:
-            told.append(f"eval set {one.name} holds no item")
+    told = gaps_of_sets(evals, looked.protected.sets)
     for source, reasons in looked.inputs.unread.items():
         told += [f"source {source}: {count:,} x {reason}" for reason, count in reasons.items()]
     for name, count in looked.found.failed.items():

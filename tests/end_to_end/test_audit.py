@@ -10,7 +10,7 @@ import yaml
 
 from tests.end_to_end.audits import AUDIT, FREE, LEAKED, document, eval_set, what
 from tests.end_to_end.runs import curate, curate_json
-from tests.pipelines.audit.forms import ROWS, drawn, drawn, write_csv, write_llava, write_parquet, write_tars
+from tests.pipelines.audit.forms import ROWS, drawn, write_csv, write_llava, write_parquet, write_tars
 
 
 @pytest.fixture(scope="module")

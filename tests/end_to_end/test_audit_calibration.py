@@ -53,6 +53,18 @@ def test_an_audit_says_what_it_would_have_found(audited: tuple[Path, dict[str, A
     assert "as the probes are" in told["residual_assumes"]
 
 
+def test_short_questions_about_absent_pictures_are_no_probes_since_the_search_cannot_find_them(
+    place: Path, tmp_path: Path
+) -> None:
+    for picture in eval_set(tmp_path).glob("*.png"):
+        picture.unlink()
+    arguments = ("--against", tmp_path / "mine", "--calibrate", 2, "--out", tmp_path / "a")
+    answer = curate_json("audit", place / "d.jsonl", *arguments, status=1)
+    assert answer["verdict"] == "incomplete"
+    assert "eval set mine: 2 pictures that its items name are not there" in answer["reasons"]
+    assert document(tmp_path / "a")["probes"]["eval_sets"]["mine"]["text"]["items"] == 1
+
+
 def test_no_file_of_the_audit_holds_a_planted_text(audited: tuple[Path, dict[str, Any]]) -> None:
     out, _ = audited
     probes = [path for path in (out / "work").rglob("*.parquet") if "probes" in str(path) or "decoys" in str(path)]
