@@ -46,6 +46,11 @@ class Calibration:
         told = weaknesses(self.outcomes, min_recall)
         return [*told, f"the search failed on {self.failed:,} probes"] if self.failed else told
 
+    @property
+    def measured(self) -> dict[str, frozenset[str]]:
+        """Eval set -> the channels of which probes of its items were looked up."""
+        return {name: frozenset(recalls_of(rows)) for name, rows in grouped(self.outcomes, "eval_set").items() if name}
+
     def document(self, counts: Counts, items: Mapping[str, int]) -> dict[str, Any]:
         """`calibration`, `probes` and `residual` of the audit's document; `counts` of what was found, or removed."""
         pooled = recalls_of(self.outcomes)

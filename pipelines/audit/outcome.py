@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 
 from pipelines.audit.calibrate import calibrate
-from pipelines.audit.coverage import gaps_of_sets
+from pipelines.audit.coverage import gaps_of_sets, unmeasured
 from pipelines.audit.document import contamination
 from pipelines.audit.evals import Evals
 from pipelines.audit.given_probes import GivenProbes
@@ -59,6 +59,8 @@ def told(
     document = contamination(
         looked.inputs, looked.protected, evals.missing, looked.found, outcome, settings, review, version
     )
+    sets = looked.protected.sets
+    document["not_covered"] += unmeasured(sets, None if looked.calibration is None else looked.calibration.measured)
     if looked.calibration is None:
         return document
     items = {one.name: one.items for one in looked.protected.sets}

@@ -241,6 +241,23 @@ def test_nothing_that_identifies_is_in_an_audit_with_a_site_key_and_groups_still
     assert not [name for name in planted if name in everything]
 
 
+def test_no_page_shows_what_shards_hold_that_were_given_with_a_site_key_but_without_their_run(tmp_path: Path) -> None:
+    row = {"question": ROWS[1]["question"], "answer": "Mycobacterium marinum, as nurse Zephyrine noted."}
+    (tmp_path / "d.jsonl").write_bytes(orjson.dumps(row))
+    source = {"name": "src", "reader": "jsonl", "path": "d.jsonl", "task": "text_qa", "access": "open",
+              "identifiers": "keyed"}  # fmt: skip
+    (tmp_path / "r.yaml").write_text(yaml.safe_dump({"stage": "mid", "sources": [source]}))
+    (tmp_path / "site.key").write_text("a-site-key-of-enough-bytes")
+    key = ("--id-key", tmp_path / "site.key")
+    curate_json("build", "--recipe", tmp_path / "r.yaml", "--data", tmp_path, "--out", tmp_path / "run", *key)
+    (tmp_path / "run" / "shards").rename(tmp_path / "alone")
+    mine = eval_set(tmp_path)
+    for more, shown in (((), True), (key, False)):
+        out = tmp_path / f"a{shown}"
+        curate_json(*AUDIT, tmp_path / "alone", "--against", mine, "--out", out, *more, status=3)
+        assert ("Zephyrine" in (out / "reports" / "contamination.html").read_text()) == shown
+
+
 def test_ray_gives_the_same_bytes(place: Path, tmp_path: Path) -> None:
     for engine in ("local", "ray"):
         more = ("--engine", engine, "--workers", "1", "--out", tmp_path / engine)

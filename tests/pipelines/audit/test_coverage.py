@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.audit.coverage import gaps_of_sets, not_covered_of_sets
+from pipelines.audit.coverage import gaps_of_sets, not_covered_of_sets, unmeasured
 from pipelines.audit.evals import Evals, Missing, find_evals
 from pipelines.audit.protect import ProtectedSet
 from sources.storage import LocalFolder
@@ -43,3 +43,14 @@ def test_which_of_the_sets_that_are_there_are_optional(
     evals = find_evals(["mine"], required, [LocalFolder(tmp_path)], None)
     assert [one.evalset.name for one in evals.found] == ["mine"]
     assert evals.optional == optional
+
+
+def test_channels_of_which_no_probe_was_planted_are_not_covered() -> None:
+    sets = [protected({})]
+    assert unmeasured(sets, {"mine": {"image", "text"}}) == []
+    assert unmeasured(sets, {"mine": {"image"}}) == [
+        "recall not measured in channel text (no probe of their items): mine"
+    ]
+    assert len(unmeasured(sets, {})) == 2
+    assert unmeasured([protected({}, items=0)], {}) == []
+    assert "no probes were planted" in unmeasured(sets, None)[0]
