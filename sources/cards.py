@@ -151,7 +151,7 @@ class Card(Strict):
     groups: tuple[str, ...] = ()
     """Kinds of group every sample of the corpus is promised to have."""
     meta: tuple[str, ...] = ()
-    """Columns kept as JSON in `meta`; nothing else of a record is kept."""
+    """Columns kept as JSON in `meta`; nothing else of a record is kept. `*` is every other column with words."""
     speakers: Speakers | None = None
     join: Join | None = None
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from sources.cards import FIELD_NAMES, Card, Pick
+from sources.cards import FIELD_NAMES, GROUP_KINDS, Card, Pick
 from sources.records import Record, RecordError
 
 Column = str | Pick | tuple[str, ...]
@@ -16,6 +16,19 @@ SPLIT = "@split"
 """Column in which a reader gives a record's split, where its form of corpus tells one."""
 TELL_SPLITS = frozenset({"hf"})
 """The readers that do."""
+REST = "*"
+"""Among the columns of a card's `meta`: every column with words that the samples do not take theirs from."""
+USED: Mapping[str, frozenset[str]] = {
+    "instruct": frozenset({"conversations", "instruction", "input", "output", "question", "answer"}),
+    "reasoning": frozenset({"question", "options", "answer", "context", "rationale"}),
+    "vqa": frozenset({"question", "options", "answer", "context"}),
+    "text_qa": frozenset({"question", "options", "answer", "context"}),
+    "report": frozenset({"findings", "impression", "indication"}),
+    "caption": frozenset({"text", "caption"}),
+    "text": frozenset({"text", "caption"}),
+}
+"""Fields that a sample of a task takes its words from."""
+_NO_WORDS = frozenset({"id", "image", "images", "split", "license", "language", *GROUP_KINDS})
 ALIASES = {"text": "caption", "image": "images"}
 """Two spellings of one field: a card may use either."""
 MAX_NESTED = 32
@@ -43,6 +56,8 @@ def columns_of(card: Card) -> Mapping[str, tuple[Column, ...]]:
     held = _columns_held.get(id(card))
     if held is None or held[0] is not card:
         fields = fields_of(card)
+        if REST in card.meta:  # a picture that only late records name is one, too
+            fields = {**{name: name for name in ("image", "images")}, **fields}
         found = {
             name: tuple(fields[spelling] for spelling in {name: 0, ALIASES.get(name, name): 0} if spelling in fields)
             for name in {*fields, *ALIASES}
@@ -126,6 +141,40 @@ def mapped_columns(card: Card) -> frozenset[str]:
         columns.add(card.join.left)
     columns.update(TEMPLATE_NAME.findall(card.layout.images or ""))
     return frozenset(name for column in columns if column != KEY for name in (column, column.partition(".")[0]))
+
+
+def takes_rest(card: Card) -> bool:
+    """Whether every column of a record is used, named or not."""
+    return REST in card.meta
+
+
+def rest_of(card: Card, record: Record, *, told: bool) -> dict[str, Any]:
+    """The columns with words that are in no field of the sample; all of them where the sample has none (`told`)."""
+    taken: set[str] = set()
+    for name, columns in columns_of(card).items():
+        if name in _NO_WORDS or (told and name in USED.get(card.task, ())):
+            taken.update(own for column in columns for own in _names(column))
+    said = {value for name in taken if isinstance(value := record.row.get(name), str)}
+    return {
+        name: value
+        for name, value in record.row.items()
+        if name not in taken and has_words(name, value) and not (isinstance(value, str) and value in said)
+    }
+
+
+def has_words(name: str, value: Any) -> bool:
+    """Whether a column holds text, at any depth, and no bytes; what readers tell themselves is none."""
+    return not name.startswith("@") and _has_words(value, MAX_NESTED)
+
+
+def _has_words(value: Any, left: int) -> bool:
+    if not left:
+        raise RecordError(f"a column holds lists nested more than {MAX_NESTED} deep")
+    if isinstance(value, Mapping):
+        return _has_words(list(value.values()), left - 1)
+    if isinstance(value, list | tuple):
+        return not any(isinstance(one, bytes) for one in value) and any(_has_words(one, left - 1) for one in value)
+    return isinstance(value, str) and any(character.isalpha() for character in value)
 
 
 def required_columns(card: Card) -> frozenset[str]:

@@ -7,7 +7,7 @@ import orjson
 
 from sources.cards import GROUP_KINDS
 from sources.choices import chosen, options_of
-from sources.columns import columns_of, lookup, text_field, text_of, value_of
+from sources.columns import REST, columns_of, lookup, rest_of, takes_rest, text_field, text_of, value_of
 from sources.dialogues import Turn, conversation_turns, spoken_turns
 from sources.finished import finished_sample
 from sources.identity import storable
@@ -36,7 +36,7 @@ def to_sample(corpus: Corpus, path: str, record: Record, prompts: Prompts) -> di
         CorpusError: the companion table cannot be read.
     """
     if record.finished:
-        return {**finished_sample(corpus, path, record), "meta": _meta(corpus, record)}
+        return {**finished_sample(corpus, path, record), "meta": _meta(corpus, record, told=True)}
     record = joined(corpus, path, record)
     card = corpus.card
     written = written_images(corpus, path, record)
@@ -45,6 +45,7 @@ def to_sample(corpus: Corpus, path: str, record: Record, prompts: Prompts) -> di
     license_id = _license(corpus, record)
     sample_id = corpus.identity.sample_id(key, _content_bytes(corpus, path, record, written))
     content = _content(corpus, record, len(uris))
+    turns = render(card.task, content, prompts, sample_id)
     frame = _frame(path, record)
     return {
         "sample_id": sample_id,
@@ -52,7 +53,7 @@ def to_sample(corpus: Corpus, path: str, record: Record, prompts: Prompts) -> di
         "source_key": corpus.identity.name("key", key),
         "split": _split(corpus, path, record),
         "task": card.task,
-        "turns": render(card.task, content, prompts, sample_id),
+        "turns": turns,
         "images": [{"image_id": None, "uri": corpus.identity.name("path", uri), "frame": frame} for uri in uris],
         "groups": _groups(corpus, record),
         "license": license_id,
@@ -62,7 +63,7 @@ def to_sample(corpus: Corpus, path: str, record: Record, prompts: Prompts) -> di
         "options": content.options,
         "answer": content.answer,
         "parent_id": None,
-        "meta": _meta(corpus, record),
+        "meta": _meta(corpus, record, told=bool(turns)),
     }
 
 
@@ -200,8 +201,12 @@ def _access(access: str, license_id: str) -> str:
     return "noncommercial" if access == "open" and "-NC" in license_id else access
 
 
-def _meta(corpus: Corpus, record: Record) -> str | None:
-    values = {column: lookup(record, column) for column in corpus.card.meta}
+def _meta(corpus: Corpus, record: Record, *, told: bool) -> str | None:
+    """The columns that are kept beside the sample; `told` says that it has turns."""
+    card = corpus.card
+    values = {column: lookup(record, column) for column in card.meta if column != REST}
+    if takes_rest(card) and not record.finished:
+        values |= rest_of(card, record, told=told)
     kept = {column: value for column, value in values.items() if not _blank(value)}
     if not kept:
         return None

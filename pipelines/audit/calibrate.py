@@ -51,6 +51,11 @@ class Calibration:
             told += unmeasured(self.outcomes, self.reach)
         return [*told, f"the search failed on {self.failed:,} probes"] if self.failed else told
 
+    @property
+    def measured(self) -> dict[str, frozenset[str]]:
+        """Eval set -> the channels of which probes of its items were looked up."""
+        return {name: frozenset(recalls_of(rows)) for name, rows in grouped(self.outcomes, "eval_set").items() if name}
+
     def document(self, counts: Counts, items: Mapping[str, int]) -> dict[str, Any]:
         """`calibration`, `probes` and `residual` of the audit's document; `counts` of what was found, or removed."""
         pooled = recalls_of(self.outcomes)
@@ -102,7 +107,7 @@ def calibrate(
     if not settings.enabled and given is None:
         return None
     work, modality = flow.session.work, _modality(flow)
-    protection = Protection(protected.items, protected.pictures, indexes, modality, settings)
+    protection = Protection(protected.items, protected.pictures, indexes, modality, settings, protected.about_pictures)
     parts: list[Part] = []
     failed = 0
     tasks: list[Any] = []

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -11,12 +11,13 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from pipelines.audit.fields import GivenFields, Seen, are_numbers, card_of
+from pipelines.audit.kinds import ARROW, LINKS, ending_of, is_beside, reader_of, saved_folders
 from pipelines.errors import UsageError
 from pipelines.places import folder_of
 from shards.manifest import MANIFEST_NAME, Manifest, ManifestError, ShardEntry, read_manifest
 from shards.names import parse_shard_name
 from sources.cards import Card, Layout
-from sources.find import DEFAULT_FILES
+from sources.columns import REST
 from sources.identity import Identity
 from sources.readers.image_folder import USUAL_METADATA
 from sources.readers.registry import reader_named
@@ -27,15 +28,6 @@ from sources.uris import PICTURE, written_images
 
 SNIFFED = 200
 """Records that are looked at to tell columns."""
-TARS = (".tar", ".tar.gz", ".tgz")
-PICTURES = frozenset(pattern.rpartition(".")[2] for pattern in DEFAULT_FILES["image_folder"])
-READERS = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json"}
-SAVED = ("state.json", "dataset_dict.json")
-BESIDE = re.compile(
-    r"(?i)(readme|license|licence|copying|citation|changelog)([._-].*)?|.*\.(md|rst|ya?ml|toml|html?|css|js|py|sh|lock)"
-    r"|.*\.(sha256|md5|idx|index)|(dataset_infos?|dataset_dict|state|croissant|manifest)\.json|events\.jsonl"
-)
-"""Files that say something about data and are none."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +42,17 @@ class Shards:
 
 @dataclass(frozen=True)
 class Data:
-    """One place that was given, as corpora. `left_out`: ending -> files that no reader is for."""
+    """One place that was given, as corpora.
+
+    `left_out`: ending -> files that no reader is for. `beside`: pictures beside records, which these may name.
+    """
 
     name: str
     form: str
     corpora: tuple[Corpus, ...]
     shards: Shards | None = None
     left_out: dict[str, int] = field(default_factory=dict)
+    beside: tuple[str, ...] = ()
 
 
 def recognised(place: str, name: str, given: GivenFields | None, site_key: bytes | None) -> Data:
@@ -74,12 +70,10 @@ def recognised(place: str, name: str, given: GivenFields | None, site_key: bytes
     for shards in (folder, folder.inside("shards")):
         if shards.stat(MANIFEST_NAME) is not None and _is_ours(shards):
             return shards_at(shards, name)
-    stats = folder.glob(["**/*"])
-    if any(PurePosixPath(stat.path).name in SAVED for stat in stats):
-        return Data(name, "hf", (_saved(folder, stats, name, given, identity),))
+    stats, escaping = folder.listing(["**/*"])
     if any(folder.stat(metadata) is not None for metadata in USUAL_METADATA):
-        return _image_folder(folder, stats, name, given, identity)
-    return _of_files(folder, stats, name, given, identity)
+        return _image_folder(folder, stats, name, given, identity, escaping)
+    return _of_files(folder, stats, name, given, identity, escaping)
 
 
 def shards_at(folder: Folder, name: str) -> Data:
@@ -153,53 +147,60 @@ def _is_ours(folder: Folder) -> bool:
 
 
 def _of_files(
-    folder: Folder, stats: Sequence[FileStat], name: str, given: GivenFields | None, identity: Identity
-) -> Data:
+    folder: Folder, stats: Sequence[FileStat], name: str, given: GivenFields | None, identity: Identity,
+    escaping: Sequence[str] = (),
+) -> Data:  # fmt: skip
     """A corpus for each form of record file and each set of columns; pictures alone are a folder of pictures."""
     by_reader: dict[str, list[FileStat]] = {}
-    left_out: Counter[str] = Counter()
+    left_out = Counter({LINKS: len(escaping)} if escaping else {})
+    saved = saved_folders([stat.path for stat in stats])
     for stat in stats:
-        reader = _reader_for(folder, stat.path)
+        reader = _reader_for(folder, stat.path, saved)
         if reader is not None:
             by_reader.setdefault(reader, []).append(stat)
-        elif not BESIDE.fullmatch(PurePosixPath(stat.path).name) or len(stats) == 1:
-            left_out[PurePosixPath(stat.path).suffix.lower() or "(none)"] += 1
+        elif not is_beside(stat.path) or len(stats) == 1:
+            left_out[ending_of(stat.path)] += 1
     pictures = by_reader.pop("image_folder", [])
     if not by_reader and pictures:
-        return _image_folder(folder, pictures, name, given, identity)
+        return _image_folder(folder, stats, name, given, identity, escaping)
     if not by_reader:
         raise UsageError(f"{folder.place}: nothing here that can be read", _FORMS)
-    groups: dict[tuple[str, str], tuple[Card, list[FileStat]]] = {}
-    for reader, files in sorted(by_reader.items()):
-        for stat in files if reader != "webdataset" else files[:1]:
-            card = _card(_corpus(folder, [stat], name, reader, identity), given)
-            group = groups.setdefault((reader, card.model_dump_json()), (card, []))
-            group[1].extend(files if reader == "webdataset" else [stat])
+    groups = _groups(folder, by_reader, name, given, identity)
     corpora = []
-    for number, (card, files) in enumerate(groups.values(), start=1):
+    for number, (card, files) in enumerate(groups, start=1):
         own = name if len(groups) == 1 else f"{name}_{number}"
         corpus = _corpus(folder, files, own, card.reader, replace(identity, source=own))
         corpora.append(_with_pictures(replace(corpus, card=card.model_copy(update={"name": own}))))
     form = "+".join(sorted({corpus.card.reader for corpus in corpora}))
-    return Data(name, form, tuple(corpora), None, dict(sorted(left_out.items())))
+    beside = tuple(stat.path for stat in pictures)
+    return Data(name, form, tuple(corpora), None, dict(sorted(left_out.items())), beside)
+
+
+def _groups(
+    folder: Folder, by_reader: dict[str, list[FileStat]], name: str, given: GivenFields | None, identity: Identity
+) -> list[tuple[Card, list[FileStat]]]:
+    """The files by what their cards say; one in which nothing can be read goes with the first of its form."""
+    groups: dict[str, tuple[Card, list[FileStat]]] = {}
+    for reader, files in sorted(by_reader.items()):
+        lots = [files] if reader == "hf" else [[stat] for stat in files]
+        cards = [_card(_corpus(folder, lot, name, reader, identity), given) for lot in lots]
+        first = next((card for card in cards if card is not None), None)
+        if first is None:
+            raise UsageError(f"{name}: no record can be read in its {len(files):,} files ({reader})", _FORMS)
+        for card, lot in zip(cards, lots, strict=True):
+            own = card or first
+            groups.setdefault(f"{reader} {own.model_dump_json()}", (own, []))[1].extend(lot)
+    return list(groups.values())
 
 
 _FORMS = "known are runs, tars, JSON, JSON Lines, Parquet, CSV, folders of pictures, and saved Hugging Face data sets"
 
 
-def _reader_for(folder: Folder, path: str) -> str | None:
-    name = path.lower()
-    if name.endswith(TARS):
-        return "webdataset"
-    suffix = PurePosixPath(name).suffix
-    if BESIDE.fullmatch(PurePosixPath(path).name):
-        return None
-    if suffix.lstrip(".") in {ending.lower() for ending in PICTURES}:
-        return "image_folder"
-    reader = READERS.get(suffix)
-    if reader == "json":
-        return _form_of_json(folder, path)
-    return reader
+def _reader_for(folder: Folder, path: str, saved: Collection[str] = ()) -> str | None:
+    if path.lower().endswith(ARROW) and str(PurePosixPath(path).parent) in saved:
+        return "hf"
+    reader = reader_of(path)
+    return _form_of_json(folder, path) if reader == "json" else reader
 
 
 def _form_of_json(folder: Folder, path: str) -> str:
@@ -215,7 +216,7 @@ def _form_of_json(folder: Folder, path: str) -> str:
 def _plain(folder: Folder, files: tuple[str, ...], name: str, reader: str, identity: Identity) -> Corpus:
     """A corpus of which only the reader is known."""
     layout = Layout(files=("**/*",))
-    card = Card(name=name, reader=reader, layout=layout, task="text", access="open", identifiers="public")
+    card = Card(name=name, reader=reader, layout=layout, task="text", access="open", identifiers="public", meta=(REST,))
     return Corpus(name, folder, card, identity, files)
 
 
@@ -224,8 +225,8 @@ def _corpus(folder: Folder, stats: Sequence[FileStat], name: str, reader: str, i
     return _plain(root, tuple(sorted(stat.path for stat in stats)), name, reader, identity)
 
 
-def _card(corpus: Corpus, given: GivenFields | None) -> Card:
-    """The card of a corpus, from what its first records hold.
+def _card(corpus: Corpus, given: GivenFields | None) -> Card | None:
+    """The card of a corpus, from what its first records hold; None where none of them can be read.
 
     Raises:
         UsageError: no column is known, or the file is not what its name says.
@@ -240,6 +241,8 @@ def _card(corpus: Corpus, given: GivenFields | None) -> Card:
                 return corpus.card
     except CorpusError as error:
         raise UsageError(str(error), _FORMS) from None
+    if not answers:
+        return None
     seen.answers_are_numbers = are_numbers(answers)
     reader = corpus.card.reader
     if reader in ("json", "jsonl") and {"conversations", "conversatons"} & set(seen.columns) and given is None:
@@ -255,17 +258,10 @@ def _records(corpus: Corpus) -> Iterator[Record]:
         yield from (record for record in reader.read(corpus, fragment) if isinstance(record, Record))
 
 
-def _saved(
-    folder: Folder, stats: Sequence[FileStat], name: str, given: GivenFields | None, identity: Identity
-) -> Corpus:
-    files = [stat for stat in stats if PurePosixPath(stat.path).suffix.lower() == ".arrow"]
-    corpus = _corpus(folder, files, name, "hf", identity)
-    return replace(corpus, card=_card(corpus, given))
-
-
 def _image_folder(
-    folder: Folder, stats: Sequence[FileStat], name: str, given: GivenFields | None, identity: Identity
-) -> Data:
+    folder: Folder, stats: Sequence[FileStat], name: str, given: GivenFields | None, identity: Identity,
+    escaping: Sequence[str] = (),
+) -> Data:  # fmt: skip
     """Pictures, with the table of what is in them where there is one."""
     pictures = [stat for stat in stats if _reader_for(folder, stat.path) == "image_folder"]
     metadata = next((path for path in USUAL_METADATA if folder.stat(path) is not None), None)
@@ -277,11 +273,13 @@ def _image_folder(
             seen.add(record.row)
     card = card_of(name, "image_folder", seen, given, named=True, pictures=True, shown=not identity.keyed)
     others = Counter(
-        PurePosixPath(stat.path).suffix.lower() or "(none)"
+        ending_of(stat.path)
         for stat in stats
         if _reader_for(folder, stat.path) != "image_folder" and stat.path != metadata
-        if not BESIDE.fullmatch(PurePosixPath(stat.path).name)
+        if not is_beside(stat.path)
     )
+    if escaping:
+        others[LINKS] = len(escaping)
     return Data(name, "image_folder", (replace(corpus, card=card),), None, dict(sorted(others.items())))
 
 

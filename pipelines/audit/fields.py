@@ -9,7 +9,7 @@ import yaml
 
 from pipelines.errors import UsageError
 from sources.cards import FIELD_NAMES, GROUP_KINDS, Card, Layout, Strict
-from sources.columns import text_of
+from sources.columns import REST, text_of
 from sources.records import RecordError
 
 ALSO = {
@@ -19,17 +19,6 @@ ALSO = {
     "case_id": "case", "question_id": "id", "qid": "id",
 }  # fmt: skip
 """Names that columns of published data sets have beside our own (DESIGN.md section 6)."""
-USED: Mapping[str, frozenset[str]] = {
-    "instruct": frozenset({"conversations", "instruction", "input", "output", "question", "answer"}),
-    "reasoning": frozenset({"question", "options", "answer", "context", "rationale"}),
-    "vqa": frozenset({"question", "options", "answer", "context"}),
-    "text_qa": frozenset({"question", "options", "answer", "context"}),
-    "report": frozenset({"findings", "impression", "indication"}),
-    "caption": frozenset({"text", "caption"}),
-    "text": frozenset({"text", "caption"}),
-}
-"""Fields that a sample of a task takes its words from; any other column of text is kept beside it, and looked at."""
-_NO_WORDS = frozenset({"id", "image", "images", "split", "license", "language", *GROUP_KINDS})
 
 
 class GivenFields(Strict):
@@ -41,16 +30,14 @@ class GivenFields(Strict):
 
 @dataclass
 class Seen:
-    """The columns of some records, with an example of what each holds."""
+    """The columns of some records."""
 
-    columns: dict[str, Any] = field(default_factory=dict)
+    columns: set[str] = field(default_factory=set)
     answers_are_numbers: bool = False
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Look at one more record."""
-        for name, value in row.items():
-            if self.columns.get(name) is None and not name.startswith("@"):
-                self.columns[name] = value
+        self.columns.update(name for name in row if not name.startswith("@"))
 
 
 def read_fields(path: Path) -> GivenFields:
@@ -140,26 +127,8 @@ def card_of(
         task=task,
         access="open",
         identifiers="public",
-        meta=_beside(seen, fields, task),
+        meta=(REST,),
     )
-
-
-def _beside(seen: Seen, fields: Mapping[str, Any], task: str) -> tuple[str, ...]:
-    """Columns with text that the samples do not take their words from."""
-    used: set[str] = set()
-    for name, column in fields.items():
-        if name in USED[task] | _NO_WORDS:
-            used.update((column,) if isinstance(column, str) else column)
-    return tuple(sorted(name for name, value in seen.columns.items() if name not in used and _has_words(value)))
-
-
-def _has_words(value: Any) -> bool:
-    """Whether a value holds text, at any depth, and no bytes."""
-    if isinstance(value, Mapping):
-        return _has_words(list(value.values()))
-    if isinstance(value, list | tuple):
-        return any(_has_words(one) for one in value) and not any(isinstance(one, bytes) for one in value)
-    return isinstance(value, str) and any(character.isalpha() for character in value)
 
 
 def are_numbers(answers: Sequence[Any]) -> bool:

@@ -19,7 +19,6 @@ from pipelines.audit.texts import TextParts, text_hits, text_parts
 from pipelines.flow import Flow
 from pipelines.session import EvalSide
 from pipelines.work import Part
-from sources.schema import Reason
 
 VERSION = 1
 """Raised when the same data and eval sets may give other findings."""
@@ -60,7 +59,7 @@ def search(flow: Flow, protected: Protected) -> Found:
     texts = text_hits(flow, indexes.texts)
     pictures, unopened = picture_hits(flow, indexes.pictures, protected)
     corpora = _same_numbers(derived)
-    about = tuple(one.name for one in protected.sets if one.unread.get(Reason.IMAGE_MISSING))
+    about = protected.about_pictures
     tasks = [
         FindingsTask(
             view,

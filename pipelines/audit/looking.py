@@ -1,5 +1,6 @@
 """Reading everything that an audit is about, and searching the data for what is protected."""
 
+import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,10 +9,12 @@ from dedup.distinct import DistinctImages, SampleIds
 from filters.measure import Pictures
 from pipelines.audit.calibrate import Calibration
 from pipelines.audit.conformity import changed, other_counts
+from pipelines.audit.coverage import not_covered_of_sets
 from pipelines.audit.data import Data
 from pipelines.audit.document import Inputs
 from pipelines.audit.evals import Evals
 from pipelines.audit.flow import Found, search, with_evals
+from pipelines.audit.kinds import UNNAMED
 from pipelines.audit.protect import Protected, eval_session, protect
 from pipelines.audit.shards import check_shards
 from pipelines.audit.unread import LookedAtTask, UnseenTask, added
@@ -24,7 +27,6 @@ from pipelines.recipe import Recipe, SourceEntry
 from pipelines.session import Session
 from pipelines.work import Work
 from sources.records import Corpus
-from sources.schema import Reason
 
 EVERYTHING = 1.0
 """Share of records that errors may quarantine: what cannot be read does not end an audit, it makes it incomplete."""
@@ -67,7 +69,7 @@ def look(engine: Engine, work: Work, reporter: Reporter, recipe: Recipe, data: S
     with_evals(flow, protected)
     found = search(flow, protected)
     inputs = Inputs(
-        data=[_listed(one, first, corpora, planned) for first, one in zip(firsts, data, strict=True)],
+        data=[_listed(one, first, corpora, planned, flow) for first, one in zip(firsts, data, strict=True)],
         samples=_samples(flow),
         unread=unread,
         not_covered=_not_covered(evals, protected, frames),
@@ -113,18 +115,34 @@ def _read(flow: Flow, planned: Sequence[Planned], measuring: Pictures) -> tuple[
     return unread, sum(commit.facts["frames"] for commit in seen)
 
 
-def _listed(data: Data, first: int, corpora: Sequence[Corpus], planned: Sequence[Planned]) -> dict[str, Any]:
+def _listed(
+    data: Data, first: int, corpora: Sequence[Corpus], planned: Sequence[Planned], flow: Flow
+) -> dict[str, Any]:
     """What the document says of one place: of shards of ours their hashes, else the files as a build lists them."""
     own = range(first, first + len(data.corpora))
+    unnamed = _unnamed(data, own, flow)
     entry: dict[str, Any] = {
         "name": data.name,
         "form": data.form,
         "sources": [corpora[number].name for number in own],
-        "left_out": data.left_out,
+        "left_out": data.left_out | ({UNNAMED: unnamed} if unnamed else {}),
     }
     if data.shards is not None:
         return entry | {"shards": {shard.name: shard.sha256 for _, _, shard in data.shards.entries}}
     return entry | {"inputs": [input_listing(corpora[number], planned[number]) for number in own]}
+
+
+def _unnamed(data: Data, own: range, flow: Flow) -> int:
+    """How many pictures beside records no record names: nobody looked at them."""
+    if not data.beside:
+        return 0
+    identity = data.corpora[0].identity
+    left = {identity.name("path", path) for path in data.beside}
+    for view in flow.views:
+        if view.corpus in own:
+            images = flow.session.work.read(view.samples[0], ["images"])["images"].combine_chunks().flatten()
+            left.difference_update(posixpath.normpath(uri) for uri in images.field("uri").to_pylist())
+    return len(left)
 
 
 def _samples(flow: Flow) -> dict[str, int]:
@@ -147,11 +165,7 @@ def _shards(data: Data) -> dict[str, Any]:
 
 def _not_covered(evals: Evals, protected: Protected, frames: int) -> list[str]:
     """Sentences on what the audit says nothing of."""
-    said = [f"eval set {one.name}: not there (it is optional)" for one in evals.missing if not one.required]
-    for one in protected.sets:
-        absent = one.unread.get(Reason.IMAGE_MISSING, 0)
-        if absent:
-            said.append(f"eval set {one.name}: {absent:,} pictures that its items name are not there")
+    said = not_covered_of_sets(evals, protected.sets)
     said += changed(protected.sets, evals, required=False) + other_counts(protected.sets, evals)
     if frames:
         said.append(f"of {frames:,} pictures with several frames only the middle one")

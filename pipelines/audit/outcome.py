@@ -7,15 +7,16 @@ from typing import Any
 
 from pipelines.audit.calibrate import calibrate
 from pipelines.audit.conformity import changed
+from pipelines.audit.coverage import gaps_of_sets, unmeasured
 from pipelines.audit.document import contamination
 from pipelines.audit.evals import Evals
 from pipelines.audit.given_probes import GivenProbes
+from pipelines.audit.kinds import LINKS, UNNAMED
 from pipelines.audit.looking import Looked
 from pipelines.audit.review import Review
 from pipelines.audit.settings import DecontaminateSettings
 from pipelines.audit.verdict import Judged, judged
 from pipelines.versions import library_versions
-from sources.schema import Reason
 
 
 def judge(looked: Looked, evals: Evals, settings: DecontaminateSettings, review: Review | None, today: date) -> Judged:
@@ -33,13 +34,7 @@ def calibrated(looked: Looked, settings: DecontaminateSettings, given: GivenProb
 
 def gaps(looked: Looked, evals: Evals) -> list[str]:
     """What was not there or could not be read, in sentences."""
-    told = [f"eval set {one.name} is required and not there" for one in evals.missing if one.required]
-    for one in looked.protected.sets:
-        for reason, count in one.unread.items():
-            if reason != Reason.IMAGE_MISSING:
-                told.append(f"eval set {one.name}: {count:,} x {reason}")
-        if not one.items:
-            told.append(f"eval set {one.name} holds no item")
+    told = gaps_of_sets(evals, looked.protected.sets)
     told += changed(looked.protected.sets, evals, required=True)
     for source, reasons in looked.inputs.unread.items():
         told += [f"source {source}: {count:,} x {reason}" for reason, count in reasons.items()]
@@ -47,8 +42,14 @@ def gaps(looked: Looked, evals: Evals) -> list[str]:
         told.append(f"{count:,} samples or pictures could not be searched ({name})")
     for place in looked.inputs.data:
         for ending, count in place["left_out"].items():
-            told.append(f"{place['name']}: {count:,} files ({ending}) that no reader is for")
+            told.append(f"{place['name']}: {count:,} files {_why(ending)}")
     return told
+
+
+def _why(ending: str) -> str:
+    return {LINKS: "are links that lead out of the folder", UNNAMED: "are pictures that no record names"}.get(
+        ending, f"({ending}) that no reader is for"
+    )
 
 
 def told(
@@ -60,6 +61,8 @@ def told(
     document = contamination(
         looked.inputs, looked.protected, evals.missing, looked.found, outcome, settings, review, version
     )
+    sets = looked.protected.sets
+    document["not_covered"] += unmeasured(sets, None if looked.calibration is None else looked.calibration.measured)
     if looked.calibration is None:
         return document
     items = {one.name: one.items for one in looked.protected.sets}

@@ -23,6 +23,7 @@ from pipelines.view import View
 from pipelines.work import Commit, Part, Work, key_of
 from sources.identity import Identity
 from sources.records import Corpus
+from sources.schema import Reason
 
 VERSION = 2
 EVAL_PICTURES = pa.schema(
@@ -81,6 +82,11 @@ class Protected:
     def digest(self) -> str:
         """Of all items, their order and their pictures."""
         return key_of(self.items.digest, self.pictures.digest)
+
+    @property
+    def about_pictures(self) -> tuple[str, ...]:
+        """The sets whose pictures are not all there: any of their questions may be about one."""
+        return tuple(one.name for one in self.sets if one.unread.get(Reason.IMAGE_MISSING))
 
     @property
     def identity(self) -> list[dict[str, Any]]:

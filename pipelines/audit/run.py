@@ -1,6 +1,7 @@
 """`curate audit`: data in, findings and a verdict out, in a directory that resumes."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -30,6 +31,7 @@ from pipelines.sources import site_key_in
 from pipelines.versions import library_versions
 from pipelines.work import Work, to_parquet
 from sources.identity import keyed_digest
+from sources.records import Corpus
 from sources.storage import Folder
 
 
@@ -96,10 +98,18 @@ def audit(options: AuditOptions) -> dict[str, Any]:
         outcome = judge(looked, evals, options.settings, options.review, options.today)
         document = told(looked, evals, outcome, options.settings, options.review)
         write(options.out, document, looked, options.settings)
-        report = Report(looked, document, private_in(options.data))
+        report = Report(looked, document, private_in(options.data) | _keyed(corpora, site_key))
         write_reports(options.out, report, public=options.public, key=options.sign)
         reporter.event("finished", seconds=round(time.monotonic() - started, 3), verdict=outcome.verdict)
     return answer_of(options.out, document, outcome) | {"seconds": round(time.monotonic() - started, 3)}
+
+
+def _keyed(corpora: Sequence[Corpus], site_key: bytes | None) -> frozenset[str]:
+    """Sources of which no page may have text or pictures: with a site key all, also shards of ours without their run.
+
+    Their ids are keyed already, so that their corpora say nothing of a key.
+    """
+    return frozenset() if site_key is None else frozenset(corpus.name for corpus in corpora)
 
 
 def write(out: Folder, document: dict[str, Any], looked: Looked, settings: DecontaminateSettings) -> None:

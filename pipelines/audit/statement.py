@@ -37,6 +37,7 @@ def statement_bytes(audit: Folder, paths: Iterable[str], document: Mapping[str, 
             "items": document["items"],
             "leaked_items": document["leaked_items"],
             "findings": document["findings"],
+            "mean_recall": document.get("probes", {}).get("mean_recall"),
             "eval_sets": {
                 name: {"digest": one["digest"], "items": one["items"]} for name, one in document["eval_sets"].items()
             },

@@ -4,15 +4,18 @@ from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.session import Session
-from pipelines.view import View, rows_table
+from pipelines.view import View, read_samples, rows_table
 from pipelines.work import Commit, key_of
 from sources.schema import Reason, Verdict
 
-VERSION = 1
+VERSION = 2
 NODE = "audit_read"
+WORDS = ("question", "answer", "meta")
+"""What a sample without turns may still say."""
 
 
 @dataclass(frozen=True)
@@ -30,15 +33,26 @@ class LookedAtTask:
     def run(self, session: Session) -> Commit:
         """Commit `alive`; the facts say why others were not read, and how often."""
         work, (_, verdicts) = session.work, self.view.verdicts[0]
-        key = key_of(NODE, VERSION, verdicts.digest)
+        key = key_of(NODE, VERSION, verdicts.digest, self.view.digests(WORDS))
         found = work.find(NODE, key)
         if found is not None:
             return found
         table = work.read(verdicts, ["row", "verdict", "reason"])
         unread = pc.equal(table["verdict"], Verdict.QUARANTINE.value)
         reasons = Counter(table.filter(unread)["reason"].to_pylist())
+        silent = self._silent(session, table)
+        if silent:
+            reasons[Reason.RECORD_EMPTY.value] += silent
         rows = table.filter(pc.invert(unread))["row"].to_numpy().astype(np.int32)
         return work.put(NODE, key, {"alive": rows_table(rows)}, {"unread": dict(sorted(reasons.items()))})
+
+    def _silent(self, session: Session, verdicts: pa.Table) -> int:
+        """How many records have nothing that can be looked at: neither text in any column nor a picture."""
+        empty = verdicts.filter(pc.equal(verdicts["reason"], Reason.RECORD_EMPTY.value))["row"]
+        if not len(empty):
+            return 0
+        samples = read_samples(session.work, self.view, empty.to_numpy().astype(np.int32), WORDS)
+        return int(np.logical_and.reduce([samples[name].is_null().to_numpy() for name in WORDS]).sum())
 
 
 @dataclass(frozen=True)
@@ -76,8 +90,3 @@ def added(*counts: dict[str, int]) -> dict[str, int]:
     for one in counts:
         total.update(one)
     return dict(sorted(total.items()))
-
-
-def is_absent(reason: str) -> bool:
-    """Whether a picture was merely not there."""
-    return reason == Reason.IMAGE_MISSING

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import BinaryIO, Literal
 
-from sources.columns import mapped_columns
+from sources.columns import mapped_columns, takes_rest
 from sources.readers.expected import expect_columns
 from sources.readers.ranges import READ_BYTES, TOO_LONG, Piece, cut, found, framed, line_end, opened, pieces
 from sources.readers.text import text_start
@@ -238,7 +238,8 @@ def _header(corpus: Corpus, path: str, dialect: Dialect) -> tuple[list[str], int
 
 
 def _expect_once(corpus: Corpus, path: str, header: list[str]) -> None:
-    used = {name for name in header if header.count(name) > 1} & mapped_columns(corpus.card)
+    twice, mapped = {name for name in header if header.count(name) > 1}, mapped_columns(corpus.card)
+    used = {name for name in twice if takes_rest(corpus.card) or name in mapped}
     if used:
         raise CorpusError(f"{corpus.shown(path)}: has more than one column {min(used)!r}")
 

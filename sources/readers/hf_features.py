@@ -5,7 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from sources.columns import mapped_columns
+from sources.columns import mapped_columns, takes_rest
 from sources.readers.hf_library import datasets_library
 from sources.records import Corpus, CorpusError, RecordError
 
@@ -27,9 +27,10 @@ def features_of(corpus: Corpus, path: str, schema: pa.Schema) -> dict[str, Featu
             f"{corpus.shown(path)}: its features are of a kind that this version of `datasets` does not know"
         ) from None
     mapped = mapped_columns(corpus.card)
-    features = {name: feature for name, feature in known.items() if name in mapped}
+    every = takes_rest(corpus.card)
+    features = {name: feature for name, feature in known.items() if every or name in mapped}
     for name, feature in features.items():
-        if not _is_picture(feature):
+        if name in mapped and not _is_picture(feature):
             _expect_value(corpus, path, name, feature)
     return features
 

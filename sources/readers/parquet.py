@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sources.cards import Card
-from sources.columns import mapped_columns
+from sources.columns import mapped_columns, takes_rest
 from sources.readers.expected import expect_columns
 from sources.readers.parquet_pictures import PictureColumns, picture_in, place_of
 from sources.readers.ranges import READ_BYTES, check_unchanged, found, framed, opened, sealed, surroundings
@@ -94,8 +94,8 @@ def _open(corpus: Corpus, path: str, raw: Any) -> pq.ParquetFile:
 
 
 def _columns(corpus: Corpus, file: pq.ParquetFile) -> list[str]:
-    wanted = mapped_columns(corpus.card)
-    return [name for name in file.schema_arrow.names if name in wanted]
+    wanted, every = mapped_columns(corpus.card), takes_rest(corpus.card)
+    return [name for name in file.schema_arrow.names if every or name in wanted]
 
 
 def _cut(corpus: Corpus, path: str, file: pq.ParquetFile) -> Iterator[Fragment]:

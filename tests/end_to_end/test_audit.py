@@ -86,6 +86,30 @@ def test_an_audit_that_could_not_read_everything_never_says_clean(place: Path, t
     assert answer["reasons"] == ["source d: 1 x record.malformed"]
 
 
+def test_a_question_in_a_column_that_only_a_late_record_has_is_found(place: Path, tmp_path: Path) -> None:
+    rows = [{"caption": f"Film number {number} of the series."} for number in range(210)]
+    rows.append({key: ROWS[1][key] for key in ("question", "answer")})
+    (tmp_path / "d.jsonl").write_bytes(b"\n".join(map(orjson.dumps, rows)))
+    curate_json(*AUDIT, tmp_path / "d.jsonl", "--against", place / "mine", "--out", tmp_path / "a", status=3)
+    assert [(item, channel) for _, item, channel, _ in what(tmp_path / "a")] == [("two", "text")]
+
+
+def test_records_pictures_and_links_at_which_nobody_looked_are_told(place: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    rows = [{"text": "Nothing of the kind.", "image": "named.png"}, {"text": None, "number": 3}]
+    (data / "d.jsonl").write_bytes(b"\n".join(map(orjson.dumps, rows)))
+    for name in ("named.png", "other.png"):
+        drawn(77).save(data / name)
+    (data / "out.jsonl").symlink_to(place / FORMS["csv"])
+    answer = curate_json(*AUDIT, data, "--against", place / "mine", "--out", tmp_path / "a", status=1)
+    assert answer["verdict"] == "incomplete"
+    assert answer["reasons"] == [
+        "source data: 1 x record.empty", "data: 1 files are links that lead out of the folder",
+        "data: 1 files are pictures that no record names",
+    ]  # fmt: skip
+
+
 def test_a_picture_that_is_not_there_or_cannot_be_decoded_makes_it_incomplete(place: Path, tmp_path: Path) -> None:
     rows = [{"image": name, "question": "What is shown?", "answer": "this"} for name in ("gone.png", "bad.png")]
     (tmp_path / "d.jsonl").write_bytes(b"\n".join(map(orjson.dumps, rows)))
@@ -215,6 +239,23 @@ def test_nothing_that_identifies_is_in_an_audit_with_a_site_key_and_groups_still
         elif path.is_file():
             everything += path.read_text(errors="replace")
     assert not [name for name in planted if name in everything]
+
+
+def test_no_page_shows_what_shards_hold_that_were_given_with_a_site_key_but_without_their_run(tmp_path: Path) -> None:
+    row = {"question": ROWS[1]["question"], "answer": "Mycobacterium marinum, as nurse Zephyrine noted."}
+    (tmp_path / "d.jsonl").write_bytes(orjson.dumps(row))
+    source = {"name": "src", "reader": "jsonl", "path": "d.jsonl", "task": "text_qa", "access": "open",
+              "identifiers": "keyed"}  # fmt: skip
+    (tmp_path / "r.yaml").write_text(yaml.safe_dump({"stage": "mid", "sources": [source]}))
+    (tmp_path / "site.key").write_text("a-site-key-of-enough-bytes")
+    key = ("--id-key", tmp_path / "site.key")
+    curate_json("build", "--recipe", tmp_path / "r.yaml", "--data", tmp_path, "--out", tmp_path / "run", *key)
+    (tmp_path / "run" / "shards").rename(tmp_path / "alone")
+    mine = eval_set(tmp_path)
+    for more, shown in (((), True), (key, False)):
+        out = tmp_path / f"a{shown}"
+        curate_json(*AUDIT, tmp_path / "alone", "--against", mine, "--out", out, *more, status=3)
+        assert ("Zephyrine" in (out / "reports" / "contamination.html").read_text()) == shown
 
 
 def test_ray_gives_the_same_bytes(place: Path, tmp_path: Path) -> None:

@@ -51,6 +51,21 @@ def test_an_audit_says_what_it_would_have_found(audited: tuple[Path, dict[str, A
     assert (told["probes"]["seed"], told["probes"]["pictures"]) == (0, 2)
     assert set(told["residual"]["mine"]) == {"image", "text"}
     assert "as the probes are" in told["residual_assumes"]
+    statement = orjson.loads((out / "contamination.intoto.json").read_bytes())
+    assert statement["predicate"]["mean_recall"] == told["probes"]["mean_recall"]
+    assert not [sentence for sentence in told["not_covered"] if "recall" in sentence]
+
+
+def test_short_questions_about_absent_pictures_are_no_probes_since_the_search_cannot_find_them(
+    place: Path, tmp_path: Path
+) -> None:
+    for picture in eval_set(tmp_path).glob("*.png"):
+        picture.unlink()
+    arguments = ("--against", tmp_path / "mine", "--calibrate", 2, "--out", tmp_path / "a")
+    answer = curate_json("audit", place / "d.jsonl", *arguments, status=1)
+    assert answer["verdict"] == "incomplete"
+    assert "eval set mine: 2 pictures that its items name are not there" in answer["reasons"]
+    assert document(tmp_path / "a")["probes"]["eval_sets"]["mine"]["text"]["items"] == 1
 
 
 def test_no_file_of_the_audit_holds_a_planted_text(audited: tuple[Path, dict[str, Any]]) -> None:
@@ -112,6 +127,11 @@ def test_without_calibration_nothing_is_said_of_recall(place: Path, tmp_path: Pa
         "audit", place / "d.jsonl", "--against", place / "mine", "--no-calibrate", "--out", tmp_path / "a"
     )
     assert (answer["verdict"], answer["calibration"]) == ("clean", {})
+    assert [sentence.partition(":")[0] for sentence in answer["not_covered"]] == [
+        "recall not measured (no probes were planted)"
+    ]
+    statement = orjson.loads((tmp_path / "a" / "contamination.intoto.json").read_bytes())
+    assert statement["predicate"]["mean_recall"] is None
 
 
 def test_what_a_build_removed_says_what_may_remain_in_its_shards(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Data of any form is recognised as corpora with cards."""
 
+import io
 import shutil
+import tarfile
 from pathlib import Path
 
 import orjson
@@ -86,6 +88,92 @@ def test_files_that_no_reader_is_for_are_told_and_what_goes_with_data_is_not(tmp
     (tmp_path / "README.md").write_text("about")
     (tmp_path / "more.xlsx").write_bytes(b"PK")
     assert recognised(str(tmp_path), "data", None, None).left_out == {".xlsx": 1}
+
+
+def lines(*rows: object) -> bytes:
+    return b"\n".join(map(orjson.dumps, rows))
+
+
+def test_columns_that_only_late_records_have_are_looked_at_text_and_picture(tmp_path: Path) -> None:
+    write_pictures(tmp_path)
+    late = {"question": "What is it?", "answer": "a cyst", "images": ["one.png"]}
+    for rows in ([{"caption": "A film."}] * 300 + [late], [late, *[{"caption": "A film."}] * 300]):
+        (tmp_path / "a.jsonl").write_bytes(lines(*rows))
+        found = samples(recognised(str(tmp_path / "a.jsonl"), "data", None, None))
+        said = [orjson.dumps(sample).decode() for sample in found]
+        assert sum("What is it?" in one and "a cyst" in one and "one.png" in one for one in said) == 1
+        assert sum("A film." in one for one in said) == 300
+
+
+@pytest.mark.parametrize("first", ["", None, "12", "?"])
+def test_a_column_is_looked_at_whatever_its_first_values_are(tmp_path: Path, first: str | None) -> None:
+    rows = [{"text": "A film.", "note": first}] * 250 + [{"text": "A film.", "note": "round"}]
+    (tmp_path / "a.jsonl").write_bytes(lines(*rows))
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
+    for name in ("a.jsonl", "a.parquet"):
+        found = samples(recognised(str(tmp_path / name), "data", None, None))
+        assert orjson.loads(str(found[-1]["meta"])) == {"note": "round"}
+        assert found[0]["meta"] is None
+
+
+def test_every_tar_of_a_folder_says_what_its_columns_are(tmp_path: Path) -> None:
+    members = {"a": [("one.txt", b"A film.")], "b": [("two.json", orjson.dumps({"question": "Why?", "answer": "So."}))],
+               "c": []}  # fmt: skip
+    for name, inside in members.items():
+        with tarfile.open(tmp_path / f"{name}.tar", "w") as tar:
+            for member, data in inside:
+                info = tarfile.TarInfo(member)
+                info.size = len(data)
+                tar.addfile(info, io.BytesIO(data))
+    data = recognised(str(tmp_path), "data", None, None)
+    assert {corpus.card.task for corpus in data.corpora} == {"text", "text_qa"}
+    assert sorted(file for corpus in data.corpora for file in corpus.files) == ["a.tar", "b.tar", "c.tar"]
+    assert [sample["question"] for sample in samples(data)] == [None, "Why?"]
+
+
+def test_a_saved_set_deep_in_a_folder_does_not_hide_the_records_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(lines({"text": "A note."}))
+    for deep in ("old/trainer", "old"):
+        (tmp_path / deep).mkdir(parents=True, exist_ok=True)
+        (tmp_path / deep / "state.json").write_text("{}")
+        data = recognised(str(tmp_path), "data", None, None)
+        assert [corpus.card.reader for corpus in data.corpora] == ["jsonl"]
+
+
+def test_records_beside_a_saved_set_are_read_too(tmp_path: Path) -> None:
+    import datasets
+
+    datasets.Dataset.from_list([{"text": "Saved."}]).save_to_disk(tmp_path / "saved")
+    (tmp_path / "a.jsonl").write_bytes(lines({"text": "Beside."}))
+    found = samples(recognised(str(tmp_path), "data", None, None))
+    assert sorted(sample["turns"][0]["text"] for sample in found) == ["Beside.", "Saved."]  # type: ignore[index]
+
+
+def test_names_that_sound_like_a_readme_are_read_and_pages_that_are_none_are_told(tmp_path: Path) -> None:
+    for name in ("citation_contexts.jsonl", "changelog.jsonl"):
+        (tmp_path / name).write_bytes(lines({"text": name}))
+    for name in ("README.md", "LICENSE", "notes.md", "articles.html", "license_texts.txt"):
+        (tmp_path / name).write_text("text")
+    data = recognised(str(tmp_path), "data", None, None)
+    assert len(samples(data)) == 2
+    assert data.left_out == {".html": 1, ".md": 1, ".txt": 1}
+
+
+def test_links_that_lead_out_of_the_folder_are_told(tmp_path: Path) -> None:
+    (tmp_path / "outside.jsonl").write_bytes(lines({"text": "Out."}))
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.jsonl").write_bytes(lines({"text": "In."}))
+    (tmp_path / "in" / "b.jsonl").symlink_to(tmp_path / "outside.jsonl")
+    data = recognised(str(tmp_path / "in"), "data", None, None)
+    assert list(data.left_out.values()) == [1]
+    assert "links" in next(iter(data.left_out))
+
+
+def test_parts_of_names_that_may_identify_are_not_told_as_endings(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(lines({"text": "In."}))
+    for name in ("1.2.840.113619.2.55", "1.2.840.113619.2.56", "study.Smith_John", "more.ZIP", "bare"):
+        (tmp_path / name).write_bytes(b"x")
+    assert recognised(str(tmp_path), "data", None, None).left_out == {"(none)": 1, "(other)": 3, ".zip": 1}
 
 
 def test_columns_are_known_whatever_their_case_and_by_usual_names() -> None:

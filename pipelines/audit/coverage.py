@@ -1,0 +1,51 @@
+"""What an audit cannot say of its eval sets: a gap where the set is required, else something that is not covered."""
+
+from collections.abc import Collection, Iterable, Mapping
+
+from dedup.decontamination.findings import Channel
+from pipelines.audit.evals import Evals
+from pipelines.audit.protect import ProtectedSet
+from sources.schema import Reason
+
+
+def gaps_of_sets(evals: Evals, sets: Iterable[ProtectedSet]) -> list[str]:
+    """Sentences on required eval sets: what of them is not there or cannot be read."""
+    told = [f"eval set {one.name} is required and not there" for one in evals.missing if one.required]
+    return told + [sentence for one in sets if one.name not in evals.optional for sentence in _lacks(one)]
+
+
+def not_covered_of_sets(evals: Evals, sets: Iterable[ProtectedSet]) -> list[str]:
+    """Sentences on optional ones."""
+    told = [f"eval set {one.name}: not there (it is optional)" for one in evals.missing if not one.required]
+    lacking = [sentence for one in sets if one.name in evals.optional for sentence in _lacks(one)]
+    return told + [f"{sentence} (it is optional)" for sentence in lacking]
+
+
+def unmeasured(sets: Iterable[ProtectedSet], measured: Mapping[str, Collection[str]] | None) -> list[str]:
+    """Sentences on what nobody knows the recall of; `measured`: eval set -> channels, None where no probe was planted.
+
+    A verdict `clean` says less where it is not known what the search would have found.
+    """
+    if measured is None:
+        return ["recall not measured (no probes were planted): how much this audit would have found is not known"]
+    told = []
+    for channel in (Channel.IMAGE, Channel.TEXT):
+        names = [
+            one.name
+            for one in sets
+            if one.items and (one.pictures or channel == Channel.TEXT) and channel not in measured.get(one.name, ())
+        ]
+        if names:
+            told.append(f"recall not measured in channel {channel.value} (no probe of their items): {', '.join(names)}")
+    return told
+
+
+def _lacks(one: ProtectedSet) -> list[str]:
+    """What of an eval set that is there cannot be searched for."""
+    told = [] if one.items else [f"eval set {one.name} holds no item"]
+    for reason, count in one.unread.items():
+        if reason == Reason.IMAGE_MISSING:
+            told.append(f"eval set {one.name}: {count:,} pictures that its items name are not there")
+        else:
+            told.append(f"eval set {one.name}: {count:,} x {reason}")
+    return told

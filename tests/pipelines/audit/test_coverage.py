@@ -1,0 +1,56 @@
+"""What is lacking of a required eval set is a gap, of an optional one it is not covered."""
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.audit.coverage import gaps_of_sets, not_covered_of_sets, unmeasured
+from pipelines.audit.evals import Evals, Missing, find_evals
+from pipelines.audit.protect import ProtectedSet
+from sources.storage import LocalFolder
+from tests.end_to_end.audits import eval_set
+
+
+def protected(unread: dict[str, int], items: int = 3) -> ProtectedSet:
+    return ProtectedSet("mine", "1", None, "MIT", "open", ("test",), (), "d", items, 0, 2, unread)
+
+
+@pytest.mark.parametrize(("unread", "items", "told"), [
+    ({"image.missing": 3}, 3, "eval set mine: 3 pictures that its items name are not there"),
+    ({"record.malformed": 1}, 3, "eval set mine: 1 x record.malformed"),
+    ({}, 0, "eval set mine holds no item"),
+])  # fmt: skip
+def test_what_a_set_lacks_makes_an_audit_incomplete_only_where_it_is_required(
+    unread: dict[str, int], items: int, told: str
+) -> None:
+    sets = [protected(unread, items)]
+    required, optional = Evals((), ()), Evals((), (), frozenset({"mine"}))
+    assert (gaps_of_sets(required, sets), not_covered_of_sets(required, sets)) == ([told], [])
+    assert (gaps_of_sets(optional, sets), not_covered_of_sets(optional, sets)) == ([], [f"{told} (it is optional)"])
+
+
+def test_sets_that_are_not_there(tmp_path: Path) -> None:
+    evals = Evals((), (Missing("a", True, ""), Missing("b", False, "")))
+    assert gaps_of_sets(evals, []) == ["eval set a is required and not there"]
+    assert not_covered_of_sets(evals, []) == ["eval set b: not there (it is optional)"]
+
+
+@pytest.mark.parametrize(("required", "optional"), [(None, set()), ([], {"mine"}), (["mine"], set())])
+def test_which_of_the_sets_that_are_there_are_optional(
+    tmp_path: Path, required: list[str] | None, optional: set[str]
+) -> None:
+    eval_set(tmp_path)
+    evals = find_evals(["mine"], required, [LocalFolder(tmp_path)], None)
+    assert [one.evalset.name for one in evals.found] == ["mine"]
+    assert evals.optional == optional
+
+
+def test_channels_of_which_no_probe_was_planted_are_not_covered() -> None:
+    sets = [protected({})]
+    assert unmeasured(sets, {"mine": {"image", "text"}}) == []
+    assert unmeasured(sets, {"mine": {"image"}}) == [
+        "recall not measured in channel text (no probe of their items): mine"
+    ]
+    assert len(unmeasured(sets, {})) == 2
+    assert unmeasured([protected({}, items=0)], {}) == []
+    assert "no probes were planted" in unmeasured(sets, None)[0]
