@@ -2,6 +2,7 @@
 
 import hashlib
 import html
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,30 @@ def test_whatever_was_swapped_is_noticed(tmp_path: Path) -> None:
         "data data: not what was audited",
         "eval set mine: not what the audit was against",
     ]
+
+
+def swapped_ids(folder: Path) -> None:
+    test = folder / "test.jsonl"
+    one, two, *rest = map(orjson.loads, test.read_bytes().splitlines())
+    one["id"], two["id"] = two["id"], one["id"]
+    test.write_bytes(b"\n".join(map(orjson.dumps, [one, two, *rest])))
+
+
+def swapped_pictures(folder: Path) -> None:
+    one, two = (folder / str(row["image"]) for row in ROWS[:2])
+    first = one.read_bytes()
+    one.write_bytes(two.read_bytes())
+    two.write_bytes(first)
+
+
+@pytest.mark.parametrize("swap", [swapped_ids, swapped_pictures])
+def test_items_that_changed_places_are_noticed(tmp_path: Path, swap: Callable[[Path], None]) -> None:
+    write_csv(tmp_path / "csv")
+    folder = eval_set(tmp_path)
+    curate_json(*command(tmp_path), status=3)
+    swap(folder)
+    told = curate_json(*command(tmp_path), "--verify", status=1)
+    assert told["problems"] == ["eval set mine: not what the audit was against"]
 
 
 def test_a_statement_that_another_key_signed_or_that_was_rewritten_is_noticed(tmp_path: Path) -> None:
