@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from pipelines.audit.report.evidence import LISTED, PICTURED, PICTURED_ALIKE, TOLD, in_turn, told
-from pipelines.audit.report.page import render
+from pipelines.audit.report.page import VERDICTS, render
 from pipelines.audit.report.public import public_document, public_told, salt_of, salted
 from tests.pipelines.audit.report.findings import QUESTION, SECRET, SETS, Made, made
 
@@ -136,6 +136,27 @@ def test_an_audit_that_was_not_calibrated_says_so() -> None:
     page = render(document, told(whole.table, whole, ()), 1)
     assert "Not calibrated" in page
     assert "Not calibrated" not in internal(whole)
+
+
+@pytest.mark.parametrize("verdict", ["clean", "incomplete", "insensitive"])
+def test_leaks_that_a_review_accepts_are_still_told(verdict: str) -> None:
+    leaks = {**made(3).document(), "verdict": verdict, "reasons": []}
+    none = {**made(0).document(), "verdict": verdict}
+    found = told(made(3).table, made(3), ())
+    for page in (render(leaks, found, 3), render(public_document(leaks, SALT), (), 3, salt=SALT)):
+        assert VERDICTS[verdict][1] not in page
+        assert "Items of the eval sets are in the data" in page
+    assert VERDICTS[verdict][1] in render(none, (), 0)
+
+
+def test_a_verdict_says_that_a_review_accepts_some_findings_or_an_audit_that_is_incomplete() -> None:
+    assert "A review accepts some of the findings, but not all." in internal(made(3))
+    gaps = {**made(0).document(), "reasons": ["eval set medqa is required and not there"]}
+    assert "also accepts that the audit was incomplete" in render(gaps, (), 0)
+    weaker = made(6).rows[5]
+    assert weaker["grade"] == "same_group"
+    weaker_only = {**Made([weaker]).document(), "verdict": "clean", "reasons": []}
+    assert VERDICTS["clean"][1] in render(weaker_only, (), 1)
 
 
 def test_provenance_is_told_without_a_sample() -> None:
