@@ -53,6 +53,7 @@ def contamination(
         "curate": version,
         "verdict": outcome.verdict.value,
         "reasons": list(outcome.reasons),
+        "leaks": outcome.leaks,
         "policy": settings.model_dump(mode="json", exclude={"enabled", "against", "required"}),
         "data": list(inputs.data),
         "shards": inputs.shards,
