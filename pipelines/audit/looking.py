@@ -1,6 +1,6 @@
 """Reading everything that an audit is about, and searching the data for what is protected."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,12 +21,14 @@ from pipelines.plan import Planned, ingest_tasks, input_listing, plan_fragments
 from pipelines.progress import Reporter
 from pipelines.recipe import Recipe, SourceEntry
 from pipelines.session import Session
-from pipelines.work import Work
+from pipelines.work import Work, key_of
 from sources.records import Corpus
 from sources.schema import Reason
 
 EVERYTHING = 1.0
 """Share of records that errors may quarantine: what cannot be read does not end an audit, it makes it incomplete."""
+
+SEVERAL = "of {:,} pictures with several frames only the middle one"
 
 
 @dataclass(frozen=True)
@@ -62,14 +64,14 @@ def look(engine: Engine, work: Work, reporter: Reporter, recipe: Recipe, data: S
     firsts = [sum(len(other.corpora) for other in data[:number]) for number in range(len(data))]
     check_shards(flow, [(first, one.shards) for first, one in zip(firsts, data, strict=True) if one.shards])
     planned = plan_fragments(engine, session, corpora, reporter)
-    unread, frames = _read(flow, planned, measuring)
+    read = read_data(flow, planned, measuring)
     with_evals(flow, protected)
     found = search(flow, protected)
     inputs = Inputs(
-        data=[_listed(one, first, corpora, planned) for first, one in zip(firsts, data, strict=True)],
+        data=[_listed(one, first, corpora, planned, read) for first, one in zip(firsts, data, strict=True)],
         samples=_samples(flow),
-        unread=unread,
-        not_covered=_not_covered(evals, protected, frames),
+        unread=read.unread,
+        not_covered=_not_covered(evals, protected, read.frames),
         shards=next((_shards(one) for one in data if one.shards is not None), None) if len(data) == 1 else None,
     )
     return Looked(protected, found, inputs, flow)
@@ -93,11 +95,20 @@ def recipe_of(names: Sequence[str]) -> Recipe:
     return Recipe(stage="mid", sources=tuple(SourceEntry(name=name) for name in names))
 
 
-def _read(flow: Flow, planned: Sequence[Planned], measuring: Pictures) -> tuple[dict[str, dict[str, int]], int]:
-    """Read all samples and measure all pictures.
+@dataclass(frozen=True)
+class ReadData:
+    """What became of the data when it was read."""
 
-    Returns source -> why some could not be read -> how many, and how many pictures have more frames than one.
-    """
+    unread: Mapping[str, Mapping[str, int]]
+    """Source -> why some samples or pictures could not be read -> how many."""
+    frames: int
+    """Pictures with more frames than one."""
+    pictures: Mapping[int, Mapping[str, Any]]
+    """Number of a corpus -> how many pictures its fragments show, and a hash of which sample shows which."""
+
+
+def read_data(flow: Flow, planned: Sequence[Planned], measuring: Pictures) -> ReadData:
+    """Read all samples and measure all pictures."""
     flow.ingest(list(ingest_tasks(planned, None)))
     flow.exchange(SampleIds(), (), "ids")
     read = flow.each("read", [LookedAtTask(view, number) for number, view in enumerate(flow.views)])
@@ -106,13 +117,26 @@ def _read(flow: Flow, planned: Sequence[Planned], measuring: Pictures) -> tuple[
     flow.exchange(DistinctImages(), ("images",), "images_followers")
     seen = flow.each("seen", [UnseenTask(view, number) for number, view in enumerate(flow.views)])
     unread: dict[str, dict[str, int]] = {}
+    shown: dict[int, list[Mapping[str, Any]]] = {}
     for view, one, other in zip(flow.views, read, seen, strict=True):
         name = flow.session.corpora[view.corpus].name
         unread[name] = added(unread.get(name, {}), one.facts["unread"], other.facts["unread"])
-    return unread, sum(commit.facts["frames"] for commit in seen)
+        shown.setdefault(view.corpus, []).append(other.facts)
+    pictures = {
+        corpus: {"pictures": sum(one["pictures"] for one in facts), "digest": key_of([one["digest"] for one in facts])}
+        for corpus, facts in shown.items()
+    }
+    return ReadData(unread, sum(commit.facts["frames"] for commit in seen), pictures)
 
 
-def _listed(data: Data, first: int, corpora: Sequence[Corpus], planned: Sequence[Planned]) -> dict[str, Any]:
+def listing_of(corpus: Corpus, planned: Planned, read: ReadData) -> dict[str, Any]:
+    """The record files of a source as a build lists them, and its pictures by one hash."""
+    return input_listing(corpus, planned) | {"shown": read.pictures.get(planned.corpus)}
+
+
+def _listed(
+    data: Data, first: int, corpora: Sequence[Corpus], planned: Sequence[Planned], read: ReadData
+) -> dict[str, Any]:
     """What the document says of one place: of shards of ours their hashes, else the files as a build lists them."""
     own = range(first, first + len(data.corpora))
     entry: dict[str, Any] = {
@@ -123,7 +147,7 @@ def _listed(data: Data, first: int, corpora: Sequence[Corpus], planned: Sequence
     }
     if data.shards is not None:
         return entry | {"shards": {shard.name: shard.sha256 for _, _, shard in data.shards.entries}}
-    return entry | {"inputs": [input_listing(corpora[number], planned[number]) for number in own]}
+    return entry | {"inputs": [listing_of(corpora[number], planned[number], read) for number in own]}
 
 
 def _samples(flow: Flow) -> dict[str, int]:
@@ -151,6 +175,8 @@ def _not_covered(evals: Evals, protected: Protected, frames: int) -> list[str]:
         absent = one.unread.get(Reason.IMAGE_MISSING, 0)
         if absent:
             said.append(f"eval set {one.name}: {absent:,} pictures that its items name are not there")
+        if one.frames:
+            said.append(f"eval set {one.name}: {SEVERAL.format(one.frames)}")
     if frames:
-        said.append(f"of {frames:,} pictures with several frames only the middle one")
+        said.append(SEVERAL.format(frames))
     return said

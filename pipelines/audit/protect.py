@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dedup.decontamination.items import ITEMS
 from dedup.evalsets.locating import FoundSet
@@ -21,7 +22,7 @@ from pipelines.work import Commit, Part, Work, key_of
 from sources.identity import Identity
 from sources.records import Corpus
 
-VERSION = 2
+VERSION = 3
 EVAL_PICTURES = pa.schema(
     [
         pa.field("picture", pa.int32(), nullable=False),
@@ -53,6 +54,8 @@ class ProtectedSet:
     first: int
     """Number of its first item."""
     pictures: int
+    frames: int
+    """Pictures with more frames than one."""
     unread: Mapping[str, int]
     """Why items or pictures could not be read -> how many."""
 
@@ -146,7 +149,11 @@ class GatherTask:
             by_set.setdefault(view.corpus, []).append(ItemsRead(work.read(part)))
             first += part.rows
         sets = {corpus: gathered(parts).items for corpus, parts in by_set.items()}
-        facts = {"contents": contents(sets, pictures.pixels(), len(session.corpora))}
+        corpora = range(len(session.corpora))
+        facts = {
+            "contents": contents(sets, pictures.pixels(), len(corpora)),
+            "frames": [len(pictures.with_frames.get(corpus, ())) for corpus in corpora],
+        }
         items = pa.concat_tables([ITEMS.empty_table(), *sets.values()])
         return work.put(node, key, {"items": items, "pictures": pictures.table()}, facts)
 
@@ -174,11 +181,15 @@ class _Pictures:
 
     def __init__(self) -> None:
         self._rows: dict[str, dict[str, Any]] = {}
+        self.with_frames: dict[int, set[str]] = {}
+        """Corpus -> its pictures with more frames than one."""
 
     def add(self, work: Work, view: View, fragment: int, first: int) -> None:
         """The pictures of a fragment whose first item has this number."""
-        images = work.read(view.parts["images"], ["image_id", "pixel_hash"])
+        images = work.read(view.parts["images"], ["image_id", "pixel_hash", "frames"])
         pixels = dict(zip(images["image_id"].to_pylist(), images["pixel_hash"].to_pylist(), strict=True))
+        several = images.filter(pc.greater(images["frames"], 1))["image_id"].to_pylist()
+        self.with_frames.setdefault(view.corpus, set()).update(several)
         links = work.read(view.parts["links"], ["row", "images"])
         for row, refs in zip(links["row"].to_pylist(), links["images"].to_pylist(), strict=True):
             for ref in refs or ():
@@ -230,6 +241,7 @@ def _sets(
                 items=items,
                 first=first,
                 pictures=sum(measured[number].parts["images"].rows for number in own),
+                frames=whole.facts["frames"][corpus],
                 unread=dict(sorted(unread.items())),
             )
         )

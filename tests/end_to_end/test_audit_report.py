@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.end_to_end.audits import eval_set
 from tests.end_to_end.runs import curate_json
-from tests.pipelines.audit.forms import ROWS, write_csv
+from tests.pipelines.audit.forms import ROWS, drawn, write_csv
 
 QUESTION = str(ROWS[1]["question"])
 SAID = QUESTION.split("painless ")[1][:40]
@@ -120,6 +120,25 @@ def test_whatever_was_swapped_is_noticed(tmp_path: Path) -> None:
         "data data: not what was audited",
         "eval set mine: not what the audit was against",
     ]
+
+
+def test_a_picture_of_the_data_that_was_swapped_is_noticed(tmp_path: Path) -> None:
+    write_csv(tmp_path / "csv")
+    eval_set(tmp_path)
+    curate_json(*command(tmp_path), status=3)
+    swapped_pictures(tmp_path / "csv")
+    told = curate_json(*command(tmp_path), "--verify", status=1)
+    assert told["problems"] == ["data data: not what was audited"]
+
+
+def test_eval_pictures_with_several_frames_are_told_as_not_covered(tmp_path: Path) -> None:
+    write_csv(tmp_path / "csv")
+    place = eval_set(tmp_path) / str(ROWS[0]["image"])
+    place.unlink()
+    frames = [drawn(seed) for seed in range(3)]
+    frames[0].save(place, "TIFF", save_all=True, append_images=frames[1:])
+    told = curate_json(*command(tmp_path), status=3)
+    assert told["not_covered"] == ["eval set mine: of 1 pictures with several frames only the middle one"]
 
 
 def swapped_ids(folder: Path) -> None:

@@ -202,3 +202,16 @@ def test_the_command_gives_the_verdict_and_writes_the_page(tmp_path: Path) -> No
     assert (told["verdict"], told["stages"][0]["stage"], told["not_covered"]) == ("leaks", "mid", [UNCOVERED])
     assert (tmp_path / "audit" / "reports" / "weights.html").stat().st_size > 1000
     assert "not covered" in curate("audit", place, "--out", tmp_path / "audit").stderr
+
+
+@pytest.mark.parametrize("option", [
+    ("--against", "medqa"), ("--fail-on", "near_text"), ("--accept", "accepted.yaml"), ("--public",),
+    ("--sign", "key.pem"), ("--verify",),
+])  # fmt: skip
+def test_options_of_a_search_are_refused_for_a_checkpoint(tmp_path: Path, option: tuple[str, ...]) -> None:
+    place = tmp_path / "checkpoint"
+    checkpoint(place, stage(place, "mid"))
+    done = curate("audit", place, "--out", tmp_path / "audit", *option)
+    assert done.returncode == 2
+    assert option[0] in done.stderr
+    assert not (tmp_path / "audit").exists()

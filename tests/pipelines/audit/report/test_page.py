@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
+from dedup.decontamination.assemble import RANK
 from pipelines.audit.report.evidence import LISTED, PICTURED, PICTURED_ALIKE, TOLD, in_turn, told
 from pipelines.audit.report.page import VERDICTS, render
 from pipelines.audit.report.public import public_document, public_told, salt_of, salted
@@ -48,6 +49,16 @@ def test_pictures_are_of_the_strongest_and_their_number_is_bounded() -> None:
         of = [one for one in found if (one.eval_set, one.grade) == (eval_set, grade)]
         lowest = min(one.score or 0 for one in shown if one in of)
         assert all((one.score or 0) <= lowest for one in of if one not in shown)
+
+
+def test_findings_whose_pictures_are_on_the_page_come_first_in_their_eval_set_and_grade() -> None:
+    whole = made(600)
+    for row in whole.rows:
+        row["score"] = 1.0
+    found = told(whole.table, whole, ())
+    keys = [(one.eval_set, RANK[one.grade], not one.pictured) for one in found]
+    assert keys == sorted(keys)
+    assert {one.pictured for one in found if one.channel == "pair"} == {True, False}
 
 
 def test_one_pair_of_pictures_is_shown_once_and_referred_to() -> None:
@@ -107,7 +118,7 @@ def test_a_page_for_outsiders_has_no_text_no_pixels_no_file_names_and_no_people(
     whole = made(60)
     page = public(whole)
     words = {SECRET, "most appropriate", "patient-4711", "private/path", "Dr. Somebody", "data:image",
-             "/home/someone", "example.org", "PMC123"}  # fmt: skip
+             "/home/someone", "example.org", "PMC123", "public anyway"}  # fmt: skip
     assert [word for word in sorted(words) if word in page] == []
     internal_page = internal(whole)
     missed = [word for word in sorted(words) if word not in internal_page]
