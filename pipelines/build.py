@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from filters.tokens import HARMONY, load_counter
 from pipelines import publish as publishing
-from pipelines.audit.guard import Guard, decontaminate, guard_of, verdict_in
+from pipelines.audit.guard import Guard, decontaminate, drop_reports, guard_of, verdict_in
 from pipelines.audit.places import DOCUMENT
 from pipelines.contracts.gates import Gates
 from pipelines.counts import ErrorBudget, StepCounts
@@ -174,6 +174,7 @@ class _Build:
         fingerprints = self._fingerprints()
         before = finished_with(folder, inputs, fingerprints)
         if before is not None:
+            self._without_stale_reports(folder)
             return self._answer(before, ())
         flow = self._flow()
         gates = Gates(flow)
@@ -210,6 +211,7 @@ class _Build:
         publish(folder, self._files(tables, shards) | beside, manifest_bytes(manifest), run)
         if audited is not None:
             audited.write_reports(folder)
+        self._without_stale_reports(folder)
         if self.session.removal is not None:
             clear_work(flow)
         return self._answer(run, flow.steps)
@@ -218,6 +220,10 @@ class _Build:
         if self.guard is None:
             return None
         return self.guard.audit(self.engine, self.session, self.reporter, manifest, shards, self.graph)
+
+    def _without_stale_reports(self, folder: Folder) -> None:
+        if self.guard is None:
+            drop_reports(folder)
 
     def _flow(self) -> Flow:
         own = {entry.name: entry.budget for entry in self.sources.entries if entry.budget is not None}

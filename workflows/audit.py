@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from workflows.answer import print_json, say
-from workflows.audit_checks import audit_checkpoint, checkpoint_in, key_in, verify_audit
+from workflows.audit_checks import audit_checkpoint, checkpoint_in, key_in, refuse_for_checkpoints, verify_audit
 from workflows.build import EngineName
 
 HELP = """Search data for the items of eval sets, and give a verdict.
@@ -31,7 +31,8 @@ DATA is a run, shards, or a file or folder of tars, LLaVA-style JSON, JSON Lines
 Hugging Face data set. EVAL is a registered name or suite (`curate evals list`), or a folder with an evalset.yaml. All
 that are named must be there. An audit that was killed goes on when the same command is given again. With --verify
 nothing is searched: data, eval sets and the files of the audit in --out are compared with what the audit was of. A
-folder with a lineage.json is a checkpoint: the audits of all its stages are read again and compared by hash.
+folder with a lineage.json is a checkpoint: the audits of all its stages are read again and compared by hash, and of
+the options only --out and --json mean anything.
 
 Exit status: 0 clean, 3 leaks at or above --fail-on, 1 incomplete, insensitive or failed, 2 wrong usage.
 """
@@ -49,7 +50,7 @@ def audit(
     out: Annotated[
         str | None, typer.Option(help="Where the audit goes (default: audit-NAME in the current folder).")
     ] = None,
-    fail_on: Annotated[str, typer.Option(help="The weakest grade that is a leak.")] = "near_text",
+    fail_on: Annotated[str | None, typer.Option(help="The weakest grade that is a leak (default: near_text).")] = None,
     accept: Annotated[Path | None, typer.Option(help="A review file: which findings were accepted, and why.")] = None,
     min_recall: Annotated[
         float | None, typer.Option(min=0.0, max=1.0, help="Recall of probes below which an audit is insensitive.")
@@ -84,10 +85,18 @@ def audit(
 
     checkpoint = checkpoint_in(data)
     if checkpoint is not None:
+        given = {
+            "--against": against, "--evals": evals, "--fields": fields, "--fail-on": fail_on, "--accept": accept,
+            "--min-recall": min_recall, "--probes": probes, "--calibrate": calibrate, "--no-calibrate": no_calibrate,
+            "--id-key": id_key, "--public": public, "--sign": sign, "--verify": verify, "--key": key,
+        }  # fmt: skip
+        refuse_for_checkpoints(checkpoint, [name for name, value in given.items() if value not in (None, False)])
         return audit_checkpoint(checkpoint, out, as_json=as_json)
     options = AuditOptions(
         data=tuple(data),
-        settings=_settings(against or [], fail_on, min_recall, 0 if no_calibrate else calibrate, articles),
+        settings=_settings(
+            against or [], fail_on or "near_text", min_recall, 0 if no_calibrate else calibrate, articles
+        ),
         evals=tuple(folder_of(place, "--evals") for place in evals or (".",)),
         out=folder_of(out or f"audit-{names_for(data, keyed=id_key is not None)[0]}", "--out"),
         fields=None if fields is None else read_fields(fields),

@@ -1,5 +1,6 @@
 """What `curate audit` does besides an audit: whether one still holds, and the lineage of a checkpoint."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,6 +47,21 @@ def checkpoint_in(data: list[str]) -> str | None:
 
     folder = folder_of(data[0], "DATA") if len(data) == 1 else None
     return data[0] if folder is not None and folder.exists() and has_lineage(folder) else None
+
+
+def refuse_for_checkpoints(place: str, given: Sequence[str]) -> None:
+    """A checkpoint is not searched, so options of a search are not quietly passed over.
+
+    Raises:
+        UsageError: one was given.
+    """
+    from pipelines.errors import UsageError
+
+    if given:
+        raise UsageError(
+            f"{place} has a lineage.json: it is a checkpoint, and {', '.join(given)} means nothing there",
+            "leave that out, or name the data in it (a folder or files beside lineage.json)",
+        )
 
 
 def audit_checkpoint(place: str, out: str | None, *, as_json: bool) -> int:

@@ -10,7 +10,7 @@ import orjson
 
 from pipelines.audit.data import Data, names_for, recognised
 from pipelines.audit.evals import find_evals
-from pipelines.audit.looking import pictures_of, protected_by, recipe_of
+from pipelines.audit.looking import listing_of, pictures_of, protected_by, read_data, recipe_of
 from pipelines.audit.places import DOCUMENT
 from pipelines.audit.run import AuditOptions
 from pipelines.audit.shards import check_shards
@@ -21,7 +21,7 @@ from pipelines.engines.engine import Engine
 from pipelines.errors import CurateError, UsageError
 from pipelines.event_log import EventLog
 from pipelines.flow import Flow
-from pipelines.plan import input_listing, plan_fragments
+from pipelines.plan import plan_fragments
 from pipelines.progress import Reporter
 from pipelines.run_directory import EVENTS
 from pipelines.session import Session
@@ -43,9 +43,9 @@ class Checked:
 def verify(options: AuditOptions, key: PublicKey | None) -> Checked:
     """Compare the audit in `options.out` with the data and the eval sets that were given, by reading them anew.
 
-    Of shards of ours every byte is compared, of other data the record files (of folders of pictures names and sizes),
-    of eval sets the items and the pixels of their pictures. With a key the statement must be signed by it; without one
-    it is taken as it stands.
+    Of shards of ours every byte is compared; of other data the record files (of folders of pictures names and sizes)
+    and the bytes of all pictures; of eval sets the items, with ids and groups, and the pixels of their pictures. With a
+    key the statement must be signed by it; without one it is taken as it stands.
 
     Raises:
         UsageError: there is no audit, or no statement.
@@ -138,10 +138,15 @@ def _listed(
     """What the document says of each place, as it is now, and hashes of manifests; shards are compared with theirs."""
     flow = Flow(engine, session, ErrorBudget(1.0, {}), reporter)
     planned = plan_fragments(engine, session, session.corpora, reporter)
+    firsts = [sum(len(other.corpora) for other in data[:number]) for number in range(len(data))]
+    whole = {
+        first + at for first, one in zip(firsts, data, strict=True) if one.shards for at in range(len(one.corpora))
+    }
+    others = [plan for plan in planned if plan.corpus not in whole]  # of shards every byte is compared
+    read = read_data(flow, others, pictures_of(session.recipe))
     listed: list[Any] = []
     manifests: set[str] = set()
-    first = 0
-    for one in data:
+    for first, one in zip(firsts, data, strict=True):
         own = range(first, first + len(one.corpora))
         if one.shards is not None:
             try:
@@ -151,8 +156,7 @@ def _listed(
             listed.append({entry.name: entry.sha256 for _, _, entry in one.shards.entries})
             manifests.add(one.shards.manifest_sha256)
         else:
-            listed.append([input_listing(session.corpora[number], planned[number]) for number in own])
-        first += len(one.corpora)
+            listed.append([listing_of(session.corpora[number], planned[number], read) for number in own])
     return listed, manifests
 
 

@@ -15,7 +15,7 @@ from pipelines.audit.flow import Found
 from pipelines.audit.protect import Protected, ProtectedSet
 from pipelines.audit.review import Review
 from pipelines.audit.settings import DecontaminateSettings
-from pipelines.audit.verdict import Judged
+from pipelines.audit.verdict import AuditVerdict, Judged
 
 FORMAT = 1
 
@@ -53,6 +53,7 @@ def contamination(
         "curate": version,
         "verdict": outcome.verdict.value,
         "reasons": list(outcome.reasons),
+        "leaks": outcome.leaks,
         "policy": settings.model_dump(mode="json", exclude={"enabled", "against", "required", "articles"}),
         "data": list(inputs.data),
         "shards": inputs.shards,
@@ -91,6 +92,18 @@ def strongest_of_items(counts: Sequence[Mapping[str, Any]]) -> dict[tuple[str, s
 def leaking(fail_on: Grade) -> int:
     """The rank up to which an item counts as leaked: its content was found, or what the audit fails on."""
     return max(RANK[fail_on], RANK[Grade.PARAPHRASE])
+
+
+def accepted_leaks(document: Mapping[str, Any]) -> bool:
+    """Whether findings at or above the limit are in the data, and the verdict is what it is because of a review."""
+    limit = RANK[Grade(document["policy"]["fail_on"])]
+    found = any(count and RANK[grade] <= limit for grade, count in document["findings"].items())
+    return found and document["verdict"] != AuditVerdict.LEAKS
+
+
+def accepted_gaps(document: Mapping[str, Any]) -> bool:
+    """Whether an audit is clean although it could not look at everything, or would have missed too much."""
+    return document["verdict"] == AuditVerdict.CLEAN and bool(document["reasons"])
 
 
 def clean_subsets(items: pa.Table, found: Found, protected: Protected, fail_on: Grade) -> dict[str, bytes]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from pipelines.audit.evals import Evals, find_evals
-from pipelines.audit.places import AUDIT
+from pipelines.audit.places import AUDIT, CLEAN, REPORTS
 from pipelines.audit.settings import DecontaminateSettings
 from pipelines.engines.engine import Engine
 from pipelines.flow import Flow
@@ -83,6 +83,13 @@ def decontaminate(flow: Flow, deciding: Decontamination) -> None:
     from pipelines.audit.step import decontaminate as run_step
 
     run_step(flow, deciding.step)
+
+
+def drop_reports(run: Folder) -> None:
+    """Take away the reports of an audit that is not this run's any more: no eval set is protected now."""
+    run.delete_tree(CLEAN)
+    for path in REPORTS:
+        run.delete(path)
 
 
 def verdict_in(run: Folder) -> str:

@@ -26,7 +26,7 @@ from shards.manifest import Manifest, manifest_bytes
 from sources.storage import Folder
 
 NODE = "audit_document"
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)

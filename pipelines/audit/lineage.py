@@ -3,6 +3,7 @@
 What it names is read again and compared by hash; nothing in it is believed.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -14,6 +15,7 @@ from pydantic import Field, ValidationError
 
 from dedup.decontamination.assemble import RANK
 from dedup.decontamination.grades import Grade
+from pipelines.audit.document import accepted_gaps, accepted_leaks
 from pipelines.audit.review import Review
 from pipelines.audit.statement import sha256_of
 from pipelines.audit.verdict import AuditVerdict
@@ -23,6 +25,9 @@ from sources.storage import Folder
 
 LINEAGE = "lineage.json"
 FORMAT = 1
+WEIGHTS = tuple(f"**/*.{ending}" for ending in ("safetensors", "bin", "pt", "pth", "gguf"))
+TOLD = 20
+"""Files of weights that are named one by one."""
 UNCOVERED = (
     "What the base models saw in their own pretraining is not covered: nobody here has that data. A benchmark may have"
     " been in it whatever this page says."
@@ -119,11 +124,22 @@ def check_weights(folder: Folder, today: date) -> CheckedWeights:
     problems = [
         problem for name, digest in sorted(lineage.files.items()) for problem in _compared(folder, name, digest)
     ]
+    problems += _unnamed(folder, lineage)
     stages = tuple(_stage(folder, stage, today) for stage in lineage.stages)
     worst = min((stage.verdict for stage in stages), key=_ORDER.index)
     if problems:
         worst = min(worst, AuditVerdict.INCOMPLETE, key=_ORDER.index)
     return CheckedWeights(lineage, worst, stages, tuple(problems))
+
+
+def _unnamed(folder: Folder, lineage: Lineage) -> list[str]:
+    """Weights in the checkpoint that the lineage says nothing of: nobody knows what they were trained on."""
+    found, outside = folder.listing(WEIGHTS)
+    names = sorted({stat.path for stat in found} - lineage.files.keys())
+    problems = [f"{name}: weights that the lineage does not name" for name in names[:TOLD]]
+    problems += [f"{len(names) - TOLD:,} more files of weights that the lineage does not name"] * (len(names) > TOLD)
+    links = set(outside) - lineage.files.keys()
+    return problems + [f"{len(links):,} links that the lineage does not name lead out of the checkpoint"] * bool(links)
 
 
 def _stage(folder: Folder, stage: Stage, today: date) -> CheckedStage:
@@ -142,31 +158,53 @@ def _stage(folder: Folder, stage: Stage, today: date) -> CheckedStage:
     if review is not None and not review.holds_on(today):
         problems.append(f"its review expired after {review.until}: nothing of it is accepted")
         review = None
-    verdict, accepted = _verdict(folder, stage, document, review)
+    findings = None if stage.findings is None else pl.read_parquet(folder.read(stage.findings.path)).to_dicts()
+    if findings is not None and not _belongs(findings, document):
+        problem = "its table of findings is not the one of its audit"
+        return CheckedStage(stage, None, AuditVerdict.INCOMPLETE, 0, (*problems, problem))
+    verdict, accepted = _verdict(findings, document, review)
+    lapsed = _lapsed(document, today)
+    if lapsed and verdict == AuditVerdict.CLEAN and (review is None or not review.everything):
+        verdict = AuditVerdict.INCOMPLETE
+        problems.append(f"its audit is clean only by a review that expired after {document['accepted']['until']}")
     return CheckedStage(stage, document, verdict, accepted, tuple(problems))
 
 
+def _belongs(findings: Sequence[Mapping[str, Any]], document: Mapping[str, Any]) -> bool:
+    """Whether a table of findings has as many rows of each grade as its audit says."""
+    return len(findings) == document.get("listed") and Counter(row["grade"] for row in findings) == Counter(
+        document.get("findings")
+    )
+
+
+def _lapsed(document: Mapping[str, Any], today: date) -> bool:
+    """Whether an audit is clean only by a review of its own, which holds no more."""
+    review = document.get("accepted")
+    if review is None or review["until"] is None or today <= date.fromisoformat(review["until"]):
+        return False
+    return accepted_leaks(document) or accepted_gaps(document)
+
+
 def _verdict(
-    folder: Folder, stage: Stage, document: Mapping[str, Any], review: Review | None
+    findings: Sequence[Mapping[str, Any]] | None, document: Mapping[str, Any], review: Review | None
 ) -> tuple[AuditVerdict, int]:
     """What the audit says once the review is applied, and how many findings that accepts."""
     verdict = AuditVerdict(document["verdict"])
     if review is None or verdict == AuditVerdict.CLEAN:
         return verdict, 0
-    if stage.findings is None:
+    if findings is None:
         return (AuditVerdict.CLEAN, int(document["listed"])) if review.everything else (verdict, 0)
-    rows = pl.read_parquet(folder.read(stage.findings.path)).to_dicts()
-    accepted = sum(review.accepts(row) for row in rows)
+    accepted = sum(review.accepts(row) for row in findings)
     if review.everything:
         return AuditVerdict.CLEAN, accepted
     limit = RANK[Grade(document["policy"]["fail_on"])]
-    left = any(RANK[row["grade"]] <= limit and not _wholly(review, row) for row in rows)
+    left = any(RANK[row["grade"]] <= limit and not _wholly(review, row) for row in findings)
     return verdict if left or verdict != AuditVerdict.LEAKS else _without_leaks(document), accepted
 
 
 def _without_leaks(document: Mapping[str, Any]) -> AuditVerdict:
-    """The verdict of an audit whose leaks are all accepted: its first reason is that there are some."""
-    gaps = [reason for reason in document["reasons"] if "are in the data at grade" not in reason]
+    """The verdict of an audit whose leaks are all accepted: only its first reason is about leaks."""
+    gaps = document["reasons"][1:] if document.get("leaks") else document["reasons"]
     return AuditVerdict.INCOMPLETE if gaps else AuditVerdict.CLEAN
 
 

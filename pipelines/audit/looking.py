@@ -1,7 +1,7 @@
 """Reading everything that an audit is about, and searching the data for what is protected."""
 
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,11 +25,13 @@ from pipelines.plan import Planned, ingest_tasks, input_listing, plan_fragments
 from pipelines.progress import Reporter
 from pipelines.recipe import Recipe, SourceEntry
 from pipelines.session import Session
-from pipelines.work import Work
+from pipelines.work import Work, key_of
 from sources.records import Corpus
 
 EVERYTHING = 1.0
 """Share of records that errors may quarantine: what cannot be read does not end an audit, it makes it incomplete."""
+
+SEVERAL = "of {:,} pictures with several frames only the middle one"
 
 
 @dataclass(frozen=True)
@@ -65,14 +67,14 @@ def look(engine: Engine, work: Work, reporter: Reporter, recipe: Recipe, data: S
     firsts = [sum(len(other.corpora) for other in data[:number]) for number in range(len(data))]
     check_shards(flow, [(first, one.shards) for first, one in zip(firsts, data, strict=True) if one.shards])
     planned = plan_fragments(engine, session, corpora, reporter)
-    unread, frames = _read(flow, planned, measuring)
+    read = read_data(flow, planned, measuring)
     with_evals(flow, protected)
     found = search(flow, protected)
     inputs = Inputs(
-        data=[_listed(one, first, corpora, planned, flow) for first, one in zip(firsts, data, strict=True)],
+        data=[_listed(one, first, corpora, planned, read, flow) for first, one in zip(firsts, data, strict=True)],
         samples=_samples(flow),
-        unread=unread,
-        not_covered=_not_covered(evals, protected, frames),
+        unread=read.unread,
+        not_covered=_not_covered(evals, protected, read.frames),
         shards=next((_shards(one) for one in data if one.shards is not None), None) if len(data) == 1 else None,
     )
     return Looked(protected, found, inputs, flow)
@@ -96,11 +98,20 @@ def recipe_of(names: Sequence[str]) -> Recipe:
     return Recipe(stage="mid", sources=tuple(SourceEntry(name=name) for name in names))
 
 
-def _read(flow: Flow, planned: Sequence[Planned], measuring: Pictures) -> tuple[dict[str, dict[str, int]], int]:
-    """Read all samples and measure all pictures.
+@dataclass(frozen=True)
+class ReadData:
+    """What became of the data when it was read."""
 
-    Returns source -> why some could not be read -> how many, and how many pictures have more frames than one.
-    """
+    unread: Mapping[str, Mapping[str, int]]
+    """Source -> why some samples or pictures could not be read -> how many."""
+    frames: int
+    """Pictures with more frames than one."""
+    pictures: Mapping[int, Mapping[str, Any]]
+    """Number of a corpus -> how many pictures its fragments show, and a hash of which sample shows which."""
+
+
+def read_data(flow: Flow, planned: Sequence[Planned], measuring: Pictures) -> ReadData:
+    """Read all samples and measure all pictures."""
     flow.ingest(list(ingest_tasks(planned, None)))
     flow.exchange(SampleIds(), (), "ids")
     read = flow.each("read", [LookedAtTask(view, number) for number, view in enumerate(flow.views)])
@@ -109,14 +120,25 @@ def _read(flow: Flow, planned: Sequence[Planned], measuring: Pictures) -> tuple[
     flow.exchange(DistinctImages(), ("images",), "images_followers")
     seen = flow.each("seen", [UnseenTask(view, number) for number, view in enumerate(flow.views)])
     unread: dict[str, dict[str, int]] = {}
+    shown: dict[int, list[Mapping[str, Any]]] = {}
     for view, one, other in zip(flow.views, read, seen, strict=True):
         name = flow.session.corpora[view.corpus].name
         unread[name] = added(unread.get(name, {}), one.facts["unread"], other.facts["unread"])
-    return unread, sum(commit.facts["frames"] for commit in seen)
+        shown.setdefault(view.corpus, []).append(other.facts)
+    pictures = {
+        corpus: {"pictures": sum(one["pictures"] for one in facts), "digest": key_of([one["digest"] for one in facts])}
+        for corpus, facts in shown.items()
+    }
+    return ReadData(unread, sum(commit.facts["frames"] for commit in seen), pictures)
+
+
+def listing_of(corpus: Corpus, planned: Planned, read: ReadData) -> dict[str, Any]:
+    """The record files of a source as a build lists them, and its pictures by one hash."""
+    return input_listing(corpus, planned) | {"shown": read.pictures.get(planned.corpus)}
 
 
 def _listed(
-    data: Data, first: int, corpora: Sequence[Corpus], planned: Sequence[Planned], flow: Flow
+    data: Data, first: int, corpora: Sequence[Corpus], planned: Sequence[Planned], read: ReadData, flow: Flow
 ) -> dict[str, Any]:
     """What the document says of one place: of shards of ours their hashes, else the files as a build lists them."""
     own = range(first, first + len(data.corpora))
@@ -129,7 +151,7 @@ def _listed(
     }
     if data.shards is not None:
         return entry | {"shards": {shard.name: shard.sha256 for _, _, shard in data.shards.entries}}
-    return entry | {"inputs": [input_listing(corpora[number], planned[number]) for number in own]}
+    return entry | {"inputs": [listing_of(corpora[number], planned[number], read) for number in own]}
 
 
 def _unnamed(data: Data, own: range, flow: Flow) -> int:
@@ -167,6 +189,7 @@ def _not_covered(evals: Evals, protected: Protected, frames: int) -> list[str]:
     """Sentences on what the audit says nothing of."""
     said = not_covered_of_sets(evals, protected.sets)
     said += changed(protected.sets, evals, required=False) + other_counts(protected.sets, evals)
+    said += [f"eval set {one.name}: {SEVERAL.format(one.frames)}" for one in protected.sets if one.frames]
     if frames:
-        said.append(f"of {frames:,} pictures with several frames only the middle one")
+        said.append(SEVERAL.format(frames))
     return said

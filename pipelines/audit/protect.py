@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import blake3
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dedup.decontamination.items import ITEMS
 from dedup.evalsets.locating import FoundSet
@@ -25,7 +25,7 @@ from sources.identity import Identity
 from sources.records import Corpus
 from sources.schema import Reason
 
-VERSION = 2
+VERSION = 4
 EVAL_PICTURES = pa.schema(
     [
         pa.field("picture", pa.int32(), nullable=False),
@@ -52,11 +52,13 @@ class ProtectedSet:
     split: tuple[str, ...]
     made_from: tuple[str, ...]
     digest: str
-    """Of its items and of the pixels of their pictures: whatever the files are called."""
+    """Of its items with their ids and groups, and of the pixels of each item's pictures."""
     items: int
     first: int
     """Number of its first item."""
     pictures: int
+    frames: int
+    """Pictures with more frames than one."""
     unread: Mapping[str, int]
     """Why items or pictures could not be read -> how many."""
     content: str
@@ -150,10 +152,10 @@ class GatherTask:
         return "eval sets"
 
     def run(self, session: Session) -> Commit:
-        """Commit `items` (ITEMS) and `pictures` (EVAL_PICTURES); hashes of each corpus's pixels and items are facts."""
+        """Commit `items` (ITEMS) and `pictures` (EVAL_PICTURES); two hashes of each corpus are facts."""
         work, node = session.work, "audit_evals"
         used = [(part.digest, view.parts["links"].digest, view.parts["images"].digest) for part, view in self.fragments]
-        key = key_of(node, VERSION, used, [view.corpus for _, view in self.fragments])
+        key = key_of(node, VERSION, used, [view.corpus for _, view in self.fragments], len(session.corpora))
         found = work.find(node, key)
         if found is not None:
             return found
@@ -163,17 +165,33 @@ class GatherTask:
             pictures.add(work, view, number, first)
             by_set.setdefault(view.corpus, []).append(ItemsRead(work.read(part)))
             first += part.rows
-        own = {number: gathered(parts).items for number, parts in by_set.items()}
-        items = [ITEMS.empty_table(), *own.values()]
-        corpora = len(session.corpora)
+        sets = {corpus: gathered(parts).items for corpus, parts in by_set.items()}
+        corpora = range(len(session.corpora))
         facts = {
-            "content": [content_hash(own.get(number, ITEMS.empty_table())) for number in range(corpora)],
-            "pixels": [
-                blake3.blake3("".join(sorted(pixels)).encode()).hexdigest()[:32]
-                for pixels in pictures.pixels(corpora, self.fragments)
-            ],
+            "digests": digests(sets, pictures.pixels(), len(corpora)),
+            "content": [content_hash(sets.get(corpus, ITEMS.empty_table())) for corpus in corpora],
+            "frames": [len(pictures.with_frames.get(corpus, ())) for corpus in corpora],
         }
-        return work.put(node, key, {"items": pa.concat_tables(items), "pictures": pictures.table()}, facts)
+        items = pa.concat_tables([ITEMS.empty_table(), *sets.values()])
+        return work.put(node, key, {"items": items, "pictures": pictures.table()}, facts)
+
+
+def digests(sets: Mapping[int, pa.Table], pixels: Mapping[int, Sequence[str]], corpora: int) -> list[str]:
+    """A hash of each corpus: of its items, in any order, by id, groups, what they say and what their pictures show.
+
+    `sets`: corpus -> ITEMS, in the order in which items are numbered; `pixels`: item -> hashes of its pictures.
+    """
+    found, first = [key_of([])] * corpora, 0
+    for corpus, items in sets.items():
+        rows = items.select(["eval_id", "groups", "digest"]).to_pylist()
+        said = [
+            [row["eval_id"], sorted([group["kind"], group["id"]] for group in row["groups"] or ()), row["digest"],
+             sorted(pixels.get(first + number, ()))]
+            for number, row in enumerate(rows)
+        ]  # fmt: skip
+        found[corpus] = key_of(sorted(said, key=lambda one: str(one[0])))
+        first += items.num_rows
+    return found
 
 
 class _Pictures:
@@ -181,12 +199,15 @@ class _Pictures:
 
     def __init__(self) -> None:
         self._rows: dict[str, dict[str, Any]] = {}
-        self._by_fragment: dict[int, set[str]] = {}
+        self.with_frames: dict[int, set[str]] = {}
+        """Corpus -> its pictures with more frames than one."""
 
     def add(self, work: Work, view: View, fragment: int, first: int) -> None:
         """The pictures of a fragment whose first item has this number."""
-        images = work.read(view.parts["images"], ["image_id", "pixel_hash"])
+        images = work.read(view.parts["images"], ["image_id", "pixel_hash", "frames"])
         pixels = dict(zip(images["image_id"].to_pylist(), images["pixel_hash"].to_pylist(), strict=True))
+        several = images.filter(pc.greater(images["frames"], 1))["image_id"].to_pylist()
+        self.with_frames.setdefault(view.corpus, set()).update(several)
         links = work.read(view.parts["links"], ["row", "images"])
         for row, refs in zip(links["row"].to_pylist(), links["images"].to_pylist(), strict=True):
             for ref in refs or ():
@@ -199,17 +220,17 @@ class _Pictures:
                 )  # fmt: skip
                 if first + row not in own["items"]:
                     own["items"].append(first + row)
-                self._by_fragment.setdefault(fragment, set()).add(own["pixel_hash"] or ref["image_id"])
 
     def table(self) -> pa.Table:
         """EVAL_PICTURES."""
         return pa.Table.from_pylist(list(self._rows.values()), schema=EVAL_PICTURES)
 
-    def pixels(self, corpora: int, fragments: Sequence[tuple[Part, View]]) -> list[set[str]]:
-        """The pixel hashes of each corpus's pictures."""
-        found: list[set[str]] = [set() for _ in range(corpora)]
-        for number, (_, view) in enumerate(fragments):
-            found[view.corpus] |= self._by_fragment.get(number, set())
+    def pixels(self) -> dict[int, list[str]]:
+        """Item -> the pixel hashes of its pictures, of those without one the hashes of their files."""
+        found: dict[int, list[str]] = {}
+        for row in self._rows.values():
+            for item in row["items"]:
+                found.setdefault(item, []).append(row["pixel_hash"] or row["image_id"])
         return found
 
 
@@ -224,8 +245,6 @@ def _sets(
         for number in own:
             for reason, count in read[number].facts["unread"].items():
                 unread[reason] = unread.get(reason, 0) + count
-        digests = sorted(digest for number in own for digest in read[number].facts["digests"])
-        digest = key_of(digests, whole.facts["pixels"][corpus])
         said = found.evalset
         sets.append(
             ProtectedSet(
@@ -236,10 +255,11 @@ def _sets(
                 access=said.access,
                 split=said.split,
                 made_from=said.made_from,
-                digest=digest,
+                digest=whole.facts["digests"][corpus],
                 items=items,
                 first=first,
                 pictures=sum(measured[number].parts["images"].rows for number in own),
+                frames=whole.facts["frames"][corpus],
                 unread=dict(sorted(unread.items())),
                 content=whole.facts["content"][corpus],
             )

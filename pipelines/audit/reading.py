@@ -15,7 +15,7 @@ from sources.records import Fragment
 from sources.schema import SAMPLES, Reason
 
 NODE = "audit_items"
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class ItemsTask:
         rows = np.arange(items.num_rows, dtype=np.int32)
         unread = {str(reason): count for reason, count in read.problems.items()}
         absent = {Reason.IMAGE_MISSING.value: read.images_absent} if read.images_absent else {}
-        facts = {"unread": dict(sorted({**unread, **absent}.items())), "digests": sorted(items["digest"].to_pylist())}
+        facts = {"unread": dict(sorted({**unread, **absent}.items()))}
         return work.put(NODE, key, {"items": items, "samples": _samples(items), "alive": rows_table(rows)}, facts)
 
 

@@ -68,20 +68,31 @@ class UnseenTask:
         return f"audit_seen {self.number}"
 
     def run(self, session: Session) -> Commit:
-        """Commit facts: why samples' pictures could not be had, and how often; how many have several frames."""
+        """Commit facts: why samples' pictures could not be had, and how often; how many have several frames.
+
+        `pictures` and `digest`: how many different ones there are, and a hash of which sample shows which.
+        """
         work, node, parts = session.work, "audit_seen", self.view.parts
         names = ("links", "images", "pictures_errors")
         key = key_of(node, VERSION, [parts[name].digest for name in names])
         found = work.find(node, key)
         if found is not None:
             return found
-        problems = Counter(work.read(parts["links"], ["problem"])["problem"].to_pylist())
+        links = work.read(parts["links"], ["row", "images", "problem"])
+        problems = Counter(links["problem"].to_pylist())
         problems.pop(None, None)
         errors = work.read(parts["pictures_errors"], ["row"]).num_rows
         if errors:
             problems["pictures.error"] += errors
+        images = [[ref["image_id"] for ref in refs or ()] for refs in links["images"].to_pylist()]
         frames = work.read(parts["images"], ["frames"])["frames"].to_numpy()
-        return work.commit(node, key, {}, {"unread": dict(sorted(problems.items())), "frames": int((frames > 1).sum())})
+        facts = {
+            "unread": dict(sorted(problems.items())),
+            "frames": int((frames > 1).sum()),
+            "pictures": len({image for shown in images for image in shown if image is not None}),
+            "digest": key_of(list(zip(links["row"].to_pylist(), images, strict=True))),
+        }
+        return work.commit(node, key, {}, facts)
 
 
 def added(*counts: dict[str, int]) -> dict[str, int]:

@@ -38,6 +38,8 @@ class Judged:
     unknown: tuple[str, ...]
     """Entries of the review that no finding answers to."""
     expired: bool
+    leaks: int = 0
+    """Eval items that leaked and are not accepted; where there are any, the first reason is about them."""
 
 
 def judged(
@@ -70,15 +72,15 @@ def judged(
     everything = holding is not None and holding.everything
     reasons: list[str] = []
     verdict = AuditVerdict.CLEAN
-    if left or unlisted:
+    items = {(row["eval_set"], row["eval_id"]) for row in left} | unlisted
+    if items:
         verdict = AuditVerdict.LEAKS
-        items = {(row["eval_set"], row["eval_id"]) for row in left} | unlisted
         reasons.append(f"{len(items):,} eval items are in the data at grade {fail_on.value} or stronger")
     for kind, told in ((AuditVerdict.INCOMPLETE, gaps), (AuditVerdict.INSENSITIVE, weaknesses)):
         reasons += told
         if told and verdict == AuditVerdict.CLEAN and not everything:
             verdict = kind
-    return Judged(verdict, tuple(reasons), tuple(sorted(accepted)), _unknown(rows, holding), expired)
+    return Judged(verdict, tuple(reasons), tuple(sorted(accepted)), _unknown(rows, holding), expired, len(items))
 
 
 def _unlisted(

@@ -131,6 +131,21 @@ def test_eval_sets_that_are_not_there(place: Path, tmp_path: Path) -> None:
     assert orjson.loads((tmp_path / "none" / "shards" / "manifest.json").read_bytes())["audit"] is None
 
 
+def test_a_build_that_goes_on_without_its_eval_sets_keeps_no_report_of_them(place: Path, tmp_path: Path) -> None:
+    run, nothing = tmp_path / "run", tmp_path / "nothing"
+    nothing.mkdir()
+    eval_set(tmp_path / "evals", "medqa")
+    command = ("build", "--recipe", recipe(tmp_path, against=["medqa"], required=[]), "--data", place, "--out", run)
+    assert curate_json(*command, "--evals", tmp_path / "evals")["audit"] == "clean"
+    stale = [run / "reports" / name for name in ("contamination.html", "shortcuts.html", "shortcuts.json")]
+    subsets = run / "reports" / "clean_subset"
+    assert [path for path in [*stale, subsets] if not path.exists()] == []
+    for _ in range(2):  # published anew, then found finished with a page that a killed build left
+        assert curate_json(*command, "--evals", nothing)["audit"] == "not_run"
+        assert [path for path in [*stale, subsets] if path.exists()] == []
+        stale[0].write_text("stale")
+
+
 @pytest.mark.parametrize(("settings", "said"), [
     ({"against": ["mnie"]}, "mnie"),
     ({"drop": ["template_sibling"]}, "never removes"),

@@ -2,6 +2,7 @@
 
 import hashlib
 import html
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.end_to_end.audits import eval_set
 from tests.end_to_end.runs import curate_json
-from tests.pipelines.audit.forms import ROWS, write_csv
+from tests.pipelines.audit.forms import ROWS, drawn, write_csv
 
 QUESTION = str(ROWS[1]["question"])
 SAID = QUESTION.split("painless ")[1][:40]
@@ -119,6 +120,49 @@ def test_whatever_was_swapped_is_noticed(tmp_path: Path) -> None:
         "data data: not what was audited",
         "eval set mine: not what the audit was against",
     ]
+
+
+def test_a_picture_of_the_data_that_was_swapped_is_noticed(tmp_path: Path) -> None:
+    write_csv(tmp_path / "csv")
+    eval_set(tmp_path)
+    curate_json(*command(tmp_path), status=3)
+    swapped_pictures(tmp_path / "csv")
+    told = curate_json(*command(tmp_path), "--verify", status=1)
+    assert told["problems"] == ["data data: not what was audited"]
+
+
+def test_eval_pictures_with_several_frames_are_told_as_not_covered(tmp_path: Path) -> None:
+    write_csv(tmp_path / "csv")
+    place = eval_set(tmp_path) / str(ROWS[0]["image"])
+    place.unlink()
+    frames = [drawn(seed) for seed in range(3)]
+    frames[0].save(place, "TIFF", save_all=True, append_images=frames[1:])
+    told = curate_json(*command(tmp_path), status=3)
+    assert told["not_covered"] == ["eval set mine: of 1 pictures with several frames only the middle one"]
+
+
+def swapped_ids(folder: Path) -> None:
+    test = folder / "test.jsonl"
+    one, two, *rest = map(orjson.loads, test.read_bytes().splitlines())
+    one["id"], two["id"] = two["id"], one["id"]
+    test.write_bytes(b"\n".join(map(orjson.dumps, [one, two, *rest])))
+
+
+def swapped_pictures(folder: Path) -> None:
+    one, two = (folder / str(row["image"]) for row in ROWS[:2])
+    first = one.read_bytes()
+    one.write_bytes(two.read_bytes())
+    two.write_bytes(first)
+
+
+@pytest.mark.parametrize("swap", [swapped_ids, swapped_pictures])
+def test_items_that_changed_places_are_noticed(tmp_path: Path, swap: Callable[[Path], None]) -> None:
+    write_csv(tmp_path / "csv")
+    folder = eval_set(tmp_path)
+    curate_json(*command(tmp_path), status=3)
+    swap(folder)
+    told = curate_json(*command(tmp_path), "--verify", status=1)
+    assert told["problems"] == ["eval set mine: not what the audit was against"]
 
 
 def test_a_statement_that_another_key_signed_or_that_was_rewritten_is_noticed(tmp_path: Path) -> None:

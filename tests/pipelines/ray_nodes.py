@@ -65,7 +65,8 @@ def start_head(nodes: Nodes, wanted: dict[str, Any], folder: str) -> None:
     for attempt in range(HEAD_STARTS):
         try:
             nodes.add(**wanted, temp_dir=str(Path(folder, str(attempt))))
-            return
         except RuntimeError:
             if attempt + 1 == HEAD_STARTS:
                 raise
+        else:
+            return

@@ -94,6 +94,11 @@ class Told:
     full: bool = True
     """Whether its sides were looked up; of the others only ids, grade and facts are told."""
 
+    @property
+    def pictured(self) -> bool:
+        """Whether a picture of it is on the page, here and not with another finding."""
+        return any(one is not None and one.shown is not None for one in (self.our_picture, self.their_picture))
+
 
 def in_turn(findings: pa.Table, most: int) -> list[dict[str, Any]]:
     """The first rows of FINDINGS when of each eval set the strongest comes first and the eval sets take turns."""
@@ -138,10 +143,13 @@ class _Slots:
 
 
 def by_strength(found: Iterable[Told]) -> list[Told]:
-    """By eval set, the strongest first."""
+    """By eval set, the strongest grade first; within a grade those whose pictures are on the page, then by score."""
     return sorted(
-        found, key=lambda one: (one.eval_set, RANK[one.grade], -(one.score or 0), one.eval_id, one.finding_id)
-    )
+        found,
+        key=lambda one: (
+            one.eval_set, RANK[one.grade], not one.pictured, -(one.score or 0), one.eval_id, one.finding_id,
+        ),
+    )  # fmt: skip
 
 
 def _one(row: Mapping[str, Any], accepted: Collection[str], sides: Mapping[str, Any], *, full: bool) -> Told:

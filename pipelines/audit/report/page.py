@@ -13,6 +13,7 @@ import jinja2
 from markupsafe import Markup
 
 from dedup.decontamination.grades import STRENGTH
+from pipelines.audit.document import accepted_gaps, accepted_leaks
 from pipelines.audit.report.evidence import CHANNELS, GRADES, LISTED, PICTURED, PICTURED_ALIKE, TOLD, Told
 from pipelines.audit.report.plot import FALSE, plot
 from pipelines.report.page import number, size
@@ -26,6 +27,16 @@ VERDICTS: Mapping[str, tuple[str, str]] = {
     "clean": ("Clean", "No item of these eval sets was found in the data at or above the limit."),
 }
 """Heading and sentence of each verdict."""
+REVIEWED: Mapping[str, str] = {
+    "leaks": "Items of the eval sets are in the data. A review accepts some of the findings, but not all.",
+    "incomplete": "Items of the eval sets are in the data, and a review accepts them. Not everything could be looked"
+    " at: this is no clean bill.",
+    "insensitive": "Items of the eval sets are in the data, and a review accepts them. By its own probes this audit"
+    " would have missed too many others.",
+    "clean": "Items of the eval sets are in the data, and a review accepts every one that was found.",
+}
+"""The sentence of each verdict where a review accepts leaks."""
+UNLOOKED = " The review also accepts that the audit was incomplete or insensitive."
 
 
 @dataclass(frozen=True)
@@ -53,7 +64,7 @@ def render(document: Mapping[str, Any], found: Sequence[Told], total: int, *, sa
         .get_template("contamination.html.j2")
         .render(
             document=document,
-            verdict=VERDICTS[document["verdict"]],
+            verdict=verdict_told(document),
             found=found,
             total=total,
             told=sum(one.full for one in found),
@@ -81,6 +92,17 @@ def render(document: Mapping[str, Any], found: Sequence[Told], total: int, *, sa
             script_hash=script_hash(script),
         )
     )
+
+
+def verdict_told(document: Mapping[str, Any]) -> tuple[str, str]:
+    """Heading and sentence of an audit's verdict: where a review made it what it is, the sentence says so."""
+    verdict = document["verdict"]
+    heading, sentence = VERDICTS[verdict]
+    accepted = document["accepted"]
+    some = accepted is not None and bool(accepted["findings"]) and verdict == "leaks"
+    if some or accepted_leaks(document):
+        sentence = REVIEWED[verdict]
+    return heading, sentence + (UNLOOKED if accepted_gaps(document) else "")
 
 
 def filters(found: Sequence[Told]) -> tuple[Options, ...]:

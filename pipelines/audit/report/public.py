@@ -31,12 +31,12 @@ def salted(salt: str, text: str) -> str:
 
 
 def public_document(document: Mapping[str, Any], salt: str) -> dict[str, Any]:
-    """The document without names of files, without who accepted what, and without places."""
+    """The document without names of files, without who accepted what and why, and without places."""
     accepted = document["accepted"]
     return {
         **{name: document[name] for name in PUBLIC if name in document},
         "policy": {**document["policy"], "against": sorted(document["eval_sets"])},
-        "accepted": None if accepted is None else {**accepted, "who": None, "unknown": []},
+        "accepted": None if accepted is None else {**accepted, "reason": None, "who": None, "unknown": []},
         "missing": [{**one, "fetch": ""} for one in document["missing"]],
         "data": [_place(place, salt) for place in document["data"]],
     }

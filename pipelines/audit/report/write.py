@@ -11,7 +11,7 @@ from dedup.decontamination.shortcuts import COLUMNS, shortcuts_of
 from pipelines.audit.conda import conda_csv
 from pipelines.audit.document import document_bytes
 from pipelines.audit.looking import Looked
-from pipelines.audit.places import CLEAN, DOCUMENT, FINDINGS_TABLE, PAGE
+from pipelines.audit.places import CLEAN, DOCUMENT, FINDINGS_TABLE, PAGE, SHORTCUTS, SHORTCUTS_PAGE
 from pipelines.audit.report.evidence import LISTED, in_turn, told
 from pipelines.audit.report.page import render
 from pipelines.audit.report.private import private_among
@@ -23,8 +23,6 @@ from pipelines.audit.statement import ENVELOPE, STATEMENT, statement_bytes
 from sources.storage import Folder
 
 PUBLIC_PAGE = "reports/contamination.public.html"
-SHORTCUTS_PAGE = "reports/shortcuts.html"
-SHORTCUTS = "reports/shortcuts.json"
 CONDA = "reports/conda.csv"
 
 

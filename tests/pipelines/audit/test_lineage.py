@@ -1,7 +1,7 @@
 """A checkpoint with its lineage: nothing that it names is believed, and the worst stage decides."""
 
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
@@ -32,11 +32,14 @@ def named(folder: Path, path: str, data: bytes) -> dict[str, str]:
     return {"path": path, "sha256": sha256(data).hexdigest()}
 
 
-def stage(folder: Path, name: str, leaks: bool = False, **more: Any) -> dict[str, Any]:
-    """One stage with a manifest and the audit of it."""
+def stage(
+    folder: Path, name: str, leaks: bool = False, says: Mapping[str, Any] | None = None, **more: Any
+) -> dict[str, Any]:
+    """One stage with a manifest and the audit of it, whose document also `says` something."""
     manifest = named(folder, f"lineage/{name}/manifest.json", orjson.dumps({"stage": name}))
     document = (WHOLE if leaks else made(0)).document()
     document["shards"]["manifest_sha256"] = manifest["sha256"]
+    document |= says or {}
     rows = WHOLE.rows if leaks else []
     table = to_parquet(pa.Table.from_pylist(rows, schema=FINDINGS))
     return {
@@ -131,6 +134,51 @@ def test_an_audit_of_other_shards_and_a_stage_without_one_are_no_clean_bill(tmp_
     assert (weights.verdict, weights.stages[0].problems[0][:8]) == ("incomplete", "no audit")
 
 
+@pytest.mark.parametrize("rows", [WHOLE.rows[:2], [*WHOLE.rows[:2], {**WHOLE.rows[2], "grade": "template_sibling"}]])
+def test_a_table_of_findings_that_is_not_the_audits_is_no_clean_bill(
+    tmp_path: Path, rows: list[dict[str, Any]]
+) -> None:
+    one = stage(tmp_path, "mid", leaks=True, accepted={"reason": "looked at", "accept": IDS})
+    assert checked(checkpoint(tmp_path, one)).verdict == "clean"
+    table = to_parquet(pa.Table.from_pylist(rows, schema=FINDINGS))
+    weights = checked(checkpoint(tmp_path, {**one, "findings": named(tmp_path, "lineage/mid/other.parquet", table)}))
+    assert weights.verdict == "incomplete"
+    assert "table of findings" in weights.stages[0].problems[0]
+
+
+@pytest.mark.parametrize(("until", "verdict"), [("2026-06-30", "incomplete"), ("2026-07-01", "clean"), (None, "clean")])
+def test_an_audit_that_is_clean_by_its_own_review_is_so_only_while_that_holds(
+    tmp_path: Path, until: str | None, verdict: str
+) -> None:
+    own = {**WHOLE.document()["accepted"], "until": until, "findings": IDS}
+    says = {"verdict": "clean", "reasons": [], "leaks": 0, "accepted": own}
+    assert checked(checkpoint(tmp_path, stage(tmp_path, "mid", leaks=True, says=says))).verdict == verdict
+    nothing_found = {"accepted": {**own, "findings": []}}
+    assert checked(checkpoint(tmp_path, stage(tmp_path, "mid", says=nothing_found))).verdict == "clean"
+    gaps = {**nothing_found, "reasons": ["eval set medqa is required and not there"]}
+    assert checked(checkpoint(tmp_path, stage(tmp_path, "mid", says=gaps))).verdict == verdict
+
+
+def test_only_the_number_of_leaks_tells_which_reason_is_about_them(tmp_path: Path) -> None:
+    review = {"reason": "looked at", "accept": IDS}
+    gap = "eval set x holds items that are in the data at grade: unknown"
+    one = stage(tmp_path, "mid", leaks=True, accepted=review, says={"reasons": ["3 leaked", gap]})
+    assert checked(checkpoint(tmp_path, one)).verdict == "incomplete"
+    one = stage(tmp_path, "mid", leaks=True, accepted=review, says={"reasons": ["3 leaked"]})
+    assert checked(checkpoint(tmp_path, one)).verdict == "clean"
+
+
+@pytest.mark.parametrize("name", ["more.safetensors", "adapter/model.bin", "old.pt"])
+def test_weights_that_the_lineage_does_not_name_are_told(tmp_path: Path, name: str) -> None:
+    folder = checkpoint(tmp_path, stage(tmp_path, "mid"))
+    named(tmp_path, name, b"others")
+    weights = checked(folder)
+    assert (weights.verdict, weights.problems) == (
+        "incomplete", (f"{name}: weights that the lineage does not name",)
+    )  # fmt: skip
+    assert name in render_weights(weights, "here")
+
+
 def test_a_file_outside_the_checkpoint_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(b"weights")
     inner = tmp_path / "checkpoint"
@@ -154,3 +202,16 @@ def test_the_command_gives_the_verdict_and_writes_the_page(tmp_path: Path) -> No
     assert (told["verdict"], told["stages"][0]["stage"], told["not_covered"]) == ("leaks", "mid", [UNCOVERED])
     assert (tmp_path / "audit" / "reports" / "weights.html").stat().st_size > 1000
     assert "not covered" in curate("audit", place, "--out", tmp_path / "audit").stderr
+
+
+@pytest.mark.parametrize("option", [
+    ("--against", "medqa"), ("--fail-on", "near_text"), ("--accept", "accepted.yaml"), ("--public",),
+    ("--sign", "key.pem"), ("--verify",),
+])  # fmt: skip
+def test_options_of_a_search_are_refused_for_a_checkpoint(tmp_path: Path, option: tuple[str, ...]) -> None:
+    place = tmp_path / "checkpoint"
+    checkpoint(place, stage(place, "mid"))
+    done = curate("audit", place, "--out", tmp_path / "audit", *option)
+    assert done.returncode == 2
+    assert option[0] in done.stderr
+    assert not (tmp_path / "audit").exists()

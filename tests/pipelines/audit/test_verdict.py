@@ -117,3 +117,13 @@ def test_a_review_file_is_read(tmp_path: Path) -> None:
     assert review.finding_ids == {"abc"}
     assert review.items == {("s", "1")}
     assert review.until == date(2026, 12, 31)
+
+
+def test_leaks_are_items_that_nothing_accepts() -> None:
+    review = Review(reason="looked at", accept=("f",))
+    both = (finding("f", "1"), finding("g", "2"))
+    assert [verdict(*both).leaks, verdict(*both, review=review).leaks, verdict(both[0], review=review).leaks] == [
+        2,
+        1,
+        0,
+    ]

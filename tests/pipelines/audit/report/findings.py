@@ -58,6 +58,7 @@ class Made:
         return {
             "format": 1, "curate": "0.1.0", "verdict": "leaks" if self.rows else "clean",
             "reasons": ["3 eval items are in the data at grade near_text or stronger"] if self.rows else [],
+            "leaks": 3 if self.rows else 0,
             "policy": {"against": ["/home/someone/evals/medqa"], "fail_on": "near_text", "min_recall": 0.8},
             "data": [{"name": "corpus", "form": "jsonl", "sources": list(SOURCES), "left_out": {".xyz": 2},
                       "inputs": [{"files": 1, "bytes": 12345, "listing": [

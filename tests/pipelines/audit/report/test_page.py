@@ -8,8 +8,9 @@ from typing import Any
 import orjson
 import pytest
 
+from dedup.decontamination.assemble import RANK
 from pipelines.audit.report.evidence import LISTED, PICTURED, PICTURED_ALIKE, TOLD, in_turn, told
-from pipelines.audit.report.page import render
+from pipelines.audit.report.page import VERDICTS, render
 from pipelines.audit.report.public import public_document, public_told, salt_of, salted
 from tests.pipelines.audit.report.findings import QUESTION, SECRET, SETS, Made, made
 
@@ -48,6 +49,16 @@ def test_pictures_are_of_the_strongest_and_their_number_is_bounded() -> None:
         of = [one for one in found if (one.eval_set, one.grade) == (eval_set, grade)]
         lowest = min(one.score or 0 for one in shown if one in of)
         assert all((one.score or 0) <= lowest for one in of if one not in shown)
+
+
+def test_findings_whose_pictures_are_on_the_page_come_first_in_their_eval_set_and_grade() -> None:
+    whole = made(600)
+    for row in whole.rows:
+        row["score"] = 1.0
+    found = told(whole.table, whole, ())
+    keys = [(one.eval_set, RANK[one.grade], not one.pictured) for one in found]
+    assert keys == sorted(keys)
+    assert {one.pictured for one in found if one.channel == "pair"} == {True, False}
 
 
 def test_one_pair_of_pictures_is_shown_once_and_referred_to() -> None:
@@ -107,7 +118,7 @@ def test_a_page_for_outsiders_has_no_text_no_pixels_no_file_names_and_no_people(
     whole = made(60)
     page = public(whole)
     words = {SECRET, "most appropriate", "patient-4711", "private/path", "Dr. Somebody", "data:image",
-             "/home/someone", "example.org", "PMC123"}  # fmt: skip
+             "/home/someone", "example.org", "PMC123", "public anyway"}  # fmt: skip
     assert [word for word in sorted(words) if word in page] == []
     internal_page = internal(whole)
     missed = [word for word in sorted(words) if word not in internal_page]
@@ -136,6 +147,27 @@ def test_an_audit_that_was_not_calibrated_says_so() -> None:
     page = render(document, told(whole.table, whole, ()), 1)
     assert "Not calibrated" in page
     assert "Not calibrated" not in internal(whole)
+
+
+@pytest.mark.parametrize("verdict", ["clean", "incomplete", "insensitive"])
+def test_leaks_that_a_review_accepts_are_still_told(verdict: str) -> None:
+    leaks = {**made(3).document(), "verdict": verdict, "reasons": []}
+    none = {**made(0).document(), "verdict": verdict}
+    found = told(made(3).table, made(3), ())
+    for page in (render(leaks, found, 3), render(public_document(leaks, SALT), (), 3, salt=SALT)):
+        assert VERDICTS[verdict][1] not in page
+        assert "Items of the eval sets are in the data" in page
+    assert VERDICTS[verdict][1] in render(none, (), 0)
+
+
+def test_a_verdict_says_that_a_review_accepts_some_findings_or_an_audit_that_is_incomplete() -> None:
+    assert "A review accepts some of the findings, but not all." in internal(made(3))
+    gaps = {**made(0).document(), "reasons": ["eval set medqa is required and not there"]}
+    assert "also accepts that the audit was incomplete" in render(gaps, (), 0)
+    weaker = made(6).rows[5]
+    assert weaker["grade"] == "same_group"
+    weaker_only = {**Made([weaker]).document(), "verdict": "clean", "reasons": []}
+    assert VERDICTS["clean"][1] in render(weaker_only, (), 1)
 
 
 def test_provenance_is_told_without_a_sample() -> None:
