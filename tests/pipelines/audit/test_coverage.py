@@ -12,7 +12,7 @@ from tests.end_to_end.audits import eval_set
 
 
 def protected(unread: dict[str, int], items: int = 3) -> ProtectedSet:
-    return ProtectedSet("mine", "1", None, "MIT", "open", ("test",), (), "d", items, 0, 2, unread)
+    return ProtectedSet("mine", "1", None, "MIT", "open", ("test",), (), "d", items, 0, 2, 0, unread, "c")
 
 
 @pytest.mark.parametrize(("unread", "items", "told"), [
