@@ -1,11 +1,13 @@
 """Reworded questions: nominated by pairs of rare words, weighed by the cosine of all, confirmed by the answer."""
 
 from collections.abc import Iterator
+from difflib import SequenceMatcher
 
 import numpy as np
 import numpy.typing as npt
 
 from dedup.decontamination.answers import disagrees, hinted, stated
+from dedup.decontamination.discriminators import SLOT_TOKENS, contradiction
 from dedup.decontamination.grades import Grade
 from dedup.decontamination.text_document import Document, Documents
 from dedup.decontamination.text_index import TextIndex
@@ -30,7 +32,8 @@ def reworded(index: TextIndex, prepared: Search, documents: Documents) -> Iterat
     From a cosine of `paraphrase_cosine` where the sample states the item's answer, of `paraphrase_beside` where it is
     near, of `paraphrase_weak` with one that says little, of `paraphrase_alone` without. Of a sample that does not state
     the answer it must be asked: a passage that says what a question is about is no wording of it. Never where both say
-    numbers and have none in common, or each a side that the other does not.
+    numbers and have none in common, or each a side that the other does not, nor, without the answer, where the wording
+    is the question's own but for a name.
     """
     settings, tokens = index.settings, documents.tokens
     rows, cosines = search_rewordings(
@@ -50,6 +53,8 @@ def reworded(index: TextIndex, prepared: Search, documents: Documents) -> Iterat
         places = _places(index, document, text, first, stop)
         confirmed = any(answer for _, answer in items)
         if not _shares(index, prepared, text, places, *enough):
+            continue
+        if enough == UNCONFIRMED and _is_sibling(index, prepared, document, text, first, stop):
             continue
         parts = {"score": round(cosine, 4), "tokens": len(places), "answer": confirmed}
         yield found_match(
@@ -104,6 +109,19 @@ def _shares(
     content = prepared.content[words]
     shared = len(np.unique(words[content & (places >= 0)]))
     return shared >= max(fewest, share * len(np.unique(words[content])))
+
+
+def _is_sibling(index: TextIndex, prepared: Search, document: Document, text: int, first: int, stop: int) -> bool:
+    """Whether the wording has the question's words in their order, but for few, and those tell the two apart."""
+    own = index.words[index.starts[text] : index.starts[text + 1]]
+    first = max(first - SLOT_TOKENS, document.piece_tokens(document.piece_of(first))[0])
+    words = document.all.tokens.words[first:stop]
+    places = np.full(len(own), -1, np.int64)
+    for block in SequenceMatcher(None, own.tolist(), words.tolist(), autojunk=False).get_matching_blocks():
+        places[block.a : block.a + block.size] = first + block.b + np.arange(block.size)
+    if np.count_nonzero(places < 0) > SLOT_TOKENS or not (places >= 0).any():
+        return False
+    return contradiction(index, prepared, document, text, places) is not None
 
 
 def _sides_differ(index: TextIndex, document: Document, text: int, first: int, stop: int) -> bool:

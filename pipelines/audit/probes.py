@@ -29,7 +29,7 @@ from pipelines.work import Commit, Part, Work, key_of
 
 Rows = list[dict[str, Any]]
 
-VERSION = 2
+VERSION = 3
 REACH_VERSION = 1
 PICTURES = pa.schema([pa.field("picture", pa.int32(), nullable=False), pa.field("decoy", pa.bool_(), nullable=False)])
 """Planned pictures: to be planted, or to be looked up as they are."""

@@ -18,7 +18,7 @@ from pipelines.session import Session
 from pipelines.view import View, alive_rows, read_samples
 from pipelines.work import Commit, Part, Work, key_of
 
-VERSION = 3
+VERSION = 4
 ALIKE = "alike"
 
 

@@ -47,6 +47,24 @@ def test_the_channel_can_be_switched_off():
     assert scan_texts(index, samples_of(sample(REWORDED, "Inferior mesenteric artery"))).num_rows == 0
 
 
+ORBIT = {
+    "question": "Onodi cells and Haller cells are seen in relation to following respectively -",
+    "answer": "Optic nerve and floor of the orbit",
+}
+
+
+def test_the_question_s_own_words_with_another_name_and_no_answer_are_another_question():
+    of = "Onodi cells and {} cells are seen in relation to following respectively -"
+    about_cells = {
+        "question": "Which cells are seen in relation to the organ of Corti, respectively in the tissue of it?"
+    }
+
+    found = grades(sample(of.format("Hartley")), items=(ORBIT, about_cells))
+
+    assert found in ([], [(0, "template_sibling")])
+    assert grades(sample(of.format("Haller")), items=(ORBIT, about_cells)) == [(0, "exact")]
+
+
 NERVE = {"question": "Which cranial nerve carries the sense of taste from the tongue?", "answer": "Facial nerve"}
 BONE = {"question": "Which bone of the skull is most prone to a fracture?", "answer": "Nasal"}
 GOITRE = {
