@@ -7,7 +7,7 @@ from typing import Any, Literal
 import blake3
 import orjson
 
-from filters.measurer import Measurer
+from filters.measurer import AnyMeasurer, PictureMeasurer
 from filters.statistics import pixel_hash, statistics_of
 from sources.pictures import Limits, OpenedPicture, Picture, PictureError, open_picture
 from sources.schema import Reason
@@ -57,7 +57,7 @@ class Gallery:
     """Measures pictures and remembers what became of each; `images` are the IMAGES rows so far."""
 
     def __init__(
-        self, limits: Limits, card_modality: str, *, full_size: bool, measurers: Sequence[Measurer] = ()
+        self, limits: Limits, card_modality: str, *, full_size: bool, measurers: Sequence[AnyMeasurer] = ()
     ) -> None:
         """`full_size` False decodes at reduced scale where that saves work, and leaves `pixel_hash` null.
 
@@ -65,7 +65,11 @@ class Gallery:
         them needs every pixel, nothing is decoded at reduced scale.
         """
         self._limits, self._card_modality, self._full_size = limits, card_modality, full_size
-        self._measurers = tuple(measurers)
+        self._measurers = tuple(other for other in measurers if not isinstance(other, PictureMeasurer))
+        self._waiting: list[tuple[PictureMeasurer, list[tuple[dict[str, Any], Any]]]] = [
+            (other, []) for other in measurers if isinstance(other, PictureMeasurer)
+        ]
+        """What models have not looked at yet: rows, and what is kept of their pictures."""
         self._whole = full_size or any(other.whole for other in measurers)
         self._rows: dict[str, dict[str, Any]] = {}
         self._shown: dict[Wanted, list[Shown]] = {}
@@ -90,6 +94,8 @@ class Gallery:
             by_uri.setdefault(one.uri, {})[one] = None
         for uri, of_uri in by_uri.items():
             self._shown.update(self._visit_file(uri, list(of_uri), open_image))
+        for other, waiting in self._waiting:
+            _look(other, waiting)
 
     def _visit_file(
         self, uri: str | None, wanted: list[Wanted], open_image: Callable[[str], bytes]
@@ -126,7 +132,11 @@ class Gallery:
                 picture = opened.frame(number) if self._whole else opened.small_frame(number, SMALL_SIDE)
             except PictureError as error:
                 return _failed(number, error)
-            self._rows[image_id] = self._row(image_id, picture, len(data))
+            row = self._rows[image_id] = self._row(image_id, picture, len(data))
+            for other, waiting in self._waiting:
+                waiting.append((row, other.prepare(picture)))
+                if len(waiting) == other.batch:
+                    _look(other, waiting)
         return Shown(number, image_id)
 
     def _row(self, image_id: str, picture: Picture, size: int) -> dict[str, Any]:
@@ -164,6 +174,14 @@ class Gallery:
         if picture.modality != "unknown":
             return picture.modality, "dicom"
         return self._card_modality, "none" if self._card_modality == "unknown" else "card"
+
+
+def _look(other: PictureMeasurer, waiting: list[tuple[dict[str, Any], Any]]) -> None:
+    """Let a model look at what waits for it."""
+    if waiting:
+        for (row, _), values in zip(waiting, other.measure_batch([kept for _, kept in waiting]), strict=True):
+            row.update(values)
+    waiting.clear()
 
 
 def _read(uri: str | None, open_image: Callable[[str], bytes]) -> bytes:

@@ -10,10 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from filters.gallery import Gallery, Shown, Wanted, image_id_of, made_sample_id
-from filters.measurer import Measurer
+from filters.measurer import AnyMeasurer
 from filters.verdicts import decided, nulls_for_nan
 from sources.pictures import Limits
 from sources.pictures.memory import keep_freed_memory
+from sources.pictures.picture import CtWindows
 from sources.schema import IMAGE_REF, IMAGES, SAMPLES, Reason, Verdict
 
 __all__ = ["LINKS", "Measure", "Pictures", "image_id_of", "made_sample_id"]
@@ -61,9 +62,11 @@ class Pictures:
         max_pixels: int,
         frames: FramePolicy,
         pixel_hash: bool,  # noqa: FBT001 - a recipe key
-        measurers: Sequence[Measurer] = (),
+        measurers: Sequence[AnyMeasurer] = (),
+        ct_windows: CtWindows = "header",
     ) -> None:
         self.max_pixels = max_pixels
+        self.ct_windows = ct_windows
         self.frames = frames
         self.pixel_hash = pixel_hash
         self.measurers = tuple(measurers)
@@ -73,6 +76,8 @@ class Pictures:
         chosen: dict[str, Any] = {"max_pixels": self.max_pixels, "frames": self.frames, "pixel_hash": self.pixel_hash}
         if self.measurers:
             chosen["measurers"] = {other.name: other.version for other in self.measurers}
+        if self.ct_windows != "header":
+            chosen["ct_windows"] = self.ct_windows
         return chosen
 
     def measure(self, samples: pa.Table, open_image: OpenImage, card_modality: str) -> dict[str, pa.Table]:
@@ -88,7 +93,7 @@ class Pictures:
         refs = samples["images"].to_pylist()
         wanted = [[self._wanted(ref, alone=len(of_sample) == 1) for ref in of_sample or ()] for of_sample in refs]
         gallery = Gallery(
-            Limits(max_pixels=self.max_pixels), card_modality, full_size=self.pixel_hash, measurers=self.measurers
+            Limits(max_pixels=self.max_pixels, ct_windows=self.ct_windows), card_modality, full_size=self.pixel_hash, measurers=self.measurers
         )
         gallery.visit([one for of_sample in wanted for one in of_sample], open_image)
         links, made, made_links = [], [], []

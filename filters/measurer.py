@@ -1,11 +1,13 @@
 """What else a picture is measured by: other folders' measures, passed in by who configures a build."""
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+
+from sources.pictures import Picture
 
 
 class Measurer(Protocol):
@@ -38,3 +40,44 @@ class Measurer(Protocol):
         (`statistics.MEASURED_SIDE`).
         """
         ...
+
+
+@runtime_checkable
+class PictureMeasurer(Protocol):
+    """A measurer that looks at pictures in colour, several at a time: a model."""
+
+    @property
+    def name(self) -> str:
+        """Part of the pictures' fingerprint in a run."""
+        ...
+
+    @property
+    def version(self) -> int | str:
+        """Other when values may change: a number, or the digest of a model's file."""
+        ...
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The columns it fills."""
+        ...
+
+    @property
+    def whole(self) -> bool:
+        """Whether it needs every pixel: no JPEG is then decoded at reduced scale."""
+        ...
+
+    @property
+    def batch(self) -> int:
+        """How many pictures it takes at once, at most."""
+        ...
+
+    def prepare(self, picture: Picture) -> Any:
+        """What is kept of one picture until its batch is full: small, and no longer the picture."""
+        ...
+
+    def measure_batch(self, prepared: Sequence[Any]) -> Sequence[Mapping[str, Any]]:
+        """The values of `fields`, one mapping a picture, whatever the batch."""
+        ...
+
+
+AnyMeasurer = Measurer | PictureMeasurer

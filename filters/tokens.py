@@ -113,8 +113,17 @@ def load_counter(tokenizer: str) -> Callable[[str], int]:
 
 def _harmony_counter() -> Callable[[str], int]:
     """The compiled counter itself; a test holds its counts against another implementation's."""
-    count: Callable[[str], int] = _compiled_counters().tokenizer_for_encoding("o200k_base").count
+    count: Callable[[str], int] = harmony_tokenizer().count
     return count
+
+
+def harmony_tokenizer() -> Any:
+    """The compiled tokenizer of o200k_base: `encode` and `count` of a text, which they never search for specials.
+
+    Raises:
+        TokenizerError: bpe-openai is not there.
+    """
+    return _compiled_counters().tokenizer_for_encoding("o200k_base")
 
 
 def _compiled_counters() -> Any:

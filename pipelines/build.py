@@ -12,6 +12,7 @@ from pipelines.audit.guard import Guard, decontaminate, drop_reports, guard_of, 
 from pipelines.audit.places import DOCUMENT
 from pipelines.contracts.gates import Gates
 from pipelines.counts import ErrorBudget, StepCounts
+from pipelines.energon import energon_published
 from pipelines.engines.choice import EngineChoice
 from pipelines.engines.engine import Engine
 from pipelines.engines.local import default_workers
@@ -24,7 +25,10 @@ from pipelines.ingest import NAME as INGEST
 from pipelines.ingest import VERSION as INGEST_VERSION
 from pipelines.ingest import IngestTask, corpus_parameters
 from pipelines.joins.tables import Tables, plan_tables, table_listing, with_tables
+from pipelines.label import label_pictures
 from pipelines.near.flow import drop_near
+from pipelines.packing import packing_published
+from pipelines.phi.texts import text_parameters
 from pipelines.plan import Planned, ingest_tasks, input_listing, limited, plan_fragments
 from pipelines.progress import Reporter
 from pipelines.recipe import Recipe
@@ -41,8 +45,10 @@ from pipelines.versions import library_versions
 from pipelines.view import View
 from pipelines.work import Commit, Work, key_of
 from pipelines.write import ShardTask, SizesTask
+from shards.index_file import INDEX_NAME
 from shards.manifest import MANIFEST_FORMAT, Manifest, Mixture, ShardEntry, manifest_bytes
 from shards.names import is_held_out, shard_name
+from shards.plan_file import PLAN_NAME
 from shards.slices import FragmentLoad, plan_shards
 from sources.identity import keyed_digest
 from sources.schema import FORMAT_VERSION
@@ -89,8 +95,8 @@ def build(options: BuildOptions) -> dict[str, Any]:
         session = replace(session_of(options.recipe, sources, work), removal=removal)
         with Reporter(EventLog(folder, EVENTS), options.quiet) as reporter:
             reporter.event("start", stage=options.recipe.stage, engine=engine.name, workers=options.workers)
-            for name in sources.missing:
-                reporter.say(f"source {name}: not found under --data, left out (it is optional)")
+            if sources.missing:
+                reporter.say(f"not found under --data, left out (they are optional): {', '.join(sources.missing)}")
             if guard is not None:
                 guard.tell(reporter)
             try:
@@ -208,6 +214,8 @@ class _Build:
         beside = companion_files(self.session.work, run, manifest, tables)
         audited = self._audited(manifest, shards)
         beside |= {} if audited is None else audited.files
+        beside |= energon_published(self.session.work, manifest, shards)
+        beside |= packing_published(self.session.work, self.recipe.mixture, manifest, shards)
         publish(folder, self._files(tables, shards) | beside, manifest_bytes(manifest), run)
         if audited is not None:
             audited.write_reports(folder)
@@ -241,6 +249,8 @@ class _Build:
             sum(part.rows for part in view.samples) - before for view, before in zip(flow.views, ingested, strict=True)
         ]
         flow.decide(graph.measure, "pictures_errors", made)
+        if graph.labelling is not None:
+            label_pictures(flow, graph.labelling)
         flow.exchange(graph.images, ("images",), "images_followers")
         for deciding in graph.deciding:
             if isinstance(deciding, Comparison):
@@ -298,8 +308,8 @@ class _Build:
             context_tokens=self.recipe.context_tokens,
             shards=tuple(entry for entry in entries if not is_held_out(entry.name)),
             validation=None if self.graph.holdout is None else held,
-            index=None,
-            plan=None,
+            index=INDEX_NAME,
+            plan=PLAN_NAME,
             audit=None if self.guard is None else DOCUMENT,
             mixture=Mixture(seed=mixture.seed, epochs=mixture.epochs, weights=weights),
         )
@@ -321,7 +331,7 @@ class _Build:
         return key_of(self.identity, fingerprints, contents, [commit.parts["tar"].digest for _, commit in shards])
 
     def _fingerprints(self) -> dict[str, str]:
-        corpora = [corpus_parameters(corpus) for corpus in self.session.corpora]
+        corpora = [(corpus_parameters(one), *text_parameters(self.session, one)) for one in self.session.corpora]
         ingest = key_of(INGEST, INGEST_VERSION, corpora, self.recipe.prompts.model_dump())
         return self.graph.fingerprints(ingest)
 

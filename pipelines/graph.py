@@ -11,9 +11,12 @@ from dedup.picture_phash import PerceptualHash
 from dedup.text import NearText
 from filters.license import License
 from filters.measure import Measure, Pictures
-from filters.measurer import Measurer
+from filters.measurer import AnyMeasurer
+from filters.quality import Quality
+from filters.text import TextQuality
 from filters.tokens import TokenCounts, Tokens
 from pipelines.holdout import Holdout
+from pipelines.label import Labelling, labelling_of
 from pipelines.plugged import PluggedExchange, PluggedFacts, PluggedFilter
 from pipelines.plugins import PLACES, is_exchange, is_measured, made_steps
 from pipelines.recipe import Recipe, TokenLimits
@@ -85,6 +88,8 @@ class Graph:
     decontaminate: "Decontaminate | None" = None
     """Known once the eval sets were read; after all comparisons."""
     holdout: Holdout | None = None
+    labelling: Labelling | None = None
+    """What labels pictures, between measure and the first filter."""
     removed: DecideStep | None = None
     """Takes out what was taken down; the last of all, as if `curate remove` had been run afterwards."""
 
@@ -122,7 +127,10 @@ class Graph:
 def graph_of(recipe: Recipe, removal: Removal | None = None) -> Graph:
     """The steps that the recipe enables, configured."""
     settings = recipe.steps
-    filters: list[tuple[DecideStep, FactStep | None]] = []
+    labelling = labelling_of(settings.modality) if settings.modality is not None and settings.modality.enabled else None
+    filters: list[tuple[DecideStep, FactStep | None]] = [] if labelling is None else [(labelling.step, None)]
+    if settings.quality is not None and settings.quality.enabled:
+        filters.append((Quality(settings.quality.limits()), TextQuality()))
     if settings.license.enabled:
         policy = settings.license
         filters.append((License(frozenset(policy.access), frozenset(policy.forbidden), policy.unknown), None))
@@ -131,7 +139,9 @@ def graph_of(recipe: Recipe, removal: Removal | None = None) -> Graph:
     measure = settings.measure
     return Graph(
         identity=SampleIds(),
-        pictures=Pictures(measure.max_pixels, measure.frames, measure.pixel_hash, _measurers(recipe)),
+        pictures=Pictures(
+            measure.max_pixels, measure.frames, measure.pixel_hash, _measurers(recipe, labelling), measure.ct_windows
+        ),
         token_counts=token_counts,
         measure=Measure(min_side_px=measure.min_side_px),
         filters=tuple(filters),
@@ -140,6 +150,7 @@ def graph_of(recipe: Recipe, removal: Removal | None = None) -> Graph:
         near=_near(recipe),
         others=_others(recipe),
         holdout=None if recipe.holdout is None else Holdout(**recipe.holdout.model_dump()),
+        labelling=labelling,
         removed=None if removal is None else Takedown(removal),
     )
 
@@ -154,11 +165,12 @@ def _near(recipe: Recipe) -> tuple[NearText | NearImage, ...]:
     return tuple(steps)
 
 
-def _measurers(recipe: Recipe) -> tuple[Measurer, ...]:
+def _measurers(recipe: Recipe, labelling: Labelling | None) -> tuple[AnyMeasurer, ...]:
     """What pictures are measured by besides our statistics: fingerprints, where near-duplicates are sought."""
     image = recipe.steps.near_image
-    published: tuple[Measurer, ...] = (PerceptualHash(),) if image.method == "phash" else ()
-    return (Fingerprints(), *published) if image.enabled else ()
+    published: tuple[AnyMeasurer, ...] = (PerceptualHash(),) if image.method == "phash" else ()
+    near: tuple[AnyMeasurer, ...] = (Fingerprints(), *published) if image.enabled else ()
+    return (*near, *(() if labelling is None else labelling.measurers))
 
 
 def _others(recipe: Recipe) -> tuple[tuple[str, Deciding], ...]:

@@ -10,6 +10,7 @@ import pyarrow as pa
 from filters.verdicts import decided
 from pipelines.bisect import FATAL_ERRORS, Failure
 from pipelines.counts import tally
+from pipelines.phi.texts import screened, text_parameters
 from pipelines.session import Session
 from pipelines.suspect_records import Lost, answers
 from pipelines.takedown.step import taken_out
@@ -59,6 +60,7 @@ class IngestTask:
             self.fragment.digest,
             self.limit,
             *(() if joined is None else (joined.digest, joined.columns)),
+            *text_parameters(session, corpus),
         )
 
     def run(self, session: Session) -> Commit:
@@ -110,7 +112,8 @@ class IngestTask:
 def corpus_parameters(corpus: Corpus) -> dict[str, Any]:
     """What of a corpus its samples depend on, besides its records. Holds no raw name."""
     site_key = corpus.identity.site_key
-    parameters = corpus.card.model_dump(exclude={"description", "home", "fetch", "layout"})
+    told = {"description", "home", "fetch", "note", "made_from", "ignored"}  # to people, and to other commands
+    parameters = corpus.card.model_dump(exclude={*told, "layout"})
     parameters["name"] = corpus.name
     parameters["images"] = corpus.card.layout.images
     parameters["site_key"] = None if site_key is None else keyed_digest(site_key, "check", "")
@@ -124,7 +127,7 @@ def _sample(
         detail = orjson.dumps({"detail": item.detail}).decode()
         return unreadable_sample(corpus, path, item), (Verdict.QUARANTINE, item.reason, detail)
     try:
-        row = to_sample(corpus, path, item, session.prompts)
+        row, given = screened(session, corpus, path, item, to_sample(corpus, path, item, session.prompts))
     except FATAL_ERRORS:
         raise
     except RecordError as error:
@@ -137,7 +140,7 @@ def _sample(
         return row, (Verdict.DROP, Reason.RECORD_SPLIT, orjson.dumps({"split": row["split"]}).decode())
     if not row["turns"] and not row["images"]:
         return row, (Verdict.DROP, Reason.RECORD_EMPTY, None)
-    return row, (Verdict.KEEP, None, None)
+    return row, given
 
 
 def _is_taken(split: str | None, taken: tuple[str, ...] | None) -> bool:

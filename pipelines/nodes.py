@@ -13,15 +13,15 @@ OF_SETTLING = ("asks", "questions", "outcomes", "settle")
 """Nodes of the search among samples with pictures, where those are looked at again."""
 WITHOUT_CONTENT = frozenset(
     {
-        "plan", "token_counts", "measure", "license", "tokens", "exact", "removed", "decontaminate", "sizes",
-        "join_plan", "holdout", "holdout_links", "holdout_solve", "holdout_sides",
+        "plan", "token_counts", "measure", "modality", "quality", "text_quality", "license", "tokens", "exact", "removed", "decontaminate", "sizes",
+        "join_plan", "member_index", "packing_plan", "holdout", "holdout_links", "holdout_solve", "holdout_sides",
         *(f"{exchange}_{part}" for exchange in EXCHANGES for part in OF_AN_EXCHANGE),
         *(f"{search}_{part}" for search in SEARCHES for part in OF_A_SEARCH), "near_text", "near_image",
         *(f"near_image_{part}" for part in OF_SETTLING),
     }
 )  # fmt: skip
 """Their commits hold row numbers, ids, hashes, counts and verdicts of ours, and no text or picture."""
-WITH_CONTENT = frozenset({"ingest", "pictures", "publish", "write", "survey", "card"})
+WITH_CONTENT = frozenset({"ingest", "pictures", "publish", "write", "survey", "card", "modality_images", "energon"})
 """`survey` and `card` hold numbers and examples of samples."""
 FAMILIES = ("join_", "contracts_", "near_", "audit_")
 """Rows of joined tables, values that contracts were checked on, texts on their way to be compared, what was searched

@@ -6,12 +6,18 @@ from pydantic import Field, field_validator, model_validator
 
 from pipelines.audit.settings import DecontaminateSettings
 from pipelines.contracts.settings import ContractSettings
-from sources.cards import GROUP_KINDS, Join, Pick, Speakers, Strict
+from pipelines.label_settings import ModalitySettings, QualitySettings
+from pipelines.phi.settings import PhiSettings
+from shards.image_tokens import FIXED
+from shards.mixture import Weight
+from shards.plan_file import ImagePolicy
+from sources.cards import GROUP_KINDS, First, Join, Pick, Speakers, Strict
 from sources.licenses import spdx_license
+from sources.pictures.picture import CtWindows, Limits
 from sources.schema import ACCESS, MODALITIES, TASKS, UNKNOWN_LICENSE
 
 Stage = Literal["align", "mid", "instruct"]
-NOT_YET = ("modality", "phi")
+NOT_YET: tuple[str, ...] = ()
 """Steps that have their place in the recipe and are not in this version: naming one is an error."""
 
 
@@ -32,7 +38,7 @@ class SourceEntry(Strict):
     weight: Annotated[float, Field(gt=0)] = 1.0
     reader: str | None = None
     options: dict[str, Any] = Field(default_factory=dict)
-    fields: dict[str, str | Pick | tuple[str, ...]] = Field(default_factory=dict)
+    fields: dict[str, str | Pick | First | tuple[str | Pick, ...]] = Field(default_factory=dict)
     images: str | None = None
     task: str | None = None
     license: str | None = None
@@ -75,6 +81,13 @@ class MeasureSettings(Strict):
     """Which frames of a multi-frame picture become samples; `each` makes one sample a frame."""
     pixel_hash: bool = True
     """Without it, JPEGs are decoded at reduced scale and exact duplicates are told by their bytes alone."""
+    ct_windows: CtWindows = "header"
+    """How CT with Hounsfield units is shown: by its header's window, a fixed one, or MedGemma's three as RGB."""
+
+    @property
+    def limits(self) -> Limits:
+        """What decoding is told."""
+        return Limits(max_pixels=self.max_pixels, ct_windows=self.ct_windows)
 
 
 class LicenseSettings(Strict):
@@ -155,7 +168,7 @@ class OtherSettings(Strict):
     """A step of another package: `settings` are its own, the rest says whether and where it runs."""
 
     enabled: bool = True
-    after: Literal["measure", "license", "tokens", "exact", "near_text", "near_image"] = "tokens"
+    after: Literal["measure", "modality", "quality", "license", "tokens", "exact", "near_text", "near_image"] = "tokens"
     """The step of ours that it follows; those that follow the same one run in the order of their names."""
     settings: dict[str, Any] = Field(default_factory=dict)
 
@@ -164,7 +177,12 @@ class Steps(Strict):
     """Settings by step; a step that is not named has its defaults."""
 
     measure: MeasureSettings = MeasureSettings()
+    modality: ModalitySettings | None = None
+    """None: nothing is labelled, and pictures have the modality of their header or their source's card."""
+    quality: QualitySettings | None = None
+    """None: no rules but those of measure."""
     license: LicenseSettings = LicenseSettings()
+    phi: PhiSettings = PhiSettings()
     tokens: TokenSettings = TokenSettings()
     exact: ExactSettings = ExactSettings()
     near_text: NearTextSettings = NearTextSettings()
@@ -177,8 +195,25 @@ class Steps(Strict):
 class Mixture(Strict):
     """How sources are mixed when the shards are planned."""
 
-    seed: int = 0
-    epochs: Annotated[int, Field(ge=1)] = 1
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    epochs: Annotated[int, Field(ge=1, le=1000)] = 1
+    rows_per_step: Annotated[int, Field(ge=1)] | None = None
+    """Packed rows of a global step (default: as many as hold about a million tokens)."""
+    weights: dict[Literal["modality", "task"], dict[str, Weight]] = Field(default_factory=dict)
+    """Weights by modality and task; those of sources stand at the sources."""
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    caps: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
+    max_repeats: Annotated[int, Field(ge=1)] = 4
+    images: ImagePolicy = FIXED
+    cut: bool = False
+
+    @field_validator("weights")
+    @classmethod
+    def _words(cls, value: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+        for kind, weights in value.items():
+            for name in weights:
+                _known(name, MODALITIES if kind == "modality" else TASKS)
+        return value
 
 
 class ShardSettings(Strict):

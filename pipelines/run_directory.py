@@ -23,8 +23,9 @@ PENDING_REMOVAL = "work/removal/plan.json"
 PUBLISHED = ("tables", "shards")
 WAIT = "wait for it, or use another --out"
 OURS = re.compile(
-    r"tables/[a-z]+/part-\d+\.parquet|shards/(validation-)?(align|mid|instruct)-[a-z0-9_]+-\d+\.tar"
-    r"|shards/(manifest|croissant|contamination)\.json|shards/README\.md"
+    r"tables/[a-z]+/part-\d+\.parquet|shards/(validation-)?(align|mid|instruct)-[a-z0-9_]+-\d+\.tar(\.idx)?"
+    r"|shards/(manifest|croissant|contamination)\.json|shards/README\.md|shards/(index|plan)\.arrow"
+    r"|shards/\.nv-meta/(\.info\.json|(dataset|crude|blend|split(-[a-z0-9_]+)?)\.yaml|sample_loader\.py|index\.(uuid|sqlite))"
 )
 """Files that a build publishes, and so may remove; what else people put there is theirs."""
 

@@ -81,6 +81,8 @@ def card_of(entry: SourceEntry) -> Card:
     if known is None:
         return _own_card(entry, given)
     document = known.model_dump()
+    if entry.reader is not None or entry.fields or entry.images is not None:
+        document["forms"] = ()  # what is given here is of one form, and no other is tried
     document["fields"] |= given.pop("fields", {})
     document["options"] |= given.pop("options", {})
     document |= given

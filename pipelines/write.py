@@ -7,20 +7,25 @@ from typing import Any
 import pyarrow as pa
 
 from filters.measure import image_id_of
+from filters.tokens import TokenCounts
+from pipelines.energon import shard_parts
+from pipelines.packing import index_part
 from pipelines.session import Session, locate
 from pipelines.view import View, alive_rows, read_samples, required
 from pipelines.work import Commit, Part, key_of
+from shards.index_rows import IndexRows
+from shards.members import MemberRows
 from shards.samples import PictureFacts, ShardSample, json_bounds, sample_json, shard_sample
 from shards.slices import ShardSlice
 from shards.tar import member_bytes
 from shards.writer import write_shard
-from sources.pictures import Limits, render
+from sources.pictures import render
 from sources.records import ChangedInputError, Corpus
 from sources.schema import SAMPLES
 
 SIZES = "sizes"
 SHARD = "write"
-VERSION = 1
+VERSION = 3
 UNCHANGED_FORMATS = {"jpeg": "jpg", "png": "png"}
 """Source formats that go into shards byte for byte; all others are rendered as PNG."""
 PNG_OVERHEAD_BYTES = 4096
@@ -78,15 +83,23 @@ class ShardTask:
         work = session.work
         ranges = [(part.start, part.stop) for part in self.shard.parts]
         digests = [view.digests(SAMPLES.names, "images", "tokens") for view in self.views]
-        key = key_of(SHARD, VERSION, digests, ranges, session.recipe.shards.dicom_bits)
+        tokenizer = TokenCounts(session.recipe.tokenizer).parameters()
+        key = key_of(SHARD, VERSION, digests, ranges, _rendering(session), tokenizer)
         found = work.find(SHARD, key)
         if found is not None:
             return found
         path = work.path(SHARD, key, "tar")
+        members, rows = MemberRows(), IndexRows(session.recipe.tokenizer)
+
+        def written(sample: ShardSample, offset: int, size: int) -> None:
+            members.add(sample)
+            rows.add(sample.json, offset, size)
+
         with work.folder.writing(path, last=False) as file:
-            summary = write_shard(file, self._samples(session))
+            summary = write_shard(file, self._samples(session), written)
         part = Part(path, summary.sha256, summary.samples, summary.bytes)
-        return work.commit(SHARD, key, {"tar": part}, asdict(summary))
+        parts = {"tar": part, **shard_parts(work, SHARD, key, members), **index_part(work, SHARD, key, rows)}
+        return work.commit(SHARD, key, parts, asdict(summary))
 
     def again(self) -> "ShardTask":
         """The task after it killed a worker: perhaps by a record that ingest quarantined, and that is read again."""
@@ -144,6 +157,12 @@ def _stored_bytes(image: Mapping[str, Any], bits: int) -> int:
     return raw + raw // 1000 + height + PNG_OVERHEAD_BYTES
 
 
+def _rendering(session: Session) -> int | list[int | str]:
+    """How pictures that are no JPEG or PNG are rendered: bits, and the windows of CT where they are not the files'."""
+    bits, windows = session.recipe.shards.dicom_bits, session.recipe.steps.measure.ct_windows
+    return bits if windows == "header" else [bits, windows]
+
+
 def _bytes(session: Session, corpus: Corpus, open_image: Callable[[str], bytes], image: Mapping[str, Any]) -> bytes:
     """The picture's bytes as the shard holds them.
 
@@ -155,6 +174,5 @@ def _bytes(session: Session, corpus: Corpus, open_image: Callable[[str], bytes],
         raise ChangedInputError(
             f"source {corpus.name}: a picture changed while the build was running; run the same command again"
         )
-    limits = Limits(max_pixels=session.recipe.steps.measure.max_pixels)
-    stored, _ = render(data, image["frame"], limits, session.recipe.shards.dicom_bits)
+    stored, _ = render(data, image["frame"], session.recipe.steps.measure.limits, session.recipe.shards.dicom_bits)
     return stored

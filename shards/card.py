@@ -68,6 +68,8 @@ class CardFacts:
     """As `run.json` counts them."""
     settings: Mapping[str, Any]
     """Of the steps, as the recipe has them."""
+    builds: tuple[str, ...] = ()
+    """Of a union of several builds: theirs. What was done in each stands in its own card."""
 
     @property
     def samples(self) -> int:
@@ -192,6 +194,15 @@ def _how(facts: CardFacts) -> list[str]:
         for step in facts.steps
     ]  # fmt: skip
     manifest = facts.manifest
+    if facts.builds:
+        listed = [f"- `{build}`" for build in facts.builds]
+        return [
+            "## How it was made",
+            "",
+            "`curate shards merge` put these builds together; how each was made stands in its own card:",
+            "",
+            *listed,
+        ]
     settings = {
         "context_tokens": manifest.context_tokens,
         "tokenizer": manifest.tokenizer,
@@ -257,6 +268,15 @@ def _limits(facts: CardFacts) -> list[str]:
     ran = {step["name"] for step in facts.steps}
     unstated = facts.modalities.get("unknown", 0)
     lines = ["## Known limits", ""]
+    if facts.builds:
+        return [
+            *lines,
+            (
+                "- The builds were made one by one: duplicates and leaked benchmarks were sought in each, not across "
+                "them, and no audit speaks of the whole (`curate audit` makes one)."
+            ),
+            "- Whether a text is true was not checked; biases of the sources are in the data.",
+        ]
     if "decontaminate" not in ran:
         lines.append("- It was not compared with any benchmark: test questions may be in it.")
     if not DUPLICATES.keys() <= ran:

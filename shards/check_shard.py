@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass, field
 
+from shards.check_index import IndexSlice, Sighted
 from shards.check_sample import PictureRules, SampleCheck
 from shards.manifest import ShardEntry
 from shards.names import split_member
-from shards.tar import TarError
+from shards.tar import BLOCK_BYTES, TarError, member_bytes
 from shards.tar_reader import Member, TarReader
 from sources.storage import Folder
 
@@ -16,20 +17,30 @@ MAX_FAULTS = 1000  # of one shard: a list that nobody reads to its end need not 
 
 @dataclass(frozen=True)
 class ShardJob:
-    """A shard to check: the folder it lies in, what the manifest says of it, how its pictures are looked at."""
+    """A shard to check: the folder it lies in, what the manifest says of it, how its pictures are looked at.
+
+    `index` says which rows of the member index are its own; `for_energon`, that it must have a `.tar.idx`.
+    """
 
     folder: Folder
     entry: ShardEntry
     rules: PictureRules
+    index: IndexSlice | None = None
+    for_energon: bool = False
 
 
 @dataclass(frozen=True)
 class ShardReport:
-    """What was found: the faults, the digest of the file if it could be read, the samples' keys in 16 bytes."""
+    """What was found: the faults, the digest of the file if it could be read, the samples' keys in 16 bytes.
+
+    `of_index` and `of_tar_index` are faults of the files beside a shard that has none itself.
+    """
 
     faults: tuple[str, ...]
     sha256: str | None = None
     keys: bytes = b""
+    of_index: tuple[str, ...] = ()
+    of_tar_index: tuple[str, ...] = ()
 
 
 @dataclass
@@ -39,6 +50,10 @@ class _Contents:
     rules: PictureRules
     max_keys: int
     """How many keys are remembered, so that an archive of nothing but keys does not fill the memory."""
+    sighted: Sighted
+    start: int = 0
+    end: int = 0
+    """The bytes of the tar that the present sample takes, as far as it was read."""
     faults: list[str] = field(default_factory=list)
     keys: set[str] = field(default_factory=set)
     sample: SampleCheck | None = None
@@ -66,7 +81,9 @@ class _Contents:
             self.first_key = self.first_key or key
             self.last_key = key
             self.sample = SampleCheck(key, self.rules)
+            self.start = member.offset - BLOCK_BYTES
         self.sample.add(suffix, member)
+        self.end = member.offset - BLOCK_BYTES + member_bytes(member.size)
 
     def close_sample(self) -> None:
         if self.sample is None:
@@ -81,6 +98,8 @@ class _Contents:
             self.source = self.source or content.source
             if content.source != self.source:
                 self.note(f"sample {self.sample.key}: of another source than the samples before it")
+            if not self.faults:
+                self.sighted.add(content, self.start, self.end)
         self.sample = None
 
     def note(self, fault: str) -> None:
@@ -103,7 +122,7 @@ def check_shard(job: ShardJob) -> ShardReport:
 
 
 def _check_file(job: ShardJob, reader: TarReader, file_bytes: int) -> ShardReport:
-    contents = _Contents(job.rules, job.entry.samples + MAX_FAULTS)
+    contents = _Contents(job.rules, job.entry.samples + MAX_FAULTS, Sighted(job.index))
     try:
         for member in reader.members():
             contents.add(member)
@@ -115,7 +134,12 @@ def _check_file(job: ShardJob, reader: TarReader, file_bytes: int) -> ShardRepor
         contents.close_sample()
         faults += _faults_of_totals(job.entry, contents)
     keys = b"".join(bytes.fromhex(key) for key in sorted(contents.keys))
-    return ShardReport((*faults, *contents.faults), sha256, keys)
+    faults += [*contents.faults, *contents.sighted.faults]
+    if faults:
+        return ShardReport(tuple(faults), sha256, keys)
+    of_index = contents.sighted.faults_of_index(job.folder)
+    of_tar_index = contents.sighted.faults_of_tar_index(job.folder, job.entry.name, expected=job.for_energon)
+    return ShardReport((), sha256, keys, tuple(of_index), tuple(of_tar_index))
 
 
 def _faults_of_file(entry: ShardEntry, sha256: str, file_bytes: int) -> list[str]:

@@ -18,10 +18,13 @@ class RewriteError(Exception):
     """A shard is not what the manifest says, or lacks what was to be removed. The message names the shard."""
 
 
-def rewrite_shard(folder: Folder, entry: ShardEntry, file: BinaryIO, removed: frozenset[str]) -> ShardSummary:
+def rewrite_shard(
+    folder: Folder, entry: ShardEntry, file: BinaryIO, removed: frozenset[str], places: list[int] | None = None
+) -> ShardSummary:
     """Write the samples of a shard whose keys are not among `removed` to `file`, and say what it is now.
 
-    Memory is one sample. `file` is neither flushed to disk nor closed.
+    `places` is given the numbers in the shard (from 0) of the samples that were left out. Memory is one
+    sample. `file` is neither flushed to disk nor closed.
 
     Raises:
         RewriteError: the shard is damaged, not the one of the manifest, or lacks one of `removed`.
@@ -34,7 +37,7 @@ def rewrite_shard(folder: Folder, entry: ShardEntry, file: BinaryIO, removed: fr
         reader = TarReader(shard, stat.size, MAX_MEMBER_BYTES)
         left = set(removed)
         try:
-            summary = write_shard(file, _kept(reader, left))
+            summary = write_shard(file, _kept(reader, left, [] if places is None else places))
         except TarError as error:
             raise RewriteError(f"{entry.name}: {error}") from None
         sha256, _ = reader.drain()
@@ -45,16 +48,20 @@ def rewrite_shard(folder: Folder, entry: ShardEntry, file: BinaryIO, removed: fr
     return summary
 
 
-def _kept(reader: TarReader, removed: set[str]) -> Iterator[ShardSample]:
-    """The samples that stay, in order; takes from `removed` the keys of those that go."""
+def _kept(reader: TarReader, removed: set[str], places: list[int]) -> Iterator[ShardSample]:
+    """The samples that stay, in order; takes from `removed` the keys of those that go, and notes their places."""
     sample: ShardSample | None = None
     gone: str | None = None
+    number = -1
     for member in reader.members():
         split = split_member(member.name)
         if split is None or member.data is None:
             raise TarError(f"member {member.name!a} is none of a sample")
         key, suffix = split
+        number += suffix == JSON_SUFFIX
         if key == gone or key in removed:
+            if key != gone:
+                places.append(number)
             gone = key
             removed.discard(key)
         elif suffix == JSON_SUFFIX:

@@ -1,6 +1,6 @@
 """Writes one shard: a stream of samples in, a tar and what the manifest says of it out."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -21,8 +21,14 @@ class ShardSummary:
     last_key: str
 
 
-def write_shard(file: BinaryIO, samples: Iterable[ShardSample]) -> ShardSummary:
+def write_shard(
+    file: BinaryIO,
+    samples: Iterable[ShardSample],
+    written: Callable[[ShardSample, int, int], None] | None = None,
+) -> ShardSummary:
     """Write the samples in order: each its JSON, then its pictures, side by side.
+
+    `written` is told of each sample where it begins in the tar and how many bytes it takes there.
 
     The bytes depend on the samples alone. Memory is one sample, 4 MiB, and the names. `file` is neither flushed to
     disk nor closed: a whole file under a final name is its opener's work (`Folder.writing`).
@@ -35,6 +41,7 @@ def write_shard(file: BinaryIO, samples: Iterable[ShardSample]) -> ShardSummary:
     first_key = last_key = None
     count = tokens = 0
     for sample in samples:
+        start = tar.bytes
         tar.add(f"{sample.key}.{JSON_SUFFIX}", json_bytes(sample.json))
         for suffix, data in sample.members:
             tar.add(f"{sample.key}.{suffix}", data)
@@ -42,6 +49,8 @@ def write_shard(file: BinaryIO, samples: Iterable[ShardSample]) -> ShardSummary:
         tokens += sample.json["tokens"]
         last_key = sample.key
         first_key = first_key or sample.key
+        if written is not None:
+            written(sample, start, tar.bytes - start)
     if first_key is None or last_key is None:
         raise ValueError("a shard without samples: leave it out of the plan")
     sha256 = tar.finish()

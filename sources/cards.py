@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from sources.schema import ACCESS, MODALITIES, TASKS, UNKNOWN_LICENSE
 
 CATALOGUE = Path(__file__).parent / "catalogue"
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 M = TypeVar("M", bound=BaseModel)
 
 FIELD_NAMES = (
@@ -73,6 +74,12 @@ class Pick(Strict):
     otherwise: str | None = None
 
 
+class First(Strict):
+    """The first of several columns that has a value: spellings of one column (`Answer`, `Anwser`) in its versions."""
+
+    first: Annotated[tuple[str, ...], Field(min_length=2)]
+
+
 class Speakers(Strict):
     """How a dialogue in one text field is cut into turns.
 
@@ -117,6 +124,22 @@ class Layout(Strict):
     """
 
 
+FieldMap = dict[Annotated[str, AfterValidator(_known_field)], str | Pick | First | tuple[str | Pick, ...]]
+
+
+class CardForm(Strict):
+    """Another form in which the same corpus is published: what is given here stands in place of the card's own."""
+
+    reader: str
+    options: dict[str, Any] = Field(default_factory=dict)
+    layout: Layout
+    fields: FieldMap
+    join: Join | None = None
+    groups: tuple[str, ...] = ()
+    meta: tuple[str, ...] = ()
+    ignored: tuple[str, ...] | None = None
+
+
 class Card(Strict):
     """What the project knows about a corpus. `description`, `home` and `fetch` are for people."""
 
@@ -132,9 +155,7 @@ class Card(Strict):
     And of the answers: `answer_base` (0 or 1) where they are indexes of the options.
     """
     layout: Layout
-    fields: dict[Annotated[str, AfterValidator(_known_field)], str | Pick | tuple[str, ...]] = Field(
-        default_factory=dict
-    )
+    fields: FieldMap = Field(default_factory=dict)
     """Canonical name or group kind -> column of the record (dots go into nested ones, `@key` is its key).
 
     Several columns make a list (`options: [opa, opb, opc, opd]`). With no fields at all, columns are found by
@@ -152,8 +173,25 @@ class Card(Strict):
     """Kinds of group every sample of the corpus is promised to have."""
     meta: tuple[str, ...] = ()
     """Columns kept as JSON in `meta`; nothing else of a record is kept. `*` is every other column with words."""
+    ignored: tuple[str, ...] | None = None
+    """Columns that the published version has and nothing reads: `curate sources check` tells any other as new. None:
+    nobody listed them."""
     speakers: Speakers | None = None
     join: Join | None = None
+    forms: tuple[CardForm, ...] = ()
+    """Other forms of the same corpus, tried in this order where the card's own is not there."""
+    made_from: tuple[str, ...] = ()
+    """The corpora that this one was made from, or holds."""
+    note: str = ""
+    """What is odd about the corpus, for people: traps, and what could not be checked."""
+
+    @property
+    def all_forms(self) -> "tuple[Card, ...]":
+        """A card for each form, its own first; none of them has further forms."""
+        if not self.forms:
+            return (self,)
+        own = self.model_copy(update={"forms": ()})
+        return (own, *(own.model_copy(update=dict(form)) for form in self.forms))
 
     @property
     def keyed(self) -> bool:
@@ -177,7 +215,7 @@ def cards_in(folder: Path, model: type[M]) -> dict[str, M]:
     """
     cards = {}
     for path in sorted(folder.glob("*.yaml")):
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506 - a safe one, in C
         if document.get("name") != path.stem:
             raise ValueError(f"{path}: the card's name is {document.get('name')}")
         cards[path.stem] = model.model_validate(document)

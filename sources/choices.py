@@ -95,6 +95,8 @@ def _parsed(value: str) -> Any:
         except (ValueError, SyntaxError, RecursionError, MemoryError):
             raise RecordError("the options are not a list") from None
     lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if len(lines) > 2 and lines[0].endswith(":") and not _LETTERED.fullmatch(lines[0]):
+        lines.pop(0)  # `Answer Choices:`, as MedReason writes
     if len(lines) > 1 and all(_LETTERED.fullmatch(line) for line in lines):
         return lines
     raise RecordError("the options are not a list")

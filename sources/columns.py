@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from sources.cards import FIELD_NAMES, GROUP_KINDS, Card, Pick
+from sources.cards import FIELD_NAMES, GROUP_KINDS, Card, First, Pick
 from sources.records import Record, RecordError
 
-Column = str | Pick | tuple[str, ...]
+Column = str | Pick | First | tuple[str | Pick, ...]
 
 KEY = "@key"
 """Stands for the record's key where a column is named."""
@@ -136,7 +136,7 @@ def mapped_columns(card: Card) -> frozenset[str]:
     """Every column the card names, nested ones by their outermost name: nothing else of a record is used."""
     columns = set(card.meta)
     for column in fields_of(card).values():
-        columns.update(_names(column))
+        columns.update(names_of(column))
     if card.join is not None:
         columns.add(card.join.left)
     columns.update(TEMPLATE_NAME.findall(card.layout.images or ""))
@@ -153,7 +153,7 @@ def rest_of(card: Card, record: Record, *, told: bool) -> dict[str, Any]:
     taken: set[str] = set()
     for name, columns in columns_of(card).items():
         if name in _NO_WORDS or (told and name in USED.get(card.task, ())):
-            taken.update(own for column in columns for own in _names(column))
+            taken.update(own for column in columns for own in names_of(column))
     said = {value for name in taken if isinstance(value := record.row.get(name), str)}
     return {
         name: value
@@ -179,19 +179,28 @@ def _has_words(value: Any, left: int) -> bool:
 
 def required_columns(card: Card) -> frozenset[str]:
     """The columns that some record of a file (or of its companion table) must have: the mapped fields'."""
-    return frozenset(
-        name for column in card.fields.values() for name in _names(column) if name != KEY and not _optional(column)
-    )
+    parts = (part for column in card.fields.values() for part in (column if isinstance(column, tuple) else (column,)))
+    return frozenset(name for part in parts if not _optional(part) for name in names_of(part) if name != KEY)
+
+
+def required_choices(card: Card) -> list[tuple[str, ...]]:
+    """Columns of which one of each group must be there: the spellings of one field."""
+    return [column.first for column in card.fields.values() if isinstance(column, First)]
 
 
 def _optional(column: Column) -> bool:
-    return isinstance(column, Pick) and column.otherwise is not None
+    return isinstance(column, First) or (isinstance(column, Pick) and column.otherwise is not None)
 
 
-def _names(column: Column) -> tuple[str, ...]:
+def names_of(column: Column) -> tuple[str, ...]:
+    """The columns of a record that a mapped column is made of."""
     if isinstance(column, Pick):
         return (column.field,)
-    return (column,) if isinstance(column, str) else column
+    if isinstance(column, First):
+        return column.first
+    if isinstance(column, str):
+        return (column,)
+    return tuple(name for part in column for name in names_of(part))
 
 
 def _resolve(record: Record, column: Column) -> Any:
@@ -199,10 +208,17 @@ def _resolve(record: Record, column: Column) -> Any:
         return lookup(record, column)
     if isinstance(column, Pick):
         return _pick(record, column)
-    values = [lookup(record, name) for name in column]
+    if isinstance(column, First):
+        found = (value for name in column.first if _is_something(value := lookup(record, name)))
+        return next(found, None)
+    values = [_resolve(record, part) for part in column]
     while values and text_of(values[-1]) is None:
         values.pop()
     return values or None
+
+
+def _is_something(value: Any) -> bool:
+    return value is not None and value != [] and not (isinstance(value, str) and not value.strip())
 
 
 def _pick(record: Record, pick: Pick) -> str | list[str] | None:

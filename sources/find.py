@@ -34,6 +34,7 @@ DEFAULT_FILES: Mapping[str, tuple[str, ...]] = {
     "hf": tuple(f"**/*.{suffix}" for suffix in ("arrow", "parquet", "jsonl", "json", "csv", "tsv")),
     "nxml": ("**/*.nxml", "**/*.xml"),
     "pubmed": ("**/*.xml",),
+    "reports": ("**/*.txt",),
 }
 """Record files of a source that names only a folder, by reader."""
 ANY = ("**/*",)
@@ -49,6 +50,8 @@ def find_corpus(
 ) -> Corpus | None:
     """The first place under the data roots that has record files of the corpus, or None.
 
+    The card's own form is looked for first, then its other ones in their order: the corpus's card is the form's.
+
     `path` (a recipe's) overrides the layout's folders: a folder is the corpus, anything else a glob of record
     files. `splits` (default: the card's training splits) choose files where the layout tells splits by file.
 
@@ -56,13 +59,15 @@ def find_corpus(
         CorpusError: a record file leads out of the data root (a link, or `..`), cannot be read or has a name that is
             not UTF-8, or `splits` names one that there is not, or the card has an option that its reader lacks.
     """
-    expect_options(card)
-    patterns = _patterns(card, name, splits)
+    for form in card.all_forms:
+        expect_options(form)
+    forms = _with_patterns(card, name, splits)
     for data_root in data_roots:
-        for folder, globs in _candidates(card, data_root, patterns, path):
-            corpus = _corpus_at(card, name, folder, identity, globs)
-            if corpus is not None:
-                return corpus
+        for form, patterns in forms:
+            for folder, globs in _candidates(form, data_root, patterns, path):
+                corpus = _corpus_at(form, name, folder, identity, globs)
+                if corpus is not None:
+                    return corpus
     return None
 
 
@@ -80,6 +85,24 @@ def _patterns(card: Card, name: str, splits: Sequence[str] | None) -> Globs:
             nearest = difflib.get_close_matches(split, files, 1, 0.0)[0]
             raise CorpusError(f"{name}: no split {split!r}; did you mean {nearest!r}? There are {', '.join(files)}")
     return {split: globs for split, globs in files.items() if split in taken or not taken}
+
+
+def _with_patterns(card: Card, name: str, splits: Sequence[str] | None) -> list[tuple[Card, Globs]]:
+    """The forms that have the splits.
+
+    Raises:
+        CorpusError: none has.
+    """
+    found: list[tuple[Card, Globs]] = []
+    lacking: list[CorpusError] = []
+    for form in card.all_forms:
+        try:
+            found.append((form, _patterns(form, name, splits)))
+        except CorpusError as error:
+            lacking.append(error)
+    if not found:
+        raise lacking[0]
+    return found
 
 
 def _candidates(card: Card, data_root: Folder, patterns: Globs, path: str | None) -> Iterator[tuple[Folder, Globs]]:
@@ -125,10 +148,12 @@ def _in_folder(card: Card, patterns: Globs, path: str) -> Globs:
 
 def _corpus_folders(layout: Layout, data_root: Folder) -> Iterator[Folder]:
     """The layout's folders under a data root, then the root itself where it is one of them by name."""
+    there = set(data_root.names())  # asked once: most corpora of a recipe are not there at all
     for root in layout.roots:
-        yield data_root.inside(root)
+        if root == "." or Path(root).parts[0] in there:
+            yield data_root.inside(root)
     names = {Path(root).name.lower() for root in layout.roots}
-    if Path(data_root.place).name.lower() in names:
+    if Path(data_root.place).name.partition("@")[0].lower() in names:  # a repository of the hub ends in @COMMIT
         yield data_root
 
 

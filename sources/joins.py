@@ -1,7 +1,9 @@
 """Companion tables: a second file whose columns are added to each record (licences, projections, test ids)."""
 
 import csv
+import gzip
 import io
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,6 +28,8 @@ MAX_JOINED_ROWS = 10_000
 MAX_JOINED_BYTES = 64 * 2**20
 """What one record may be joined to with `many`: rows, and their bytes as JSON."""
 NO_JSON = "holds a value that JSON does not have: a number of more than 64 bits, or lists more than 250 deep"
+PACKED = ".gz"
+"""A companion may lie there in gzip although the card names it plain: it is then always held in memory."""
 LEFT = "@left"
 """Column in which a reader gives the value to join by, where no sample may ever hold it; gone after the join."""
 
@@ -144,7 +148,7 @@ def companion_stat(corpus: Corpus, place: str) -> FileStat:
     Raises:
         CorpusError: it is not there.
     """
-    stat = corpus.root.stat(place)
+    stat = corpus.root.stat(place) or (None if place.endswith(PACKED) else corpus.root.stat(place + PACKED))
     if stat is None:
         raise CorpusError(f"{corpus.shown(place)}: the table that the card joins is not there")
     return stat
@@ -161,11 +165,12 @@ def companion_path(join: Join, path: str) -> str:
 
 @lru_cache(maxsize=2)
 def _load(root: Folder, stat: FileStat, join: Join, wanted: frozenset[str]) -> Companion:
-    data = root.read(stat.path)
+    data = _unpacked(root, stat)
+    path = stat.path.removesuffix(PACKED)
     columns: dict[str, None] = {}
     rows: dict[str, list[dict[str, Any]]] = {}
     try:
-        for key, row in _rows(stat.path, data, join.right):
+        for key, row in _rows(path, data, join.right):
             if key is None:
                 continue
             columns.update(dict.fromkeys(row))
@@ -190,6 +195,24 @@ def _load(root: Folder, stat: FileStat, join: Join, wanted: frozenset[str]) -> C
         raise _FormError(NO_JSON) from None
     columns.pop(join.right, None)
     return Companion(tuple(columns), kept, held, blake3.blake3(data).hexdigest())
+
+
+def _unpacked(root: Folder, stat: FileStat) -> bytes:
+    """The bytes of a companion, of one in gzip as many as may be held.
+
+    Raises:
+        _FormError: it is damaged, or unpacks to more.
+    """
+    data = root.read(stat.path)
+    if not stat.path.endswith(PACKED):
+        return data
+    try:
+        unpacked = gzip.GzipFile(fileobj=io.BytesIO(data)).read(MAX_COMPANION_BYTES + 1)
+    except (OSError, EOFError, zlib.error):
+        raise _FormError("damaged gzip") from None
+    if len(unpacked) > MAX_COMPANION_BYTES:
+        raise _FormError(f"unpacks to more than {MAX_COMPANION_BYTES >> 20} MiB")
+    return unpacked
 
 
 def _too_many(rows: Sequence[Mapping[str, Any]], join: Join) -> bool:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from sources.joins import Companion
     from sources.readers.hf_repository import Resolved
 
+PhiKind = Literal["name", "date", "id", "phone", "email", "url", "address", "institution", "age"]
 FRAGMENT_RECORDS = 4096
 FRAGMENT_BYTES = 16 * 2**20
 MAX_RECORD_BYTES = 64 * 2**20
@@ -130,6 +131,8 @@ class Record:
     row: dict[str, Any]
     finished: bool = False
     """The row is the `{key}.json` of a shard of ours (sources/finished.py): a sample already, not fields to map."""
+    identifiers: tuple[tuple[PhiKind, str], ...] = ()
+    """What a header says of whom the record tells, kind and value: sought in the record's texts, and never stored."""
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,24 @@ class Reason(StrEnum):
     RECORD_EMPTY = "record.empty"
     RECORD_ENCODING = "record.encoding"
     RECORD_SPLIT = "record.split"
+    MODALITY_UNWANTED = "modality.unwanted"
+    MODALITY_NOT_MEDICAL = "modality.not_medical"
+    MODALITY_COMPOUND = "modality.compound"
+    QUALITY_SMALL = "quality.small"
+    QUALITY_ASPECT = "quality.aspect"
+    QUALITY_LOW_INFORMATION = "quality.low_information"
+    QUALITY_ANSWER_EMPTY = "quality.answer_empty"
+    QUALITY_ANSWER_REPEATS = "quality.answer_repeats"
+    QUALITY_ANSWER_NO_OPTION = "quality.answer_no_option"
+    QUALITY_LABEL_ONLY = "quality.label_only"
+    QUALITY_BOILERPLATE = "quality.boilerplate"
+    QUALITY_MOJIBAKE = "quality.mojibake"
+    QUALITY_MARKUP = "quality.markup"
+    QUALITY_REPEATED = "quality.repeated"
+    QUALITY_LANGUAGE = "quality.language"
+    PHI_HEADER = "phi.header"
+    PHI_BURNED_IN = "phi.burned_in"
+    PHI_TEXT = "phi.text"
     LICENSE_FORBIDDEN = "license.forbidden"
     ACCESS_FORBIDDEN = "access.forbidden"
     TOKENS_TOO_SHORT = "tokens.too_short"
@@ -110,17 +128,26 @@ IMAGES = pa.schema(
         pa.field("pdq_quality", pa.int16()),
         pa.field("pdq_waves", pa.binary(2 * 64)),
         pa.field("phash", pa.binary(8)),
+        pa.field("embedding", pa.binary()),
+        pa.field("modality_scores", pa.string()),
+        pa.field("modality_score", pa.float32()),
+        pa.field("modality_kind", pa.string()),
+        pa.field("modality_evidence", pa.string()),
+        pa.field("panels", pa.int16()),
     ]
 )
 """One row per distinct picture that decodes.
 
 `bytes` is the size of the source file; `thumbnail` 64 x 64 grey bytes, row by row; `mean`, `std`, `minimum`
 and `maximum` grey levels scaled to 0..255; `entropy` bits of the 256-bin grey histogram; `facts` JSON of the
-allow-listed DICOM header facts; `modality_from` is `dicom`, `card` or `none`. `pdq` is the PDQ-256 hash in the byte
-order of its usual hexadecimal form, `pdq_canonical` that of the picture without borders and with ranks for levels,
+allow-listed DICOM header facts; `modality_from` is `dicom`, `card`, `model`, `text` or `none`. `pdq` is the PDQ-256
+hash in the byte order of its usual hexadecimal form, `pdq_canonical` that of the picture without borders and with ranks for levels,
 `pdq_turned` the latter for the seven mirrored and turned pictures, `pdq_quality` 0..100, `pdq_waves` the strengths of
 the 8 x 8 lowest frequencies of both as signed bytes; `phash` is `imagehash.phash`, first bit first. All are null unless
-near-duplicates are sought by them.
+near-duplicates are sought by them. `embedding` holds 16-bit floats of the model that the recipe's `modality` step
+names, `modality_scores` JSON of its own probabilities where it has them; `modality_score` is the probability of
+`modality`, `modality_kind` a finer class, `modality_evidence` JSON of what spoke for what, `panels` the parts between
+gutters. All are null without that step.
 """
 
 VERDICTS = pa.schema(

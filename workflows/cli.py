@@ -14,9 +14,11 @@ from workflows.clean import clean
 from workflows.diff import diff
 from workflows.doctor import doctor
 from workflows.evals import evals
+from workflows.label import label
 from workflows.remove import remove
 from workflows.shards import shards
 from workflows.sources import sources
+from workflows.train.command import train
 from workflows.why import why
 
 INTERRUPTED = 130
@@ -39,7 +41,9 @@ app.command()(remove)
 app.command()(clean)
 app.add_typer(sources, name="sources")
 app.add_typer(evals, name="evals")
+app.add_typer(label, name="label")
 app.add_typer(shards, name="shards")
+app.add_typer(train, name="train")
 app.command()(doctor)
 
 

@@ -5,6 +5,9 @@ from typing import Annotated
 import typer
 
 from workflows.answer import print_json, say
+from workflows.shards_merge import merge
+from workflows.shards_plan import plan
+from workflows.shards_stats import stats
 
 shards = typer.Typer(help="Work on written shards.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -12,6 +15,11 @@ shards = typer.Typer(help="Work on written shards.", no_args_is_help=True, rich_
 @shards.callback()
 def group() -> None:
     """Work on written shards."""
+
+
+shards.command()(merge)
+shards.command()(plan)
+shards.command()(stats)
 
 
 @shards.command()

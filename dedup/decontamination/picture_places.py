@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dedup.decontamination.grades import Grade
-from dedup.decontamination.panels import Region
+from filters.panels import Region
 from dedup.decontamination.picture_index import Nomination, cut
 from dedup.fingerprints import content_of, fingerprint_of
 from dedup.verify_pictures import Match, Prepared, Rule, correlation, fitted, prepare, verify_pictures, version_of

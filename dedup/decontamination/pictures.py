@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from dedup.decontamination.grades import Grade
-from dedup.decontamination.panels import Region
+from filters.panels import Region
 from dedup.decontamination.picture_features import PROTECTED, SOUGHT
 from dedup.decontamination.picture_index import (
     CODE_RADIUS,

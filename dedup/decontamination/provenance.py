@@ -3,6 +3,9 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+
+from sources.cards import catalogue
 
 MADE_FROM: Mapping[str, tuple[str, ...]] = {
     "biomedica": ("pmc",),
@@ -21,18 +24,25 @@ MADE_FROM: Mapping[str, tuple[str, ...]] = {
     "vqa_med_2019": ("medpix",),
     "vqa_rad": ("medpix",),
 }
-"""Corpus -> what it was made from (reference/papers.md A5 and E3). Cards of eval sets add their own `made_from`."""
+"""Corpus -> what it was made from (reference/papers.md A5 and E3). Cards, of the catalogue and of eval sets, add more."""
 
 ALIASES: Mapping[str, str] = {
     "chestxray14": "nih_cxr",
     "chestxray8": "nih_cxr",
     "indianareports": "iu_xray",
+    "llavamedalignment": "llava_med",
+    "llavamedinstruct": "llava_med",
+    "mimiccxrjpg": "mimic_cxr",
     "nihchestxray14": "nih_cxr",
     "nihfilms": "nih_cxr",
     "openi": "iu_xray",
     "pmc15m": "pmc_15m",
     "pmcoabeta": "pmc_oa",
+    "pmcoajsonl": "pmc_oa",
+    "pmcvqav2": "pmc_vqa",
     "pubmedcentral": "pmc",
+    "pubmedvisionalignment": "pubmedvision",
+    "pubmedvisioninstruct": "pubmedvision",
 }
 """Other names of corpora, folded."""
 _UNFOLDED = re.compile(r"[^a-z0-9]+")
@@ -54,7 +64,7 @@ def folded(name: str) -> str:
 
 def ancestors(made_from: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Every corpus that some corpora were made from, themselves included: folded name -> the shortest way to it."""
-    parents = {folded(child): named for child, named in MADE_FROM.items()}
+    parents = _parents()
     ways: dict[str, tuple[str, ...]] = {}
     level: list[tuple[tuple[str, ...], str]] = [((), name) for name in made_from]
     while level:
@@ -67,6 +77,17 @@ def ancestors(made_from: Iterable[str]) -> dict[str, tuple[str, ...]]:
             following.extend((ways[corpus], parent) for parent in parents.get(corpus, ()))
         level = following
     return ways
+
+
+@lru_cache(maxsize=1)
+def _parents() -> Mapping[str, tuple[str, ...]]:
+    """Canonical name of a corpus -> what it was made from, here or by its card."""
+    parents: dict[str, tuple[str, ...]] = {folded(child): named for child, named in MADE_FROM.items()}
+    for card in catalogue().values():
+        own = _canonical(card.name)
+        others = [name for name in card.made_from if _canonical(name) != own]
+        parents[own] = tuple(dict.fromkeys((*parents.get(own, ()), *others)))
+    return parents
 
 
 def derivations(made_from: Mapping[str, Sequence[str]], sources: Iterable[str]) -> list[Derivation]:

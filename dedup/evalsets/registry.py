@@ -137,7 +137,9 @@ def card_of(evalset: EvalSet, form: Form) -> Card:
     Raises:
         pydantic.ValidationError: the form lacks a reader or a layout.
     """
-    document: dict[str, Any] = {} if form.catalogue is None else catalogue()[form.catalogue].model_dump()
+    document: dict[str, Any] = {}
+    if form.catalogue is not None:
+        document = catalogue()[form.catalogue].model_dump(exclude={"forms"})
     given = form.model_dump(exclude={"catalogue", "where"}, exclude_none=True)
     for name in ("options", "fields"):
         given[name] = {**document.get(name, {}), **given[name]}

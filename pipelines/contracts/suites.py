@@ -88,7 +88,7 @@ def _images(recipe: Recipe, sources: Sequence[str]) -> list[Rule]:
         rule("column_values_to_be_between", "entropy", min_value=0, max_value=8, why="bits of a 256-bin histogram"),
         rule("column_pair_values_a_to_be_greater_than_b", column_A="maximum", column_B="minimum", or_equal=True),
         rule("column_values_to_be_in_set", "modality", value_set=list(MODALITIES)),
-        rule("column_values_to_be_in_set", "modality_from", value_set=["dicom", "card", "none", "model"]),
+        rule("column_values_to_be_in_set", "modality_from", value_set=["dicom", "card", "none", "model", "text"]),
         rule("column_values_to_match_regex", "flags", regex=r"^[a-z0-9_.,]*$", why="flags are stable tokens"),
     ]  # fmt: skip
 

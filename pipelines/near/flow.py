@@ -26,7 +26,8 @@ def drop_near_texts(flow: Flow, step: NearText) -> None:
 
 def drop_near_images(flow: Flow, step: NearImage) -> None:
     """Drop samples whose pictures and text are nearly those of a kept one."""
-    work, pictures = flow.session.work, Pictures(step, flow.session.recipe.steps.measure.max_pixels)
+    work, measure = flow.session.work, flow.session.recipe.steps.measure
+    pictures = Pictures(step, measure.max_pixels, measure.ct_windows)
     found = search(flow.each, work, pictures, flow.views)
     flow.views = [
         view.with_parts(**{ANSWERS: answers, FURTHER: further})

@@ -19,6 +19,7 @@ from pipelines.near.kind import AGAIN, ITEM, OUTCOMES, Opens
 from pipelines.session import Session
 from pipelines.view import View, read_samples
 from sources.pictures import Limits, PictureError, thumbnail_only
+from sources.pictures.picture import CtWindows
 
 NAME = "near_picture"
 VERSION = 5
@@ -34,6 +35,7 @@ class Pictures:
 
     step: NearImage
     max_pixels: int
+    ct_windows: CtWindows = "header"
 
     name = NAME
     opens_pictures = True
@@ -44,6 +46,7 @@ class Pictures:
         return {
             "version": [VERSION, self.step.version],
             "max_pixels": self.max_pixels,
+            **({} if self.ct_windows == "header" else {"ct_windows": self.ct_windows}),
             **self.step.picture_parameters(),
         }
 
@@ -77,7 +80,7 @@ class Pictures:
         larger, so that the order of fragments does not matter.
         """
         assert here is not None
-        opened = _Opened(self.max_pixels)
+        opened = _Opened(Limits(max_pixels=self.max_pixels, ct_windows=self.ct_windows))
         outcomes = []
         for row, other, there in zip(ours.to_pylist(), theirs.to_pylist(), where, strict=True):
             (one, its), (two, others) = sorted([(row, here), (other, there)], key=lambda side: str(side[0]["image_id"]))
@@ -98,8 +101,8 @@ UNREADABLE = Pair("different", 0.0, "unreadable")
 class _Opened:
     """The pictures that one task compares, each opened once as long as it is held ready."""
 
-    def __init__(self, max_pixels: int) -> None:
-        self._limits = Limits(max_pixels=max_pixels)
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self._ready: OrderedDict[str, Prepared | None] = OrderedDict()
 
     def prepared(self, located: Opens, picture: Mapping[str, Any]) -> Prepared | None:

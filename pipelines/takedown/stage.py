@@ -19,6 +19,8 @@ from pipelines.run_directory import MANIFEST, RUN
 from pipelines.run_document import check_written
 from pipelines.steps import own_fingerprint
 from pipelines.takedown.apply import NEW, PLAN
+from pipelines.takedown.energon import Companions, stage_energon
+from pipelines.takedown.packing import stage_packing
 from pipelines.takedown.places import Places
 from pipelines.takedown.record import REMOVED, Record, Removal
 from pipelines.takedown.search import Found, TablePart
@@ -61,7 +63,8 @@ def stage(takedown: Takedowns, parts: Sequence[TablePart]) -> dict[str, Any]:
     """
     run, places = takedown.run, takedown.places
     files = _stage_tables(takedown, parts)
-    shards = {entry.name: _stage_shard(takedown, entry) for entry in takedown.manifest.every_shard}
+    gone: dict[str, list[int]] = {}
+    shards = {entry.name: _stage_shard(takedown, entry, gone) for entry in takedown.manifest.every_shard}
     rewritten = sorted(name for name, entry in shards.items() if name in places.shards and entry is not None)
     deleted = sorted(name for name, entry in shards.items() if entry is None)
     before = takedown.document["fingerprint"]
@@ -88,9 +91,11 @@ def stage(takedown: Takedowns, parts: Sequence[TablePart]) -> dict[str, Any]:
     companions = [f"shards/{name}" for name in (old.index, old.plan, old.audit) if name is not None and places.ids]
     audited = old.audit is not None and bool(places.ids)
     companions += [*([REPORT] if stale else []), *([AUDIT_PAGE] if audited else [])]
+    energon = stage_energon(run, old, manifest, rewritten) if places.ids else Companions()
+    packing = stage_packing(run, document, old, manifest, gone) if places.ids else ()
     plan = {
-        "files": [*files, *(f"shards/{name}" for name in rewritten)],
-        "delete": [*(f"shards/{name}" for name in deleted), *companions],
+        "files": [*files, *(f"shards/{name}" for name in rewritten), *energon.files, *packing],
+        "delete": [*(f"shards/{name}" for name in deleted), *companions, *energon.delete],
         "trees": [*([SITE] if stale else []), *(AUDIT_TREES if audited else ())],
         "keys": sorted(places.keys),
         "images": sorted(places.image_ids),
@@ -139,8 +144,11 @@ def _verdicts(takedown: Takedowns, ids: Sequence[str]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=LEDGER)
 
 
-def _stage_shard(takedown: Takedowns, entry: ShardEntry) -> ShardEntry | None:
-    """The shard as the new manifest has it: as it was, rewritten, or None where nothing of it is left."""
+def _stage_shard(takedown: Takedowns, entry: ShardEntry, gone: dict[str, list[int]]) -> ShardEntry | None:
+    """The shard as the new manifest has it: as it was, rewritten, or None where nothing of it is left.
+
+    `gone` is told at which places of a rewritten shard samples were left out.
+    """
     removed = takedown.places.shards.get(entry.name)
     if removed is None:
         return entry
@@ -149,7 +157,8 @@ def _stage_shard(takedown: Takedowns, entry: ShardEntry) -> ShardEntry | None:
     run = takedown.run
     try:
         with run.writing(f"{NEW}/shards/{entry.name}", last=False) as file:
-            summary = rewrite_shard(run.inside("shards"), entry, file, frozenset(removed))
+            places = gone.setdefault(entry.name, [])
+            summary = rewrite_shard(run.inside("shards"), entry, file, frozenset(removed), places)
     except RewriteError as error:
         raise CurateError(
             f"{run.place}/shards/{error}", "nothing was changed; `curate shards verify` says more"
@@ -158,10 +167,10 @@ def _stage_shard(takedown: Takedowns, entry: ShardEntry) -> ShardEntry | None:
 
 
 def _manifest(old: Manifest, shards: Mapping[str, ShardEntry | None], fingerprint: str) -> Manifest:
-    """The manifest afterwards. An index, a plan or an audit is of the shards as they were: it goes."""
+    """The manifest afterwards. Index and plan are made anew; an audit is of the shards as they were: it goes."""
     left = tuple(new for entry in old.shards if (new := shards[entry.name]) is not None)
     held = tuple(new for entry in old.validation or () if (new := shards[entry.name]) is not None)
-    changed = {"build": fingerprint, "shards": left, "index": None, "plan": None, "audit": None}
+    changed = {"build": fingerprint, "shards": left, "audit": None}
     if old.validation is not None:
         changed["validation"] = held
     return old.model_copy(update=changed)

@@ -11,7 +11,7 @@ deeper ones from the frame's lowest to its highest value, without padding: of 16
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_color_lut
 
 from sources.dicom.values import header_values
-from sources.pictures.picture import Pixels
+from sources.pictures.picture import CtWindows, Pixels
 
 Values = npt.NDArray[np.float64]
 
@@ -63,6 +63,18 @@ class Window:
         return np.clip((values - center) / width + 0.5, 0, 1)
 
 
+_BONE = Window(-100, 2250, "LINEAR_EXACT")
+_SOFT_TISSUE = Window(40, 350, "LINEAR_EXACT")
+_BRAIN = Window(40, 80, "LINEAR_EXACT")
+CT_WINDOWS: Mapping[CtWindows, tuple[Window, ...]] = {
+    "bone": (_BONE,),
+    "soft_tissue": (_SOFT_TISSUE,),
+    "brain": (_BRAIN,),
+    "medgemma": (_BONE, _SOFT_TISSUE, _BRAIN),
+}
+"""In Hounsfield units: the three that MedGemma shows CT by (arXiv 2507.05201: bone and lung, soft tissue, brain)."""
+
+
 @dataclass(frozen=True)
 class GreyDisplay:
     """All that turns the stored values of one frame into grey."""
@@ -77,11 +89,24 @@ class GreyDisplay:
     voi: Lookup | Window | None = None
     padding: tuple[float, float] | None = None
     """Lowest and highest stored value that stands for no measurement."""
+    rescaled: bool = False
+    """Whether the file says how stored values become measured ones: those of CT are then Hounsfield units."""
 
     @property
     def most(self) -> int:
         """The brightest displayed value: 8 bits for up to 8 stored bits, else 16."""
         return 255 if 0 < self.bits <= 8 else 65535
+
+    def by_windows(self, stored: npt.NDArray[Any], preset: CtWindows) -> Pixels:
+        """Displayed pixels of a frame by fixed windows: 8-bit grey by one, RGB by MedGemma's three in their order."""
+        windows = CT_WINDOWS[preset]
+
+        def shown(levels: npt.NDArray[Any]) -> Pixels:
+            shares = [window.of(self._measured(levels)) for window in windows]
+            stacked = np.stack(shares, axis=-1) if len(shares) > 1 else shares[0]
+            return _unsigned(np.floor(stacked * 255 + 0.5), 255)
+
+        return _by_level(stored, shown)
 
     def of(self, stored: npt.NDArray[Any]) -> Pixels:
         """Displayed pixels of a frame."""
@@ -142,6 +167,7 @@ def grey_display(dataset: Dataset, frame: int, *, bits: int, little_endian: bool
         modality=_lookup(dataset, "ModalityLUTSequence", little_endian=little_endian),
         voi=_lookup(voi, "VOILUTSequence", little_endian=little_endian) or _window(voi),
         padding=_padding(dataset),
+        rescaled=rescaled,
     )
 
 

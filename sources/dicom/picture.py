@@ -17,6 +17,19 @@ from sources.pictures.picture import Facts, Header, Limits, Picture, PictureErro
 from sources.schema import Reason
 
 _COLOUR_PROBE_STEP = 16
+_WITHOUT_PIXELS = {
+    "SR": "a structured report",
+    "DOC": "an encapsulated document",
+    "PR": "a presentation state",
+    "KO": "a selection of other files",
+    "REG": "a registration",
+    "PLAN": "a plan",
+    "RTPLAN": "a plan",
+    "RTSTRUCT": "contours",
+    "ANN": "annotations",
+    **dict.fromkeys(("ECG", "EEG", "EMG", "EOG", "HD", "EPS", "AU", "RESP"), "a waveform"),
+}
+"""What a file is, by its modality, that has no pixels to display."""
 
 
 class DicomPicture:
@@ -62,7 +75,8 @@ class DicomPicture:
         """The pixels, if they are a picture in a form that is decoded here."""
         element, syntax = self._source.pixels, self._source.syntax
         if element is None:
-            raise PictureError(Reason.IMAGE_MISSING, "no pixel data")
+            kind = _WITHOUT_PIXELS.get(str(self.facts.get("Modality", "")))
+            raise PictureError(Reason.IMAGE_MISSING, f"no pixel data: {kind}" if kind else "no pixel data")
         if self.facts.get("Modality") == "SEG":
             raise PictureError(Reason.IMAGE_MISSING, "no pixel data to display: a segmentation")
         encapsulated = element.length is None
@@ -115,7 +129,10 @@ class DicomPicture:
     def _displayed(self, stored: npt.NDArray[Any], kind: str, number: int) -> Pixels:
         dataset, little, bits = self._source.dataset, self._source.little_endian, self._layout.bits
         if kind in GREY:
-            return grey_display(dataset, number, bits=bits, little_endian=little).of(stored)
+            display = grey_display(dataset, number, bits=bits, little_endian=little)
+            if self._limits.ct_windows != "header" and self.modality == "ct" and display.rescaled:
+                return display.by_windows(stored, self._limits.ct_windows)
+            return display.of(stored)
         if kind == PALETTE:
             return _grey_if_equal(displayed_palette(stored, dataset, bits=bits, little_endian=little))
         if kind != "RGB":

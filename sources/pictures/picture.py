@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -38,14 +38,19 @@ class PictureError(Exception):
         return f"{self.reason}: {self.detail}"
 
 
+CtWindows = Literal["header", "bone", "soft_tissue", "brain", "medgemma"]
+"""How CT is displayed: by the window of its header, by one fixed window, or by all three as the channels of RGB."""
+
+
 @dataclass(frozen=True)
 class Limits:
-    """What is refused before anything is decoded."""
+    """What is refused before anything is decoded, and how CT is displayed."""
 
     max_pixels: int = 200_000_000
     """Width x height of one frame. What a call decodes at once, and so its memory, is bounded by it."""
     max_bytes: int = MAX_READ_BYTES
     """Of the file."""
+    ct_windows: CtWindows = "header"
 
     def check_size(self, width: int, height: int) -> None:
         """Raise PictureError (IMAGE_BOMB) for a frame of too many pixels, (IMAGE_UNDECODABLE) for one of none."""

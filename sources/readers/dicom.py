@@ -11,7 +11,7 @@ from sources.joins import LEFT, companion_path
 from sources.pictures import Limits, PictureError
 from sources.readers.folders import cut_files, expect_unchanged, file_entries, misnamed
 from sources.readers.ranges import opened
-from sources.records import Corpus, CorpusError, FileEntry, Fragment, Record, Unreadable
+from sources.records import Corpus, CorpusError, FileEntry, Fragment, PhiKind, Record, Unreadable
 from sources.schema import Reason
 from sources.uris import PICTURE
 
@@ -30,11 +30,16 @@ class DicomReader:
     a plan, a DICOMDIR) is a record like any other, so that measuring it says `image.missing`.
 
     The `left` of a join may be any element of the header, in which case it is there for the join alone.
+
+    Options, for which planning reads every header once: `slices` says which slices of a CT, MR or PET series are taken
+    (`all`, `middle`, or a number spread evenly), `record: series` makes one record of those of a series (default:
+    `file`), `reports: true` gives the pictures of a study the text of its structured and encapsulated reports as
+    `findings, impression, indication, report`. Such a report is then no record of its own.
     """
 
     unit: Literal["file", "folder"] = "folder"
     version: int = 2
-    options: frozenset[str] = frozenset()
+    options: frozenset[str] = frozenset({"slices", "record", "reports"})
 
     def plan(self, corpus: Corpus, paths: Sequence[str]) -> Iterator[Fragment]:
         """Cut the sorted files into lists; none is opened. Files that say they are something else are left out.
@@ -46,7 +51,12 @@ class DicomReader:
         join = corpus.card.join
         others = () if join is None else (companion_path(join, ""),)
         own = [path for path in paths if PurePosixPath(path).suffix.lower() not in COMPANIONS and path not in others]
-        yield from cut_files(corpus, file_entries(corpus, own))
+        entries = file_entries(corpus, own)
+        if self.options & set(corpus.card.options):
+            from sources.readers.dicom_studies import arranged  # it reads headers, which most corpora need not
+
+            entries = arranged(corpus, entries)
+        yield from cut_files(corpus, entries)
 
     def read(self, corpus: Corpus, fragment: Fragment) -> Iterator[Record | Unreadable]:
         """Yield the files of a fragment. A file that is not DICOM, or whose header is broken, is Unreadable.
@@ -61,22 +71,35 @@ class DicomReader:
                 continue
             expect_unchanged(corpus, entry)
             try:
-                yield Record(entry.path, _row(corpus, entry))
+                row, identifiers = _row(corpus, entry)
+                yield Record(entry.path, {**row, **_beside(corpus, entry)}, identifiers=identifiers)
             except PictureError as error:
                 yield Unreadable(entry.path, Reason.RECORD_MALFORMED, error.detail)
 
 
-def _row(corpus: Corpus, entry: FileEntry) -> dict[str, Any]:
+def _row(corpus: Corpus, entry: FileEntry) -> tuple[dict[str, Any], tuple[tuple[PhiKind, str], ...]]:
     from sources.dicom.header import GROUP_KEYWORDS, read_header
+    from sources.dicom.identifiers import IDENTIFYING, header_identifiers
     from sources.dicom.values import header_values
 
     element = _joined_element(corpus)
     with opened(corpus, entry.path) as file:
-        dataset = read_header(file, entry.size, Limits(), groups=True, besides=element).dataset
+        besides = (*element, *IDENTIFYING)
+        dataset = read_header(file, entry.size, Limits(), groups=True, besides=besides).dataset
     facts = header_facts(dataset)
     groups = {keyword: _identifier(header_values(dataset, keyword)) for keyword in GROUP_KEYWORDS}
     left = {LEFT: _identifier(header_values(dataset, element[0]))} if element else {}
-    return {PICTURE: entry.path, **facts, **groups, "caption": caption_from(facts), **left}
+    row = {PICTURE: entry.path, **facts, **groups, "caption": caption_from(facts), **left}
+    return row, header_identifiers(dataset)
+
+
+def _beside(corpus: Corpus, entry: FileEntry) -> dict[str, Any]:
+    """What the other files of a record's series and study give it."""
+    if not entry.row:
+        return {}
+    from sources.readers.dicom_studies import pictures_and_report
+
+    return pictures_and_report(corpus, entry)
 
 
 def _joined_element(corpus: Corpus) -> tuple[str, ...]:

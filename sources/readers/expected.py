@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
-from sources.columns import required_columns
+from sources.columns import required_choices, required_columns
 from sources.joins import joined_columns
 from sources.records import Corpus, CorpusError, Fragment, Record, Unreadable
 
@@ -67,5 +67,11 @@ def _are_in(
 
 def _absent(corpus: Corpus, there: set[str], always: frozenset[str]) -> list[str]:
     """The needed columns that are not there; a nested one is there where its outermost name is."""
-    needed = required_columns(corpus.card) | always
-    return sorted(column for column in needed if column not in there and column.partition(".")[0] not in there)
+    needed = sorted(required_columns(corpus.card) | always)
+    absent = [column for column in needed if not _is_in(column, there)]
+    choices = required_choices(corpus.card)
+    return absent + [" or ".join(names) for names in choices if not any(_is_in(name, there) for name in names)]
+
+
+def _is_in(column: str, there: set[str]) -> bool:
+    return column in there or column.partition(".")[0] in there

@@ -14,6 +14,7 @@ from sources.readers.hf_sets import DataFile, Form, data_file
 from sources.readers.json_array import JsonReader
 from sources.readers.jsonl import JsonlReader
 from sources.readers.parquet import ParquetReader
+from sources.readers.parts import parts_of, several
 from sources.readers.ranges import found, opened
 from sources.records import Corpus, CorpusError, Fragment, PictureReader, Reader, Record, RecordError, Unreadable
 
@@ -21,13 +22,14 @@ from sources.records import Corpus, CorpusError, Fragment, PictureReader, Reader
 class HfReader:
     """Reads HF data sets. A record's key is its row number in its file, its split the column `@split`.
 
-    Option `config`: the config of a repository (default: its default one). Labels have their names instead of
+    Options: `config`, the config of a repository (default: its default one); `each`, a column of several questions (a
+    list, or a mapping by their names), each of which is a record of its own. Labels have their names instead of
     their numbers. Columns of pictures are mapped to `image`; they are inside the files or beside them.
     """
 
     unit: Literal["file", "folder"] = "file"
     version: int = 2
-    options: frozenset[str] = frozenset({"config"})
+    options: frozenset[str] = frozenset({"config", "each"})
 
     def plan(self, corpus: Corpus, paths: Sequence[str]) -> Iterator[Fragment]:
         """Cut data files as their form is cut; files that are no data of the set or the config have no fragments.
@@ -40,12 +42,12 @@ class HfReader:
             if data is None:
                 continue
             if data.form == "arrow":
-                yield from plan_saved(corpus, path)
+                yield from several(corpus, plan_saved(corpus, path))
             else:
                 fragments = _reader_of(data.form).plan(corpus, (path,))
                 if data.form == "parquet":
                     fragments = _expected(corpus, path, fragments)
-                yield from fragments
+                yield from several(corpus, fragments)
 
     def read(self, corpus: Corpus, fragment: Fragment) -> Iterator[Record | Unreadable]:
         """Yield one record a row.
@@ -58,7 +60,7 @@ class HfReader:
             raise CorpusError(
                 f"{corpus.shown(fragment.path)}: is no data file of the set any more; run the build again"
             )
-        for item in _items(corpus, fragment, data):
+        for item in parts_of(corpus, _items(corpus, fragment, data)):
             if isinstance(item, Record) and data.split is not None:
                 yield Record(item.key, {**item.row, SPLIT: data.split})
             else:

@@ -86,6 +86,17 @@ class _Group:
     digest: bytes
 
 
+def parquet_columns(corpus: Corpus, path: str) -> list[str]:
+    """The outermost columns of a file, whether the card reads them or not.
+
+    Raises:
+        CorpusError: it is no Parquet file.
+    """
+    with opened(corpus, path) as raw:
+        names: list[str] = _open(corpus, path, raw).schema_arrow.names
+    return names
+
+
 def _open(corpus: Corpus, path: str, raw: Any) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(raw, buffer_size=BUFFER_BYTES, pre_buffer=False)

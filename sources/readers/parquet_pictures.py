@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sources.cards import Card, Pick
-from sources.columns import columns_of, fields_of
+from sources.cards import Card, First, Pick
+from sources.columns import columns_of, fields_of, names_of
 from sources.records import Corpus, CorpusError
 from sources.storage import MAX_READ_BYTES, TooLargeError
 from sources.uris import PICTURE, inner_uri, placed
@@ -71,9 +71,9 @@ class PictureColumns:
     ) -> list[str] | None:
         """A row's pictures as the card maps them; None where it maps text that says them."""
         for column in columns_of(corpus.card).get("image", ()):
-            names = (column,) if isinstance(column, str) else column
-            if isinstance(names, Pick) or not self.mapped.intersection(names):
-                if not isinstance(names, Pick) and all(row.get(name) is None for name in names):
+            names = names_of(column)
+            if isinstance(column, Pick | First) or not self.mapped.intersection(names):
+                if not isinstance(column, Pick | First) and all(row.get(name) is None for name in names):
                     continue
                 return None
             folder = corpus.card.layout.images
@@ -172,19 +172,13 @@ def _has_path(kind: pa.DataType) -> bool:
 def _image_columns(card: Card) -> frozenset[str]:
     """The columns that are mapped to `image` or `images` as they are."""
     columns = columns_of(card).get("image", ())
-    names = [() if isinstance(column, Pick) else (column,) if isinstance(column, str) else column for column in columns]
-    return frozenset(name for several in names for name in several)
+    return frozenset(name for column in columns if not isinstance(column, Pick | First) for name in names_of(column))
 
 
 def _is_text(card: Card, name: str) -> bool:
     """Whether a column is mapped, as it is or its bytes, to a field that is no picture."""
     for spelling, column in fields_of(card).items():
-        if spelling in ("image", "images"):
-            names: tuple[str, ...] = ()
-        elif isinstance(column, Pick):
-            names = (column.field,)
-        else:
-            names = (column,) if isinstance(column, str) else column
+        names = () if spelling in ("image", "images") else names_of(column)
         if name in names or f"{name}.{BYTES}" in names:
             return True
     return name in card.meta

@@ -36,6 +36,7 @@ READERS: dict[str, Callable[[], Reader]] = {
         ("hf", "hf", "HfReader"),
         ("nxml", "nxml", "NxmlReader"),
         ("pubmed", "nxml_pubmed", "PubmedReader"),
+        ("reports", "reports", "ReportsReader"),
     )
 }
 """Makes each reader; its module is imported when it is first asked for."""

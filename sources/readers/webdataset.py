@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
-from sources.cards import Card, Pick
-from sources.columns import columns_of
+from sources.cards import Card
+from sources.columns import columns_of, names_of
 from sources.finished import is_finished, members_of
 from sources.readers.expected import with_expected_columns
 from sources.readers.member_names import PICTURES, base, flaw_of, is_litter, plain
@@ -115,8 +115,7 @@ def _picture_columns(card: Card) -> list[str]:
     if "image" not in card.fields and "images" not in card.fields:
         return []
     columns = columns_of(card).get("image", ())
-    names = [column.field if isinstance(column, Pick) else column for column in columns]
-    return [name for column in names for name in ([column] if isinstance(column, str) else column)]
+    return [name for column in columns for name in names_of(column)]
 
 
 def _usual(pictures: Mapping[str, str]) -> list[str]:

@@ -131,9 +131,9 @@ def test_files_that_nothing_names_are_found_and_known_companions_are_not(shard_f
 
 
 def test_a_companion_of_the_manifest_has_to_be_there(shard_folder: ShardFolder) -> None:
-    shard_folder.change_manifest(lambda content: content.update(index="index.parquet", audit="contamination.json"))
-    shard_folder.place("index.parquet").write_bytes(b"")
-    assert problems_of(shard_folder) == [("contamination.json", "named by the manifest and missing")]
+    shard_folder.change_manifest(lambda content: content.update(index="index.arrow", audit="contamination.json"))
+    shard_folder.place("contamination.json").write_bytes(b"")
+    assert problems_of(shard_folder) == [("index.arrow", "named by the manifest and missing")]
 
 
 def test_a_shard_that_is_a_pipe_or_a_link_out_of_the_folder_is_not_read(shard_folder: ShardFolder) -> None:

@@ -14,7 +14,7 @@ from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut, p
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, JPEGLSLossless, RLELossless
 
 from filters.statistics import pixel_hash
-from sources.pictures import PictureError, decode, open_picture, render, sniff
+from sources.pictures import Limits, PictureError, decode, open_picture, render, sniff
 from tests.sources.dicom_files import bytes_of, item, picture_of, real_files
 
 RAMP = np.arange(4096, dtype=np.uint16).reshape(64, 64)
@@ -298,3 +298,34 @@ def test_bare_data_sets_without_preamble_and_meta_information_are_shown(implicit
     buffer = io.BytesIO()
     bare.save_as(buffer, implicit_vr=implicit, little_endian=little)
     assert np.array_equal(decode(buffer.getvalue()).pixels, plain)
+
+
+HOUNSFIELD = {"Modality": "CT", "RescaleSlope": "1", "RescaleIntercept": "-1024"}
+STORED = np.array([[0, 924, 1024, 1064, 1104, 1239, 2049, 4095]] * 8, np.uint16)
+
+
+def by_preset(windows: str, stored: np.ndarray = STORED, **elements: Any) -> np.ndarray:
+    data = bytes_of(picture_of(stored, 12, **{**HOUNSFIELD, **elements}))
+    return decode(data, 0, Limits(ct_windows=windows)).pixels  # type: ignore[arg-type]
+
+
+MEDGEMMA = [("bone", -100, 2250), ("soft_tissue", 40, 350), ("brain", 40, 80)]
+
+
+@pytest.mark.parametrize(("windows", "level", "width"), MEDGEMMA)
+def test_a_ct_is_shown_by_a_fixed_window_in_hounsfield_units(windows: str, level: float, width: float) -> None:
+    units = STORED.astype(float) - 1024
+    expected = np.clip((units - (level - width / 2)) / width, 0, 1) * 255
+    assert np.abs(by_preset(windows).astype(float) - expected).max() <= 0.5
+
+
+def test_the_three_windows_of_medgemma_are_red_green_and_blue() -> None:
+    shown = by_preset("medgemma")
+    assert shown.shape == (8, 8, 3)
+    for channel, windows in enumerate(("bone", "soft_tissue", "brain")):
+        assert (shown[..., channel] == by_preset(windows)).all()
+
+
+def test_fixed_windows_are_of_ct_in_hounsfield_units_only() -> None:
+    for elements in ({"Modality": "MR"}, {"RescaleSlope": "0"}):
+        assert (by_preset("medgemma", **elements) == by_preset("header", **elements)).all()

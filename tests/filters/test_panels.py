@@ -5,7 +5,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from dedup.decontamination.panels import Region, panels_of
+from filters.panels import Region, panels_of
 from tests.dedup.test_fingerprints import scene
 
 Grey = npt.NDArray[np.uint8]

@@ -1,0 +1,172 @@
+"""How fast shards are read: `python -m benchmarks.reading [--json] [--samples N] [--energon PYTHON] [--folder DIR]`.
+
+The same tars, in one run, one process a reader, no workers: our reader in the shuffled order of a packing plan (and
+as packed rows, which are rendered too), `webdataset`, Hugging Face `datasets` streaming, and Megatron-Energon where
+`--energon` names the Python of an environment that has it, tar after tar. With and without decoding; with the tars
+in the page cache (warm) and dropped from it (cold). Bars: 1.2 x the best of them without decoding, as fast with it.
+The bare decoder is the limit then. Rounds follow one another reader by reader, and the median counts, since other
+work on the machine slows all; the load is printed.
+
+Then, in processes of their own: seconds from the constructor to the first step (and from step 0 to the middle of a
+plan of a million documents), and the memory of a rank that reads plans of 10,000 and of a million.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.planned_shards import write_plans, write_shards
+
+BAR_OFF, BAR_ON, BAR_START_S = 1.2, 1.0, 1.0
+READERS = ("ours", "ours as rows", "webdataset", "datasets")
+SHORT, LONG = 10_000, 1_000_000
+FIRST_STEP = """
+import sys, time, resource
+from shards.loader import PlannedRows
+import shards.row_reader
+folder, plan, place = sys.argv[1:]
+started = time.perf_counter()
+rows = PlannedRows(folder, plan=plan)
+rows = PlannedRows(folder, plan=plan, start_step=rows.steps // 2) if place == "middle" else rows
+item = next(iter(rows))
+print(time.perf_counter() - started)
+"""
+MEMORY = """
+import sys
+from shards.loader import PlannedRows
+folder, plan = sys.argv[1:]
+for part in range(4):
+    rows = PlannedRows(folder, plan=plan)
+    start = rows.steps * part // 4
+    for step in PlannedRows(folder, plan=plan, start_step=start):
+        if step.step >= start + 40: break
+status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+print(int(status["VmHWM"].split()[0]) / 1024)
+"""
+
+
+def drop(folder: Path) -> None:
+    """Take the tars out of the page cache."""
+    for tar in folder.glob("*.tar"):
+        descriptor = os.open(tar, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(descriptor)
+
+
+def rate(command: list[str]) -> float:
+    """Samples per second of a process that prints samples and seconds."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)}\n{done.stderr[-2000:]}")
+    count, seconds = done.stdout.split()[-2:]
+    return int(count) / float(seconds)
+
+
+def command_of(reader: str, folder: Path, decode: str, energon: str | None) -> list[str]:
+    """How a reader is run."""
+    if reader == "energon":
+        script = Path(__file__).with_name("reading_energon.py")
+        return [str(energon), str(script), str(folder / "energon"), decode]
+    return [sys.executable, "-m", "benchmarks.reading_readers", reader, str(folder), decode]
+
+
+def speeds(folder: Path, rounds: int, energon: str | None) -> dict[str, dict[str, float]]:
+    """Median samples per second by condition and reader."""
+    readers = [*READERS, *(["energon"] if energon else [])]
+    table: dict[str, dict[str, float]] = {}
+    for decode in ("off", "on"):
+        for cache in ("warm", "cold"):
+            names = [*readers, "bare decoder"] if decode == "on" and cache == "warm" else readers
+            found: dict[str, list[float]] = {name: [] for name in names}
+            for _ in range(rounds):
+                for name in names:
+                    if cache == "cold":
+                        drop(folder)
+                    found[name].append(rate(command_of(name, folder, decode, energon)))
+            table[f"decode {decode}, {cache}"] = {
+                name: round(statistics.median(rates), 1) for name, rates in found.items()
+            }
+    return table
+
+
+def prepared_for_energon(folder: Path, energon: str) -> None:
+    """Energon wants its own files beside the tars: the same tars, linked, with what `energon prepare` writes."""
+    there = folder / "energon"
+    there.mkdir()
+    for tar in folder.glob("*.tar"):
+        os.link(tar, there / tar.name)
+    tool = Path(energon).with_name("energon")
+    options = ["--non-interactive", "--split-parts", "train:.*", "--sample-type", "CrudeWebdataset"]
+    subprocess.run([tool, "prepare", *options, there], check=True, capture_output=True)
+
+
+def number_of(script: str, *arguments: object) -> float:
+    """What a script prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", script, *map(str, arguments)], capture_output=True, text=True, check=True
+    )
+    return float(done.stdout.split()[-1])
+
+
+def results(folder: Path, samples: int, side: int, rounds: int, energon: str | None) -> dict[str, object]:
+    """Everything that is measured."""
+    write_shards(folder, samples, side)
+    for name, count in (("short.arrow", SHORT), ("long.arrow", LONG)):
+        write_plans(folder, count, name)
+    if energon:
+        prepared_for_energon(folder, energon)
+    table = speeds(folder, rounds, energon)
+    ratios = {}
+    for condition, rates in table.items():
+        best = max(value for name, value in rates.items() if name not in {"ours", "ours as rows", "bare decoder"})
+        ratios[condition] = round(rates["ours"] / best, 2)
+    warm = table["decode on, warm"]
+    return {
+        "load": round(os.getloadavg()[0], 2),
+        "samples": samples,
+        "samples_per_s": table,
+        "ratio_to_the_best": ratios,
+        "ratio_to_the_bare_decoder": round(warm["ours"] / warm["bare decoder"], 2),
+        "first_step_s": round(number_of(FIRST_STEP, folder, "long.arrow", "start"), 3),
+        "resume_in_the_middle_s": round(number_of(FIRST_STEP, folder, "long.arrow", "middle"), 3),
+        "memory_mb": {str(n): round(number_of(MEMORY, folder, f"{name}.arrow")) for name, n in (("short", SHORT), ("long", LONG))},
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Print a table, or with `--json` one object."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--samples", type=int, default=2000)
+    parser.add_argument("--side", type=int, default=512, help="pixels of a picture's side")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--energon", help="the Python of an environment that has megatron-energon")
+    parser.add_argument("--folder", type=Path, help="where to write: the disk that is measured")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        found = results(Path(folder) / "shards", options.samples, options.side, options.rounds, options.energon)
+    if options.json:
+        print(json.dumps(found))
+        return
+    print(f"{os.cpu_count()} cores, load {found['load']}; {found['samples']} samples of {options.side} px")
+    for condition, rates in found["samples_per_s"].items():  # type: ignore[attr-defined]
+        bar = BAR_ON if "on" in condition else BAR_OFF
+        ratio = found["ratio_to_the_best"][condition]  # type: ignore[index]
+        listed = ", ".join(f"{name} {value:.0f}" for name, value in rates.items())
+        print(f"{condition}: {listed} samples/s; {ratio} x the best (bar {bar}: {'met' if ratio >= bar else 'MISSED'})")
+    print(f"with decoding, {found['ratio_to_the_bare_decoder']} x the bare decoder")
+    for name in ("first_step_s", "resume_in_the_middle_s"):
+        verdict = "met" if float(str(found[name])) < BAR_START_S else "MISSED"
+        print(f"{name} of {LONG} documents: {found[name]} (bar {BAR_START_S}: {verdict})")
+    print(f"memory of a rank in MB, by documents of the plan: {found['memory_mb']}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,244 @@
+"""BiomedCLIP's embeddings and zero-shot labels, loaded offline from a directory and believed only by its hash.
+
+open_clip's `local-dir:` reads weights and tokenizer from the directory, but with the published files it still asks
+the hub for the configuration of the text tower, so that loading fails offline (`text_cfg.hf_model_name`); and where
+weights are missing it goes on with random ones. Here the text tower's configuration comes from the directory too (or
+is BERT-base's, which it is), the weights file must have the sha256 that the recipe names, and every one of the
+model's parameters must be in it.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+from PIL import Image
+
+from filters.modality_classes import PROMPTS, TEMPLATE
+from filters.torch_file import WeightsError
+from sources.pictures import Picture
+
+CONFIG = "open_clip_config.json"
+WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+TEXT_CONFIG = "config.json"
+CONTEXT = 256
+HINT = "docs/modality.md has the command that fetches the published files"
+
+
+class BiomedClip:
+    """Fills `embedding` with the image tower's output and, with `prompts`, `modality_scores` by zero-shot prompts.
+
+    Pictures go through in batches of one size, padded, so that a picture has the same numbers whatever its
+    neighbours; on a GPU that runs out of memory the batch is halved, for good, and the work goes on.
+    """
+
+    fields = ("embedding", "modality_scores")
+    whole = True
+    version = 1
+
+    def __init__(self, path: str, sha256: str, *, device: str = "auto", batch: int = 32, prompts: bool = True) -> None:
+        """Nothing is loaded yet, but the files are looked at.
+
+        Raises:
+            WeightsError: the directory is not complete, or its weights are others than `sha256` says.
+        """
+        self.path, self.sha256, self.device, self.batch, self.prompts = path, sha256, device, batch, prompts
+        self.network = f"biomedclip-{sha256[:16]}"
+        self.name = f"{self.network}{'-zero-shot' if prompts else ''}"
+        weights = weights_file(Path(path))
+        found = _file_sha256(weights, weights.stat().st_mtime_ns)
+        if found != sha256:
+            raise WeightsError(
+                f"model biomedclip: {weights.name} has the sha256 {found}, not the one that was given: the file is "
+                f"truncated, or another model's; {HINT}"
+            )
+
+    @property
+    def gpus(self) -> float:
+        """What one worker needs: a GPU where the device says so."""
+        return 1.0 if self.device == "cuda" else 0.0
+
+    def prepare(self, picture: Picture) -> Any:
+        """The picture as the model takes it, 3 x side x side in bytes of 0..255, by the model's own resizing."""
+        from filters.modality_features import shown_picture
+
+        side = _settings(self.path)[0]
+        return np.asarray(_resized(shown_picture(picture).convert("RGB"), side)).transpose(2, 0, 1)
+
+    def measure_batch(self, prepared: Sequence[Any]) -> list[Mapping[str, Any]]:
+        """The values of `fields`, one mapping a picture.
+
+        Raises:
+            WeightsError: the model cannot be loaded.
+        """
+        embeddings = self._embedded(np.stack(prepared))
+        found: list[Mapping[str, Any]] = [{"embedding": row.astype("<f2").tobytes()} for row in embeddings]
+        if not self.prompts:
+            return found
+        labels, scores = _loaded(self.path, self.sha256, self.device).by_prompts(embeddings)
+        return [
+            {**one, "modality_scores": orjson.dumps(dict(zip(labels, row, strict=True))).decode()}
+            for one, row in zip(found, scores.round(4).tolist(), strict=True)
+        ]
+
+    def _embedded(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """N x D of length one, rounded to 16 bits."""
+        model, found = _loaded(self.path, self.sha256, self.device), []
+        start = 0
+        while start < len(pixels):
+            some = pixels[start : start + self.batch]
+            padded = np.concatenate([some, np.zeros((self.batch - len(some), *some.shape[1:]), np.uint8)])
+            try:
+                found.append(model.embedded(padded)[: len(some)])
+            except Exception as error:
+                if not _is_out_of_memory(error) or self.batch == 1:
+                    raise
+                self.batch = max(self.batch // 2, 1)
+                model.forget()
+                continue
+            start += len(some)
+        return np.concatenate(found).astype(np.float16).astype(np.float32)
+
+
+class _Model:
+    """The model in this process, and the embeddings of the prompts, made once."""
+
+    def __init__(self, model: Any, tokenizer: Any, mean: Any, std: Any, device: Any) -> None:
+        self._model, self._device = model, device
+        self._mean, self._std = mean, std
+        self._tokenizer = tokenizer
+        self._prompts: tuple[list[str], npt.NDArray[np.float32]] | None = None
+
+    def embedded(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        import torch
+
+        with torch.inference_mode():
+            given = (torch.from_numpy(pixels).to(self._device).float() / 255 - self._mean) / self._std
+            found: npt.NDArray[np.float32] = self._model.encode_image(given, normalize=True).float().cpu().numpy()
+        return found
+
+    def by_prompts(self, embeddings: npt.NDArray[np.float32]) -> tuple[list[str], npt.NDArray[np.float64]]:
+        """Labels and N x C probabilities: softmax over all prompts, added up by label."""
+        import torch
+
+        from filters.modality_head import softmax
+
+        labels, of_prompts = self._of_prompts()
+        with torch.inference_mode():
+            scale = float(self._model.logit_scale.exp().cpu())
+        chances = softmax((embeddings @ of_prompts.T).astype(np.float64) * scale)
+        names = list(PROMPTS)
+        own = np.array(labels)
+        return names, np.stack([chances[:, own == name].sum(axis=1) for name in names], axis=1)
+
+    def _of_prompts(self) -> tuple[list[str], npt.NDArray[np.float32]]:
+        import torch
+
+        if self._prompts is None:
+            pairs = [(label, TEMPLATE + prompt) for label, prompts in PROMPTS.items() for prompt in prompts]
+            with torch.inference_mode():
+                tokens = self._tokenizer([text for _, text in pairs], context_length=CONTEXT).to(self._device)
+                found = self._model.encode_text(tokens, normalize=True).float().cpu().numpy()
+            self._prompts = [label for label, _ in pairs], found
+        return self._prompts
+
+    def forget(self) -> None:
+        """Give back what the device holds for nothing."""
+        import torch
+
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def weights_file(directory: Path) -> Path:
+    """The weights of a BiomedCLIP directory.
+
+    Raises:
+        WeightsError: the directory lacks them or its configuration.
+    """
+    missing = [] if (directory / CONFIG).is_file() else [CONFIG]
+    found = next((directory / name for name in WEIGHTS if (directory / name).is_file()), None)
+    if found is None or missing:
+        raise WeightsError(f"model biomedclip: {directory} has no {' or '.join(missing or WEIGHTS)}; {HINT}")
+    return found
+
+
+@lru_cache(maxsize=4)
+def _file_sha256(path: Path, _stamp: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@lru_cache(maxsize=4)
+def _settings(path: str) -> tuple[int, tuple[float, ...], tuple[float, ...], dict[str, Any]]:
+    """Side in pixels, mean, deviation, and the text tower's settings."""
+    try:
+        document = orjson.loads((Path(path) / CONFIG).read_bytes())
+        model, prepared = document["model_cfg"], document["preprocess_cfg"]
+        side = int(model["vision_cfg"].get("image_size", 224))
+        return side, tuple(prepared["mean"]), tuple(prepared["std"]), dict(model["text_cfg"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"model biomedclip: {CONFIG} cannot be used ({type(error).__name__}); {HINT}") from None
+
+
+@lru_cache(maxsize=1)
+def _loaded(path: str, sha256: str, device: str) -> _Model:
+    """The model, once a process."""
+    del sha256  # checked when the measurer was made; here it is what tells models apart
+    try:
+        import open_clip
+        import torch
+    except ImportError:
+        raise WeightsError("model biomedclip: open_clip is not installed; pip install 'curate[biomedclip]'") from None
+    chosen = torch.device("cuda" if device == "cuda" or (device == "auto" and torch.cuda.is_available()) else "cpu")
+    _, mean, std, text = _settings(path)
+    with _text_config(Path(path)) as bert:
+        own = {**text, "hf_model_name": bert, "hf_model_pretrained": False}
+        try:
+            model = open_clip.create_model(f"local-dir:{path}", load_weights=False, pretrained_text=False, text_cfg=own)
+            tokenizer = open_clip.get_tokenizer(f"local-dir:{path}")
+            state = open_clip.factory.load_state_dict(str(weights_file(Path(path))), weights_only=True)
+            model.load_state_dict({name: value for name, value in state.items() if not name.endswith("position_ids")})
+        except (RuntimeError, OSError, ValueError, KeyError, AttributeError, EOFError) as error:
+            raise WeightsError(
+                f"model biomedclip: the weights do not fit the model of {CONFIG} ({type(error).__name__}); {HINT}"
+            ) from None
+    model.eval().to(chosen)
+    shape = (3, 1, 1)
+    levels = (torch.tensor(values, device=chosen).reshape(shape) for values in (mean, std))
+    return _Model(model, tokenizer, *levels, chosen)
+
+
+@contextmanager
+def _text_config(directory: Path) -> Iterator[str]:
+    """A directory with the configuration of the text tower: the model's own, or BERT-base's, written down."""
+    if (directory / TEXT_CONFIG).is_file():
+        yield str(directory)
+        return
+    from transformers import BertConfig
+
+    with TemporaryDirectory(prefix="curate-bert-") as made:
+        BertConfig().save_pretrained(made)
+        yield made
+
+
+def _resized(image: Image.Image, side: int) -> Image.Image:
+    """The shorter side to `side` by bicubic resampling, then the middle: open_clip's own preparation."""
+    width, height = image.size
+    scale = side / min(width, height)
+    size = (max(side, int(width * scale)), max(side, int(height * scale)))
+    large = image.resize(size, Image.Resampling.BICUBIC)
+    left, top = round((size[0] - side) / 2), round((size[1] - side) / 2)
+    return large.crop((left, top, left + side, top + side))
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    return type(error).__name__ == "OutOfMemoryError" or (
+        isinstance(error, RuntimeError) and "out of memory" in str(error).casefold()
+    )

@@ -1,0 +1,35 @@
+"""What is wrong with a picture as training data, from what was measured of it."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from sources.schema import Reason
+
+
+class Fault(NamedTuple):
+    """A broken rule, the value that breaks it, and the limit."""
+
+    reason: Reason
+    value: float
+    limit: float
+
+
+COLUMNS = ("image_id", "width", "height", "entropy")
+
+
+def fault_of(picture: Mapping[str, Any], limits: Mapping[str, Any]) -> Fault | None:
+    """The first rule that a row of IMAGES (COLUMNS) breaks, of `filters.quality_rules`.
+
+    Size first, then shape, then information: bits of the histogram of grey levels, which are few where a picture is
+    one colour with a logo or a line of text on it, however wide its range.
+    """
+    sides = sorted((picture["width"], picture["height"]))
+    if sides[0] < limits["min_side_px"]:
+        return Fault(Reason.QUALITY_SMALL, sides[0], limits["min_side_px"])
+    aspect = round(sides[1] / sides[0], 4)
+    if aspect > limits["max_aspect"]:
+        return Fault(Reason.QUALITY_ASPECT, aspect, limits["max_aspect"])
+    entropy = picture["entropy"]
+    if entropy is not None and entropy < limits["min_entropy"]:
+        return Fault(Reason.QUALITY_LOW_INFORMATION, round(entropy, 4), limits["min_entropy"])
+    return None

@@ -1,0 +1,96 @@
+"""Which modality a sample's own words say its picture has.
+
+A word list with the three traps of such texts: negation ("no CT was performed"), comparison ("unchanged since the
+prior MRI") and questions, which state nothing until they are answered ("Is this a CT or an MRI?").
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+_WORDS: dict[str, str] = {
+    "angiography": r"(?:ct |mr )?angiogra(?:m|ms|phy|phic)|arteriogra(?:m|ms|phy)",
+    "mammography": r"mammogra(?:m|ms|phy|phic)|tomosynthesis",
+    "xray": r"x[- ]?rays?|radiograph(?:s|ic)?|roentgenogra(?:m|ms)|orthopantomogra(?:m|ms)|cxr|fluoroscop(?:y|ic)",
+    "ct": r"(?:hr|cb)?ct|computed tomogra(?:m|ms|phy|phic)|computeri[sz]ed tomogra(?:m|phy)|cat scans?",
+    "mri": r"(?:f|mp)?mri|mr images?|mr imaging|magnetic resonance(?: imag(?:e|es|ing))?|(?:t1|t2)[- ]?weighted|flair",
+    "ultrasound": r"ultrasound|ultrasonogra(?:m|ms|phy|phic)|sonogra(?:m|ms|phy|phic)|echocardiogra(?:m|ms|phy|phic)"
+    r"|doppler",
+    "histopathology": r"histopatholog(?:y|ic|ical)|histolog(?:y|ic|ical)|h&e|h & e|ha?ematoxylin"
+    r"|immunohistochem(?:istry|ical)|biopsy specimens?",
+    "microscopy": r"(?:photo)?micrographs?|microscop(?:y|ic)|blood smears?|gram stain(?:s|ing)?|immunofluorescence",
+    "oct": r"oct|optical coherence tomogra(?:m|ms|phy|phic)",
+    "pet": r"pet|positron emission tomogra(?:m|phy)|fdg[- ]pet",
+    "dermoscopy": r"dermoscop(?:y|ic)|dermatoscop(?:y|ic)",
+    "endoscopy": r"endoscop(?:y|ic)|colonoscop(?:y|ic)|gastroscop(?:y|ic)|bronchoscop(?:y|ic)|laparoscop(?:y|ic)"
+    r"|cystoscop(?:y|ic)",
+    "fundus": r"fundus|fundoscop(?:y|ic)|funduscop(?:y|ic)|retinal photographs?",
+    "photo": r"clinical photographs?|intraoperative photographs?|gross (?:specimen|photograph)s?",
+    "other_medical": r"electrocardiogra(?:m|ms|phy)|ecg|ekg|eeg|scintigra(?:m|phy|phic)|bone scans?",
+    "chart": r"bar (?:chart|graph)s?|line (?:chart|graph)s?|pie charts?|kaplan[- ]meier|scatter ?plots?|box ?plots?"
+    r"|forest plots?|funnel plots?|histogram of",
+    "diagram": r"flow ?charts?|flow diagrams?|schematic (?:diagram|illustration|representation|drawing)s?|prisma",
+    "table": r"table listing|table summari[sz]ing",
+}
+MENTION = re.compile("|".join(rf"(?P<{name}>\b(?:{words})\b)" for name, words in _WORDS.items()), re.IGNORECASE)
+_CLAUSE = re.compile(r"[.;:!?\n]|,? (?:but|however|although|whereas) ", re.IGNORECASE)
+_BEFORE = re.compile(
+    r"\b(?:no|not|without|never|neither|nor|cannot|unlike|instead of|rather than|declined|refused|deferred|absence of"
+    r"|prior|previous|earlier|compared (?:to|with)|comparison|correlat\w+|recommend\w*|suggest\w*|follow[- ]?up|further"
+    r"|subsequent|advis\w+|consider)\b[^.;:]{0,40}$",
+    re.IGNORECASE,
+)
+_AFTER = re.compile(
+    r"^[^.;:]{0,20}?\b(?:(?:was|were|is|are|has been|could|can)(?: not|n't)|not (?:performed|done|obtained|available)"
+    r"|(?:is|was|are|were) (?:recommended|suggested|advised|declined|unavailable|negative|needed))",
+    re.IGNORECASE,
+)
+_POLAR = re.compile(r"^\W*(?:is|are|was|were|does|do|did|has|have|can|could|would|should)\b", re.IGNORECASE)
+_CHOICE = re.compile(r"\bor\b", re.IGNORECASE)
+_YES = re.compile(r"^\W*(?:yes|true|correct)\b", re.IGNORECASE)
+LONGEST = 4000
+"""Characters that are looked at: a caption says what it shows at its beginning, and one may have 2 MB."""
+
+
+def said_by(text: str) -> frozenset[str]:
+    """The labels (modalities and kinds) that a text asserts, of `filters.modality_classes.LABELS`."""
+    found = set()
+    for clause in _CLAUSE.split(text[:LONGEST]):
+        for mention in MENTION.finditer(clause):
+            denied = _BEFORE.search(clause[: mention.start()]) or _AFTER.search(clause[mention.end() :])
+            if not denied and mention.lastgroup is not None:
+                found.add(mention.lastgroup)
+    return frozenset(found)
+
+
+def said_of_picture(turns: Sequence[Mapping[str, str]]) -> frozenset[str]:
+    """The labels that the turns of a sample assert about its picture.
+
+    A question that can be answered by yes or no counts where the answer begins with yes; one that offers a choice
+    does not count; any other takes for granted what it names ("What is seen on this CT?"). If the answers name a
+    modality, only those count: they are about the picture.
+    """
+    answers: set[str] = set()
+    taken_for_granted: set[str] = set()
+    for number, turn in enumerate(turns):
+        if turn["role"] in {"assistant", "text"}:
+            answers |= said_by(turn["text"])
+        elif turn["role"] == "user":
+            following = turns[number + 1]["text"] if number + 1 < len(turns) else ""
+            taken_for_granted |= _granted(turn["text"].replace("<image>", " ").strip(), following)
+    return frozenset(answers or taken_for_granted)
+
+
+def merged(several: Iterable[frozenset[str]]) -> frozenset[str]:
+    """What several texts about one picture agree on; all that they say where they agree on nothing."""
+    saying = [said for said in several if said]
+    if not saying:
+        return frozenset()
+    shared = frozenset.intersection(*saying)
+    return shared or frozenset.union(*saying)
+
+
+def _granted(question: str, answer: str) -> frozenset[str]:
+    if _POLAR.match(question) and "?" in question:
+        asserts = bool(_YES.match(answer)) and not _CHOICE.search(question)
+        return said_by(question) if asserts else frozenset()
+    return frozenset() if _CHOICE.search(question) else said_by(question)

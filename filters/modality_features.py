@@ -1,0 +1,55 @@
+"""The measurers of the labeller: a network's features of each picture, and the panels of compound figures."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from filters.panels import panels_of
+from sources.pictures import Picture, eight_bits
+
+LOOKED_AT = 1024
+"""Pixels of the longer side at which panels are sought: gutters are seen at that size, and it bounds the cost."""
+
+
+class EfficientNetFeatures:
+    """Fills `embedding` with the features of EfficientNet-Lite0, 1280 halves."""
+
+    name = "efficientnet_lite0"
+    version = 1
+    fields = ("embedding",)
+    whole = True
+    batch = 1
+
+    def prepare(self, picture: Picture) -> Any:
+        """What `measure_batch` takes."""
+        return shown_picture(picture)
+
+    def measure_batch(self, prepared: Sequence[Any]) -> list[Mapping[str, Any]]:
+        """The values of `fields`, one mapping a picture."""
+        from filters.efficientnet import features_of
+
+        return [{"embedding": features_of(one).astype("<f2").tobytes()} for one in prepared]
+
+
+class PanelCount:
+    """Fills `panels` with the number of panels between gutters; 1 where the picture is in one piece."""
+
+    name = "panels"
+    version = 1
+    fields = ("panels",)
+    whole = False
+
+    def measure(self, grey: npt.NDArray[np.uint8], picture: Image.Image) -> Mapping[str, Any]:  # noqa: ARG002 - protocol's
+        """The values of `fields`."""
+        factor = max(max(picture.size) // LOOKED_AT, 1)
+        small = np.asarray(picture.reduce(factor) if factor > 1 else picture)
+        return {"panels": max(len(panels_of(small)), 1)}
+
+
+def shown_picture(picture: Picture) -> Image.Image:
+    """A picture as it is looked at, in mode L or RGB."""
+    image = picture.image if picture.image is not None else Image.fromarray(eight_bits(picture))
+    return image if image.mode in {"L", "RGB"} else image.convert("RGB")

@@ -1,0 +1,42 @@
+"""Reads writing with RapidOCR in a process of its own: run as a script by `ocr.py`, never imported.
+
+Standard input holds requests: a line of JSON (height, width), then H x W grey bytes. Standard output answers each with
+eight little-endian bytes of length, then JSON: a list of [left, top, right, bottom, text, confidence].
+"""
+
+import json
+import os
+import resource
+import sys
+from typing import Any
+
+
+def main() -> None:
+    """Answer requests until standard input ends."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # nobody wants a dump with a patient's picture in it
+    requests = sys.stdin.buffer
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints is no answer
+    import cv2
+    import numpy as np
+    from rapidocr_onnxruntime import RapidOCR
+
+    cv2.setNumThreads(1)
+    engine = RapidOCR(intra_op_num_threads=1, inter_op_num_threads=1)
+    while line := requests.readline():
+        asked = json.loads(line)
+        height, width = asked["height"], asked["width"]
+        grey = np.frombuffer(requests.read(height * width), np.uint8).reshape(height, width)
+        found, _ = engine(cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR))
+        answer = json.dumps([_line(points, text, score) for points, text, score in found or ()]).encode()
+        answers.write(len(answer).to_bytes(8, "little") + answer)
+        answers.flush()
+
+
+def _line(points: Any, text: str, score: Any) -> list[Any]:
+    across, down = [float(point[0]) for point in points], [float(point[1]) for point in points]
+    return [min(across), min(down), max(across), max(down), text, round(float(score), 3)]
+
+
+if __name__ == "__main__":
+    main()

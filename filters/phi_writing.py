@@ -1,0 +1,178 @@
+"""What burned-in writing is: a scanner's annotation, or something that points at a person.
+
+Readers of writing leave out spaces and mistake a letter now and then, so words are told by whether a line can be cut
+into known ones. What cannot, is long enough and reads like letters, is taken for a name.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from filters.burned_in import Box
+from filters.ocr import Line
+from filters.phi_dates import date_spans
+from filters.phi_names import is_given_name
+from filters.phi_numbers import number_spans
+from filters.phi_spans import Kind
+from filters.phi_words import EPONYMS, GIVEN_NAMES, MEDICAL_ENDINGS, NOT_A_NAME
+
+VERSION = 1
+
+ANNOTATIONS = """
+    A P L R S I H F AP PA LAT LL RL RT LT LEFT RIGHT LEFTSIDE OBL OBLIQUE SUP INF ANT POST MED LATERAL MEDIAL ANTERIOR POSTERIOR
+    SUPINE PRONE ERECT UPRIGHT STANDING SITTING SEMI SEMISEDUTO SEDUTO SUPINO SUPINA PORTABLE MOBILE DECUB DECUBITUS BED BEDSIDE
+    UOQ LOQ UIQ LIQ CC MLO ML LM XCCL AXILLA AXILLARY OCLOCK CLOCK BREAST NIPPLE AREOLA
+    TRANS TRANSVERSE TRV TR TX LONG LONGITUDINAL SAG SAGITTAL COR CORONAL AX AXIAL AXIALS LOC LOCALIZER SCOUT TOPOGRAM SURVIEW
+    T1 T2 T1W T2W TW FLAIR STIR DWI DIFFUSION ADC SWI GRE SE FSE TSE FFE SPGR EPI MPRAGE FIESTA TOF MRA MRV MIP MPR PD FS FATSAT
+    FAT SAT GAD GADO GD POST PRE CONTRAST CON NONCON NOCO NC CE IV ORAL PLUS MINUS WITH WITHOUT DELAY DELAYED PHASE ARTERIAL
+    VENOUS PORTAL PV
+    WW WL W C WINDOW LEVEL ZOOM MAG COMPRESSED COMPRESSION COMPRESSO LOSSY LOSSLESS JPEG Q PAGE PAGINA OF DI IM IMA IMG IMAGE
+    SER SERIE SERIES SE SN SP SL SLICE THK THICK THICKNESS POS POSITION LOC DFOV FOV SFOV MATRIX MAT NEX NSA AVG ACQ ACQUISITION
+    TE TI TR FA ETL EC EP BW COIL HEAD BODY HFS HFP FFS FFP KV KVP KVPS MA MAS MAAS MSEC MS SEC S MM CM M UM NM KG LB DB HZ KHZ
+    MHZ FPS FR FRAME FRAMES GY MGY CTDI CTDIVOL DLP HU UNIT UNITS DEG D ROT TILT GANTRY PITCH KERNEL STND STANDARD BONE SOFT LUNG
+    MEDIASTINUM HELICAL SPIRAL ALGO ALGORITHM RECON
+    MI TIS TIB TIC GAIN GN DEPTH DYN DYNAMIC RANGE DR FREQ FREQUENCY PWR POWER PRF WF SV ANGLE FOCUS FOCAL ZONE COLOR COLOUR CPA
+    DOPPLER PW CW BMODE MODE VEL VELOCITY PSV EDV RI PI SD HR BPM HARM HARMONIC THI RES GEN PEN MAP PERSIST LOW HIGH OPT OFF ON
+    DIST AREA VOL VOLUME MEAN MAX MIN STD DEV CURSOR CALIPER SCALE BAR AMP FILTER STEER PRESET ABD ABDOMEN OB GYN SMALL PARTS
+    PARTS CARDIAC VASC VASCULAR MSK THYROID
+    LIVER KIDNEY RENAL SPLEEN PANCREAS GALLBLADDER GB BLADDER CBD IVC AORTA AO HEPATIC UTERUS OVARY TESTIS PROSTATE CHEST THORAX
+    TORACE TORAX RX RXTORACE RXDELTORACEALLETTODELPAZIENTE DEL LETTO ALLETTO PAZIENTE ANNO ANNI SPINE CERVICAL LUMBAR THORACIC
+    PELVIS HIP KNEE SHOULDER ELBOW WRIST HAND FOOT ANKLE SKULL BRAIN ORBIT SINUS NECK FEMUR TIBIA HUMERUS RIBS
+    HEART ATRIUM VENTRICLE VALVE ARTERY VEIN DUCT NODE MASS CYST LESION STENT LUMEN WALL TUMOR NODULE NORMAL SYSTOLE DIASTOLE
+    MEDPIX MEDPIXTM TM SIEMENS PHILIPS TOSHIBA CANON HITACHI GE GEMS MEDISON SAMSUNG ALOKA MINDRAY ESAOTE FUJI FUJIFILM AGFA KODAK
+    CARESTREAM HOLOGIC OLYMPUS PENTAX STORZ HEIDELBERG ZEISS TOPCON CIRRUS LOGIQ VOLUSON ACUSON ACUSONSEQUOIA SEQUOIA IPAD VIVID
+    SIGNA DISCOVERY OPTIMA AVANTO SKYRA SYMPHONY SONATA VERIO AERA LIGHTSPEED SENSATION DEFINITION BRILLIANCE ACHIEVA INGENIA
+    INTERA SOMATOM MAGNETOM XG
+    MONTH MONTHS YEAR YEARS YR YRS WEEK WEEKS DAY DAYS HOUR HOURS HR HRS MIN MINS AGE SEX MALE FEMALE AM PM TIME
+    FIG FIGURE TABLE PANEL CASE CONTROL BEFORE AFTER PRE POST FIRST SECOND LAST THE AND IN AT TO FOR BY FROM VS NO YES N
+    VIEW VIEWS STUDY EXAM SCAN CT MR MRI US PET XRAY X RAY XR CR DX NM ECG EKG ULTRASOUND RADIOGRAPH
+    OD OS OU FUNDUS MACULA DISC RETINA OCT IR ART HS
+    ADULT CHILD PEDS PED NEONATE FETUS FETAL HC BPD FL AC CRL EFW GA EDD LMP
+""".split()
+"""What scanners, viewers and sonographers write: positions, sides, units, settings, organs, makers."""
+
+_LENIENT_DATES = tuple(
+    re.compile(pattern, re.I)
+    for pattern in (
+        r"\d{1,2}[-./ ,]{0,2}(?:JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|[O0]CT|N[O0]V|DEC|GEN|MAG|GIU|LUG|AGO|SET|OTT|DIC)[A-Z]{0,6}[-./ ,]{0,2}\d{2,4}",
+        r"(?:19|20)\d{2}[-./ ]?(?:JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|[O0]CT|N[O0]V|DEC)[A-Z]{0,6}[-./ ]?\d{1,2}",
+        r"(?:JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|[O0]CT|N[O0]V|DEC)[A-Z]{0,6}[-./ ,]{0,2}\d{1,2}[-./ ,]{1,2}(?:19|20)?\d{2}",
+        r"(?<!\d)\d{1,2}[-./ ]\d{1,2}[-./ ](?:19|20)\d{2}",
+        r"[-./]\d{1,2}[-./](?:19|20)\d{2}(?!\d)",
+        r"(?:19|20)\d{2}[-./]\d{1,2}[-./]\d{1,2}",
+        r"(?<![\d/])\d{1,2}/\d{1,2}/\d{2}(?![\d/])",
+        r"(?<!\d)(?:19[2-9]\d|20[0-3]\d)(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?!\d)",
+        r"\b(?:D[O0]B|BIRTH\w*|BORN)\W{0,3}\d",
+    )
+)
+_ID_CUE = re.compile(r"(?:MRN|MR#|PID|ACC?(?:ESSION)?\s?#|A[CE]{1,2}#|ACC?:|SSN|HOSP\w*|PAT\w*ID|\bI?D)\W{0,3}[A-Z]{0,2}\d{3,}", re.I)
+_TIME = re.compile(r"\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?")
+_DIGITS = re.compile(r"(?<![\d.,:])\d{6,}(?![\d.])|\b[A-Z]{1,3}-?\d{5,}\b|\b[0-9a-f]{8}-[0-9a-f]{4}|\d{3}-\d{2,4}-\d{4}")
+_NAME_CUE = re.compile(r"(?:\bNAME|PATIENT|\bPT|UPLOADER|SOURCE|SIGNED|PHYSICIAN|OPERATOR|\bDR|\bMRS|\bMR|\bMS|\bPROF)\s*[.:]\s*\S{2,}", re.I)
+_CARET = re.compile(r"[A-Za-z]{2,}[\^~'][A-Za-z]{2,}|[A-Z]{2,},\s*[A-Z]{2,}")
+_LETTERS = re.compile(r"[^\W\d_]+")
+_SHORTEST_NAME = 5
+"""Letters that cannot be cut into known words, from which on they are taken for a name."""
+_LEAST_SURE = 0.8
+"""Of the reader, for a name that nothing else speaks for. Textures that it reads as letters are mostly below."""
+
+
+@dataclass(frozen=True)
+class Writing:
+    """A line of writing: where it is, what kind of identifier (None: an annotation), and how many characters."""
+
+    box: Box
+    kind: Kind | None
+    length: int
+
+
+def judged(lines: list[Line]) -> list[Writing]:
+    """Every line of a picture with its kind. Pieces that stand in one row are read together."""
+    found: list[Writing] = []
+    for row in _rows(lines):
+        together = " ".join(line.text for line in row)
+        kinds = [kind_of(line.text, line.confidence) for line in row]
+        whole = kind_of(together, min(line.confidence for line in row)) if len(row) > 1 else None
+        if whole is not None and not any(kinds):
+            kinds = [whole] * len(row)
+        found += [Writing(line.box, kind, len(line.text)) for line, kind in zip(row, kinds, strict=True)]
+    return found
+
+
+def kind_of(text: str, confidence: float = 1.0) -> Kind | None:
+    """Which identifier a line of burned-in writing is, or None for an annotation."""
+    plain = _TIME.sub(" ", text)
+    if any(pattern.search(text) for pattern in _LENIENT_DATES) or next(date_spans(text), None) is not None:
+        return "date"
+    if _ID_CUE.search(plain) or _DIGITS.search(plain):
+        return "id"
+    spans = list(number_spans(plain))
+    if spans:
+        return spans[0].kind
+    return "name" if _is_name(text, confidence) else None
+
+
+def _is_name(text: str, confidence: float) -> bool:
+    unknown = [run for run in _LETTERS.findall(text) if not is_annotation(run)]
+    if not unknown:
+        return False
+    longest = max(len(run) for run in unknown)
+    if longest > 2 and (_NAME_CUE.search(text) or _CARET.search(text)):
+        return True
+    if longest > 3 and any(is_given_name(word) for word in _words(text)):
+        return True
+    return longest >= _SHORTEST_NAME and confidence >= _LEAST_SURE
+
+
+def is_annotation(run: str) -> bool:
+    """Whether letters can be cut into words that annotations are made of, with one misread letter in five."""
+    if not run.isascii():
+        return len(run) < 2
+    word = run.upper()
+    if len(word) < 3 or word in _vocabulary():
+        return True
+    if word.title() in GIVEN_NAMES:
+        return False
+    if len(word) > 6 and run.lower().endswith(tuple(end for end in MEDICAL_ENDINGS if len(end) > 3)):
+        return True
+    return _unexplained(word) <= len(word) // 5
+
+
+def _unexplained(word: str) -> int:
+    """Letters left over when the word is cut into known words of three letters and more, and known shorter ones at
+    its ends."""
+    known, longest = _vocabulary(), 12
+    best = list(range(len(word) + 1))
+    for stop in range(1, len(word) + 1):
+        best[stop] = best[stop - 1] + 1
+        for length in range(2, min(longest, stop) + 1):
+            if word[stop - length : stop] in known and (length > 2 or stop in (2, len(word))):
+                best[stop] = min(best[stop], best[stop - length])
+    return best[-1]
+
+
+def _words(text: str) -> list[str]:
+    """Letters cut where case changes, as in `EMILYPetrosyan` and `StevenJGoldstein`."""
+    return re.findall(r"[A-Z]{2,}(?![a-z])|[A-Z]?[a-z]+", text)
+
+
+@lru_cache(maxsize=1)
+def _vocabulary() -> frozenset[str]:
+    common = {word.upper() for word in NOT_A_NAME if len(word) > 2 and word.isalpha()}
+    return frozenset(ANNOTATIONS) | common | {word.upper() for word in EPONYMS & {"Doppler"}}
+
+
+def _rows(lines: list[Line]) -> list[list[Line]]:
+    """Lines that stand beside one another: overlapping in height, and not further apart than twice that."""
+    rows: list[list[Line]] = []
+    for line in sorted(lines, key=lambda one: (one.box.left, one.box.top)):
+        for row in rows:
+            last = row[-1].box
+            height = min(last.bottom - last.top, line.box.bottom - line.box.top)
+            shared = min(last.bottom, line.box.bottom) - max(last.top, line.box.top)
+            if shared > 0.5 * height and 0 <= line.box.left - last.right + height <= 3 * height:
+                row.append(line)
+                break
+        else:
+            rows.append([line])
+    return rows

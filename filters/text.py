@@ -1,0 +1,150 @@
+"""What is wrong with a sample's texts, as numbers: measured once, judged afterwards (`filters/quality.py`)."""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+TEXT_QUALITY = pa.schema(
+    [
+        pa.field("label_only", pa.bool_()),
+        pa.field("boilerplate", pa.bool_()),
+        pa.field("mojibake", pa.float32()),
+        pa.field("repeated", pa.float32()),
+        pa.field("markup", pa.int32()),
+        pa.field("script", pa.string()),
+        pa.field("answer_empty", pa.bool_()),
+        pa.field("answer_repeats", pa.bool_()),
+        pa.field("answer_no_option", pa.bool_()),
+    ]
+)
+"""One row a sample. `label_only`: all that is said is "Figure 2" or the like; `boilerplate`: all that is said is what
+publishers put under any picture; `mojibake`: share of characters that are text decoded wrongly; `repeated`: share of
+words in runs of words that come again; `markup`: HTML tags and entities; `script`: the writing of most letters;
+`answer_empty`, `answer_repeats` (the question) and `answer_no_option`: of samples with question and answer."""
+
+LONGEST = 20_000
+"""Characters that are looked at. A caption of 2 MB shows on its first pages what it is."""
+_RUN = 5
+"""Words. Shorter runs come again in honest lists of findings."""
+
+_LABEL = re.compile(
+    r"\W*(?:(?:supplementary|supplemental|extended data|additional)\s+)?(?:fig(?:ure)?s?|image|panel|table|plate|scheme"
+    r"|photo(?:graph)?|illustration|slide|video|case|图|表|рис(?:унок)?|abb(?:ildung)?)?\W*"
+    r"(?:(?:no|nr)\b\W*)?(?:[a-z]?\d{1,4}[a-z]?|[ivx]{1,5}|[a-z])?(?:\W+(?:[a-z]|\d{1,3}|and|to|continued|cont))*\W*",
+    re.IGNORECASE,
+)
+_BOILERPLATE = re.compile(
+    r"\W*(?:click (?:here|on the image)\b.*|see (?:the )?(?:text|legend|caption|main text)(?: for (?:more )?details?)?"
+    r"|(?:image|figure|photo) (?:not available|unavailable|courtesy of .*|removed.*|is missing)|no (?:caption|description"
+    r"|legend)(?: (?:available|provided))?|(?:copyright|©|\(c\)) .*|all rights reserved|(?:caption|legend|description"
+    r"|title|n/?a|none|null|nan|untitled|image|picture|photo)|download(?: .*)?|view larger version.*"
+    r"|this (?:image|figure) (?:is|was) (?:licensed|published|distributed) under .*|open in a new tab.*)\W*",
+    re.IGNORECASE | re.DOTALL,
+)
+_MARKUP = re.compile(
+    r"</?(?:p|br|div|span|a|b|i|u|em|strong|sub|sup|img|table|tr|td|th|ul|ol|li|h[1-6]|font|html|body|xref|italic|bold"
+    r"|ext-link|inline-formula|tex-math)\b[^<>]{0,200}>|&(?:[a-z]{2,8}|#\d{2,5}|#x[0-9a-f]{2,5});",
+    re.IGNORECASE,
+)
+_THOUGHT = re.compile(r"</?(?:think|answer|image)>", re.IGNORECASE)
+_MOJIBAKE = re.compile(
+    "[\u00c2\u00c3][\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122]"
+    "|\u00e2[\u0080-\u00bf\u20ac\u02c6\u2030][\u0080-\u00bf\u0152\u0153\u0160\u0161\u2013-\u203a\u20ac\u2122]"
+    "|[\u00ce\u00cf\u00d0\u00d1][\u0080-\u00bf]|\u00ef\u00bf\u00bd|\u00ef\u00bb\u00bf|\ufffd"
+)
+_WORD = re.compile(r"\w+")
+_SPACES = re.compile(r"\W+")
+_OPTION_LETTER = re.compile(r"^\W*(?:option\s+)?([a-z])\s*(?:[.):].*)?$", re.IGNORECASE | re.DOTALL)
+_SCRIPTS = {"CJK": "cjk", "HIRAGANA": "cjk", "KATAKANA": "cjk", "HANGUL": "hangul"}
+
+
+class TextQuality:
+    """Measures the texts of samples: TEXT_QUALITY."""
+
+    name = "text_quality"
+    version = 1
+    columns = ("turns", "task", "question", "options", "answer")
+
+    def parameters(self) -> dict[str, Any]:
+        """Nothing is configurable: limits come afterwards."""
+        return {"longest": LONGEST, "run": _RUN}
+
+    def measure(self, samples: pa.Table) -> dict[str, pa.Table]:
+        """`text_quality`: one row a sample."""
+        rows = [_measured(row) for row in samples.select(self.columns).to_pylist()]
+        return {"text_quality": pa.Table.from_pylist(rows, schema=TEXT_QUALITY)}
+
+
+def _measured(row: Mapping[str, Any]) -> dict[str, Any]:
+    said = [turn["text"] for turn in row["turns"] or () if turn["role"] in {"assistant", "text"}]
+    text = "\n".join(said)[:LONGEST]
+    short = text if row["task"] in {"caption", "report", "text"} and text.strip() and len(text) < 400 else None
+    return {
+        "label_only": short is not None and len(short) < 200 and _LABEL.fullmatch(short) is not None,
+        "boilerplate": short is not None and _BOILERPLATE.fullmatch(short) is not None,
+        "mojibake": round(mojibake_share(text), 4),
+        "repeated": round(repeated_share(text), 4),
+        "markup": len(_MARKUP.findall(_THOUGHT.sub(" ", text))),
+        "script": script_of(text),
+        **_of_answer(row["question"], row["options"], row["answer"]),
+    }
+
+
+def mojibake_share(text: str) -> float:
+    """Share of the characters that are UTF-8 read as Latin-1 or Windows-1252, or the replacement character."""
+    return sum(len(found) for found in _MOJIBAKE.findall(text)) / max(len(text), 1)
+
+
+def repeated_share(text: str) -> float:
+    """Share of the words that lie in a run of five that was there before."""
+    words = [word.casefold() for word in _WORD.findall(text)]
+    seen: set[tuple[str, ...]] = set()
+    covered = bytearray(len(words))
+    for start in range(len(words) - _RUN + 1):
+        run = tuple(words[start : start + _RUN])
+        if run in seen:
+            covered[start : start + _RUN] = b"\1" * _RUN
+        seen.add(run)
+    return sum(covered) / max(len(words), 1)
+
+
+def script_of(text: str) -> str | None:
+    """The writing that most letters have, by their Unicode names: latin, cjk, arabic ...; None without letters."""
+    counted: Counter[str] = Counter()
+    for letter, number in Counter(text[:2000]).items():
+        if letter.isalpha():
+            first = unicodedata.name(letter, "OTHER").split(" ", 1)[0].split("-", 1)[0]
+            counted[_SCRIPTS.get(first, first.casefold())] += number
+    return min(counted, key=lambda name: (-counted[name], name)) if counted else None
+
+
+def _of_answer(question: str | None, options: Sequence[str] | None, answer: str | None) -> dict[str, bool]:
+    if question is None:
+        return {"answer_empty": False, "answer_repeats": False, "answer_no_option": False}
+    told, asked = _plain(answer or ""), _plain(question)
+    return {
+        "answer_empty": not (answer or "").strip(),
+        "answer_repeats": bool(told) and told == asked,
+        "answer_no_option": bool(options) and bool(told) and not _is_an_option(answer or "", told, options or ()),
+    }
+
+
+def _is_an_option(answer: str, told: str, options: Sequence[str]) -> bool:
+    """Whether an answer is one of the options, its letter, or both."""
+    plain = [_plain(option) for option in options]
+    letters = [chr(ord("a") + number) for number in range(len(options))]
+    if told in plain or any(told == f"{letter} {option}" for letter, option in zip(letters, plain, strict=True)):
+        return True
+    stripped = [_SPACES.sub(" ", option).strip().split(" ", 1) for option in plain]
+    if any(len(parts) == 2 and len(parts[0]) == 1 and told == parts[1] for parts in stripped):
+        return True
+    letter = _OPTION_LETTER.match(answer)
+    return letter is not None and letter[1].casefold() in letters and (len(told) == 1 or told[0] not in plain)
+
+
+def _plain(text: str) -> str:
+    return _SPACES.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip()

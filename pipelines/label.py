@@ -1,0 +1,163 @@
+"""Labels the pictures of every fragment, after they were measured: no picture is opened for it.
+
+A threshold, another head or another word of the lexicon costs this alone. The images of a fragment get what is known
+of them put together (`filters/modality.py`); the samples of the same fragment are the texts that speak of them.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from filters.lexicon import merged, said_of_picture
+from filters.measurer import AnyMeasurer
+from filters.modality import Labels, Modality, said_of_images
+from filters.modality_features import EfficientNetFeatures, PanelCount
+from filters.modality_head import SHIPPED, load_head
+from pipelines.errors import UsageError
+from pipelines.flow import Flow
+from pipelines.label_settings import ModalitySettings
+from pipelines.session import Session
+from pipelines.steps import own_fingerprint
+from pipelines.view import View, aligned, alive_rows, read_samples
+from pipelines.work import Commit, key_of
+
+NODE = "modality_images"
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """The modality step, taken apart: what measures, what labels, and what decides."""
+
+    model: str
+    measurers: tuple[AnyMeasurer, ...]
+    labels: Labels
+    step: Modality
+
+
+@dataclass(frozen=True)
+class LabelTask:
+    """Labels the pictures of one fragment."""
+
+    labels: Labels
+    view: View
+    number: int
+
+    @property
+    def label(self) -> str:
+        """Step and fragment."""
+        return f"modality {self.number}"
+
+    def run(self, session: Session) -> Commit:
+        """Commit `images` anew, and how many were decided by what."""
+        work, view = session.work, self.view
+        key = key_of(own_fingerprint(self.labels), view.digests(("turns",), "images", "links"))
+        found = work.find(NODE, key)
+        if found is not None:
+            return found
+        rows = alive_rows(work, view)
+        links = aligned(work.read(view.parts["links"]), rows)
+        shown = np.flatnonzero([refs is not None for refs in links["images"].to_pylist()])
+        turns = read_samples(work, view, rows[shown], ("turns",))["turns"].to_pylist()
+        said = said_of_images(links.take(shown), [said_of_picture(of_sample or ()) for of_sample in turns])
+        images = self.labels.labelled(
+            work.read(view.parts["images"]), {image_id: merged(several) for image_id, several in said.items()}
+        )
+        decided = Counter(images["modality_from"].to_pylist())
+        return work.put(NODE, key, {"images": images}, {"decided": dict(sorted(decided.items()))})
+
+
+def label_pictures(flow: Flow, labelling: Labelling) -> None:
+    """Label the pictures of every fragment, and tell which evidence decided how often."""
+    commits = flow.each(
+        "modality labels", [LabelTask(labelling.labels, view, number) for number, view in enumerate(flow.views)]
+    )
+    decided: Counter[str] = Counter()
+    for number, commit in enumerate(commits):
+        flow.views[number] = flow.views[number].with_parts(images=commit.parts["images"])
+        decided.update(commit.facts["decided"])
+    shown = ", ".join(f"{decided[name]:,} {words}" for name, words in WORDS.items() if decided[name])
+    flow.reporter.say(f"modality of {sum(decided.values()):,} pictures ({labelling.model}): {shown or 'none'}")
+
+
+WORDS = {
+    "dicom": "by DICOM headers",
+    "card": "by the source's card",
+    "model": "by the model",
+    "text": "by the text",
+    "none": "unknown",
+}
+
+
+def labelling_of(settings: ModalitySettings) -> Labelling:
+    """The step as configured.
+
+    Raises:
+        UsageError: the model that is asked for is not installed, or its files are not named.
+        HeadError, WeightsError: a file is not what it should be.
+    """
+    model = chosen_model(settings)
+    if model == "biomedclip":
+        labels, measurers = _biomedclip(settings)
+    elif model == "efficientnet-lite0":
+        from filters.efficientnet import check
+
+        check()  # better told now than by a worker
+        head, digest = load_head(SHIPPED)
+        labels, measurers = Labels(head, digest, settings.confidence), (EfficientNetFeatures(),)
+    else:
+        labels, measurers = Labels(None, None, settings.confidence), ()
+    step = Modality(
+        settings.keep,
+        settings.not_medical,
+        settings.unknown,
+        settings.compound,
+        {"model": model, **labels.parameters()},
+    )
+    return Labelling(model, (PanelCount(), *measurers), labels, step)
+
+
+def chosen_model(settings: ModalitySettings) -> str:
+    """The model that is used here.
+
+    Raises:
+        UsageError: it cannot be.
+    """
+    from filters.efficientnet import HINT, is_installed
+
+    if settings.model == "none":
+        return "none"
+    if settings.model == "biomedclip" or (settings.model == "auto" and settings.biomedclip is not None):
+        if settings.biomedclip is None:
+            raise UsageError(
+                "steps.modality.model: biomedclip needs its files",
+                "write `biomedclip: {path: DIR, sha256: ...}`; docs/modality.md says how to fetch them",
+            )
+        return "biomedclip"
+    if settings.model == "efficientnet-lite0" and not is_installed():
+        raise UsageError("steps.modality.model: efficientnet-lite0 is not installed", HINT)
+    return "efficientnet-lite0" if is_installed() else "none"
+
+
+def _biomedclip(settings: ModalitySettings) -> tuple[Labels, tuple[AnyMeasurer, ...]]:
+    from filters.biomedclip import BiomedClip
+
+    files = settings.biomedclip
+    assert files is not None, "chosen_model has looked"
+    measurer = BiomedClip(files.path, files.sha256, device=files.device, batch=files.batch, prompts=files.head is None)
+    if files.head is None:
+        return Labels(None, None, settings.confidence), (measurer,)
+    head, digest = load_head(Path(files.head))
+    if head.network != measurer.network:
+        raise UsageError(
+            f"steps.modality.biomedclip.head: it was trained on {head.network}, not on these weights",
+            "fit it again with `curate label fit --model biomedclip`",
+        )
+    return Labels(head, digest, settings.confidence), (measurer,)
+
+
+def gpus_of(measurers: Sequence[AnyMeasurer]) -> float:
+    """GPUs that a worker needs which measures with these."""
+    return max((float(getattr(other, "gpus", 0.0)) for other in measurers), default=0.0)

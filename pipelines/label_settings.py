@@ -1,0 +1,66 @@
+"""What a recipe may say under `steps.modality` and `steps.quality`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from filters.modality_classes import LABELS
+from filters.quality_rules import RULE_SETS
+from sources.cards import Strict
+
+
+class ModelFiles(Strict):
+    """A BiomedCLIP directory, or a head on its embeddings, and what its weights must hash to."""
+
+    path: str
+    """The directory, absolute: the same on every machine."""
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """Of the weights file, copied from the page it was fetched from. `curate doctor` prints the file's own."""
+    head: str | None = None
+    """A head that `curate label fit` trained on its embeddings; without one, labels are by prompts (zero-shot)."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    batch: Annotated[int, Field(ge=1, le=4096)] = 32
+
+
+class ModalitySettings(Strict):
+    """How pictures are labelled, and which samples stay."""
+
+    enabled: bool = True
+    model: Literal["auto", "biomedclip", "efficientnet-lite0", "none"] = "auto"
+    """`auto`: biomedclip where its files are named, else efficientnet-lite0 where it is installed, else none."""
+    biomedclip: ModelFiles | None = None
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.7
+    keep: tuple[str, ...] | None = None
+    """Modalities and kinds; None keeps all that are medical."""
+    not_medical: Literal["keep", "drop"] = "drop"
+    unknown: Literal["keep", "drop"] = "keep"
+    compound: Literal["keep", "drop"] = "keep"
+    """Figures of several panels (MedGemma kept single-panel images only)."""
+
+    @field_validator("keep")
+    @classmethod
+    def _labels(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for label in value or ():
+            if label not in LABELS:
+                raise ValueError(f"{label!r} is not one of {', '.join(LABELS)}")
+        return value
+
+
+class QualitySettings(Strict):
+    """Limits of pictures and texts. `rules` names a published set, whose values hold where nothing is said here."""
+
+    enabled: bool = True
+    rules: Literal["default", "lingshu", "pubmedvision"] = "default"
+    min_side_px: Annotated[int, Field(ge=1)] | None = None
+    max_aspect: Annotated[float, Field(ge=1)] | None = None
+    min_entropy: Annotated[float, Field(ge=0, le=8)] | None = None
+    max_repeated: Annotated[float, Field(gt=0, le=1)] | None = None
+    max_mojibake: Annotated[float, Field(ge=0, le=1)] | None = None
+    max_markup: Annotated[int, Field(ge=0)] | None = None
+    languages: tuple[str, ...] | None = None
+    """Scripts of writing that are wanted (latin, cjk, arabic, cyrillic, greek, hebrew, devanagari ...)."""
+
+    def limits(self) -> dict[str, object]:
+        """The limits in force: those of the rule set, and over them what is said here."""
+        own = self.model_dump(exclude={"enabled", "rules"}, exclude_none=True)
+        return {**RULE_SETS["default"], **RULE_SETS[self.rules], **own}

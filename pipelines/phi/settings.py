@@ -1,0 +1,59 @@
+"""What a recipe may say under `steps.phi`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from filters import ocr
+from filters.phi_names import MODEL, model_is_installed
+from sources.cards import Strict
+from sources.records import Corpus
+
+INSTALL = "pip install 'curate[phi]'"
+
+
+class PhiSettings(Strict):
+    """Identifiers in texts, in the metadata of pictures, and burned into them.
+
+    `auto` becomes what this machine has as the recipe is read, so that the run says which it was.
+    """
+
+    enabled: bool = True
+    sources: Literal["keyed", "all"] = "keyed"
+    """`keyed`: the sources that tell of people (`identifiers: keyed`, credentialed access, DICOM)."""
+    text: Literal["redact", "quarantine", "keep"] = "redact"
+    names: Annotated[Literal["auto", "model", "rules"], Field(validate_default=True)] = "auto"
+    """How names are found in texts: by rules alone, or by a language model as well."""
+    metadata: Literal["strip", "quarantine", "keep"] = "strip"
+    """What becomes of EXIF, comments, thumbnails and the like in JPEG and PNG files."""
+    burned_in_text: Literal["quarantine", "mask", "redact", "keep"] = "quarantine"
+    """`mask` covers what identifies, `redact` all writing. Such a picture is stored anew, as PNG."""
+    ocr: Annotated[Literal["auto", "rapidocr", "none"], Field(validate_default=True)] = "auto"
+    """What reads burned-in writing. `none`: all that looks like writing is taken for an identifier."""
+    ocr_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 60.0
+    """For one picture; one that takes longer is quarantined."""
+    review: str | None = None
+    """A file of decisions on quarantined pictures (`docs/privacy.md`)."""
+
+    @field_validator("names")
+    @classmethod
+    def _names(cls, value: str) -> str:
+        if value == "auto":
+            return "model" if model_is_installed() else "rules"
+        if value == "model" and not model_is_installed():
+            raise ValueError(f"the language model {MODEL} is not installed: {INSTALL}, or names: rules")
+        return value
+
+    @field_validator("ocr")
+    @classmethod
+    def _ocr(cls, value: str) -> str:
+        if value == "auto":
+            return "rapidocr" if ocr.is_installed() else "none"
+        if value == "rapidocr" and not ocr.is_installed():
+            raise ValueError(f"{ocr.PACKAGE} is not installed: {INSTALL}, or ocr: none")
+        return value
+
+    def covers(self, corpus: Corpus) -> bool:
+        """Whether a source is looked at."""
+        tells_of_people = corpus.identity.keyed or corpus.card.access == "credentialed"
+        return self.enabled and (self.sources == "all" or tells_of_people)

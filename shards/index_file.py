@@ -1,0 +1,177 @@
+"""`index.arrow`: where each sample lies in which tar, how long it is, and what a mixture asks of it.
+
+An uncompressed Arrow IPC file, one row a sample in the order of the manifest and of the tars, held-out shards last,
+in record batches of 65,536 rows: of a file on this machine nothing is read but what is asked for. One read of
+`size` bytes at `offset` of the shard gives the sample's members.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from sources.schema import ACCESS, MODALITIES, TASKS
+from sources.storage import Folder, LocalFolder
+
+INDEX_NAME = "index.arrow"
+INDEX_FORMAT = 1
+ABOUT = b"curate"
+BATCH_ROWS = 65_536
+NO_PICTURE = ""
+
+SIZES = pa.list_(pa.struct([pa.field("width", pa.int32()), pa.field("height", pa.int32())]))
+_WORD = pa.dictionary(pa.int16(), pa.string())
+_PLACES = [
+    pa.field("offset", pa.int64(), nullable=False),
+    pa.field("size", pa.int64(), nullable=False),
+    pa.field("tokens", pa.int32(), nullable=False),
+    pa.field("loss_tokens", pa.int32(), nullable=False),
+    pa.field("images", SIZES, nullable=False),
+]
+WORDS = ("source", "task", "modality", "license", "access")
+PART = pa.schema([*_PLACES, *(pa.field(name, pa.string(), nullable=False) for name in WORDS)])
+"""The rows of one shard, before its number is known.
+
+`offset` is the first byte of the sample's first header, `size` goes to the end of its last member's padding; `tokens`
+is the rendered length (`shards.harmony`) without tokens of pictures; `modality` is the first picture's, "" without.
+"""
+INDEX = pa.schema(
+    [
+        pa.field("shard", pa.int32(), nullable=False),
+        *_PLACES,
+        *(pa.field(name, _WORD, nullable=False) for name in WORDS),
+    ]
+)
+"""`shard` is the number in `Manifest.every_shard`."""
+
+
+class IndexFileError(Exception):
+    """There is no index, or not one this version reads. The message names the file and what to do."""
+
+
+class IndexAbout(BaseModel):
+    """What the index says of itself: `build` and `tokenizer` are those of its manifest."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    format: int = INDEX_FORMAT
+    build: str
+    tokenizer: str
+
+
+def write_index(file: BinaryIO, about: IndexAbout, shards: Sequence[pa.Table | Callable[[], pa.Table]]) -> None:
+    """Write the index of these shards: the rows (of schema PART) of each in order, or what is asked for them, twice.
+
+    Equal rows make equal bytes. Memory is one batch and one shard's rows. `file` is not closed.
+    """
+    words = _dictionaries(shards)
+    schema = INDEX.with_metadata({ABOUT: about.model_dump_json().encode()})
+    with pa.ipc.new_file(file, schema) as writer:
+        for rows in _batched(_numbered(shards, words)):
+            writer.write_batch(rows.replace_schema_metadata(schema.metadata))
+
+
+class Index:
+    """An index that is open. Of one on this machine only what is looked at is read; from a bucket all of it."""
+
+    def __init__(self, file: pa.ipc.RecordBatchFileReader, about: IndexAbout) -> None:
+        self.about = about
+        self._file = file
+
+    @property
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The rows in order, at most 65,536 at a time."""
+        return (self._file.get_batch(number) for number in range(self._file.num_record_batches))
+
+    def table(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """All rows, or some columns of all rows."""
+        names = INDEX.names if columns is None else list(columns)
+        batches = [batch.select(names) for batch in self.batches]
+        return pa.Table.from_batches(batches, pa.schema([INDEX.field(name) for name in names]))
+
+
+def open_index(folder: Folder, name: str = INDEX_NAME) -> Index:
+    """The index of a folder of shards.
+
+    Raises:
+        IndexFileError: it is missing, damaged, or of another format.
+    """
+    place = f"{folder.place}/{name}"
+    if folder.stat(name) is None:
+        raise IndexFileError(f"{place}: there is none; build the shards again with this version")
+    try:
+        data = (
+            pa.memory_map(str(folder.root / name))
+            if isinstance(folder, LocalFolder)
+            else pa.BufferReader(folder.read(name, 2**40))
+        )
+        file = pa.ipc.open_file(data)
+        about = IndexAbout.model_validate_json((file.schema.metadata or {}).get(ABOUT, b""))
+    except (pa.ArrowException, ValidationError):
+        raise IndexFileError(f"{place}: damaged, or no index of curate; restore it or build again") from None
+    if about.format != INDEX_FORMAT or not file.schema.equals(INDEX):
+        raise IndexFileError(f"{place}: format {about.format}, this version reads {INDEX_FORMAT}; build again")
+    return Index(file, about)
+
+
+def part_without(rows: pa.Table, gone: Sequence[int]) -> pa.Table:
+    """The rows of a shard (PART) after the samples at these places in it were taken out and the others moved up."""
+    removed = set(gone)
+    left = rows.take(pa.array([place for place in range(rows.num_rows) if place not in removed], pa.int64()))
+    sizes = left["size"].combine_chunks()
+    offsets = pc.subtract(pc.cumulative_sum(sizes), sizes)
+    return left.set_column(left.schema.get_field_index("offset"), PART.field("offset"), offsets)
+
+
+def parts_of(index: Index, shards: int) -> list[pa.Table]:
+    """The rows of each shard of an index, as PART: what another index is made of."""
+    rows = index.table()
+    plain = pa.table([rows[name].cast(PART.field(name).type) for name in PART.names], schema=PART)
+    counts = {row["values"]: row["counts"] for row in pc.value_counts(rows["shard"]).to_pylist()}
+    parts, start = [], 0
+    for shard in range(shards):
+        parts.append(plain.slice(start, counts.get(shard, 0)))
+        start += counts.get(shard, 0)
+    return parts
+
+
+def _dictionaries(shards: Sequence[pa.Table | Callable[[], pa.Table]]) -> dict[str, pa.Array]:
+    """The words of each column: fixed ones as they are listed, others sorted."""
+    found: dict[str, set[str]] = {"source": set(), "license": set()}
+    for shard in shards:
+        rows = shard() if callable(shard) else shard
+        for name, words in found.items():
+            words.update(pc.unique(rows[name]).to_pylist())
+    fixed = {"task": TASKS, "modality": (NO_PICTURE, *MODALITIES), "access": ACCESS}
+    return {name: pa.array(fixed.get(name) or sorted(found[name]), pa.string()) for name in WORDS}
+
+
+def _numbered(shards: Sequence[pa.Table | Callable[[], pa.Table]], words: dict[str, pa.Array]) -> Iterator[pa.Table]:
+    for number, shard in enumerate(shards):
+        rows = (shard() if callable(shard) else shard).select(PART.names).combine_chunks()
+        columns = {name: rows[name] for name in PART.names}
+        columns["shard"] = pa.repeat(pa.scalar(number, pa.int32()), rows.num_rows)
+        for name, values in words.items():
+            codes = pc.index_in(rows[name].combine_chunks(), values).cast(pa.int16())
+            columns[name] = pa.DictionaryArray.from_arrays(codes, values)
+        yield pa.table([columns[name] for name in INDEX.names], schema=INDEX)
+
+
+def _batched(tables: Iterable[pa.Table]) -> Iterator[pa.RecordBatch]:
+    """The rows in batches of 65,536, whatever the tables' sizes."""
+    waiting: list[pa.Table] = []
+    for table in tables:
+        waiting.append(table)
+        while sum(part.num_rows for part in waiting) >= BATCH_ROWS:
+            joined = pa.concat_tables(waiting)
+            yield _one_batch(joined.slice(0, BATCH_ROWS))
+            waiting = [joined.slice(BATCH_ROWS)]
+    if sum(part.num_rows for part in waiting):
+        yield _one_batch(pa.concat_tables(waiting))
+
+
+def _one_batch(table: pa.Table) -> pa.RecordBatch:
+    (batch,) = table.combine_chunks().to_batches()
+    return batch

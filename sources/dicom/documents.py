@@ -1,0 +1,74 @@
+"""The text of structured reports and of encapsulated documents: what a person wrote in them, and nothing else."""
+
+import io
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pydicom
+
+from sources.dicom.values import header_values
+from sources.pictures.guards import codec_errors
+from sources.pictures.picture import PictureError
+from sources.schema import Reason
+
+MAX_DOCUMENT_BYTES = 16 * 2**20
+MAX_DEPTH = 32
+DOCUMENTS = frozenset({"SR", "DOC"})
+_MARKUP = re.compile(r"<[^>]*>")
+_CDA_BODY = re.compile(r"<(?:structuredBody|nonXMLBody)\b.*</(?:structuredBody|nonXMLBody)>", re.DOTALL)
+_COLUMN_OF = (
+    ("impression", re.compile(r"impression|conclusion|summary", re.IGNORECASE)),
+    ("findings", re.compile(r"finding", re.IGNORECASE)),
+    ("indication", re.compile(r"history|indication|reason|request", re.IGNORECASE)),
+)
+
+
+def document_text(data: bytes) -> dict[str, str]:
+    """The report in a file: `findings`, `impression`, `indication` by the names of its sections, else `text`.
+
+    Of a structured report only items of type TEXT are taken (PS3.3 C.17.3): names of persons, numbers, dates and
+    references are items of other types. Of a clinical document in XML the body's words are.
+
+    Raises:
+        PictureError: it is none of these, or is broken; RECORD_MALFORMED, without anything it holds.
+    """
+    if len(data) > MAX_DOCUMENT_BYTES:
+        raise PictureError(Reason.RECORD_MALFORMED, f"a document of more than {MAX_DOCUMENT_BYTES >> 20} MiB")
+    with codec_errors("dicom document"):
+        dataset = pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True, force=True)
+        kind = str(next(iter(header_values(dataset, "MIMETypeOfEncapsulatedDocument")), ""))
+        if "EncapsulatedDocument" in dataset:
+            return _encapsulated(dataset, kind)
+        found: dict[str, list[str]] = {}
+        for name, text in _texts(dataset, "", MAX_DEPTH):
+            found.setdefault(_column(name), []).append(text)
+    return {column: "\n".join(texts) for column, texts in found.items()}
+
+
+def _encapsulated(dataset: Any, kind: str) -> dict[str, str]:
+    if kind.lower() != "text/xml":
+        raise PictureError(Reason.RECORD_MALFORMED, "an encapsulated document that is no XML (PDF is not read)")
+    xml = bytes(dataset.EncapsulatedDocument).rstrip(b"\0").decode("utf-8")
+    body = _CDA_BODY.search(xml)
+    words = " ".join(_MARKUP.sub(" ", body.group()).split()) if body else ""
+    return {"text": words} if words else {}
+
+
+def _texts(item: Any, section: str, left: int) -> Iterator[tuple[str, str]]:
+    """The texts of a content tree with the names of the sections that hold them, in reading order."""
+    if not left:
+        return
+    for part in header_values(item, "ContentSequence"):
+        named = header_values(part, "ConceptNameCodeSequence")
+        name = str(next(iter(header_values(named[0], "CodeMeaning")), "")) if named else ""
+        kind = str(next(iter(header_values(part, "ValueType")), ""))
+        if kind == "TEXT":
+            text = " ".join(str(value) for value in header_values(part, "TextValue")).strip(" \0")
+            if text:
+                yield name if _column(name) != "text" else section, text
+        yield from _texts(part, name if kind == "CONTAINER" else section, left - 1)
+
+
+def _column(name: str) -> str:
+    return next((column for column, pattern in _COLUMN_OF if pattern.search(name)), "text")

@@ -1,0 +1,205 @@
+"""What JPEG and PNG files carry besides their pixels, and the same files without it.
+
+Only the container is rewritten: the compressed pixels are copied byte for byte, so that what decodes is the same.
+"""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PNG_KEPT = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"sBIT", b"bKGD", b"pHYs", b"hIST"})
+"""Pixels, palette, transparency, and numbers on how to show them. An animation's further frames are nobody's picture
+here (`raster.py`): nothing looks at them, so they go."""
+_PNG_KINDS = {
+    b"tEXt": "text", b"zTXt": "text", b"iTXt": "text", b"eXIf": "exif", b"tIME": "time", b"iCCP": "colour_profile",
+    b"acTL": "animation", b"fcTL": "animation", b"fdAT": "animation",
+}  # fmt: skip
+_EXIF, _XMP = b"Exif\0\0", b"http://ns.adobe.com/x"
+_SOS, _EOI, _COM, _APP0, _APP14 = 0xDA, 0xD9, 0xFE, 0xE0, 0xEE
+_JFIF_BYTES = 14
+"""Of the value of JFIF's own segment, without its thumbnail (ITU-T T.871 10.1)."""
+_ORIENTATION = 0x0112
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """One piece of a file that is not pixels: what it is, and how many bytes long. Never what it says."""
+
+    kind: str
+    length: int
+
+
+class ContainerError(ValueError):
+    """The file's structure is not that of its format, though a decoder may show something."""
+
+
+def metadata_of(data: bytes) -> list[Metadata]:
+    """The pieces of a JPEG or PNG that may tell of people; of any other format none.
+
+    Raises:
+        ContainerError: the file cannot be taken apart.
+    """
+    return [piece for piece, _ in _pieces(data) if isinstance(piece, Metadata)]
+
+
+def without_metadata(data: bytes) -> bytes:
+    """The same picture without them. A turn that EXIF asks for is still asked for, in a block that says nothing else.
+
+    Never longer than `data`; other formats are returned as they are.
+
+    Raises:
+        ContainerError: the file cannot be taken apart.
+    """
+    return b"".join(kept for _, kept in _pieces(data))
+
+
+def _pieces(data: bytes) -> Iterator[tuple[Metadata | None, bytes]]:
+    """Every piece of the file: what it is if it is metadata, and what is kept of it."""
+    try:
+        if data.startswith(_PNG):
+            yield from _png(data)
+        elif data.startswith(b"\xff\xd8"):
+            yield from _jpeg(data)
+        else:
+            yield None, data
+    except (struct.error, IndexError):
+        raise ContainerError("ends inside a segment") from None
+
+
+def _png(data: bytes) -> Iterator[tuple[Metadata | None, bytes]]:
+    yield None, _PNG
+    place = len(_PNG)
+    while place < len(data):
+        length, kind = struct.unpack_from(">I4s", data, place)
+        stop = place + 12 + length
+        chunk = data[place:stop]
+        place = stop
+        if kind in _PNG_KEPT:
+            yield None, chunk
+            if kind == b"IEND":
+                break
+            continue
+        turn = _turn(chunk[8 : 8 + length]) if kind == b"eXIf" else 1
+        yield from _removed(_PNG_KINDS.get(kind, "private"), length, _png_exif(turn) if turn > 1 else b"")
+    if place < len(data):
+        yield Metadata("after_end", len(data) - place), b""
+
+
+def _jpeg(data: bytes) -> Iterator[tuple[Metadata | None, bytes]]:
+    yield None, data[:2]
+    place = 2
+    while place < len(data):
+        if data[place] != 0xFF:
+            raise ContainerError("no marker where one belongs")
+        marker = data[place + 1]
+        if marker == 0xFF:  # a fill byte
+            place += 1
+            continue
+        if marker == _EOI:
+            yield None, data[place : place + 2]
+            if place + 2 < len(data):
+                yield Metadata("after_end", len(data) - place - 2), b""
+            return
+        if marker == 0x01 or 0xD0 <= marker <= 0xD7:
+            yield None, data[place : place + 2]
+            place += 2
+            continue
+        length = struct.unpack_from(">H", data, place + 2)[0]
+        stop = place + 2 + length
+        if length < 2 or stop > len(data):
+            raise ContainerError("a segment is longer than the file")
+        if marker == _SOS:
+            stop = _scan_end(data, stop)
+            yield None, data[place:stop]
+        elif marker == _COM or 0xE0 <= marker <= 0xEF:
+            yield from _segment(marker, data[place:stop])
+        else:
+            yield None, data[place:stop]
+        place = stop
+
+
+def _segment(marker: int, segment: bytes) -> Iterator[tuple[Metadata | None, bytes]]:
+    value = segment[4:]
+    if marker == _APP14 and value.startswith(b"Adobe"):  # says how colours are stored; decoders need it
+        head = segment[:2] + struct.pack(">H", 14) + value[:12]
+        if len(value) > 12:
+            yield Metadata("private", len(value) - 12), head
+        else:
+            yield None, segment
+    elif marker == _APP0 and value.startswith(b"JFIF\0") and len(value) >= _JFIF_BYTES:
+        if len(value) == _JFIF_BYTES and value[12:14] == b"\0\0":
+            yield None, segment
+        else:
+            head = segment[:2] + struct.pack(">H", _JFIF_BYTES + 2) + value[:12] + b"\0\0"
+            yield Metadata("thumbnail", len(value) - _JFIF_BYTES), head
+    elif marker == 0xE1 and value.startswith(_EXIF):
+        turn = _turn(value[len(_EXIF) :])
+        yield from _removed("exif", len(value), _jpeg_exif(turn) if turn > 1 else b"")
+    else:
+        yield Metadata(_app_kind(marker, value), len(value)), b""
+
+
+def _removed(kind: str, length: int, kept: bytes) -> Iterator[tuple[Metadata | None, bytes]]:
+    """A piece that goes, but for `kept`; one that is nothing else but that is none."""
+    is_all = kept and len(kept) >= length
+    yield (None if is_all else Metadata(kind, length)), kept
+
+
+def _app_kind(marker: int, value: bytes) -> str:
+    if marker == _COM:
+        return "comment"
+    if value.startswith(_XMP):
+        return "xmp"
+    if value.startswith(b"Photoshop") or marker == 0xED:
+        return "iptc"
+    if value.startswith(b"ICC_PROFILE"):
+        return "colour_profile"
+    if value.startswith((b"MPF\0", b"JFXX\0")):
+        return "thumbnail"
+    return "private"
+
+
+def _scan_end(data: bytes, place: int) -> int:
+    """Where the entropy-coded data that begins at `place` ends: before the next marker that is none of its own."""
+    while True:
+        place = data.find(b"\xff", place)
+        if place < 0 or place + 1 >= len(data):
+            return len(data)
+        following = data[place + 1]
+        if following == 0 or 0xD0 <= following <= 0xD7:
+            place += 2
+        elif following == 0xFF:
+            place += 1
+        else:
+            return place
+
+
+def _turn(tiff: bytes) -> int:
+    """The orientation (1 to 8) that an EXIF block asks for; 1 where it asks for none or cannot be read."""
+    try:
+        order = {b"II": "<", b"MM": ">"}[tiff[:2]]
+        start = struct.unpack_from(f"{order}I", tiff, 4)[0]
+        count = struct.unpack_from(f"{order}H", tiff, start)[0]
+        for number in range(count):
+            tag, kind, _, value = struct.unpack_from(f"{order}HHIH", tiff, start + 2 + 12 * number)
+            if tag == _ORIENTATION and kind == 3:
+                return value if 1 <= value <= 8 else 1
+    except (KeyError, struct.error):
+        return 1
+    return 1
+
+
+def _exif(turn: int) -> bytes:
+    return b"MM\0*" + struct.pack(">IHHHIHHI", 8, 1, _ORIENTATION, 3, 1, turn, 0, 0)
+
+
+def _jpeg_exif(turn: int) -> bytes:
+    value = _EXIF + _exif(turn)
+    return b"\xff\xe1" + struct.pack(">H", len(value) + 2) + value
+
+
+def _png_exif(turn: int) -> bytes:
+    value = b"eXIf" + _exif(turn)
+    return struct.pack(">I", len(value) - 4) + value + struct.pack(">I", zlib.crc32(value))

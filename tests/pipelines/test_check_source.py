@@ -1,0 +1,125 @@
+"""`curate sources check`: what is told of corpora as published, and of ones that are not as their card says."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from pipelines.check_source import check_lines, check_source
+from pipelines.errors import UsageError
+from sources.cards import catalogue
+from sources.storage import LocalFolder
+from tests.sources.corpora_fixtures import MAKERS
+from tests.sources.corpora_fixtures.writing import picture, put, put_jsonl
+
+NO_WORDS = "a record has no text to learn from"
+EXPECTED = {
+    "mimic_cxr_vqa": [NO_WORDS],
+    "biomedica": [NO_WORDS],
+}
+"""What is odd about a corpus as it is published, too."""
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    put(tmp_path / "site.key", "a site key of a test")
+    return tmp_path / "site.key"
+
+
+def checked(data: Path, name: str, key: Path | None = None) -> dict[str, Any]:
+    return check_source(name, [LocalFolder(data)], key)
+
+
+def problems(data: Path, name: str, key: Path | None = None) -> list[str]:
+    return [problem["what"] for problem in checked(data, name, key)["problems"]]
+
+
+@pytest.mark.parametrize("name", sorted(MAKERS))
+def test_a_corpus_as_published_has_no_mismatch_with_its_card(name: str, tmp_path: Path, key: Path) -> None:
+    MAKERS[name](tmp_path / "data")
+    found = checked(tmp_path / "data", name, key)
+    assert [problem["what"] for problem in found["problems"]] == EXPECTED.get(name, [])
+    assert 0 < len(found["samples"]) <= 3
+    assert found["group_coverage"] == dict.fromkeys(catalogue()[name].groups if found["group_coverage"] else (), 1.0)
+    assert check_lines(found)
+
+
+def test_what_a_keyed_corpus_says_is_never_shown(tmp_path: Path, key: Path) -> None:
+    for name in ("mimic_cxr_jpg", "mimic_cxr_vqa", "hospital_dicom", "chexpert_plus"):
+        MAKERS[name](tmp_path / name)
+        answer = json.dumps(checked(tmp_path / name, name, key)) + "\n".join(
+            check_lines(checked(tmp_path / name, name, key))
+        )
+        for secret in ("ade-up", "10000032", "50414267", "MRN1", "A1", "patient00001"):
+            assert secret not in answer, name
+    with pytest.raises(UsageError, match="keyed"):
+        checked(tmp_path / "mimic_cxr_jpg", "mimic_cxr_jpg")
+
+
+def test_a_missing_column_is_named(tmp_path: Path) -> None:
+    put_jsonl(tmp_path / "PMC-OA/pmc_oa.jsonl", [{"image": "PMC1_Fig1.jpg", "capshun": "Made up."}])
+    assert problems(tmp_path, "pmc_oa_jsonl") == [
+        "pmc_oa_jsonl: pmc_oa.jsonl: no column 'caption'; did you mean 'capshun'?"
+    ]
+
+
+def test_a_column_that_only_some_records_have_is_counted(tmp_path: Path) -> None:
+    MAKERS["guidelines"](tmp_path)
+    rows = [
+        {"id": "g", "source": "who", "title": "t", "clean_text": "Wash.", "url": None},
+        {"id": "h", "source": "who"},
+    ]
+    put_jsonl(tmp_path / "guidelines/open_guidelines.jsonl", rows)
+    found = checked(tmp_path, "guidelines")["problems"]
+    assert {"what": "column 'clean_text', which the card reads, is absent", "count": 1} in found
+
+
+def test_columns_of_a_newer_version_are_named_in_text_and_in_parquet(tmp_path: Path) -> None:
+    told = "not on the card: 'grade': perhaps a newer version of the corpus"
+    put_jsonl(tmp_path / "guidelines/open_guidelines.jsonl", [{"clean_text": "Wash.", "grade": "A"}])
+    assert told in problems(tmp_path, "guidelines")
+    MAKERS["path_vqa"](tmp_path)
+    for path in (tmp_path / "path-vqa/data").iterdir():
+        table = pq.read_table(path)
+        pq.write_table(table.append_column("grade", table["answer"]), path)
+    assert told in problems(tmp_path, "path_vqa")
+
+
+def test_pictures_that_are_elsewhere_are_counted_and_found_by_name(tmp_path: Path) -> None:
+    rows = [{"image": f"PMC1_Fig{n}.jpg", "caption": f"Made up {n}.", "pmcid": "PMC1"} for n in range(10)]
+    put_jsonl(tmp_path / "PMC-OA/pmc_oa.jsonl", rows)
+    for n in range(10):
+        put(tmp_path / "PMC-OA" / ("images" if n < 7 else "other") / f"PMC1_Fig{n}.jpg", picture(n))
+    [problem] = checked(tmp_path, "pmc_oa_jsonl")["problems"]
+    assert problem["count"] == 3
+    assert problem["what"].startswith("image.missing: 30% of the 10 pictures that records name")
+    assert problem["what"].endswith("(such as images/PMC1_Fig7.jpg; one of that name is at other/PMC1_Fig7.jpg)")
+
+
+def test_ids_that_repeat_across_files_are_counted(tmp_path: Path) -> None:
+    MAKERS["slake"](tmp_path)
+    rows = json.loads((tmp_path / "Slake1.0/train.json").read_text())
+    put(tmp_path / "Slake1.0/train.json", json.dumps([*rows, *rows]))
+    assert {"what": "an id is that of another record, too", "count": 2} in checked(tmp_path, "slake")["problems"]
+
+
+def test_a_corpus_in_the_same_folder_is_told(tmp_path: Path, key: Path) -> None:
+    MAKERS["pmc_vqa"](tmp_path)
+    MAKERS["pmc_vqa_v2"](tmp_path)
+    assert checked(tmp_path, "pmc_vqa")["also_here"] == ["pmc_vqa_v2"]
+
+
+def test_a_report_without_its_groups_is_counted(tmp_path: Path) -> None:
+    MAKERS["iu_xray"](tmp_path)
+    text = (tmp_path / "IU_XRAY/train.json").read_text().replace("CXR1_IM", "XYZ_IM")
+    put(tmp_path / "IU_XRAY/train.json", text)
+    assert "a record has no group 'study', which the card promises" in problems(tmp_path, "iu_xray")
+
+
+def test_an_absent_corpus_is_told_with_what_was_looked_for_and_how_to_get_it(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="not found") as raised:
+        checked(tmp_path, "quilt_1m")
+    assert "quilt_1M_lookup.csv in a folder called quilt_1m" in raised.value.hint
+    assert "Ask for access at Zenodo" in raised.value.hint

@@ -1,0 +1,126 @@
+"""Series of slices, and reports in DICOM beside the pictures of their study."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydicom.sequence import Sequence
+
+from sources.dicom.documents import document_text
+from sources.pictures import PictureError
+from sources.records import CorpusError, Record
+from tests.sources.corpora import corpus_in, read, samples
+from tests.sources.dicom_files import bytes_of, header_of, item, picture_of
+
+STUDY = "1.2.826.0.1.3680043.8.498.77"
+AXIAL = [1, 0, 0, 0, 1, 0]
+
+
+def put(path: Path, dataset: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(bytes_of(dataset))
+
+
+def stack(folder: Path, series: int, count: int, **elements: Any) -> None:
+    """A series whose files are named and numbered against the order of its places."""
+    for n in range(count):
+        stored = np.full((8, 8), 100 * series + n, np.uint16)
+        place = {
+            "ImagePositionPatient": [0, 0, float(n)],
+            "ImageOrientationPatient": AXIAL,
+            "InstanceNumber": count - n,
+        }
+        ids = {"StudyInstanceUID": STUDY, "SeriesInstanceUID": f"{STUDY}.{series}", "Modality": "CT", "PatientID": "P"}
+        put(folder / f"{series}/{count - n:03}.dcm", picture_of(stored, **{**ids, **place, **elements}))
+
+
+def structured_report(*texts: tuple[str, str], study: str = STUDY) -> Any:
+    """A report with a section a text, a person's name, and a number."""
+
+    def named(meaning: str) -> Sequence:
+        return Sequence([item(CodeValue="1", CodingSchemeDesignator="99", CodeMeaning=meaning)])
+
+    parts = [item(ValueType="PNAME", ConceptNameCodeSequence=named("Observer"), PersonName="Roe^Richard")]
+    for name, text in texts:
+        inside = item(ValueType="TEXT", ConceptNameCodeSequence=named("Text"), TextValue=text)
+        parts.append(
+            item(ValueType="CONTAINER", ConceptNameCodeSequence=named(name), ContentSequence=Sequence([inside]))
+        )
+    return header_of(Modality="SR", StudyInstanceUID=study, SeriesInstanceUID=f"{study}.9", ValueType="CONTAINER",
+                     PatientName="Doe^Jane", ContentSequence=Sequence(parts))  # fmt: skip
+
+
+def document(kind: str, content: bytes, study: str = STUDY) -> Any:
+    return header_of(
+        Modality="DOC", StudyInstanceUID=study, MIMETypeOfEncapsulatedDocument=kind, EncapsulatedDocument=content
+    )
+
+
+def pictures(tmp_path: Path, **options: Any) -> list[list[str]]:
+    found = samples(corpus_in(tmp_path, "dicom", task="caption", identifiers="public", options=options))
+    return [[image["uri"] for image in sample["images"]] for sample in found]
+
+
+def test_slices_are_spread_evenly_over_the_places_of_a_series_whatever_their_names_and_numbers(tmp_path: Path) -> None:
+    stack(tmp_path, 1, 10)
+    assert pictures(tmp_path, slices="middle") == [["1/005.dcm"]]  # place 5
+    assert pictures(tmp_path, slices=2, record="series") == [["1/008.dcm", "1/003.dcm"]]  # places 2 and 7
+    assert len(pictures(tmp_path, slices=20)) == 10
+
+
+def test_a_series_is_one_sample_with_its_slices_in_the_order_of_the_stack(tmp_path: Path) -> None:
+    stack(tmp_path, 1, 3)
+    stack(tmp_path, 2, 2)
+    assert pictures(tmp_path, record="series") == [["1/003.dcm", "1/002.dcm", "1/001.dcm"], ["2/002.dcm", "2/001.dcm"]]
+
+
+def test_localizers_films_and_broken_files_are_no_slices(tmp_path: Path) -> None:
+    stack(tmp_path, 1, 3)
+    stack(tmp_path, 2, 1, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    stack(tmp_path, 3, 1, Modality="DX")
+    (tmp_path / "broken.dcm").write_bytes(b"not DICOM")
+    items = read(corpus_in(tmp_path, "dicom", task="caption", identifiers="public", options={"slices": "middle"}))
+    assert sorted(item.key for item in items) == ["1/002.dcm", "2/001.dcm", "3/001.dcm", "broken.dcm"]
+
+
+def test_pictures_of_a_study_have_the_text_of_its_report_and_no_name_in_it(tmp_path: Path) -> None:
+    stack(tmp_path, 1, 1)
+    put(tmp_path / "sr/1.dcm", structured_report(("Findings", "Made-up lungs."), ("Impressions", "Made up.")))
+    fields = {"findings": "findings", "impression": "impression"}
+    card = {"task": "report", "identifiers": "keyed", "fields": fields, "options": {"reports": True}}
+    [sample] = samples(corpus_in(tmp_path, "dicom", **card))
+    assert sample["turns"][-1]["text"] == "Findings: Made-up lungs. Impression: Made up."
+    assert "Roe" not in str(sample)
+    assert "Doe" not in str(sample)
+
+
+def test_a_report_without_pictures_and_a_pdf_stay_records_that_say_what_they_are(tmp_path: Path) -> None:
+    stack(tmp_path, 1, 1)
+    put(tmp_path / "other/sr.dcm", structured_report(("Findings", "Made up."), study=f"{STUDY}.5"))
+    put(tmp_path / "pdf.dcm", document("application/pdf", b"%PDF-1.4 "))
+    found = read(corpus_in(tmp_path, "dicom", task="report", identifiers="public", options={"reports": True}))
+    assert [one.key for one in found if isinstance(one, Record)] == ["1/001.dcm", "other/sr.dcm", "pdf.dcm"]
+    assert not any("report" in one.row or "findings" in one.row for one in found if isinstance(one, Record))
+
+
+def test_a_clinical_document_in_xml_gives_the_words_of_its_body(tmp_path: Path) -> None:
+    body = b"<structuredBody><text>Made-up <b>lungs</b>.</text></structuredBody>"
+    xml = b"<ClinicalDocument><title>Doe</title>" + body + b"</ClinicalDocument>"
+    assert document_text(bytes_of(document("text/xml", xml + b" " * (len(xml) % 2)))) == {"text": "Made-up lungs ."}
+    with pytest.raises(PictureError, match="PDF is not read"):
+        document_text(bytes_of(document("application/pdf", b"%PDF-1.4")))
+
+
+def test_the_structured_reports_of_the_shared_data_give_text_or_nothing(shared_data: Path) -> None:
+    given = [document_text(path.read_bytes()) for path in sorted((shared_data / "dicom").rglob("*.dcm"))
+             if "report" in path.name or "sr_document" in path.name]  # fmt: skip
+    assert given
+    assert any(texts for texts in given)
+
+
+def test_a_value_that_an_option_cannot_have_is_refused(tmp_path: Path) -> None:
+    stack(tmp_path, 1, 1)
+    for options in ({"slices": 0}, {"slices": "some"}, {"record": "study"}):
+        with pytest.raises(CorpusError, match="options"):
+            pictures(tmp_path, **options)

@@ -1,0 +1,65 @@
+"""Traps 7 and 10: attention that is not what was asked for, and rotary frequencies that lost their digits."""
+
+from typing import Any
+
+import pytest
+import torch
+from transformers import AttentionInterface
+from transformers.masking_utils import AttentionMaskInterface, eager_mask
+from transformers.models.gpt_oss.modeling_gpt_oss import eager_attention_forward
+
+from pipelines.errors import CurateError
+from tests.workflows.train.minis import CPU, fresh, mini
+from workflows.train.attention import assert_attention, assert_frequencies, compare_with_eager
+from workflows.train.model import Attention
+
+
+def without_sinks(module: Any, query: Any, key: Any, value: Any, mask: Any, **given: Any) -> Any:
+    given["s_aux"] = None
+    kept = module.sinks
+    module.sinks = torch.nn.Parameter(torch.full_like(kept, -1e4))
+    try:
+        return eager_attention_forward(module, query, key, value, mask, **given)
+    finally:
+        module.sinks = kept
+
+
+def through_documents(module: Any, query: Any, key: Any, value: Any, mask: Any, **given: Any) -> Any:
+    causal = torch.full((query.shape[2], query.shape[2]), torch.finfo(query.dtype).min).triu(1)[None, None]
+    return eager_attention_forward(module, query, key, value, causal.to(query.dtype), **given)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _kernels() -> None:
+    for name, kernel in (("drops_sinks", without_sinks), ("drops_masks", through_documents)):
+        AttentionInterface.register(name, kernel)
+        AttentionMaskInterface.register(name, eager_mask)
+
+
+def test_eager_attention_in_bfloat16_passes_the_comparison() -> None:
+    assert compare_with_eager(mini(), "eager", CPU, torch.bfloat16) < 0.02
+
+
+@pytest.mark.parametrize("kernel", ["drops_sinks", "drops_masks"])
+def test_a_kernel_that_drops_sinks_or_masks_is_refused(kernel: str) -> None:
+    with pytest.raises(CurateError, match=kernel):
+        compare_with_eager(mini(), kernel, CPU, torch.float32)
+
+
+def test_a_model_with_another_attention_than_asked_for_is_refused() -> None:
+    model = fresh()
+    assert_attention(model, Attention(text="eager"))
+    model.config.text_config._attn_implementation = "vllm-flash-attn3"
+    with pytest.raises(CurateError, match="vllm-flash-attn3"):
+        assert_attention(model, Attention(text="flash_attention_4"))
+
+
+def test_frequencies_that_were_rounded_to_bfloat16_are_refused() -> None:
+    model = fresh()
+    assert_frequencies(model)
+    with pytest.raises(CurateError, match="bfloat16"):
+        assert_frequencies(model.to(torch.bfloat16))
+    rotary = model.model.language_model.rotary_emb
+    rotary.inv_freq = rotary.inv_freq.float()  # float32 again, with the digits gone
+    with pytest.raises(CurateError, match="YaRN"):
+        assert_frequencies(model)

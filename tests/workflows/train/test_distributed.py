@@ -1,0 +1,153 @@
+"""Real ZeRO-3 on two processes over gloo, once for all tests of this file (traps 2, 4, 5, 8 and 9 among them)."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from safetensors.torch import load_file
+
+from pipelines.audit.lineage import check_weights
+from sources.storage import LocalFolder
+from tests.end_to_end.runs import curate_json
+from tests.workflows.train.made_shards import key_of, write_build
+from tests.workflows.train.minis import mini, mini_file
+from workflows.train.init import init_random
+from workflows.train.job import METRICS, Job, write_job
+from workflows.train.metrics import read_metrics
+from workflows.train.model import parameter_counts, part_of
+from workflows.train.start import TrainOptions, make_job, prepare
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+FAST = ("learning_rate={vision: 1e-3, projector: 1e-2, language: 1e-2}", "warmup_steps=2", "save_every=4", "workers=0", "epochs=3")
+ALIGN = ("learning_rate={projector: 1e-2}", "save_every=4", "workers=0", "epochs=3")
+
+
+class Outcome:
+    """What the two ranks left behind."""
+
+    def __init__(self, work: Path) -> None:
+        self.work = work
+        self.told: Mapping[str, Any] = orjson.loads((work / "told.json").read_bytes())
+
+    def losses(self, name: str) -> list[float]:
+        return [row["loss"] for row in read_metrics(self.work / name / METRICS)]
+
+    def weights(self, place: str) -> dict[str, Any]:
+        return load_file(self.work / place / "model.safetensors")
+
+
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    work = tmp_path_factory.mktemp("distributed")
+    init_random(mini(), work / "init", 0)
+    write_build(work / "mid", "mid", samples=24)
+    write_build(work / "align", "align", samples=12, pictures=(1, 0, 0, 0, 0, 0))
+    model = str(mini_file(work))
+
+    def settled(name: str, stage: str, *overrides: str) -> None:
+        options = TrainOptions(stage, str(work / stage / "shards"), model, work / "init", work / name, 2, 1, False,
+                               None, overrides)  # fmt: skip
+        job: Job = make_job(prepare(options))
+        write_job(job)
+        (work / f"{name}.job").write_text(job.model_dump_json())
+
+    settled("whole", "mid", *FAST)
+    settled("stopped", "mid", *FAST)
+    settled("aligned", "align", *ALIGN, "rows_per_step=2")
+    (work / "aligned.job").rename(work / "align.job")
+    settled("exploding", "mid", *FAST, "learning_rate={language: 1e30}")
+    environment = {**os.environ, "TORCH_EXTENSIONS_DIR": str(work / "compiled"), "OMP_NUM_THREADS": "1",
+                   "PYTHONPATH": str(Path(__file__).parents[3]), "HF_HUB_OFFLINE": "1"}  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m",
+         "tests.workflows.train.distributed", str(work)],
+        env=environment, capture_output=True, text=True, timeout=280, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-6000:]
+    return Outcome(work)
+
+
+def test_the_loss_falls(outcome: Outcome) -> None:
+    losses = outcome.losses("whole")
+    assert len(losses) >= 6
+    assert losses[-1] < losses[0] - 1
+
+
+def test_the_first_step_already_learns(outcome: Outcome) -> None:
+    rows = read_metrics(outcome.work / "whole" / METRICS)
+    assert rows[0]["learning_rate"] == pytest.approx(0.005)
+    assert rows[1]["loss"] < rows[0]["loss"]
+
+
+def test_one_rank_that_is_told_to_stop_stops_all_with_a_checkpoint_and_going_on_gives_the_same_losses(
+    outcome: Outcome,
+) -> None:
+    assert outcome.told["stopped"] is False
+    assert 3 <= outcome.told["stopped_at"] < len(outcome.losses("whole"))
+    assert outcome.told["resumed"] is True
+    assert outcome.losses("stopped") == outcome.losses("whole")
+    whole, resumed = outcome.weights("whole/export"), outcome.weights("stopped/export")
+    assert all((whole[name] == resumed[name]).all() for name in whole)
+
+
+def test_only_the_projector_changes_in_align_even_where_a_rank_has_no_picture(outcome: Outcome) -> None:
+    assert any(0 in step and sum(step) > 0 for step in outcome.told["pictures"])
+    before, after = outcome.weights("init"), outcome.weights("aligned/export")
+    assert before.keys() == after.keys()
+    changed = {name for name in before if not (before[name] == after[name]).all()}
+    assert {part_of(name) for name in changed} == {"projector"}
+    assert len(changed) == 4
+
+
+def test_the_export_has_the_names_of_a_fresh_model(outcome: Outcome) -> None:
+    names = outcome.weights("whole/export").keys()
+    assert names == outcome.weights("init").keys()
+    assert not any("model.model" in name for name in names)
+    config = orjson.loads((outcome.work / "whole/export/config.json").read_bytes())
+    assert config["architectures"] == ["LlavaForConditionalGeneration"]
+
+
+def test_a_loss_that_is_no_number_stops_before_it_changes_a_weight_and_names_the_samples(outcome: Outcome) -> None:
+    assert "no number" in outcome.told["exploding"]
+    told = orjson.loads((outcome.work / "exploding" / "bad_batch.json").read_bytes())
+    assert told["step"] == len(outcome.losses("exploding")) + 1
+    assert told["samples"]
+    assert set(told["samples"]) <= {key_of(number) for number in range(24)}
+
+
+def test_nothing_is_compiled(outcome: Outcome) -> None:
+    assert not list((outcome.work / "compiled").rglob("*"))
+
+
+def test_checkpoints_and_exports_have_a_lineage_that_holds(outcome: Outcome) -> None:
+    places = [*(outcome.work / "whole" / "checkpoints").iterdir(), outcome.work / "whole" / "export"]
+    assert len(places) == 3  # two checkpoints are kept
+    for place in places:
+        weights = check_weights(LocalFolder(place), datetime.now(UTC).date())
+        assert (weights.verdict, weights.problems) == ("clean", ())
+        assert [one.stage.stage for one in weights.stages] == ["mid"]
+
+
+def test_the_command_goes_on_with_one_rank_where_two_stopped(outcome: Outcome) -> None:
+    work = outcome.work
+    answer = curate_json(
+        "train", "--stage", "mid", "--shards", work / "mid" / "shards", "--model", work / "mini.yaml", "--from",
+        work / "init", "--out", work / "elastic", "--nproc", 1, "--resume", *(word for one in FAST for word in
+                                                                            ("--set", one)),
+    )  # fmt: skip
+    whole, elastic = outcome.losses("whole"), outcome.losses("elastic")
+    assert elastic[: outcome.told["stopped_at"]] == whole[: outcome.told["stopped_at"]]
+    assert elastic == pytest.approx(whole, rel=0.02)
+    assert set(answer) == {
+        "stage", "steps", "tokens", "first_loss", "last_loss", "parameters", "export", "seconds",
+    }  # fmt: skip
+    assert answer["steps"] == len(whole)
+    assert answer["parameters"] == parameter_counts(mini())["total"]
+    assert answer["first_loss"] == whole[0]
+    assert Path(answer["export"]).is_dir()

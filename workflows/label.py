@@ -1,0 +1,132 @@
+"""`curate label`: train and measure what tells pictures of one modality from another."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from workflows.answer import print_json, say
+
+label = typer.Typer(help="Modality labels: train a head, measure a model.", no_args_is_help=True, rich_markup_mode=None)
+
+Data = Annotated[list[str], typer.Argument(help="Folders (or URLs) with manifest.csv or one folder a label.")]
+Model = Annotated[Literal["efficientnet-lite0", "biomedclip"], typer.Option(help="Whose features.")]
+Files = Annotated[str | None, typer.Option("--path", help="BiomedCLIP's directory.")]
+Sha = Annotated[str | None, typer.Option(help="The sha256 of BiomedCLIP's weights file.")]
+Mapped = Annotated[list[str] | None, typer.Option("--map", help="A word of the data and our label: WORD=LABEL.")]
+Together = Annotated[list[str] | None, typer.Option(help="Data sets that share pictures count as one: A=NAME, B=NAME.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+
+
+@label.callback()
+def group() -> None:
+    """Train and measure what tells pictures of one modality from another."""
+
+
+@label.command()
+def fit(
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Where the head goes (.npz).")],
+    model: Model = "efficientnet-lite0",
+    path: Files = None,
+    sha256: Sha = None,
+    mapped: Mapped = None,
+    together: Together = None,
+    as_json: Json = False,
+) -> None:
+    """Train a head on labelled pictures, and measure it on data sets it has not seen.
+
+    Example: curate label fit labelled/ --out head.npz
+    """
+    from dataclasses import replace
+
+    from filters.modality import CONFIDENCE
+    from filters.modality_fit import fit_head, unseen
+    from pipelines.labelled import collected, looker
+
+    network, look = looker(model, path, sha256)
+    found = collected(data, _pairs(mapped), look, _pairs(together), _progress)
+    head = fit_head(found.features, found.labels, found.datasets, network)
+    measured = unseen(found.features, found.labels, found.datasets, network, CONFIDENCE).report()
+    head = replace(head, recipe={**head.recipe, "unseen": measured, "left_out": dict(found.left_out)})
+    out.write_bytes(head.to_bytes())
+    answer = {"head": str(out), "network": network, "pictures": len(found.labels), "unseen": measured}
+    print_json(answer) if as_json else say(
+        "\n".join([f"{out}: a head of {len(found.labels)} pictures", *_lines(measured)])
+    )
+
+
+@label.command("eval")
+def evaluate(
+    data: Data,
+    model: Model = "efficientnet-lite0",
+    head: Annotated[Path | None, typer.Option(help="A head of `curate label fit` (default: the shipped one).")] = None,
+    path: Files = None,
+    sha256: Sha = None,
+    confidence: Annotated[float | None, typer.Option(help="Probability below which the answer is unknown.")] = None,
+    mapped: Mapped = None,
+    together: Together = None,
+    as_json: Json = False,
+) -> None:
+    """Print the confusion matrix of a model on labelled pictures.
+
+    `given`: of the head as it is. `unseen`: each data set judged by a head fitted on the others, beside the nearest
+    neighbour by the same features and by thumbnails.
+
+    Example: curate label eval labelled/
+    """
+    from filters.modality import CONFIDENCE
+    from filters.modality_fit import nearest, unseen
+    from filters.modality_head import SHIPPED, load_head
+    from pipelines.errors import UsageError
+    from pipelines.labelled import collected, judged_by, looker
+
+    limit = CONFIDENCE if confidence is None else confidence
+    network, look = looker(model, path, sha256)
+    if head is None and model != "efficientnet-lite0":
+        raise UsageError("curate label eval: no head for these embeddings is shipped", "fit one, and give it as --head")
+    chosen, _ = load_head(head or SHIPPED)
+    if chosen.network != network:
+        raise UsageError(f"--head was trained on {chosen.network}, not on {network}", "fit it again")
+    found = collected(data, _pairs(mapped), look, _pairs(together), _progress)
+    answer: dict[str, Any] = {
+        "model": network,
+        "given": judged_by(chosen, found, limit).report(),
+        "unseen": unseen(found.features, found.labels, found.datasets, network, limit).report(),
+        "nearest": nearest(found.features, found.labels, found.datasets).report(),
+        "thumbnails": nearest(found.thumbnails, found.labels, found.datasets).report(),
+        "left_out": dict(found.left_out),
+    }
+    if as_json:
+        print_json(answer)
+        return
+    for name in ("given", "unseen", "nearest", "thumbnails"):
+        say(f"{name}:")
+        say("\n".join(_lines(answer[name])))
+
+
+def _lines(report: dict[str, Any]) -> list[str]:
+    """A report in words."""
+    if not report["pictures"]:
+        return ["  nothing to measure: no modality is in two data sets"]
+    answers = f"of answers {report['balanced_accuracy_of_answers']}, unknown {report['unknown']}"
+    lines = [f"  {report['pictures']} pictures, balanced accuracy {report['balanced_accuracy']}, {answers}"]
+    for name, row in report["modalities"].items():
+        answers = ", ".join(f"{found} {number}" for found, number in report["confusion"][name].items())
+        lines.append(f"  {name:<15} {row['pictures']:>5}  accuracy {row['accuracy']}: {answers}")
+    return lines
+
+
+def _pairs(given: list[str] | None) -> dict[str, str]:
+    from pipelines.errors import UsageError
+
+    pairs = [one.partition("=") for one in given or ()]
+    for before, equals, after in pairs:
+        if not (before and equals and after):
+            raise UsageError(f"{before}{equals}{after}: not of the form A=B", "see `curate label eval --help`")
+    return {before: after for before, _, after in pairs}
+
+
+def _progress(done: int, total: int) -> None:
+    if done == total or done % 500 == 0:
+        say(f"looked at {done:,} of {total:,} pictures")

@@ -1,0 +1,200 @@
+"""Checkpoints: whole or not there, the newest few kept, checked before they are used."""
+
+import errno
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import Field
+
+from pipelines.errors import CurateError, UsageError
+from sources.cards import Strict
+from workflows.train.arithmetic import checkpoint_gb
+from workflows.train.engine import Engine
+from workflows.train.job import ADMISSION, CHECKPOINTS, Job
+from workflows.train.lineage import write_lineage
+from workflows.train.ranks import Ranks
+
+ABOUT = "checkpoint.json"
+WRITING = ".writing"
+UNIVERSAL = ".universal"
+T = TypeVar("T")
+
+
+class FileFacts(Strict):
+    """A file of a checkpoint."""
+
+    bytes: Annotated[int, Field(ge=0)]
+    sha256: str
+
+
+class Checkpoint(Strict):
+    """What a checkpoint is of. Its data cursor is `step`: the loader's state is that one number."""
+
+    format: Literal[1] = 1
+    step: int
+    world: int
+    job: Job
+    losses: list[float]
+    files: dict[str, FileFacts]
+
+
+def finished(out: Path) -> list[Path]:
+    """Checkpoints that were written to their end, oldest first."""
+    return sorted(path for path in (out / CHECKPOINTS).glob("step-*") if (path / ABOUT).is_file())
+
+
+def save(job: Job, ranks: Ranks, engine: Engine, step: int, losses: Sequence[float]) -> None:
+    """Write a checkpoint under a name that appears only when all of it is on the disk; then drop old ones.
+
+    Raises:
+        CurateError: there is no room for it; nothing was written.
+    """
+    home = job.out / CHECKPOINTS
+    name = f"step-{step:08d}"
+    _refuse_full_disk(job, ranks, home)
+    if ranks.first:
+        shutil.rmtree(home / WRITING, ignore_errors=True)
+        (home / WRITING).mkdir(parents=True)
+    ranks.wait()
+    engine.deepspeed.save_checkpoint(str(home / WRITING), tag=name, save_latest=False)
+    ranks.wait()
+    place = home / WRITING / name
+    written = sorted(path for path in place.rglob("*") if path.is_file())
+    parts = ranks.gathered(facts_of(place, _share(written, ranks)))
+    files = {name: facts for part in parts for name, facts in part.items()}
+    if ranks.first:
+        about = Checkpoint(step=step, world=ranks.world, job=job, losses=list(losses), files=files)
+        _write(place / ABOUT, about.model_dump_json(indent=1).encode())
+        write_lineage(job.out / ADMISSION, place, {key: facts.sha256 for key, facts in files.items()})
+        _sync_folder(place)
+        shutil.rmtree(home / name, ignore_errors=True)
+        (place).rename(home / name)
+        _sync_folder(home)
+        for old in finished(job.out)[: -job.recipe.keep]:
+            shutil.rmtree(old)
+    ranks.wait()
+
+
+def newest(job: Job) -> tuple[Path, Checkpoint] | None:
+    """The checkpoint that `--resume` goes on from, and what it says of itself; None where there is none.
+
+    Raises:
+        UsageError: it is of another training.
+        CurateError: it is damaged.
+    """
+    places = finished(job.out)
+    if not places:
+        return None
+    place = places[-1]
+    about = Checkpoint.model_validate_json((place / ABOUT).read_bytes())
+    different = about.job.same_training(job)
+    if different is not None:
+        raise UsageError(
+            f"--resume: {place} is of a training with another {different.replace('_', ' ')}",
+            "give the options of the run that is to go on, or start another one in another --out",
+        )
+    for name, facts in about.files.items():
+        size = (place / name).stat().st_size if (place / name).is_file() else None
+        if size != facts.bytes:
+            raise _damaged(place, name, f"{size} bytes and not {facts.bytes}" if size is not None else "missing")
+    return place, about
+
+
+def load(job: Job, ranks: Ranks, engine: Engine, place: Path, about: Checkpoint) -> None:
+    """Put the checkpoint into the engine, after every byte of it was checked.
+
+    Raises:
+        CurateError: a file has other bytes than were written.
+    """
+    faults = [fault for part in ranks.gathered(_faults(place, about, ranks)) for fault in part]
+    if faults:
+        raise _damaged(place, faults[0], "other bytes than were written")
+    source = place if about.world == ranks.world else job.out / CHECKPOINTS / UNIVERSAL / place.name
+    loaded, _ = engine.deepspeed.load_checkpoint(str(source.parent), tag=source.name, load_lr_scheduler_states=False)
+    if loaded is None:
+        raise CurateError(f"{place}: DeepSpeed finds no checkpoint there", "start from an older one: remove this one")
+    ranks.wait()
+    if ranks.first:
+        shutil.rmtree(job.out / CHECKPOINTS / UNIVERSAL, ignore_errors=True)
+
+
+def make_universal(job: Job, ranks: Ranks, place: Path) -> None:
+    """Rewrite a checkpoint so that any number of ranks can load it."""
+    target = job.out / CHECKPOINTS / UNIVERSAL / place.name
+    if ranks.first:
+        from argparse import Namespace
+
+        from deepspeed.checkpoint.ds_to_universal import main as convert
+
+        shutil.rmtree(target.parent, ignore_errors=True)
+        target.mkdir(parents=True)
+        convert(
+            Namespace(
+                input_folder=str(place), output_folder=str(target), num_extract_workers=1, num_merge_workers=1,
+                keep_temp_folder=False, strict=True, inject_missing_state=False,
+            )
+        )  # fmt: skip
+    ranks.wait()
+
+
+def facts_of(place: Path, paths: Iterable[Path]) -> dict[str, FileFacts]:
+    """Hash files under a folder and make them durable; keys are their names there."""
+    facts = {}
+    for path in paths:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            os.fsync(file.fileno())
+        facts[path.relative_to(place).as_posix()] = FileFacts(bytes=path.stat().st_size, sha256=digest)
+    return facts
+
+
+def _faults(place: Path, about: Checkpoint, ranks: Ranks) -> list[str]:
+    wrong = []
+    for name in _share(sorted(about.files), ranks):
+        with (place / name).open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != about.files[name].sha256:
+                wrong.append(name)
+    return wrong
+
+
+def _share(everything: Sequence[T], ranks: Ranks) -> Sequence[T]:
+    return everything[ranks.rank :: ranks.world]
+
+
+def _refuse_full_disk(job: Job, ranks: Ranks, home: Path) -> None:
+    home.mkdir(parents=True, exist_ok=True)
+    needed = checkpoint_gb(job.model, job.recipe) * 1e9
+    free = float(shutil.disk_usage(home).free)
+    [short] = ranks.summed([float(free < needed)])
+    if short:
+        raise CurateError(
+            f"{home}: a checkpoint takes {needed / 1e9:,.1f} GB and {free / 1e9:,.1f} GB are free",
+            "free some space, then go on with --resume; --set keep=1 keeps fewer checkpoints",
+        )
+
+
+def _damaged(place: Path, name: str, what: str) -> CurateError:
+    return CurateError(
+        f"{place}/{name}: {what}", f"the checkpoint is damaged; remove {place} and --resume goes on from the one before"
+    )
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        os.fsync(file.fileno())
+
+
+def _sync_folder(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:  # some network file systems have no such call for folders
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(handle)

@@ -1,0 +1,196 @@
+"""`curate train`: the stages of the curriculum on shards, and what goes with that."""
+
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from workflows.answer import print_json, say
+from workflows.build import Stage
+
+HELP = """Train a stage on shards with DeepSpeed ZeRO-3.
+
+Examples:
+
+  curate train --stage align --shards runs/align/shards --model tiny --nproc 2 --out trained/align
+
+  curate train --stage mid --shards runs/mid/shards --model tiny --nproc 2 --from trained/align --out trained/mid
+
+  curate train --stage mid --shards runs/mid/shards --model medgpt-oss-20b --from base --nproc 8 --dry-run
+
+Shards whose audit is missing, did not pass or is of other bytes are refused (exit 3; --accept-findings names a review
+file). SIGTERM ends it with a checkpoint after the step in hand (exit 130); --resume goes on. What is in --out: the
+job, metrics.jsonl, checkpoints/, export/ (for transformers), lineage.json beside each; see docs/training.md.
+"""
+
+train = typer.Typer(help=HELP, invoke_without_command=True, rich_markup_mode=None, no_args_is_help=True)
+
+
+class Launcher(StrEnum):
+    """Who starts the ranks."""
+
+    LOCAL = "local"
+    SLURM = "slurm"
+    K8S = "k8s"
+    DEEPSPEED = "deepspeed"
+
+
+@train.callback(help=HELP)
+def run(
+    context: typer.Context,
+    stage: Annotated[Stage | None, typer.Option(help="The stage to train.")] = None,
+    shards: Annotated[str | None, typer.Option(help="The shards/ folder of a build: a path or URL.")] = None,
+    model: Annotated[str, typer.Option(help="A model by name (medgpt-oss-20b, tiny), or its YAML file.")] = "tiny",
+    start: Annotated[
+        Path | None, typer.Option("--from", help="Weights to start from: of `train init`, or of the stage before.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The run's folder, seen by all nodes (default: train-STAGE).")
+    ] = None,
+    nproc: Annotated[int, typer.Option(min=1, help="Ranks on each node: one a GPU.")] = 1,
+    nodes: Annotated[int, typer.Option(min=1, help="Nodes.")] = 1,
+    launcher: Annotated[Launcher, typer.Option(help="Who starts the ranks.")] = Launcher.LOCAL,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint in --out.")] = False,
+    accept_findings: Annotated[
+        Path | None, typer.Option(help="A review file: findings of the shards' audit that were accepted, and why.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one value of the stage's recipe.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it takes; train nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+) -> int:
+    """See HELP, which is what `curate train --help` shows."""
+    if context.invoked_subcommand is not None:
+        return 0
+    from pipelines.errors import UsageError
+    from workflows.train.start import TrainOptions, prepare
+
+    if stage is None or shards is None:
+        raise UsageError(
+            "say what to train, and on what", "curate train --stage align --shards RUN/shards --model tiny"
+        )
+    options = TrainOptions(
+        stage.value, shards, model, start, out or Path(f"train-{stage.value}"), nproc, nodes, resume, accept_findings,
+        tuple(settings or ()),
+    )  # fmt: skip
+    prepared = prepare(options)
+    if dry_run:
+        from workflows.train.forecast import forecast, forecast_lines
+
+        told = forecast(prepared)
+        if as_json:
+            print_json(told)
+        say("\n".join(forecast_lines(told)))
+        return 2 if told["problems"] else 0
+    if launcher != Launcher.LOCAL or nodes > 1:
+        raise UsageError(
+            f"--launcher {launcher.value} on {nodes} nodes: this version starts ranks on one machine only",
+            "see docs/training.md for the command that a cluster's own launcher runs on each node",
+        )
+    answer = _train(prepared)
+    if as_json:
+        print_json(answer)
+    say("\n".join(_lines(answer)))
+    return 0
+
+
+@train.command()
+def init(
+    out: Annotated[Path, typer.Option(help="The new directory.")],
+    model: Annotated[str, typer.Option(help="A model by name (medgpt-oss-20b, tiny), or its YAML file.")] = "tiny",
+    language: Annotated[
+        Path | None, typer.Option(help="Directory of the language model (gpt-oss, MXFP4 or bf16).")
+    ] = None,
+    vision: Annotated[Path | None, typer.Option(help="Directory of CLIP.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the random weights.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+) -> int:
+    """Write the directory that training starts from: weights, processor and tokenizer.
+
+    The tiny model is made of random numbers. Others join a language model and CLIP; the projector is random.
+
+    Example: curate train init --model medgpt-oss-20b --language gpt-oss-20b --vision clip --out base
+    """
+    from pipelines.errors import UsageError
+    from workflows.train.init import init_joined, init_random
+    from workflows.train.model import load_model, parameter_counts
+
+    description = load_model(model)
+    if (language is None) != (vision is None):
+        raise UsageError("--language and --vision belong together", "give both, or neither for the tiny model")
+    if language is not None and vision is not None:
+        init_joined(description, language, vision, out, seed)
+    else:
+        init_random(description, out, seed)
+    count = parameter_counts(description)["total"]
+    if as_json:
+        print_json({"model": description.name, "parameters": count, "out": str(out)})
+    say(f"{description.name}: {count:,} parameters in {out}")
+    return 0
+
+
+def _train(prepared: Any) -> dict[str, Any]:
+    """Run the job, or tell again what a finished one told."""
+    import orjson
+
+    from workflows.train.job import EXPORT, METRICS, write_job
+    from workflows.train.launch import run_here
+    from workflows.train.metrics import ends, read_metrics
+    from workflows.train.model import parameter_counts
+    from workflows.train.start import make_job
+
+    began = time.monotonic()
+    job = make_job(prepared)
+    told = job.out / "answer.json"
+    if told.is_file():
+        answer: dict[str, Any] = orjson.loads(told.read_bytes())
+        return answer
+    write_job(job)
+    run_here(job, prepared.options.nproc, Progress(job.steps))
+    rows = read_metrics(job.out / METRICS)
+    first, last = ends([row["loss"] for row in rows])
+    answer = {
+        "stage": job.recipe.stage,
+        "steps": job.steps,
+        "tokens": sum(row["tokens"] for row in rows),
+        "first_loss": first,
+        "last_loss": last,
+        "parameters": parameter_counts(job.model)["total"],
+        "export": str(job.out / EXPORT),
+        "seconds": round(time.monotonic() - began, 3),
+    }
+    told.write_bytes(orjson.dumps(answer, option=orjson.OPT_INDENT_2))
+    return answer
+
+
+class Progress:
+    """A line on stderr now and then."""
+
+    def __init__(self, steps: int) -> None:
+        import sys
+
+        self.steps = steps
+        self._every = 2.0 if sys.stderr.isatty() else 30.0
+        self._told = (0.0, 0)
+
+    def __call__(self, row: dict[str, Any]) -> None:
+        """Tell of the newest step, unless that was done, or a moment ago."""
+        now = time.monotonic()
+        if row["step"] == self._told[1] or now - self._told[0] < self._every:
+            return
+        self._told = now, row["step"]
+        say(
+            f"step {row['step']:,} of {self.steps:,}: loss {row['loss']:.4f}, "
+            f"rate {row['learning_rate']:.2e}, {row['tokens_per_second']:,.0f} tokens/s"
+        )
+
+
+def _lines(answer: dict[str, Any]) -> list[str]:
+    return [
+        f"{answer['stage']}: {answer['steps']:,} steps, {answer['tokens']:,} tokens in {answer['seconds']:,.1f} s; "
+        f"loss {answer['first_loss']:.4f} -> {answer['last_loss']:.4f}",
+        f"weights for transformers: {answer['export']}",
+    ]

@@ -1,0 +1,64 @@
+"""The rows of each step, from the shards to the encoder's pixels."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.errors import UsageError
+from shards.loader import LoaderError, PlannedLoader, PlannedRows
+from shards.loader_items import Row as LoadedRow
+from shards.manifest import ManifestError
+from shards.plan_file import PlanError
+from sources.storage import BucketFolder, folder_at
+from workflows.train.batch import Row
+from workflows.train.job import Job
+from workflows.train.planning import shards_over
+from workflows.train.ranks import Ranks
+
+
+class Pixels:
+    """A picture as the encoder takes it, by the processor that is saved with the model: the same in training and use."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = str(directory)
+        self._processor: Any = None
+
+    def __call__(self, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """uint8 H x W x 3 to float32 3 x side x side."""
+        if self._processor is None:
+            from transformers import AutoImageProcessor
+
+            self._processor = AutoImageProcessor.from_pretrained(self._directory, local_files_only=True)
+        made = self._processor(images=picture, return_tensors="np")["pixel_values"][0]
+        return np.ascontiguousarray(made, dtype=np.float32)
+
+
+def rows_of(job: Job, ranks: Ranks, start_step: int) -> Iterator[Sequence[Row]]:
+    """For each step from `start_step` on, the rows of this rank: as many for every rank.
+
+    Raises:
+        UsageError: shards or plan cannot be used.
+    """
+    shards = folder_at(job.shards)
+    folder = shards_over(shards, job.plan_folder)
+    pixels = Pixels(job.start)
+    try:
+        planned = PlannedRows(
+            folder, plan=job.plan, rank=ranks.rank, world=ranks.world, start_step=start_step, picture=pixels
+        )
+        # Connections to a bucket do not outlive a fork, and the overlay hides from the loader that there are any.
+        forks = not isinstance(shards, BucketFolder)
+        loader = PlannedLoader(
+            planned, workers=job.recipe.workers if forks else 0, pin_memory=ranks.device.type == "cuda"
+        )
+        for step in loader:
+            yield [_row(row) for row in step.rows]
+    except (LoaderError, PlanError, ManifestError) as error:
+        raise UsageError(str(error), "`curate shards verify` says what is wrong with shards") from None
+
+
+def _row(row: LoadedRow) -> Row:
+    return Row(row.ids.numpy(), row.labels.numpy(), row.position_ids.numpy(), row.pictures, row.keys)

@@ -1,0 +1,144 @@
+"""`curate train init`: one directory that every stage can start from."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pipelines.errors import UsageError
+from workflows.train.model import ModelDescription, configuration
+from workflows.train.tokenizer import TOKENIZER_FILE, check_tokenizer, load_fast, write_byte_tokenizer
+from workflows.train.weights import load_strictly, save_model
+
+CLIP_TEXT = ("text_model.", "text_projection.", "visual_projection.", "logit_scale")
+"""What a CLIP directory holds besides the picture encoder."""
+BASES = "bases.json"
+"""Beside the weights: what they were joined from, by hash, for the lineage."""
+
+
+def init_random(model: ModelDescription, out: Path, seed: int) -> None:
+    """Write a model of random weights (bf16), its processor and its tokenizer.
+
+    Raises:
+        UsageError: `out` is not empty, or the model has the tokenizer of others.
+    """
+    import torch
+    from transformers import LlavaForConditionalGeneration
+
+    if model.tokenizer != "bytes":
+        raise UsageError(f"--model {model.name}: starts from weights of others", "give --language DIR and --vision DIR")
+    _claim(out)
+    torch.manual_seed(seed)
+    made = LlavaForConditionalGeneration(configuration(model)).to(torch.bfloat16)
+    save_model(made, made.state_dict(), out)
+    write_byte_tokenizer(out / TOKENIZER_FILE)
+    _finish(model, out, [])
+
+
+def init_joined(model: ModelDescription, language: Path, vision: Path, out: Path, seed: int) -> None:
+    """Join GPT-oss (MXFP4 becomes bf16) and CLIP's picture encoder; the projector between them is random.
+
+    Takes as much memory as the bf16 weights (43 GB for gpt-oss-20b).
+
+    Raises:
+        UsageError: a directory lacks weights, has others, or is of another shape than the model's description.
+    """
+    import torch
+    from transformers import LlavaForConditionalGeneration
+
+    _check_shapes(model, language, vision)
+    check_tokenizer(language / TOKENIZER_FILE, model)
+    _claim(out)
+    text = _language_model(language)
+    encoder = _picture_encoder(vision)
+    torch.manual_seed(seed)
+    with torch.device("meta"):
+        whole: Any = LlavaForConditionalGeneration(configuration(model))
+    whole.model.multi_modal_projector.to_empty(device="cpu")
+    for module in whole.model.multi_modal_projector.modules():
+        whole._init_weights(module)  # noqa: SLF001 - the only way to a fresh projector as transformers makes it
+    state = {f"model.language_model.{name}": value for name, value in text.model.state_dict().items()}
+    state |= {f"model.vision_tower.{name}": value for name, value in encoder.state_dict().items()}
+    state |= {
+        f"model.multi_modal_projector.{name}": value
+        for name, value in whole.model.multi_modal_projector.state_dict().items()
+    }
+    state["lm_head.weight"] = text.lm_head.weight
+    state = {name: value.detach().to(torch.bfloat16) for name, value in state.items()}
+    whole.load_state_dict(state, strict=True, assign=True)
+    save_model(whole, state, out)
+    (out / TOKENIZER_FILE).write_bytes((language / TOKENIZER_FILE).read_bytes())
+    _finish(model, out, [_base(language), _base(vision)])
+
+
+def read_description(directory: Path) -> ModelDescription | None:
+    """The description of the model in a directory that `init` or a stage wrote; None in others."""
+    place = directory / "curate_model.json"
+    return ModelDescription.model_validate_json(place.read_bytes()) if place.is_file() else None
+
+
+def _claim(out: Path) -> None:
+    if out.exists() and any(out.iterdir()):
+        raise UsageError(f"--out {out}: not empty", "name a new directory")
+    out.mkdir(parents=True, exist_ok=True)
+
+
+def _language_model(directory: Path) -> Any:
+    import torch
+    from transformers import GptOssForCausalLM, Mxfp4Config
+
+    config = json.loads((directory / "config.json").read_bytes())
+    quantised = {"quantization_config": Mxfp4Config(dequantize=True)} if "quantization_config" in config else {}
+    return load_strictly(GptOssForCausalLM, directory, dtype=torch.bfloat16, **quantised)
+
+
+def _picture_encoder(directory: Path) -> Any:
+    import torch
+    from transformers import CLIPVisionModel
+
+    return load_strictly(CLIPVisionModel, directory, CLIP_TEXT, dtype=torch.bfloat16)
+
+
+def _check_shapes(model: ModelDescription, language: Path, vision: Path) -> None:
+    for directory, shape, option in ((language, model.text, "--language"), (vision, model.vision, "--vision")):
+        place = directory / "config.json"
+        if not place.is_file():
+            raise UsageError(f"{option} {directory}: no config.json there", "give the directory of a downloaded model")
+        given = json.loads(place.read_bytes())
+        given = given.get("vision_config", given) if option == "--vision" else given
+        for name, wanted in shape.model_dump().items():
+            if name in given and given[name] != wanted and not name.endswith("_token_id"):
+                raise UsageError(
+                    f"{option} {directory}: {name} is {given[name]}, {model.name} has {wanted}",
+                    "give the directory of the model that the description was made for, or another --model",
+                )
+
+
+def _finish(model: ModelDescription, out: Path, bases: list[dict[str, Any]]) -> None:
+    """The processor, what the model is, and what it was made from."""
+    from transformers import LlavaImageProcessor, LlavaProcessor
+
+    side = model.vision.image_size
+    pictures = LlavaImageProcessor(
+        do_pad=True, size={"shortest_edge": side}, crop_size={"height": side, "width": side}
+    )  # as LLaVA-1.5 (2310.03744): padded to a square, so that nothing at the rim is cut off
+    LlavaProcessor(
+        image_processor=pictures,
+        tokenizer=load_fast(out / TOKENIZER_FILE, model),
+        patch_size=model.vision.patch_size,
+        vision_feature_select_strategy="default",
+        image_token=model.image_token.text,
+        num_additional_image_tokens=1,
+    ).save_pretrained(str(out))
+    (out / "curate_model.json").write_text(model.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    (out / BASES).write_text(json.dumps(bases, indent=1) + "\n", encoding="utf-8")
+
+
+def _base(directory: Path) -> dict[str, Any]:
+    """A directory of others by the hashes of its weights, in the form of a lineage's `base`."""
+    from pipelines.audit.statement import sha256_of
+    from sources.storage import LocalFolder
+
+    folder = LocalFolder(directory)
+    names = sorted(path.name for path in directory.iterdir() if path.suffix == ".safetensors")
+    files = {name: sha256_of(folder, name) for name in names}
+    return {"name": directory.name, "revision": None, "files": files}

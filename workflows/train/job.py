@@ -1,0 +1,68 @@
+"""What the ranks of a run are told, in a file that lies in its folder; and the folder itself."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from sources.cards import Strict
+from workflows.train.model import ModelDescription
+from workflows.train.recipe import TrainRecipe
+
+JOB = "job.json"
+METRICS = "metrics.jsonl"
+CHECKPOINTS = "checkpoints"
+EXPORT = "export"
+ADMISSION = "admission"
+FAILURES = "failures"
+BAD_BATCH = "bad_batch.json"
+STOPPED = 130
+"""Exit status of a run that was told to stop and can go on: as the command's after an interrupt."""
+
+
+class Job(Strict):
+    """A stage of training, ready to run. Everything that ranks must agree on is decided here, once.
+
+    `shards` and `plan_folder` are places (a path or URL); `start` is the directory the weights come from.
+    """
+
+    format: Literal[1] = 1
+    model: ModelDescription
+    recipe: TrainRecipe
+    shards: str
+    plan_folder: str
+    plan: str
+    """File name of the plan in `plan_folder`."""
+    plan_digest: str
+    manifest_sha256: str
+    start: Path
+    out: Path
+    context: int
+    rows_per_step: Annotated[int, Field(ge=1)]
+    steps: Annotated[int, Field(ge=1)]
+    """Steps that will be trained."""
+    verify: bool = True
+    """Whether ranks hash the shards before the first step."""
+
+    def same_training(self, other: "Job") -> str | None:
+        """What differs between two jobs that makes one no continuation of the other; None if nothing does."""
+        for name in ("model", "manifest_sha256", "plan_digest", "context", "rows_per_step", "steps"):
+            if getattr(self, name) != getattr(other, name):
+                return name
+        mine, theirs = (
+            job.recipe.model_dump(exclude={"workers", "keep", "save_every", "cpu_threads"}) for job in (self, other)
+        )
+        return next((f"recipe.{name}" for name in mine if mine[name] != theirs[name]), None)
+
+
+def read_job(path: Path) -> Job:
+    """The job in a file that `write_job` wrote."""
+    return Job.model_validate_json(path.read_bytes())
+
+
+def write_job(job: Job) -> Path:
+    """Write the job into its own folder and return the file."""
+    job.out.mkdir(parents=True, exist_ok=True)
+    path = job.out / JOB
+    path.write_text(job.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    return path

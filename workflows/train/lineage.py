@@ -1,0 +1,116 @@
+"""Where weights come from: `lineage.json` beside every checkpoint and export, in the form `curate audit` reads.
+
+A run keeps its own in `admission/`: written before the first step, from the shards' manifest and audit and the lineage
+of the weights it starts from. Whether the shards are admitted is decided by the code that re-verifies lineages.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+import orjson
+
+from pipelines.audit.lineage import Lineage, NamedFile, Stage, check_weights
+from pipelines.audit.lineage import Base as BaseWeights
+from pipelines.audit.review import Review
+from pipelines.errors import CurateError
+from shards.manifest import MANIFEST_NAME, read_manifest
+from sources.storage import Folder, LocalFolder
+from workflows.train.init import BASES
+
+LINEAGE = "lineage.json"
+FILES = "lineage"
+BASE = "base.json"
+
+
+class RefusedShardsError(CurateError):
+    """The shards' audit is missing, did not pass, or is of other bytes. Exit status 3."""
+
+    status = 3
+
+
+def admit(shards: Folder, stage: str, start: Path, review: Review | None, admission: Path) -> Lineage:
+    """Write the lineage of a run that is about to train on `shards` from the weights in `start`, and judge it.
+
+    Raises:
+        RefusedShardsError: the shards may not be trained on.
+    """
+    shutil.rmtree(admission, ignore_errors=True)
+    (admission / FILES / stage).mkdir(parents=True)
+    before = _before(start, admission)
+    here = [one for one in before.stages if one.stage != stage] if before else []
+    base = before.base if before else _bases(start)
+    own = _stage(shards, stage, review, admission)
+    told = orjson.dumps([one.model_dump(mode="json") for one in base])
+    (admission / BASE).write_bytes(told)
+    lineage = Lineage(format=1, files={BASE: sha256(told).hexdigest()}, base=base, stages=(*here, own))
+    (admission / LINEAGE).write_bytes(_bytes(lineage))
+    checked = check_weights(LocalFolder(admission), datetime.now(UTC).date()).stages[-1]
+    if checked.verdict != "clean":
+        problems = "; ".join(checked.problems) or f"their audit says {checked.verdict}"
+        raise RefusedShardsError(
+            f"{shards.place}: not to be trained on: {problems}",
+            "see contamination.json and the report beside it; `curate audit` audits shards, a review file accepts "
+            "findings (--accept-findings), and nothing accepts a missing audit or one of other bytes",
+        )
+    return lineage
+
+
+def write_lineage(admission: Path, weights: Path, files: Mapping[str, str]) -> None:
+    """Put the lineage of a run beside weights of it; `files`: the weights' names and hashes."""
+    lineage = Lineage.model_validate(orjson.loads((admission / LINEAGE).read_bytes()), strict=False)
+    shutil.copytree(admission / FILES, weights / FILES, dirs_exist_ok=True)
+    (weights / LINEAGE).write_bytes(_bytes(lineage.model_copy(update={"files": dict(sorted(files.items()))})))
+
+
+def _stage(shards: Folder, stage: str, review: Review | None, admission: Path) -> Stage:
+    """Copy the manifest and, where the manifest names one, its audit with the findings."""
+    manifest = read_manifest(shards)
+    audit = findings = None
+    if manifest.audit is not None and shards.stat(manifest.audit) is not None:
+        audit = _copied(shards, manifest.audit, stage, "contamination.json", admission)
+        findings = _findings(shards, stage, admission)
+    return Stage(
+        stage=stage,
+        manifest=_copied(shards, MANIFEST_NAME, stage, MANIFEST_NAME, admission),
+        audit=audit,
+        findings=findings,
+        accepted=review,
+    )
+
+
+def _findings(shards: Folder, stage: str, admission: Path) -> NamedFile | None:
+    """The audit's table, which a run keeps beside its shards (`RUN/tables/findings/`)."""
+    from sources.storage import folder_at
+
+    tables = folder_at(f"{shards.place.rpartition('/')[0] or '.'}/tables/findings")
+    found = [name for name in tables.names() if name.endswith(".parquet")]
+    return _copied(tables, found[0], stage, "findings.parquet", admission) if len(found) == 1 else None
+
+
+def _copied(folder: Folder, path: str, stage: str, name: str, admission: Path) -> NamedFile:
+    data = folder.read(path)
+    place = f"{FILES}/{stage}/{name}"
+    (admission / place).write_bytes(data)
+    return NamedFile(path=place, sha256=sha256(data).hexdigest())
+
+
+def _before(start: Path, admission: Path) -> Lineage | None:
+    """The lineage of the weights that the run starts from, with its files; None for those of `init`."""
+    if not (start / LINEAGE).is_file():
+        return None
+    lineage = Lineage.model_validate(orjson.loads((start / LINEAGE).read_bytes()), strict=False)
+    shutil.copytree(start / FILES, admission / FILES, dirs_exist_ok=True)
+    return lineage
+
+
+def _bases(start: Path) -> tuple[BaseWeights, ...]:
+    place = start / BASES
+    return tuple(BaseWeights(**one) for one in json.loads(place.read_bytes())) if place.is_file() else ()
+
+
+def _bytes(lineage: Lineage) -> bytes:
+    return orjson.dumps(lineage.model_dump(mode="json"), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)

@@ -1,0 +1,146 @@
+"""The loop: rows in, steps out, until the plan ends or something says stop."""
+
+import math
+import os
+import signal
+import statistics
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import orjson
+import torch
+
+from pipelines.errors import CurateError
+from workflows.answer import say
+from workflows.train import metrics
+from workflows.train.arithmetic import mfu
+from workflows.train.batch import Row, batch_of
+from workflows.train.engine import Engine
+from workflows.train.job import BAD_BATCH, METRICS, Job
+from workflows.train.ranks import Ranks
+
+Rows = Iterator[Sequence[Row]]
+"""For each step from where the run stands: the rows of this rank."""
+LEAST_SEEN = 20
+"""Steps before a spike can be told from a beginning."""
+
+
+class StopRequest:
+    """Whether SIGTERM or SIGINT came; the step in hand is finished first."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+            signal.signal(number, self._ask)
+
+    def _ask(self, _number: int, _frame: FrameType | None) -> None:
+        self.asked = True
+
+
+class Loop:
+    """Trains from `step` on. `step` counts finished steps; `losses` are the last ones, for telling a spike."""
+
+    def __init__(self, job: Job, ranks: Ranks, engine: Engine, stop: StopRequest) -> None:
+        self.job, self.ranks, self.engine, self.stop = job, ranks, engine, stop
+        self.step = 0
+        window = job.recipe.spike.window if job.recipe.spike else 1
+        self.losses: deque[float] = deque(maxlen=window)
+        self.path = job.out / METRICS
+        self._told = 0.0
+
+    def run(self, rows: Rows, save: Any) -> bool:
+        """Train until the end (True) or until asked to stop (False); `save()` writes a checkpoint.
+
+        Raises:
+            CurateError: a loss that is no number, or a spike; the samples of the step are written down, and no weight
+                was changed by it.
+        """
+        since_save = True
+        while self.step < self.job.steps:
+            began = time.perf_counter()
+            mine = next(rows)
+            waited = time.perf_counter() - began
+            counts = [float(sum(row.labelled for row in mine)), float(sum(len(row.ids) for row in mine)),
+                      float(self.stop.asked)]  # fmt: skip
+            labelled, tokens, asked = self.ranks.summed(counts)
+            if asked:
+                break
+            told = self._step(mine, max(1.0, labelled))
+            self.step += 1
+            self._note(told, labelled, tokens, time.perf_counter() - began, waited)
+            since_save = False
+            if self.step % self.job.recipe.save_every == 0 and self.step < self.job.steps:
+                save()
+                since_save = True
+        if not since_save:
+            save()
+        return self.step == self.job.steps
+
+    def _step(self, mine: Sequence[Row], labelled: float) -> dict[str, float]:
+        """One optimizer step. The loss is the mean over the labelled tokens of all rows of all ranks."""
+        job, deepspeed = self.job, self.engine.deepspeed
+        self.engine.set_rate(job.recipe.factor(self.step, job.steps))
+        scale = self.ranks.world * len(mine) / labelled  # DeepSpeed divides by both
+        total = balance = 0.0
+        load_E = torch.zeros(job.model.text.num_local_experts, device=self.ranks.device)
+        for number, row in enumerate(mine):
+            batch = batch_of(row, job.context, job.model, self.ranks.device)
+            row_total, row_balance, row_load_E = deepspeed(**vars(batch))
+            deepspeed.backward(row_total * scale + job.recipe.balance * row_balance)
+            total += float(row_total.detach())
+            balance += float(row_balance.detach())
+            load_E += row_load_E
+            if number == len(mine) - 1:
+                total, balance = self.ranks.summed([total, balance])
+                self._refuse_bad(total / labelled, mine)
+            deepspeed.step()
+        rows = self.ranks.world * len(mine)
+        load = self.ranks.summed(load_E.tolist())
+        norm = deepspeed.get_global_grad_norm()
+        return {"loss": total / labelled, "balance": balance / rows, "router_max_load": max(load) / rows,
+                "grad_norm": float(norm) if norm is not None else math.nan}  # fmt: skip
+
+    def _refuse_bad(self, loss: float, mine: Sequence[Row]) -> None:
+        spike = self.job.recipe.spike
+        seen = len(self.losses) >= min(LEAST_SEEN, self.losses.maxlen or 1)
+        usual = statistics.median(self.losses) if self.losses else math.inf
+        high = spike is not None and seen and loss > spike.factor * usual
+        if math.isfinite(loss) and not high:
+            self.losses.append(loss)
+            return
+        keys = [key for part in self.ranks.gathered([key for row in mine for key in row.keys]) for key in part]
+        what = f"{loss:.3f} where {usual:.3f} is usual" if math.isfinite(loss) else "no number"
+        if self.ranks.first:
+            document = {"step": self.step + 1, "loss": str(loss), "usual": str(usual), "samples": keys}
+            (self.job.out / BAD_BATCH).write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2))
+        raise CurateError(
+            f"step {self.step + 1}: the loss is {what}; its {len(keys)} samples are in {self.job.out / BAD_BATCH}",
+            "`curate why RUN SAMPLE_ID` says where each came from; lower the learning rate, take a sample out "
+            "(`curate remove`), or go on from the last checkpoint with --resume --set spike=null",
+        )
+
+    def _note(self, told: dict[str, float], labelled: float, tokens: float, seconds: float, waited: float) -> None:
+        if not self.ranks.first:
+            return
+        factor = self.job.recipe.factor(self.step - 1, self.job.steps)
+        rate = max(self.engine.rates) * factor
+        row: dict[str, Any] = {
+            "step": self.step, **told, "learning_rate": rate, "tokens": int(tokens), "loss_tokens": int(labelled),
+            "seconds": seconds, "wait_seconds": waited, "tokens_per_second": tokens / seconds,
+            "mfu": mfu(self.job, self.ranks.world, seconds),
+        }  # fmt: skip
+        metrics.append(self.path, row)
+        now = time.monotonic()
+        if now - self._told > (1 if os.isatty(2) else 30) or self.step in {1, self.job.steps}:
+            self._told = now
+            say(f"step {self.step:,} of {self.job.steps:,}: loss {told['loss']:.4f}, rate {rate:.2e}, "
+                f"{row['tokens_per_second']:,.0f} tokens/s")  # fmt: skip
+
+
+def last_losses(path: Path, window: int) -> list[float]:
+    """The losses that a resumed run compares with: those of the steps before it."""
+    return [row["loss"] for row in metrics.read_metrics(path)][-window:]

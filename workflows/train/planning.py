@@ -1,0 +1,166 @@
+"""The plan that a model is trained by: the one beside the shards, or one made for the model from the member index."""
+
+import hashlib
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import orjson
+import pyarrow as pa
+
+from pipelines.errors import CurateError, UsageError
+from shards.index_file import INDEX_NAME, IndexAbout, IndexFileError, open_index, write_index
+from shards.index_rows import IndexRows
+from shards.manifest import MANIFEST_NAME, Manifest, ManifestError, ShardEntry, manifest_bytes, read_manifest
+from shards.members import MembersError, members_of_tar, placed
+from shards.mixture import PlanSettings, default_rows_per_step
+from shards.names import JSON_SUFFIX
+from shards.plan import make_plan
+from shards.plan_file import PLAN_NAME, ImagePolicy, PlanAbout, PlanError, open_plan
+from sources.storage import Folder, LocalFolder
+from workflows.train.model import ModelDescription
+from workflows.train.overlay import OverlaidFolder
+from workflows.train.recipe import TrainRecipe
+from workflows.train.tokenizer import TOKENIZER_FILE
+
+VIEW = "plan"
+"""Folder of a run that holds a plan made for its model, with the manifest and the index it was made from."""
+
+
+@dataclass(frozen=True)
+class ChosenPlan:
+    """A plan, and the place of the folder it is in: that of the shards, or one laid over it."""
+
+    place: str
+    name: str
+    about: PlanAbout
+    digest: str
+    reasons: tuple[str, ...]
+    """Why the plan beside the shards was not taken; empty where it was."""
+
+
+def shards_over(shards: Folder, plan_place: str) -> Folder:
+    """The shards as the plan's folder shows them."""
+    from sources.storage import folder_at
+
+    return shards if plan_place == shards.place else OverlaidFolder(folder_at(plan_place), shards)
+
+
+def choose_plan(
+    shards: Folder, model: ModelDescription, recipe: TrainRecipe, world: int, start: Path | None, view: Path
+) -> ChosenPlan:
+    """The plan beside the shards where it fits the model, the recipe and the ranks; else one made in `view`.
+
+    `start`: the directory whose tokenizer is the model's, where the shards were built with another. Documents longer
+    than the least of the three contexts (build, recipe, model) are left out and counted, as in any plan.
+
+    Raises:
+        UsageError: shards, index or plan cannot be used, or no plan can be made for so many ranks.
+    """
+    try:
+        manifest = read_manifest(shards)
+        digest = hashlib.sha256(shards.read(MANIFEST_NAME)).hexdigest()
+        context = min(manifest.context_tokens, recipe.context_tokens, model.max_context_tokens)
+        own = open_plan(shards, manifest.plan) if manifest.plan is not None else None
+        reasons = _misfits(own.about if own else None, model, recipe, world, context)
+        if own is not None and not reasons and own.about.manifest == digest:
+            return ChosenPlan(shards.place, str(manifest.plan), own.about, own.digest, ())
+        settings = _settings(manifest, own.about if own else None, model, recipe, context)
+        if settings.rows_per_step % world:
+            raise UsageError(
+                f"{world} ranks for {settings.rows_per_step} rows a step: ranks would get different numbers of rows",
+                f"--set rows_per_step={-(-settings.rows_per_step // world) * world}, or other numbers of ranks",
+            )
+        return _made(shards, manifest, model, settings, start, view, reasons)
+    except (ManifestError, IndexFileError, PlanError, MembersError) as error:
+        raise UsageError(str(error), "`curate shards verify` says what is wrong with shards") from None
+
+
+def _misfits(
+    about: PlanAbout | None, model: ModelDescription, recipe: TrainRecipe, world: int, context: int
+) -> tuple[str, ...]:
+    if about is None:
+        return ("the shards have no plan",)
+    reasons = []
+    if model.tokenizer != about.tokenizer:
+        reasons.append(f"tokenizer {about.tokenizer}")
+    if about.context > context:
+        reasons.append(f"context {about.context:,}")
+    images = about.images
+    if (images.policy, images.tokens_per_tile) != ("fixed", model.image_tokens):
+        reasons.append(f"pictures of {images.tokens_per_tile} tokens ({images.policy})")
+    wanted = recipe.rows_per_step or about.rows_per_step
+    if about.rows_per_step % world or wanted != about.rows_per_step:
+        reasons.append(f"{about.rows_per_step} rows a step")
+    if recipe.epochs not in (None, about.epochs):
+        reasons.append(f"{about.epochs} epochs")
+    return tuple(reasons)
+
+
+def _settings(
+    manifest: Manifest, about: PlanAbout | None, model: ModelDescription, recipe: TrainRecipe, context: int
+) -> PlanSettings:
+    """Those of the plan beside the shards, else the build's mixture, with what the model and the recipe ask for."""
+    rows = recipe.rows_per_step or model.rows_per_step or default_rows_per_step(context)
+    images = ImagePolicy(policy="fixed", tokens_per_tile=model.image_tokens, side=model.vision.image_size, max_tiles=1)
+    if about is None:
+        mixture = manifest.mixture
+        return PlanSettings(
+            context=context, rows_per_step=rows, epochs=recipe.epochs or mixture.epochs, seed=mixture.seed,
+            weights={"source": dict(mixture.weights)}, images=images,
+        )  # fmt: skip
+    return PlanSettings(
+        context=context, rows_per_step=rows, epochs=recipe.epochs or about.epochs, seed=about.seed,
+        weights=about.mixture.weights, temperature=about.mixture.temperature, caps=about.mixture.caps,
+        max_repeats=about.mixture.max_repeats, images=images,
+    )  # fmt: skip
+
+
+def _made(
+    shards: Folder, manifest: Manifest, model: ModelDescription, settings: PlanSettings, start: Path | None,
+    view: Path, reasons: tuple[str, ...],
+) -> ChosenPlan:  # fmt: skip
+    folder = LocalFolder(view)
+    tokenizer = model.tokenizer
+    if tokenizer == "bytes":
+        if start is None:
+            raise UsageError(f"--model {model.name}: its tokenizer is in the directory it starts from", "--from DIR")
+        tokenizer = str((start / TOKENIZER_FILE).resolve())
+    if tokenizer != manifest.tokenizer:
+        parts = [_counted(shards, entry, tokenizer) for entry in manifest.every_shard]
+        data = BytesIO()
+        about = IndexAbout(build=manifest.build, tokenizer=tokenizer)
+        write_index(data, about, [lambda part=part: part for part in parts])  # type: ignore[misc]
+        folder.write(INDEX_NAME, data.getvalue(), last=False)
+        manifest = manifest.model_copy(update={"tokenizer": tokenizer, "index": INDEX_NAME})
+    manifest = manifest.model_copy(update={"plan": PLAN_NAME})
+    told = manifest_bytes(manifest)
+    folder.write(MANIFEST_NAME, told, last=False)
+    whole: Folder = OverlaidFolder(folder, shards)
+    # An overlay is no LocalFolder: the index is read as of a bucket, which takes its size in memory.
+    made = make_plan(open_index(whole, manifest.index or INDEX_NAME), manifest, hashlib.sha256(told).hexdigest(),
+                     settings)  # fmt: skip
+    if not made.about.steps:
+        left_out = ", ".join(f"{count:,} {reason}" for reason, count in made.about.excluded.items())
+        raise UsageError(
+            f"{shards.place}: no sample fits {settings.context:,} tokens ({left_out or 'there is none'})",
+            "build other shards, or take a model of a longer context",
+        )
+    with folder.writing(PLAN_NAME) as file:
+        made.write(file)
+    return ChosenPlan(folder.place, PLAN_NAME, made.about, open_plan(whole).digest, reasons)
+
+
+def _counted(shards: Folder, entry: ShardEntry, tokenizer: str) -> pa.Table:
+    """The index of a shard as another tokenizer counts; every sample's JSON is read once."""
+    rows = IndexRows(tokenizer)
+    with shards.open(entry.name) as file:
+        for sample in placed(members_of_tar(shards, entry)):
+            place = next(member for member in sample.members if member.suffix == JSON_SUFFIX)
+            file.seek(place.offset)
+            try:
+                content = orjson.loads(file.read(place.bytes))
+            except orjson.JSONDecodeError:
+                raise CurateError(f"{entry.name}: the JSON of sample {sample.key} is damaged", "restore it") from None
+            rows.add(content, sample.offset, sample.bytes)
+    return rows.table()

@@ -1,0 +1,147 @@
+"""What each rank of a run does: `python -m workflows.train.rank OUT/job.json`, under torchrun or anything like it."""
+
+import os
+import sys
+from hashlib import file_digest
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import orjson
+
+from pipelines.errors import CurateError, presentable
+from workflows.train.job import FAILURES, METRICS, STOPPED, Job, read_job
+from workflows.train.ranks import Ranks, ranks_of_environment
+
+if TYPE_CHECKING:
+    from workflows.train.loop import StopRequest
+
+
+def main(arguments: list[str]) -> int:
+    """Train, and leave a word in `OUT/failures/` where that did not work. Returns the exit status.
+
+    DeepSpeed's launcher adds `--local_rank=N`; it says what the environment says.
+    """
+    job = read_job(Path(next(word for word in arguments if not word.startswith("--"))))
+    ranks = ranks_of_environment()
+    word = job.out / FAILURES / f"{ranks.rank}.json"
+    word.parent.mkdir(parents=True, exist_ok=True)
+    _leave(word, {"status": None, "pid": os.getpid(), "host": os.uname().nodename})
+    try:
+        status = _run(job, ranks)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is told without values of a record
+        shown = presentable(error, f"rank {ranks.rank}")
+        ours = isinstance(error, CurateError)
+        _leave(word, {"status": shown.status, "error": shown.message, "hint": shown.hint, "ours": ours})
+        return shown.status
+    word.unlink()
+    return status
+
+
+def _run(job: Job, ranks: Ranks) -> int:
+    """Meet the other ranks, train, part."""
+    import torch
+
+    from workflows.train.engine import join_ranks
+    from workflows.train.loop import StopRequest
+
+    stop = StopRequest()
+    if ranks.device.type == "cpu":
+        cores = len(os.sched_getaffinity(0)) // ranks.local_world
+        torch.set_num_threads(job.recipe.cpu_threads or max(1, cores))
+    join_ranks(ranks)
+    check_ranks_alike(job, ranks)
+    done = train_stage(job, ranks, stop)
+    torch.distributed.destroy_process_group()
+    return 0 if done else STOPPED
+
+
+def train_stage(job: Job, ranks: Ranks, stop: "StopRequest") -> bool:
+    """A stage among ranks that have met: from the newest checkpoint to the export, or (False) to a stop that was asked.
+
+    Raises:
+        CurateError: it cannot be begun, gone on with, or ended.
+    """
+    import deepspeed
+
+    from workflows.train import checkpoint
+    from workflows.train.data import rows_of
+    from workflows.train.engine import make_engine
+    from workflows.train.export import export
+    from workflows.train.loop import Loop
+    from workflows.train.metrics import forget_after
+
+    if job.verify:
+        _check_shards(job, ranks)
+    found = checkpoint.newest(job)
+    universal = found is not None and found[1].world != ranks.world
+    if found is not None and universal:
+        checkpoint.make_universal(job, ranks, found[0])
+    deepspeed.runtime.utils.set_random_seed(job.recipe.seed)
+    engine = make_engine(job, ranks, universal=universal)
+    loop = Loop(job, ranks, engine, stop)
+    if found is not None:
+        checkpoint.load(job, ranks, engine, *found)
+        loop.step = found[1].step
+        loop.losses.extend(found[1].losses)
+    if ranks.first:
+        forget_after(job.out / METRICS, loop.step)
+
+    def save() -> None:
+        checkpoint.save(job, ranks, engine, loop.step, loop.losses)
+
+    done = loop.run(rows_of(job, ranks, loop.step), save) if loop.step < job.steps else True
+    if done:
+        export(job, ranks, engine)
+    return done
+
+
+def check_ranks_alike(job: Job, ranks: Ranks) -> None:
+    """Compare this rank's attention with the plain one, and its versions with the others'."""
+    import torch
+
+    from workflows.train.attention import compare_with_eager
+
+    compare_with_eager(job.model, job.model.attention.text, ranks.device, torch.bfloat16)
+    import deepspeed
+    import transformers
+
+    device = torch.cuda.get_device_name() if ranks.device.type == "cuda" else "cpu"
+    mine = {"torch": torch.__version__, "transformers": transformers.__version__, "deepspeed": deepspeed.__version__,
+            "device": device}  # fmt: skip
+    for rank, theirs in enumerate(ranks.gathered(mine)):
+        for name, value in theirs.items():
+            if value != mine[name]:
+                raise CurateError(f"rank {rank} has {name} {value}, this one {mine[name]}", "make all nodes alike")
+
+
+def _check_shards(job: Job, ranks: Ranks) -> None:
+    """Hash this rank's share of the shards; what is trained on is what was audited."""
+    from shards.manifest import read_manifest
+    from sources.storage import folder_at
+    from workflows.train.lineage import RefusedShardsError
+
+    folder = folder_at(job.shards)
+    wrong = []
+    for entry in read_manifest(folder).every_shard[ranks.rank :: ranks.world]:
+        try:
+            with folder.open(entry.name) as file:
+                digest = file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+        except FileNotFoundError:
+            digest = "missing"
+        if digest != entry.sha256:
+            wrong.append(entry.name)
+    everywhere = sorted(name for part in ranks.gathered(wrong) for name in part)
+    if everywhere:
+        raise RefusedShardsError(
+            f"{folder.place}: {everywhere[0]} has not the bytes that the manifest lists and the audit saw"
+            + (f", nor have {len(everywhere) - 1} others" if len(everywhere) > 1 else ""),
+            "`curate shards verify` says more; restore the shards",
+        )
+
+
+def _leave(path: Path, document: dict[str, object]) -> None:
+    path.write_bytes(orjson.dumps(document))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,57 @@
+"""The processes of a run: which one this is, and the few words they exchange."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+TIMEOUT = timedelta(minutes=30)
+"""How long a rank waits for the others: longer than writing a checkpoint takes."""
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among `world`, as the standard environment says (RANK, LOCAL_RANK, WORLD_SIZE)."""
+
+    rank: int
+    local_rank: int
+    local_world: int
+    world: int
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the one that writes what is written once."""
+        return self.rank == 0
+
+    @property
+    def device(self) -> torch.device:
+        """Its GPU, or the CPU where there is none."""
+        return torch.device("cuda", self.local_rank) if torch.cuda.is_available() else torch.device("cpu")
+
+    def summed(self, values: Sequence[float]) -> list[float]:
+        """The sums over all ranks, in double precision."""
+        numbers = torch.tensor(values, dtype=torch.float64, device=self.device)
+        dist.all_reduce(numbers)
+        told: list[float] = numbers.tolist()
+        return told
+
+    def gathered(self, value: Any) -> list[Any]:
+        """The values of all ranks, in their order."""
+        found: list[Any] = [None] * self.world
+        dist.all_gather_object(found, value)
+        return found
+
+    def wait(self) -> None:
+        """Return when all ranks have come here."""
+        dist.barrier()
+
+
+def ranks_of_environment() -> Ranks:
+    """What torchrun, Slurm's script, Kubeflow or DeepSpeed set; one rank where nobody did."""
+    number = {name: int(os.environ.get(name, default)) for name, default in
+              (("RANK", 0), ("LOCAL_RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_WORLD_SIZE", 1))}  # fmt: skip
+    return Ranks(number["RANK"], number["LOCAL_RANK"], number["LOCAL_WORLD_SIZE"], number["WORLD_SIZE"])
