@@ -7,7 +7,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import orjson
 import pyarrow as pa
 
 from filters.tokens import HARMONY
@@ -23,7 +22,7 @@ PICTURES = 64
 SHARD_SAMPLES = 1000
 ROWS_PER_STEP = 8
 PER_ROW = 4
-_WORDS = "small left pleural effusion no pneumothorax heart size normal lungs clear mild cardiomegaly base".split()
+_WORDS = ("small", "left", "pleural", "effusion", "no", "pneumothorax", "heart", "size", "normal", "lungs", "clear")
 
 
 def picture_of(seed: int, side: int) -> bytes:
@@ -107,9 +106,3 @@ def write_plans(root: Path, documents: int, name: str) -> None:
 
     with (root / name).open("wb") as file:
         write_plan(file, about, batches())
-
-
-def contents_of(root: Path) -> dict[str, object]:
-    """What the manifest says."""
-    content: dict[str, object] = orjson.loads((root / "manifest.json").read_bytes())
-    return content

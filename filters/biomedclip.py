@@ -192,7 +192,7 @@ def _loaded(path: str, sha256: str, device: str) -> _Model:
     """The model, once a process."""
     del sha256  # checked when the measurer was made; here it is what tells models apart
     try:
-        import open_clip
+        import open_clip  # type: ignore[import-untyped]
         import torch
     except ImportError:
         raise WeightsError("model biomedclip: open_clip is not installed; pip install 'curate[biomedclip]'") from None
@@ -211,8 +211,8 @@ def _loaded(path: str, sha256: str, device: str) -> _Model:
             ) from None
     model.eval().to(chosen)
     shape = (3, 1, 1)
-    levels = (torch.tensor(values, device=chosen).reshape(shape) for values in (mean, std))
-    return _Model(model, tokenizer, *levels, chosen)
+    middle, spread = (torch.tensor(values, device=chosen).reshape(shape) for values in (mean, std))
+    return _Model(model, tokenizer, middle, spread, chosen)
 
 
 @contextmanager

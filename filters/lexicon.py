@@ -8,24 +8,26 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 _WORDS: dict[str, str] = {
-    "angiography": r"(?:ct |mr )?angiogra(?:m|ms|phy|phic)|arteriogra(?:m|ms|phy)",
+    "ct": r"(?:ct|computed tomographic)[- ]angiogra(?:m|ms|phy|phic)|(?-i:HRCT|CBCT|MDCT|CT)|ct (?:scan|image|slice)s?"
+    r"|computed tomogra(?:m|ms|phy|phic)|computeri[sz]ed tomogra(?:m|phy)|cat scans?",
+    "mri": r"(?:mr|magnetic resonance)[- ]angiogra(?:m|ms|phy|phic)|(?:f|mp)?mri|mr images?|mr imaging"
+    r"|magnetic resonance(?: imag(?:e|es|ing))?|(?:t1|t2)[- ]?weighted|(?-i:FLAIR)",
+    "angiography": r"angiogra(?:m|ms|phy|phic)|arteriogra(?:m|ms|phy)",
     "mammography": r"mammogra(?:m|ms|phy|phic)|tomosynthesis",
     "xray": r"x[- ]?rays?|radiograph(?:s|ic)?|roentgenogra(?:m|ms)|orthopantomogra(?:m|ms)|cxr|fluoroscop(?:y|ic)",
-    "ct": r"(?:hr|cb)?ct|computed tomogra(?:m|ms|phy|phic)|computeri[sz]ed tomogra(?:m|phy)|cat scans?",
-    "mri": r"(?:f|mp)?mri|mr images?|mr imaging|magnetic resonance(?: imag(?:e|es|ing))?|(?:t1|t2)[- ]?weighted|flair",
     "ultrasound": r"ultrasound|ultrasonogra(?:m|ms|phy|phic)|sonogra(?:m|ms|phy|phic)|echocardiogra(?:m|ms|phy|phic)"
     r"|doppler",
     "histopathology": r"histopatholog(?:y|ic|ical)|histolog(?:y|ic|ical)|h&e|h & e|ha?ematoxylin"
     r"|immunohistochem(?:istry|ical)|biopsy specimens?",
     "microscopy": r"(?:photo)?micrographs?|microscop(?:y|ic)|blood smears?|gram stain(?:s|ing)?|immunofluorescence",
-    "oct": r"oct|optical coherence tomogra(?:m|ms|phy|phic)",
-    "pet": r"pet|positron emission tomogra(?:m|phy)|fdg[- ]pet",
+    "oct": r"(?-i:OCT)|optical coherence tomogra(?:m|ms|phy|phic)",
+    "pet": r"(?-i:PET)|positron emission tomogra(?:m|phy)|fdg[- ]pet",
     "dermoscopy": r"dermoscop(?:y|ic)|dermatoscop(?:y|ic)",
     "endoscopy": r"endoscop(?:y|ic)|colonoscop(?:y|ic)|gastroscop(?:y|ic)|bronchoscop(?:y|ic)|laparoscop(?:y|ic)"
     r"|cystoscop(?:y|ic)",
     "fundus": r"fundus|fundoscop(?:y|ic)|funduscop(?:y|ic)|retinal photographs?",
     "photo": r"clinical photographs?|intraoperative photographs?|gross (?:specimen|photograph)s?",
-    "other_medical": r"electrocardiogra(?:m|ms|phy)|ecg|ekg|eeg|scintigra(?:m|phy|phic)|bone scans?",
+    "other_medical": r"electrocardiogra(?:m|ms|phy)|(?:ecg|ekg|eeg)(?! (?:lead|electrode)s?\b)|scintigra(?:m|phy|phic)|bone scans?",
     "chart": r"bar (?:chart|graph)s?|line (?:chart|graph)s?|pie charts?|kaplan[- ]meier|scatter ?plots?|box ?plots?"
     r"|forest plots?|funnel plots?|histogram of",
     "diagram": r"flow ?charts?|flow diagrams?|schematic (?:diagram|illustration|representation|drawing)s?|prisma",

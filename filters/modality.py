@@ -25,8 +25,9 @@ RELIABILITY: dict[Evidence, float] = {"dicom": 0.9999, "card": 0.995, "model": 0
 """Probability with which each is right at most. Header: a mistake was found in none of 148 files. Card: a corpus
 with one modality has now and then a figure or a mislabelled scan (1 of 461 in a published MRI set). Text: words of
 captions and questions, measured in docs/modality.md."""
-CONFIDENCE = 0.7
-"""Probability below which a picture's modality is `unknown`."""
+CONFIDENCE = 0.5
+"""Probability below which a picture's modality is `unknown`: on data sets that a head has not seen, a tenth of the
+pictures is below it (docs/modality.md)."""
 _PLACE = {name: number for number, name in enumerate(CLASSES)}
 
 
@@ -116,6 +117,7 @@ class Labels:
 
     name = "modality_labels"
     version = 1
+    columns = ("turns",)
 
     def __init__(
         self, head: Head | None = None, head_sha256: str | None = None, confidence: float = CONFIDENCE

@@ -30,7 +30,7 @@ ALIASES = {
     "microscopy_blood": "microscopy", "microscopy_fluorescence": "microscopy", "microscopy_cell": "microscopy",
     "histology": "histopathology", "figure_chart": "chart", "text_scan": "text_page", "mammogram": "mammography",
     "digital photography": "photo", "pathology": "histopathology", "fundus photography": "fundus",
-    "optical coherence tomography": "oct", "pt": "pet", "cr": "xray", "dx": "xray",
+    "optical coherence tomography": "oct", "pt": "pet", "cr": "xray", "dx": "xray", "sm": "histopathology",
 }  # fmt: skip
 """What labelled folders call them."""
 

@@ -28,6 +28,8 @@ from pipelines.joins.tables import Tables, plan_tables, table_listing, with_tabl
 from pipelines.label import label_pictures
 from pipelines.near.flow import drop_near
 from pipelines.packing import packing_published
+from pipelines.phi.page import write_review
+from pipelines.phi.pictures import Privacy, privacy_of, screen_pictures
 from pipelines.phi.texts import text_parameters
 from pipelines.plan import Planned, ingest_tasks, input_listing, limited, plan_fragments
 from pipelines.progress import Reporter
@@ -132,6 +134,7 @@ def identity_of(recipe: Recipe, sources: Sources, limit: int | None) -> dict[str
         if entry["name"] in sources.keyed:
             for name in ("path", "images", "options", "join"):
                 entry[name] = None
+    document["steps"]["phi"]["review"] = None  # its decisions are in the step's fingerprint
     document["tokenizer"] = graph_of(recipe).token_counts.parameters()["tokenizer"]
     mark = None if sources.site_key is None else keyed_digest(sources.site_key, "check", "")
     return {"recipe": document, "limit": limit, "site_key": mark}
@@ -166,7 +169,7 @@ class _Build:
         self.engine = engine
         self.reporter = reporter
         self.identity = identity
-        self.graph: Graph = graph_of(options.recipe, session.removal)
+        self.graph: Graph = graph_of(options.recipe, session.removal, privacy_of(options.recipe, session.corpora))
 
     def run(self, folder: Folder) -> dict[str, Any]:
         """Plan, run the steps, write shards, publish."""
@@ -220,6 +223,8 @@ class _Build:
         if audited is not None:
             audited.write_reports(folder)
         self._without_stale_reports(folder)
+        if self.graph.privacy is not None:
+            write_review(self.session, flow.views, folder)
         if self.session.removal is not None:
             clear_work(flow)
         return self._answer(run, flow.steps)
@@ -261,6 +266,9 @@ class _Build:
                 continue
             if isinstance(deciding, Decontamination):
                 decontaminate(flow, deciding)
+                continue
+            if isinstance(deciding, Privacy):
+                screen_pictures(flow, deciding)
                 continue
             if isinstance(deciding, Split):
                 hold_out(flow, deciding.step)

@@ -16,6 +16,7 @@ from filters.quality import Quality
 from filters.text import TextQuality
 from filters.tokens import TokenCounts, Tokens
 from pipelines.holdout import Holdout
+from pipelines.phi.pictures import Privacy
 from pipelines.label import Labelling, labelling_of
 from pipelines.plugged import PluggedExchange, PluggedFacts, PluggedFilter
 from pipelines.plugins import PLACES, is_exchange, is_measured, made_steps
@@ -67,7 +68,7 @@ class Split:
     step: Holdout
 
 
-Deciding = Filter | Comparison | Nearness | Decontamination | Split
+Deciding = Filter | Comparison | Nearness | Decontamination | Split | Privacy
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,8 @@ class Graph:
     holdout: Holdout | None = None
     labelling: Labelling | None = None
     """What labels pictures, between measure and the first filter."""
+    privacy: Privacy | None = None
+    """Looks for identifiers in pictures, where a source tells of people; after the filters, before comparisons."""
     removed: DecideStep | None = None
     """Takes out what was taken down; the last of all, as if `curate remove` had been run afterwards."""
 
@@ -99,6 +102,8 @@ class Graph:
         ours: dict[str, list[Deciding]] = {place: [] for place in PLACES}
         for step, facts in self.filters:
             ours[step.name].append(Filter(step, facts))
+        if self.privacy is not None:
+            ours[self.privacy.step.name].append(self.privacy)
         if self.exact is not None:
             ours[self.exact.name].append(Comparison(self.exact))
         for near in self.near:
@@ -124,7 +129,7 @@ class Graph:
         return chain
 
 
-def graph_of(recipe: Recipe, removal: Removal | None = None) -> Graph:
+def graph_of(recipe: Recipe, removal: Removal | None = None, privacy: Privacy | None = None) -> Graph:
     """The steps that the recipe enables, configured."""
     settings = recipe.steps
     labelling = labelling_of(settings.modality) if settings.modality is not None and settings.modality.enabled else None
@@ -151,6 +156,7 @@ def graph_of(recipe: Recipe, removal: Removal | None = None) -> Graph:
         others=_others(recipe),
         holdout=None if recipe.holdout is None else Holdout(**recipe.holdout.model_dump()),
         labelling=labelling,
+        privacy=privacy,
         removed=None if removal is None else Takedown(removal),
     )
 

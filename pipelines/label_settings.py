@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
+from filters.modality import CONFIDENCE
 from filters.modality_classes import LABELS
 from filters.quality_rules import RULE_SETS
 from sources.cards import Strict
@@ -29,7 +30,7 @@ class ModalitySettings(Strict):
     model: Literal["auto", "biomedclip", "efficientnet-lite0", "none"] = "auto"
     """`auto`: biomedclip where its files are named, else efficientnet-lite0 where it is installed, else none."""
     biomedclip: ModelFiles | None = None
-    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.7
+    confidence: Annotated[float, Field(gt=0, lt=1)] = CONFIDENCE
     keep: tuple[str, ...] | None = None
     """Modalities and kinds; None keeps all that are medical."""
     not_medical: Literal["keep", "drop"] = "drop"

@@ -156,7 +156,8 @@ def _thumbnail(picture: Picture) -> npt.NDArray[np.float32]:
 
     small = shown_picture(picture).convert("RGB").resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BOX)
     values = np.asarray(small.resize((_THUMBNAIL, _THUMBNAIL), Image.Resampling.BOX), np.float32).ravel()
-    return values - values.mean()
+    centred: npt.NDArray[np.float32] = values - values.mean()
+    return centred
 
 
 def looker(model: str, path: str | None, sha256: str | None) -> tuple[str, Callable[[Picture], npt.NDArray[Any]]]:

@@ -11,7 +11,7 @@ from pipelines.work import Commit, Part, Work, key_of, to_parquet
 from shards.index_file import INDEX_NAME, IndexAbout, open_index, write_index
 from shards.index_rows import IndexRows
 from shards.manifest import Manifest, manifest_bytes
-from shards.mixture import Kind, PlanSettings, default_rows_per_step
+from shards.mixture import Kind, PlanSettings
 from shards.plan import make_plan
 from shards.plan_file import PLAN_FORMAT, PLAN_NAME
 from sources.storage import Folder
@@ -33,15 +33,14 @@ def index_part(work: Work, node: str, key: str, rows: IndexRows) -> dict[str, Pa
 
 def plan_settings(mixture: Mixture, manifest: Manifest) -> PlanSettings:
     """What the recipe asks of the plan for these shards."""
-    context = manifest.context_tokens
     weights: dict[Kind, dict[str, float]] = {
         "source": manifest.mixture.weights,
         "modality": mixture.weights.get("modality", {}),
         "task": mixture.weights.get("task", {}),
     }
     return PlanSettings(
-        context=context,
-        rows_per_step=mixture.rows_per_step or default_rows_per_step(context),
+        context=manifest.context_tokens,
+        rows_per_step=mixture.rows_per_step,
         weights=weights,
         **mixture.model_dump(exclude={"rows_per_step", "weights"}),
     )

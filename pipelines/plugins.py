@@ -25,8 +25,8 @@ ENTRY_POINTS = "curate.steps"
 NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
 FACTS = {"images": "measure", "tokens": "tokens"}
 """Facts of ours that steps of others may read, and the step before which they are not there."""
-PLACES = ("measure", "modality", "quality", "license", "tokens", "exact", "near_text", "near_image")
-RESERVED = frozenset({*PLACES, "phi", "decontaminate", "others"})
+PLACES = ("measure", "modality", "quality", "license", "tokens", "phi", "exact", "near_text", "near_image")
+RESERVED = frozenset({*PLACES, "decontaminate", "others"})
 """Names of steps in recipes that are ours; those of our folders in `work/` are, too (pipelines/nodes.py)."""
 
 

@@ -83,6 +83,15 @@ def stats(given: Folder) -> dict[str, Any]:
     }
 
 
+def packing_in(run: Folder) -> dict[str, Any] | None:
+    """The plan of a finished run in numbers; None where it has none that can be read."""
+    try:
+        about = plan_in(opened(run))
+    except (UsageError, PlanError):
+        return None
+    return None if about is None else packing_of(about)
+
+
 def packing_of(about: PlanAbout) -> dict[str, Any]:
     """A plan in numbers."""
     return {

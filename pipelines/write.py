@@ -10,6 +10,7 @@ from filters.measure import image_id_of
 from filters.tokens import TokenCounts
 from pipelines.energon import shard_parts
 from pipelines.packing import index_part
+from pipelines.phi.pictures import TREATED, treated, treatments_of
 from pipelines.session import Session, locate
 from pipelines.view import View, alive_rows, read_samples, required
 from pipelines.work import Commit, Part, key_of
@@ -48,7 +49,7 @@ class SizesTask:
         """Commit `sizes`: one row per kept sample, in order."""
         work, view = session.work, self.view
         bits = session.recipe.shards.dicom_bits
-        key = key_of(SIZES, VERSION, view.digests(SAMPLES.names, "images", "tokens"), bits)
+        key = key_of(SIZES, VERSION, view.digests(SAMPLES.names, "images", "tokens", TREATED), bits)
         found = work.find(SIZES, key)
         if found is not None:
             return found
@@ -82,7 +83,7 @@ class ShardTask:
         """Commit the tar; its summary stands in the commit's facts."""
         work = session.work
         ranges = [(part.start, part.stop) for part in self.shard.parts]
-        digests = [view.digests(SAMPLES.names, "images", "tokens") for view in self.views]
+        digests = [view.digests(SAMPLES.names, "images", "tokens", TREATED) for view in self.views]
         tokenizer = TokenCounts(session.recipe.tokenizer).parameters()
         key = key_of(SHARD, VERSION, digests, ranges, _rendering(session), tokenizer)
         found = work.find(SHARD, key)
@@ -116,7 +117,7 @@ class ShardTask:
             with located.opening(order) as open_image:
                 for row, tokens in kept:
                     content = _content(row, tokens, images)
-                    data = [_bytes(session, located.corpus, open_image, image) for image in row["images"] or ()]
+                    data = [_bytes(session, located.corpus, open_image, image, images) for image in row["images"] or ()]
                     yield shard_sample(content, data)
 
 
@@ -131,8 +132,11 @@ def _kept(session: Session, view: View) -> Iterator[tuple[dict[str, Any], int]]:
 def _images(session: Session, view: View) -> dict[str, dict[str, Any]]:
     """What the images table says of the fragment's pictures, by id."""
     columns = ["image_id", "width", "height", "modality", "format", "bytes", "channels", "bit_depth"]
-    table = session.work.read(view.parts["images"], columns)
-    return {row["image_id"]: row for row in table.to_pylist()}
+    images = {row["image_id"]: row for row in session.work.read(view.parts["images"], columns).to_pylist()}
+    for image_id, treatment in treatments_of(session, view).items():
+        anew = {"format": "png stored anew"} if treatment["anew"] else {}
+        images[image_id] |= {"treatment": treatment, **anew}
+    return images
 
 
 def _content(row: Mapping[str, Any], tokens: int, images: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
@@ -163,7 +167,13 @@ def _rendering(session: Session) -> int | list[int | str]:
     return bits if windows == "header" else [bits, windows]
 
 
-def _bytes(session: Session, corpus: Corpus, open_image: Callable[[str], bytes], image: Mapping[str, Any]) -> bytes:
+def _bytes(
+    session: Session,
+    corpus: Corpus,
+    open_image: Callable[[str], bytes],
+    image: Mapping[str, Any],
+    images: Mapping[str, dict[str, Any]],
+) -> bytes:
     """The picture's bytes as the shard holds them.
 
     Raises:
@@ -174,5 +184,8 @@ def _bytes(session: Session, corpus: Corpus, open_image: Callable[[str], bytes],
         raise ChangedInputError(
             f"source {corpus.name}: a picture changed while the build was running; run the same command again"
         )
+    treatment = images[image["image_id"]].get("treatment")
+    if treatment is not None:
+        return treated(session, data, image["frame"], treatment)
     stored, _ = render(data, image["frame"], session.recipe.steps.measure.limits, session.recipe.shards.dicom_bits)
     return stored

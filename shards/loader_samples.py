@@ -1,10 +1,12 @@
 """Samples by their places in tars: one read for neighbours, every header checked, and what is wrong told apart."""
 
+from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import TypeVar
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeVar
 
 from shards.loader_order import LoaderError
 from shards.loader_ranges import Fetching, OpenShard, ShortReadError, Span, joined
@@ -20,6 +22,8 @@ AHEAD = 4
 MOST_AHEAD_BYTES = 128 * 2**20
 
 T = TypeVar("T")
+_DONE: Future[bytes] = Future()
+"""Stands for one whose bytes are not needed any more."""
 
 
 class SampleFault(ValueError):  # noqa: N818 - a finding, not a failure
@@ -39,8 +43,7 @@ class BadSample:
         return f"{self.shard}: sample {self.key or '(unreadable)'} at byte {self.offset}: {self.reason}"
 
 
-@dataclass(frozen=True, slots=True)
-class RawSample:
+class RawSample(NamedTuple):
     """A sample as the tar has it: its JSON, then suffix and bytes of every picture. Views of what was read."""
 
     shard: str
@@ -54,12 +57,28 @@ class RawSample:
         return BadSample(self.shard, self.key, self.place.offset, reason)
 
 
-@dataclass(frozen=True, slots=True)
-class _Pending:
-    """Samples on their way: their places, and per shard the spans that hold them."""
+@dataclass
+class _Reading:
+    """What of one shard is on its way: spans by their beginnings, and how many samples still need each."""
+
+    shard: OpenShard
+    name: str
+    spans: list[Span]
+    starts: list[int]
+    futures: list[Future[bytes]] | None
+    needed: list[int]
+    data: dict[int, memoryview] = field(default_factory=dict)
+
+    def span_of(self, place: Place) -> int:
+        """The number of the span that holds a place."""
+        return bisect_right(self.starts, place.offset) - 1
+
+
+class _Pending(NamedTuple):
+    """Samples on their way: their places, and what is read of each shard."""
 
     places: Sequence[Place]
-    shards: dict[int, tuple[OpenShard, list[Span], list[Future[bytes] | None]]]
+    readings: dict[int, _Reading]
 
 
 class SampleReader:
@@ -76,12 +95,16 @@ class SampleReader:
         Raises:
             LoaderError: a shard is missing, another file, or cannot be read now.
         """
-        return self._finish(self._begin(places))
+        return list(self._finish(self._begin(places)))
 
     def read_ahead(
         self, batches: Iterable[tuple[T, Sequence[Place]]]
-    ) -> Iterator[tuple[T, list[RawSample | BadSample]]]:
-        """As `read` for one batch after the other, the next ones being on their way meanwhile."""
+    ) -> Iterator[tuple[T, Iterator[RawSample | BadSample]]]:
+        """As `read` for one batch after the other, the next ones being on their way meanwhile.
+
+        The samples of a batch come one by one, each to be done with before the next: then they fit into the caches
+        of the processor.
+        """
         waiting: deque[tuple[T, _Pending]] = deque()
         held = 0
         for name, places in batches:
@@ -102,37 +125,47 @@ class SampleReader:
         self._shards.close()
 
     def _begin(self, places: Sequence[Place]) -> _Pending:
-        pieces: dict[int, list[tuple[int, int]]] = {}
+        by_shard: dict[int, list[Place]] = {}
         for place in places:
             if self._fault(place) is None:
-                pieces.setdefault(place.shard, []).append((place.offset, place.size))
-        begun = {}
-        for number, of_shard in pieces.items():
-            shard = self._telling(number, self._shards.open, number)
-            spans = joined(of_shard, shard.gap_bytes)
-            begun[number] = (shard, spans, self._fetching.begin(shard, spans))
-        return _Pending(places, begun)
+                by_shard.setdefault(place.shard, []).append(place)
+        return _Pending(places, {number: self._begun(number, some) for number, some in by_shard.items()})
 
-    def _finish(self, pending: _Pending) -> list[RawSample | BadSample]:
-        found: dict[int, list[tuple[Span, memoryview]]] = {}
-        for number, (shard, spans, futures) in pending.shards.items():
-            read = [
-                (span, memoryview(self._telling(number, self._fetching.finish, shard, span, future)))
-                for span, future in zip(spans, futures, strict=True)
-            ]
-            found[number] = read
-        return [self._sample(place, found.get(place.shard, [])) for place in pending.places]
+    def _begun(self, number: int, places: list[Place]) -> _Reading:
+        name = self._shards.name(number)
+        with _telling(name):
+            shard = self._shards.open(number)
+        spans = joined([(place.offset, place.size) for place in places], shard.gap_bytes)
+        futures = self._fetching.begin(shard, spans)
+        reading = _Reading(shard, name, spans, [span.start for span in spans], futures, [0] * len(spans))
+        for place in places:
+            reading.needed[reading.span_of(place)] += 1
+        return reading
 
-    def _sample(self, place: Place, read: list[tuple[Span, memoryview]]) -> RawSample | BadSample:
-        name = self._shards.name(place.shard)
-        fault = self._fault(place)
-        if fault is not None:
-            return BadSample(name, None, place.offset, fault)
-        for span, data in read:
-            if span.start <= place.offset and place.offset + place.size <= span.stop:
-                begin = place.offset - span.start
-                return parsed(name, place, data[begin : begin + place.size])
-        raise AssertionError("a span for every place")
+    def _finish(self, pending: _Pending) -> Iterator[RawSample | BadSample]:
+        for place in pending.places:
+            reading = pending.readings.get(place.shard)
+            fault = self._fault(place)
+            if reading is None or fault is not None:
+                yield BadSample(self._shards.name(place.shard), None, place.offset, fault or "")
+            else:
+                yield parsed(reading.name, place, self._bytes_of(reading, place))
+
+    def _bytes_of(self, reading: _Reading, place: Place) -> memoryview:
+        number = reading.span_of(place)
+        span = reading.spans[number]
+        data = reading.data.pop(number, None)
+        if data is None:
+            with _telling(reading.name):
+                future = None if reading.futures is None else reading.futures[number]
+                data = memoryview(self._fetching.finish(reading.shard, span, future))
+        reading.needed[number] -= 1
+        if reading.needed[number]:
+            reading.data[number] = data
+        elif reading.futures is not None:
+            reading.futures[number] = _DONE
+        begin = place.offset - span.start
+        return data[begin : begin + place.size]
 
     def _fault(self, place: Place) -> str | None:
         if place.offset < 0 or place.size < BLOCK_BYTES:
@@ -144,21 +177,21 @@ class SampleReader:
             )
         return None
 
-    def _telling(self, number: int, work: Callable[..., T], *arguments: object) -> T:
-        """Do work on a shard; what the system says of it is told without its words."""
-        try:
-            return work(*arguments)
-        except LoaderError:
-            raise
-        except ShortReadError:
-            raise LoaderError(
-                f"{self._shards.name(number)}: ends before a sample that the plan names: truncated, or rewritten after "
-                "the manifest; `curate shards verify DIR` says more"
-            ) from None
-        except StoreError as error:
-            raise LoaderError(f"{self._shards.name(number)}: {error.strerror}; {error.hint}") from None
-        except OSError as error:
-            raise LoaderError(f"{self._shards.name(number)}: cannot be read ({error.strerror})") from None
+
+@contextmanager
+def _telling(shard: str) -> Iterator[None]:
+    """What the system says of a shard, told without its words."""
+    try:
+        yield
+    except ShortReadError:
+        raise LoaderError(
+            f"{shard}: ends before a sample that the plan names: truncated, or rewritten after the manifest; "
+            "`curate shards verify DIR` says more"
+        ) from None
+    except StoreError as error:
+        raise LoaderError(f"{shard}: {error.strerror}; {error.hint}") from None
+    except OSError as error:
+        raise LoaderError(f"{shard}: cannot be read ({error.strerror})") from None
 
 
 def parsed(shard: str, place: Place, data: memoryview) -> RawSample | BadSample:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from shards.cost import document_costs
 from shards.index_file import Index
 from shards.manifest import Manifest
-from shards.mixture import PlanSettings, hashes, multipliers, uses
+from shards.mixture import PlanSettings, default_rows_per_step, fitting_rows_per_step, hashes, multipliers, uses
 from shards.packing import packed
 from shards.plan_file import PLACE, PLAN_SCHEMA, PlanAbout, PlanBalance, PlanError, write_plan
 from shards.plan_samples import Samples, samples_of
@@ -74,10 +74,13 @@ def make_plan(index: Index, manifest: Manifest, manifest_sha256: str, settings: 
     wanted = multipliers(settings, samples.words, usable)
     drawn = np.zeros(len(wanted), np.bool_)
     epochs, sums = [], np.zeros(3)
+    size = settings.rows_per_step
     for number in range(settings.epochs):
         uses_n = uses(settings, wanted, samples.words["source"], number)
         drawn |= uses_n > 0
-        epoch, facts = _epoch(samples, uses_n, settings, number)
+        packing = _pack(samples, uses_n, settings, number)
+        size = size or fitting_rows_per_step(settings.context, int(packing.row_n.max(initial=-1)) + 1)
+        epoch, facts = _epoch(samples, packing, size, settings.context)
         epochs.append(epoch)
         sums += facts
     excluded = {
@@ -85,7 +88,8 @@ def make_plan(index: Index, manifest: Manifest, manifest_sha256: str, settings: 
         NO_WEIGHT: int((usable & (wanted == 0)).sum()),
         NOT_DRAWN: int(((wanted > 0) & ~drawn).sum()),
     }
-    about = _about(manifest, manifest_sha256, settings, epochs, excluded, sums.tolist())
+    sized = settings.model_copy(update={"rows_per_step": size})
+    about = _about(manifest, manifest_sha256, sized, epochs, excluded, sums.tolist())
     return MadePlan(about, samples, tuple(epochs))
 
 
@@ -100,14 +104,15 @@ def _about(
     """What the plan says of itself; `sums` are those of balance before and after and of padding rows."""
     before, after, padding_rows = sums
     rows = sum(len(epoch.cost_r) for epoch in epochs)
-    steps = rows // settings.rows_per_step
+    size = settings.rows_per_step or 1
+    steps = rows // size
     tokens = sum(int(epoch.tokens_n.sum(dtype=np.int64)) for epoch in epochs)
     return PlanAbout(
         build=manifest.build,
         manifest=manifest_sha256,
         tokenizer=manifest.tokenizer,
         context=settings.context,
-        rows_per_step=settings.rows_per_step,
+        rows_per_step=size,
         epochs=settings.epochs,
         seed=settings.seed,
         steps=steps,
@@ -124,19 +129,36 @@ def _about(
     )
 
 
-def _epoch(
-    samples: Samples, uses_n: NDArray[np.int64], settings: PlanSettings, number: int
-) -> tuple[_Packed, NDArray[np.float64]]:
-    """An epoch, and three sums: of its balance before and after, of padding rows."""
+@dataclass(frozen=True)
+class _Packing:
+    """The documents of an epoch, the row of each, and random numbers: as many as documents and rows of a step."""
+
+    sample_n: NDArray[np.int32]
+    start_n: NDArray[np.int32]
+    tokens_n: NDArray[np.int32]
+    row_n: NDArray[np.int32]
+    lots: NDArray[np.uint64]
+
+
+def _pack(samples: Samples, uses_n: NDArray[np.int64], settings: PlanSettings, number: int) -> _Packing:
+    """Pack one epoch."""
     sample_n = np.repeat(np.arange(len(uses_n), dtype=np.int32), uses_n)
     sample_n, start_n, tokens_n = _pieces(samples, sample_n, settings.context)
-    lots = hashes(settings.seed, number, _OF_PACKING, len(sample_n) + settings.rows_per_step)
+    spare = settings.rows_per_step or default_rows_per_step(settings.context)
+    lots = hashes(settings.seed, number, _OF_PACKING, len(sample_n) + spare)
     row_n = packed(tokens_n, settings.context, lots[: len(sample_n)])
-    tiles_n = np.where(start_n == 0, samples.tiles[sample_n], 0)
-    documents = Documents(tokens_n, document_costs(tokens_n, tiles_n))
-    epoch = ordered(documents, row_n, settings.rows_per_step, settings.context, lots)
+    return _Packing(sample_n, start_n, tokens_n, row_n, lots)
+
+
+def _epoch(
+    samples: Samples, packing: _Packing, rows_per_step: int, context: int
+) -> tuple[_Packed, NDArray[np.float64]]:
+    """An epoch in the order of training, and three sums: of its balance before and after, of padding rows."""
+    tiles_n = np.where(packing.start_n == 0, samples.tiles[packing.sample_n], 0)
+    documents = Documents(packing.tokens_n, document_costs(packing.tokens_n, tiles_n))
+    epoch = ordered(documents, packing.row_n, rows_per_step, context, packing.lots)
     items = epoch.item_n
-    done = _Packed(sample_n[items], start_n[items], tokens_n[items], epoch.starts, epoch.cost_r)
+    done = _Packed(packing.sample_n[items], packing.start_n[items], packing.tokens_n[items], epoch.starts, epoch.cost_r)
     return done, np.array([epoch.before, epoch.after, epoch.padding_rows])
 
 

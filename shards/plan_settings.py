@@ -8,7 +8,7 @@ import yaml
 from pydantic import ValidationError
 
 from shards.manifest import Manifest
-from shards.mixture import KINDS, PlanSettings, default_rows_per_step
+from shards.mixture import KINDS, PlanSettings
 from shards.plan_file import PlanAbout
 from sources.schema import MODALITIES, TASKS
 
@@ -25,7 +25,6 @@ def settings_of_manifest(manifest: Manifest) -> PlanSettings:
     """What the manifest alone asks for."""
     return PlanSettings(
         context=manifest.context_tokens,
-        rows_per_step=default_rows_per_step(manifest.context_tokens),
         epochs=manifest.mixture.epochs,
         seed=manifest.mixture.seed,
         weights={"source": manifest.mixture.weights},
@@ -51,16 +50,15 @@ def settings_of_plan(about: PlanAbout) -> PlanSettings:
 def with_values(settings: PlanSettings, given: Sequence[str], sources: Sequence[str]) -> PlanSettings:
     """The settings with `key.path=value` put in, such as `context=4096` or `weights.source.slake=2`.
 
-    Where the context changes and the rows of a step were the default of the old one, they become that of the new one.
+    Where the context changes and nothing is said of the rows of a step, they are chosen anew.
 
     Raises:
         SettingError: no such key, source, modality or task, or a value out of range.
     """
     document = settings.model_dump()
     keys = [_put(document, text, sources) for text in given]
-    is_default = settings.rows_per_step == default_rows_per_step(settings.context)
-    if is_default and "rows_per_step" not in keys and isinstance(document["context"], int):
-        document["rows_per_step"] = default_rows_per_step(max(1, document["context"]))
+    if "context" in keys and "rows_per_step" not in keys:
+        document["rows_per_step"] = None
     try:
         return PlanSettings.model_validate(document)
     except ValidationError as error:

@@ -1,8 +1,9 @@
 """Packed rows out of samples: rendered, masked, side by side, each document counting its positions from 0."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
@@ -80,7 +81,7 @@ class RowMaker:
     bad_in_a_row: int = 0
 
     def rows(
-        self, planned: Sequence[PlanRow], samples: Sequence[RawSample | BadSample]
+        self, planned: Sequence[PlanRow], samples: Iterable[RawSample | BadSample]
     ) -> tuple[list[PackedRow], list[BadSample]]:
         """The rows, as many as planned whatever is wrong, and what was left out. `samples` are those of all rows.
 
@@ -88,16 +89,15 @@ class RowMaker:
             LoaderError: a bad sample that is not to be left out, or too many of them in a row.
         """
         rows, bad = [], []
-        position = 0
+        coming = iter(samples)
         for row in planned:
             documents = []
-            for sample in samples[position : position + len(row.samples)]:
+            for sample in islice(coming, len(row.samples)):
                 made = self._document(sample)
                 if isinstance(made, BadSample):
                     bad.append(made)
                 else:
                     documents.append(made)
-            position += len(row.samples)
             rows.append(_packed(documents) if documents else self._filler())
         return rows, bad
 

@@ -69,10 +69,6 @@ def parse_header(block: bytes) -> tuple[str, int]:
     Raises:
         TarError: the block is anything else; nothing in it is to be trusted then.
     """
-    field = block[_CHECKSUM_AT : _CHECKSUM_AT + 8]
-    unsummed = sum(block) - sum(field) + 8 * ord(" ")
-    if field != b"%06o\0 " % unsummed:
-        raise TarError("its checksum is wrong: damaged, or no tar header at all")
     name = block[:MAX_NAME_BYTES].rstrip(b"\0")
     digits = block[_SIZE_AT : _SIZE_AT + 11]
     try:
@@ -81,6 +77,9 @@ def parse_header(block: bytes) -> tuple[str, int]:
     except ValueError:
         rebuilt = b""
     if rebuilt != block:
+        field = block[_CHECKSUM_AT : _CHECKSUM_AT + 8]
+        if field != b"%06o\0 " % (sum(block) - sum(field) + 8 * ord(" ")):
+            raise TarError("its checksum is wrong: damaged, or no tar header at all")
         raise TarError("not a plain file with fixed mode, owner and time: another program wrote it")
     return name.decode("ascii"), size
 

@@ -131,7 +131,7 @@ class Record:
     row: dict[str, Any]
     finished: bool = False
     """The row is the `{key}.json` of a shard of ours (sources/finished.py): a sample already, not fields to map."""
-    identifiers: tuple[tuple[PhiKind, str], ...] = ()
+    identifiers: tuple[tuple[PhiKind, str], ...] = field(default=(), compare=False, repr=False)
     """What a header says of whom the record tells, kind and value: sought in the record's texts, and never stored."""
 
 

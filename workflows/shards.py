@@ -7,6 +7,7 @@ import typer
 from workflows.answer import print_json, say
 from workflows.shards_merge import merge
 from workflows.shards_plan import plan
+from workflows.shards_preview import preview
 from workflows.shards_stats import stats
 
 shards = typer.Typer(help="Work on written shards.", no_args_is_help=True, rich_markup_mode=None)
@@ -19,6 +20,7 @@ def group() -> None:
 
 shards.command()(merge)
 shards.command()(plan)
+shards.command()(preview)
 shards.command()(stats)
 
 

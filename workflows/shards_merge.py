@@ -59,10 +59,9 @@ def merge(
 
 
 def _lines(answer: dict[str, Any], out: str) -> list[str]:
-    told = [
-        f"{out}: {answer['samples']:,} samples in {answer['shards']:,} shards, {answer['packing']['steps']:,} steps, "
-        f"{answer['packing']['fill']:.1%} full"
-    ]
+    packing = answer["packing"]
+    size = f"{answer['samples']:,} samples in {answer['shards']:,} shards"
+    told = [f"{out}: {size}, {packing['steps']:,} steps, {packing['fill']:.1%} full"]
     if answer["same_shards"]:
         told.append(f"  {answer['same_shards']:,} shards were in an earlier build already, byte for byte")
     renamed = list(answer["renamed"].items())

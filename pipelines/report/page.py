@@ -13,6 +13,7 @@ import jinja2
 import orjson
 import yaml
 
+from pipelines.replan import packing_in
 from pipelines.report.beside import private_sources
 from pipelines.report.breakdown import by, funnel, losses
 from pipelines.report.charts import histogram, short
@@ -56,7 +57,8 @@ def write_page(work: Work, answer: Mapping[str, Any]) -> None:
     check_survey(document, survey)
     private = private_sources(document)
     shown, near = contact_sheet(run, parts, survey, private), near_gallery(run, parts, private)
-    page = render(document, survey, shown, near, read_times(run), _contracts(run), answer, run.place)
+    told = {**answer, "packing": packing_in(run)}
+    page = render(document, survey, shown, near, read_times(run), _contracts(run), told, run.place)
     run.write(PAGE, page.encode())
 
 

@@ -10,7 +10,7 @@ from sources.readers.expected import with_expected_columns
 from sources.readers.json_scan import commas, split_elements
 from sources.readers.jsonl import json_record
 from sources.readers.objects import parse_object
-from sources.readers.ranges import Piece, cut, found, opened, pieces
+from sources.readers.ranges import AT_ONCE_BYTES, Piece, cut, found, opened, pieces, whole
 from sources.readers.text import HEAD_BYTES, text_start
 from sources.records import Corpus, CorpusError, Fragment, Record, RecordError, Unreadable
 from sources.schema import Reason
@@ -58,11 +58,33 @@ class JsonReader:
         Raises:
             ChangedInputError: the file is not the planned one any more.
         """
+        at_once = _all_at_once(corpus, fragment)
+        if at_once is not None:
+            yield from at_once
+            return
         for key, piece in pieces(corpus, fragment, split_elements):
             if piece.data is not None and piece.data.startswith(b'"'):
                 yield _member_record(key, piece)
             else:
                 yield json_record(key, piece)
+
+
+def _all_at_once(corpus: Corpus, fragment: Fragment) -> list[Record | Unreadable] | None:
+    """The records of a fragment whose bytes are JSON as a whole; None where they must be looked at one by one."""
+    if fragment.passed_over or fragment.size > AT_ONCE_BYTES:
+        return None
+    data = whole(corpus, fragment)
+    named = data.lstrip().startswith(b'"')
+    try:
+        value = orjson.loads(b"{" + data + b"}" if named else b"[" + data + b"]")
+    except orjson.JSONDecodeError:
+        return None
+    if len(value) != fragment.records:
+        return None
+    items = value.items() if named else ((str(number), one) for number, one in enumerate(value, fragment.first_row))
+    if not all(isinstance(one, dict) for one in (value.values() if named else value)):
+        return None
+    return [Record(key, one) for key, one in items]
 
 
 def _records_start(corpus: Corpus, path: str) -> int | None:

@@ -5,9 +5,17 @@ from typing import BinaryIO, Literal
 
 from sources.readers.expected import with_expected_columns
 from sources.readers.objects import parse_object
-from sources.readers.ranges import TOO_LONG, Piece, cut, line_end, pieces
+from sources.readers.ranges import AT_ONCE_BYTES, TOO_LONG, Piece, cut, line_end, pieces, whole
 from sources.readers.text import text_start
-from sources.records import MAX_RECORD_BYTES, Corpus, CorpusError, Fragment, Record, RecordError, Unreadable
+from sources.records import (
+    MAX_RECORD_BYTES,
+    Corpus,
+    CorpusError,
+    Fragment,
+    Record,
+    RecordError,
+    Unreadable,
+)
 
 
 class JsonlReader:
@@ -39,14 +47,27 @@ class JsonlReader:
         Raises:
             ChangedInputError: the file is not the planned one any more.
         """
-        for key, piece in pieces(corpus, fragment, split_lines):
-            yield json_record(key, piece)
+        if fragment.passed_over or fragment.size > AT_ONCE_BYTES:
+            for key, piece in pieces(corpus, fragment, split_lines):
+                yield json_record(key, piece)
+            return
+        lines = (line for line in whole(corpus, fragment).split(b"\n") if line and not line.isspace())
+        for number, line in enumerate(lines, fragment.first_row):
+            yield object_record(str(number), line.rstrip(b"\r"))
 
 
 def json_record(key: str, piece: Piece) -> Record | Unreadable:
     """The record of a piece that should be one JSON object."""
     try:
-        return Record(key, parse_object(piece.content()))
+        return object_record(key, piece.content())
+    except RecordError as error:
+        return Unreadable(key, error.reason, str(error))
+
+
+def object_record(key: str, data: bytes) -> Record | Unreadable:
+    """The record of bytes that should be one JSON object."""
+    try:
+        return Record(key, parse_object(data))
     except RecordError as error:
         return Unreadable(key, error.reason, str(error))
 

@@ -53,6 +53,8 @@ class PictureColumns:
         here = [name for name in batch.schema.names if name in self.held]
         others = batch.drop_columns(here)
         rows: list[dict[str, Any]] = others.to_pylist() if others.num_columns else [{} for _ in range(batch.num_rows)]
+        if not here and not self.mapped:
+            return rows
         slots = {name: _slots(batch.column(name)) for name in here}
         for offset, row in enumerate(rows):
             own = {name: slots[name][offset] for name in here}

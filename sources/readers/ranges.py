@@ -22,13 +22,18 @@ from sources.storage import FileStat
 from sources.uris import pictures_present
 
 READ_BYTES = 2**20
+AT_ONCE_BYTES = 2 * 2**20
+"""Of a fragment that is taken apart as a whole: that is faster than record by record, and holds all its records."""
 TOO_LONG = f"longer than {MAX_RECORD_BYTES >> 20} MiB"
 KILLS = "kills the process that reads it"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Piece:
-    """One record as it lies in its file. `data` is None where it is unusable as a whole, and `flaw` says why."""
+    """One record as it lies in its file; not frozen, which would cost as much as finding it.
+
+    `data` is None where it is unusable as a whole, and `flaw` says why.
+    """
 
     start: int
     stop: int
@@ -119,6 +124,23 @@ def pieces(corpus: Corpus, fragment: Fragment, split: Splitter, meaning: bytes =
             yield str(fragment.first_row + number), replace(piece, data=None, flaw=KILLS) if unusable else piece
 
 
+def whole(corpus: Corpus, fragment: Fragment, meaning: bytes = b"") -> bytes:
+    """All bytes of a fragment, for readers that take apart many records at once.
+
+    Raises:
+        ChangedInputError: as `pieces`.
+    """
+    check_unchanged(corpus, fragment)
+    with opened(corpus, fragment.path) as file:
+        file.seek(fragment.start)
+        data = file.read(fragment.stop - fragment.start)
+    hasher = _hasher(corpus, fragment.path, fragment.first_row, meaning)
+    hasher.update(data)
+    if sealed(corpus, hasher) != fragment.digest:
+        raise ChangedInputError(f"{corpus.shown(fragment.path)}: changed since the build was planned; run it again")
+    return data
+
+
 def line_end(file: BinaryIO, place: int, stop: int) -> int:
     """Offset just after the next line feed from where the file stands (`place`), or `stop`."""
     while place < stop:
@@ -178,9 +200,13 @@ def _fragment(corpus: Corpus, stat: FileStat, span: tuple[int, int], rows: tuple
     )
 
 
-def _digest(corpus: Corpus, path: str, span: tuple[int, int], first_row: int, meaning: bytes) -> str:
+def _hasher(corpus: Corpus, path: str, first_row: int, meaning: bytes) -> blake3.blake3:
     named = corpus.identity.name("path", path).encode("utf-8", "surrogatepass")
-    hasher = blake3.blake3(framed(named, str(first_row).encode(), meaning, surroundings(corpus, path)))
+    return blake3.blake3(framed(named, str(first_row).encode(), meaning, surroundings(corpus, path)))
+
+
+def _digest(corpus: Corpus, path: str, span: tuple[int, int], first_row: int, meaning: bytes) -> str:
+    hasher = _hasher(corpus, path, first_row, meaning)
     start, stop = span
     with opened(corpus, path) as file:
         file.seek(start)

@@ -1,7 +1,6 @@
 """Corpora in the layout in which they are published, through the command: list, check, build, and what goes wrong."""
 
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,19 +27,16 @@ def recipe(path: Path, *sources: dict[str, Any] | str, **steps: Any) -> Path:
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, Any]]]:
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     place = tmp_path_factory.mktemp("corpora")
     for name, make in MAKERS.items():
         make(place / "data" / "elsewhere" if name in APART else place / "data")
     put(place / "site.key", KEY)
     everything = {"license": {"access": ["open", "noncommercial", "gated", "credentialed"]}}
     path = recipe(place / "recipe.yaml", *sorted(set(MAKERS) - APART), **everything)
-    yield (
-        place / "run",
-        curate_json(
-            "build", "--recipe", path, "--data", place / "data", "--out", place / "run", "--id-key", place / "site.key"
-        ),
-    )
+    run = place / "run"
+    arguments = ("--recipe", path, "--data", place / "data", "--out", run, "--id-key", place / "site.key")
+    return run, curate_json("build", *arguments)
 
 
 def test_every_corpus_is_listed_with_its_terms_and_groups() -> None:

@@ -15,10 +15,10 @@ import pytest
 
 pytest.importorskip("torch", reason="the loader needs torch (the extra `train`)")
 
-from shards.loader import LoaderError, PlannedLoader, PlannedRows, StepRows
-from tests.object_store.fault_proxy import CUT_ANSWER, REFUSED, FaultProxy, fault_proxy
-from tests.object_store.server import BUCKET, S3Server, s3_server, use
-from tests.shards.planned import mixed_shards, plan_shards, write_shards
+from shards.loader import LoaderError, PlannedLoader, PlannedRows, StepRows  # noqa: E402 - without torch the file is skipped before
+from tests.object_store.fault_proxy import CUT_ANSWER, REFUSED, FaultProxy, fault_proxy  # noqa: E402 - without torch the file is skipped before
+from tests.object_store.server import BUCKET, S3Server, s3_server, use  # noqa: E402 - without torch the file is skipped before
+from tests.shards.planned import mixed_shards, plan_shards, write_shards  # noqa: E402 - without torch the file is skipped before
 
 STEPS = 16
 STOPS = 12
@@ -88,7 +88,8 @@ def test_torchdatas_stateful_loader_stopped_anywhere_resumes_exactly(
         def made(workers: int = workers) -> Any:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                return stateful(PlannedRows(root), batch_size=None, num_workers=workers, prefetch_factor=workers or None)
+                ahead = workers or None
+                return stateful(PlannedRows(root), batch_size=None, num_workers=workers, prefetch_factor=ahead)
 
         loader = made()
         before = [keys_of(item) for item in islice(loader, stop)]
@@ -150,9 +151,7 @@ def test_new_processes_read_a_bucket(proxy: FaultProxy, undisturbed: list[list[t
     assert first == undisturbed[:3]
 
 
-def test_an_object_replaced_while_it_is_read_is_told(
-    proxy: FaultProxy, server: S3Server, root: Path
-) -> None:
+def test_an_object_replaced_while_it_is_read_is_told(proxy: FaultProxy, server: S3Server, root: Path) -> None:
     steps = iter(PlannedRows(PLACE))
     next(steps)
     names = [file.name for file in root.glob("*.tar")]

@@ -56,13 +56,6 @@ def test_an_unknown_key_is_an_error_that_names_the_nearest(tmp_path: Path, overr
     assert caught.value.hint == hint
 
 
-@pytest.mark.parametrize("step", ["modality", "phi"])
-def test_a_step_this_version_lacks_is_refused_when_enabled(tmp_path: Path, step: str) -> None:
-    with pytest.raises(UsageError, match=f"steps.{step}: not available in this version"):
-        load_recipe(None, recipe_file(tmp_path, steps={step: {}}), ())
-    load_recipe(None, recipe_file(tmp_path, steps={step: {"enabled": False}}), ())
-
-
 @pytest.mark.parametrize(
     ("override", "message"),
     [

@@ -49,7 +49,7 @@ def about_of(rows: int, rows_per_step: int, manifest: bytes = b"", **more: Any) 
 
 
 def batch_of(rows: Sequence[Sequence[Place]]) -> pa.RecordBatch:
-    samples = [[dataclasses.asdict(place) for place in row] for row in rows]
+    samples = [[place._asdict() for place in row] for row in rows]
     tokens = [sum(place.tokens for place in row) for row in rows]
     columns = [samples, [0] * len(rows), tokens, [float(count) for count in tokens]]
     arrays = [pa.array(values, kind.type) for values, kind in zip(columns, PLAN_SCHEMA, strict=True)]

@@ -10,11 +10,11 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the loader needs torch (the extra `train`)")
 
-from shards.loader import LoaderError, PlannedLoader, PlannedRows, StepRows
-from shards.manifest import ManifestError
-from shards.plan_file import PlanError
-from sources.storage import LocalFolder
-from tests.shards.planned import mixed_shards, plan_shards, write_shards
+from shards.loader import LoaderError, PlannedLoader, PlannedRows, StepRows  # noqa: E402 - without torch the file is skipped before
+from shards.manifest import ManifestError  # noqa: E402 - without torch the file is skipped before
+from shards.plan_file import PlanError  # noqa: E402 - without torch the file is skipped before
+from sources.storage import LocalFolder  # noqa: E402 - without torch the file is skipped before
+from tests.shards.planned import mixed_shards, plan_shards, write_shards  # noqa: E402 - without torch the file is skipped before
 
 NAMES = [f"mid-demo-{number:06d}.tar" for number in range(4)]
 STEPS = 8
@@ -166,7 +166,7 @@ def test_swapped_shards_are_told_though_they_are_equally_large(root: Path) -> No
     data = (root / one).read_bytes(), (root / two).read_bytes()
     (root / two).write_bytes(data[0])
     (root / one).write_bytes(data[1])
-    with pytest.raises(LoaderError, match="begins with another sample than [0-9a-f]{32}: swapped"):
+    with pytest.raises(LoaderError, match=r"begins with another sample than [0-9a-f]{32}: swapped"):
         list(PlannedRows(root))
 
 
@@ -255,6 +255,8 @@ def test_without_torch_the_extra_is_named() -> None:
 
 
 def test_reading_rows_loads_no_torch() -> None:
-    script = "import sys; import shards.row_reader, shards.loader_samples, shards.plan_file; print('torch' in sys.modules)"
+    script = (
+        "import sys; import shards.row_reader, shards.loader_samples, shards.plan_file; print('torch' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

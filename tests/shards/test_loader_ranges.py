@@ -58,8 +58,8 @@ def test_a_span_is_read_from_its_place(folder: LocalFolder) -> None:
     assert (shard.size, shard.head) == (len(DATA), DATA[:512])
     spans = [Span(5000, 5100), Span(7, 9)]
     fetching = Fetching()
-    begun = fetching.begin(shard, spans)
-    assert [fetching.finish(shard, s, b) for s, b in zip(spans, begun, strict=True)] == [DATA[5000:5100], DATA[7:9]]
+    assert fetching.begin(shard, spans) is None
+    assert [fetching.finish(shard, span, None) for span in spans] == [DATA[5000:5100], DATA[7:9]]
 
 
 def test_a_span_beyond_the_end_is_an_error(folder: LocalFolder) -> None:

@@ -1,4 +1,3 @@
-import dataclasses
 import tarfile
 from pathlib import Path
 
@@ -60,7 +59,7 @@ def test_samples_are_what_tar_says_in_the_order_asked_for(root: Path) -> None:
 def test_batches_read_ahead_come_in_order(root: Path) -> None:
     places = places_of(root)
     batches = [(number, places[number : number + 2]) for number in range(22)]
-    found = list(reader_of(root).read_ahead(batches))
+    found = [(number, list(samples)) for number, samples in reader_of(root).read_ahead(batches)]
     assert [number for number, _ in found] == list(range(22))
     assert [[sample.place for sample in samples] for _, samples in found if samples] == [b for _, b in batches]
 
@@ -70,8 +69,9 @@ def test_a_damaged_header_costs_its_sample_alone(root: Path) -> None:
     flipped(root / FIRST, places[3].offset + 40)
     samples = reader_of(root).read(places)
     bad = [sample for sample in samples if isinstance(sample, BadSample)]
+    at = places[3].offset
     assert [str(sample) for sample in bad] == [
-        f"{FIRST}: sample (unreadable) at byte {places[3].offset}: no header of ours at byte {places[3].offset}: damaged"
+        f"{FIRST}: sample (unreadable) at byte {at}: no header of ours at byte {at}: damaged"
     ]
     assert len(samples) == 24
 
@@ -79,7 +79,9 @@ def test_a_damaged_header_costs_its_sample_alone(root: Path) -> None:
 def test_a_damaged_second_header_is_told_with_its_key(root: Path) -> None:
     place = places_of(root)[3]  # its JSON, a jpg, a png
     picture = place.offset + place.size - 512
-    at = next(a for a in range(picture, place.offset, -512) if (root / FIRST).read_bytes()[a + 257 : a + 262] == b"ustar")
+    at = next(
+        a for a in range(picture, place.offset, -512) if (root / FIRST).read_bytes()[a + 257 : a + 262] == b"ustar"
+    )
     flipped(root / FIRST, at)
     (sample,) = reader_of(root).read([place])
     assert isinstance(sample, BadSample)
@@ -89,7 +91,7 @@ def test_a_damaged_second_header_is_told_with_its_key(root: Path) -> None:
 @pytest.mark.parametrize("change", [-512, 512, 1024])
 def test_a_place_of_another_size_is_told(root: Path, change: int) -> None:
     place = places_of(root)[1]
-    (sample,) = reader_of(root).read([dataclasses.replace(place, size=place.size + change)])
+    (sample,) = reader_of(root).read([place._replace(size=place.size + change)])
     assert isinstance(sample, BadSample)
 
 

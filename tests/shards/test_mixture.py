@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from shards.mixture import Coded, PlanSettings, default_rows_per_step, hashes, multipliers, uses
+from shards.mixture import Coded, PlanSettings, default_rows_per_step, fitting_rows_per_step, hashes, multipliers, uses
 
 HASHES = [7285384763619858921, 5247535679529136363, 17121752444799677620]
 
@@ -92,6 +92,13 @@ def test_random_numbers_are_the_same_on_every_machine() -> None:
     assert (
         len({*hashes(0, 0, 1, 1000).tolist(), *hashes(0, 1, 1, 1000).tolist(), *hashes(1, 0, 1, 1000).tolist()}) == 3000
     )
+
+
+def test_steps_are_halved_while_the_last_one_would_be_half_empty() -> None:
+    assert fitting_rows_per_step(131_072, 8 * 34 + 1) == 8
+    assert fitting_rows_per_step(131_072, 28) == 4
+    assert fitting_rows_per_step(131_072, 3) == 1
+    assert fitting_rows_per_step(4096, 0) == 256
 
 
 def test_a_step_has_about_a_million_tokens() -> None:

@@ -1,4 +1,3 @@
-import dataclasses
 import logging
 from pathlib import Path
 from typing import Any
@@ -127,21 +126,24 @@ def test_bad_samples_are_left_out_until_too_many_follow_one_another() -> None:
 
 
 SECRET = "Jane Roe, born 1961"
-IMAGE = {"member": "png", "image_id": "i", "width": 12, "height": 9, "modality": "xray"}
+WIDE = {"member": "png", "image_id": "i", "width": 99, "height": 9, "modality": "xray"}
 DAMAGES = {
     "no json": (raw(sample_of(1, "png"), json=b'{"turns": "' + SECRET.encode()), "not JSON"),
     "a role nobody knows": (changed(sample_of(1), turns=[{"role": SECRET, "text": "?"}]), "cannot be rendered"),
     "another type": (changed(sample_of(1), tokens=SECRET), "json.tokens: not what a sample has"),
     "another id": (changed(sample_of(1), sample_id=SECRET), "another than the key"),
     "a picture too few": (changed(sample_of(1, "png"), images=[]), "not those that its JSON lists"),
-    "another size": (changed(sample_of(1, "png"), images=[IMAGE | {"width": 99}]), "png: 12 x 9 pixels, its JSON says 99 x 9"),
-    "a placeholder too many": (changed(sample_of(1), turns=[{"role": "user", "text": f"<image>{SECRET}"}]), "cannot be rendered"),
+    "another size": (changed(sample_of(1, "png"), images=[WIDE]), "png: 12 x 9 pixels, its JSON says 99 x 9"),
+    "a placeholder too many": (
+        changed(sample_of(1), turns=[{"role": "user", "text": f"<image>{SECRET}"}]),
+        "cannot be rendered",
+    ),
     "another text": (changed(sample_of(1), turns=[{"role": "text", "text": SECRET}]), "tokens, the plan says"),
     "a picture that does not decode": (
-        dataclasses.replace(raw(sample_of(1, "png")), pictures=(("png", memoryview(b"\x89PNG" + SECRET.encode())),)),
+        raw(sample_of(1, "png"))._replace(pictures=(("png", memoryview(b"\x89PNG" + SECRET.encode())),)),
         "png: ",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

@@ -64,10 +64,10 @@ def _run(
     apart: bool = False,
 ) -> dict[str, torch.Tensor]:  # fmt: skip
     """Output and gradients of a layer of random weights; `apart` runs each document alone, which is the truth."""
-    config = copy.deepcopy(configuration(model).text_config)
+    config: Any = copy.deepcopy(configuration(model).text_config)
     config._attn_implementation = implementation  # noqa: SLF001 - as above
     generator = torch.Generator().manual_seed(kind)
-    layer = GptOssAttention(config, kind)
+    layer: Any = GptOssAttention(config, kind)
     for name, parameter in layer.named_parameters():
         scale = 2.0 if name == "sinks" else 0.05
         parameter.data = torch.randn(parameter.shape, generator=generator) * scale
@@ -83,7 +83,7 @@ def _run(
         pieces.append(out)
         start += length
     output = torch.cat(pieces, dim=1)
-    (output.float() * torch.linspace(-1, 1, output.shape[1], device=device)[None, :, None]).sum().backward()
+    (output.float() * torch.linspace(-1, 1, output.shape[1], device=device)[None, :, None]).sum().backward()  # type: ignore[no-untyped-call]
     told = {"output": output, "row": hidden.grad, "sinks": layer.sinks.grad}
     return {name: torch.zeros(1) if value is None else value.detach() for name, value in told.items()}
 

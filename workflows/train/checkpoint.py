@@ -72,7 +72,8 @@ def save(job: Job, ranks: Ranks, engine: Engine, step: int, losses: Sequence[flo
         write_lineage(job.out / ADMISSION, place, {key: facts.sha256 for key, facts in files.items()})
         _sync_folder(place)
         shutil.rmtree(home / name, ignore_errors=True)
-        (place).rename(home / name)
+        place.rename(home / name)
+        (home / WRITING).rmdir()
         _sync_folder(home)
         for old in finished(job.out)[: -job.recipe.keep]:
             shutil.rmtree(old)
@@ -128,7 +129,7 @@ def make_universal(job: Job, ranks: Ranks, place: Path) -> None:
     if ranks.first:
         from argparse import Namespace
 
-        from deepspeed.checkpoint.ds_to_universal import main as convert
+        from deepspeed.checkpoint.ds_to_universal import main as convert  # type: ignore[import-untyped]
 
         shutil.rmtree(target.parent, ignore_errors=True)
         target.mkdir(parents=True)

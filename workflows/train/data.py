@@ -31,7 +31,8 @@ class Pixels:
         if self._processor is None:
             from transformers import AutoImageProcessor
 
-            self._processor = AutoImageProcessor.from_pretrained(self._directory, local_files_only=True)
+            kind: Any = AutoImageProcessor
+            self._processor = kind.from_pretrained(self._directory, local_files_only=True)
         made = self._processor(images=picture, return_tensors="np")["pixel_values"][0]
         return np.ascontiguousarray(made, dtype=np.float32)
 

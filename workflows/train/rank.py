@@ -61,7 +61,7 @@ def train_stage(job: Job, ranks: Ranks, stop: "StopRequest") -> bool:
     Raises:
         CurateError: it cannot be begun, gone on with, or ended.
     """
-    import deepspeed
+    import deepspeed  # type: ignore[import-untyped]
 
     from workflows.train import checkpoint
     from workflows.train.data import rows_of

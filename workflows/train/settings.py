@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -89,7 +89,7 @@ def _keys(model: type[BaseModel]) -> list[str]:
     names: list[str] = []
     for name, field in model.model_fields.items():
         names.append(name)
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            names += _keys(kind)
+        for kind in (field.annotation, *get_args(field.annotation)):  # a model may be optional
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                names += _keys(kind)
     return names

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import UsageError
 from shards.encoders import O200K_HARMONY, load_encoder
@@ -17,12 +17,12 @@ SPECIAL = (
     "<|reserved_200013|>",
 )  # fmt: skip
 """Special tokens of the small tokenizer, from id 256 on."""
-SAMPLE = "IL-6 5 µg/mL; <|end|> naïve T‑cells, 3.5 × 10⁹/L\n\nImpression: no effusion."
+SAMPLE = "IL-6 5 µg/mL; <|end|> naïve T cells, 3.5e9/L, größer\n\nImpression: no effusion."
 
 
 def write_byte_tokenizer(path: Path) -> None:
     """Write a tokenizer.json with a token for each byte (its id is the byte) and SPECIAL after them."""
-    document = {
+    document: dict[str, Any] = {
         "version": "1.0",
         "truncation": None,
         "padding": None,
@@ -53,10 +53,10 @@ def load_fast(path: Path, model: ModelDescription) -> "PreTrainedTokenizerFast":
     """The tokenizer of `transformers` over a tokenizer.json, with the special tokens that generation needs."""
     from transformers import PreTrainedTokenizerFast
 
-    return PreTrainedTokenizerFast(
-        tokenizer_file=str(path), bos_token="<|startoftext|>", eos_token="<|return|>", pad_token="<|endoftext|>",
-        model_max_length=model.max_context_tokens,
-    )  # fmt: skip
+    roles = {"bos_token": "<|startoftext|>", "eos_token": "<|return|>", "pad_token": "<|endoftext|>"}
+    kind: Any = PreTrainedTokenizerFast
+    made: PreTrainedTokenizerFast = kind(tokenizer_file=str(path), model_max_length=model.max_context_tokens, **roles)
+    return made
 
 
 def check_tokenizer(path: Path, model: ModelDescription) -> None:

@@ -144,7 +144,10 @@ def _pubmedvision(file: str) -> Callable[[Path], None]:
         rows = []
         for n, pictures in enumerate((1, 3)):
             names = [f"images/pmc_{n}_{k}.jpg" for k in range(pictures)]
-            told = [{"from": "human", "value": "What is shown?"}, {"from": "gpt", "value": f"Made-up scans, {n}."}]
+            told = [
+                {"from": "human", "value": "What is shown?"},
+                {"from": "gpt", "value": f"Made-up scans, {n}, of {file}."},
+            ]
             rows.append(
                 {
                     "id": f"pmc_{n}",

@@ -31,7 +31,7 @@ def main(work: Path) -> None:
     stop = StopRequest()
     told: dict[str, Any] = {"whole": train_stage(jobs["whole"], ranks, stop)}
 
-    signals_itself(jobs["stopped"], ranks, after_steps=3)
+    signals_itself(jobs["stopped"], ranks, after_steps=2)
     told["stopped"] = train_stage(jobs["stopped"], ranks, stop)
     told["stopped_at"] = len(read_metrics(jobs["stopped"].out / METRICS))
     if ranks.first:

@@ -62,9 +62,11 @@ def test_pictures_stand_where_their_tokens_are() -> None:
     row = document(5, 60, pictures=2)
     plain = batch(row)
     with torch.no_grad():
-        want = super(PackedModel, model).forward(
-            input_ids=plain.ids_BS, pixel_values=plain.pixels, position_ids=plain.positions_BS
-        ).logits
+        want = (
+            super(PackedModel, model)
+            .forward(input_ids=plain.ids_BS, pixel_values=plain.pixels, position_ids=plain.positions_BS)
+            .logits
+        )
     labels = torch.full_like(plain.labels_BS, IGNORED)
     labels[:, 1:60] = want.argmax(-1)[:, :59]
     loss = torch.nn.functional.cross_entropy(want[0, :59].float(), labels[0, 1:60], reduction="sum")

@@ -1,0 +1,156 @@
+"""Identifiers in one picture: what stands beside the pixels, and what is written on them."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import pyarrow as pa
+
+from filters import burned_in, phi_writing
+from filters.burned_in import Box, Grey, writing_in
+from filters.ocr import Line, OcrError, read_writing
+from filters.phi_writing import Writing, judged
+from filters.statistics import grey_of
+from sources.pictures import Limits, Picture, eight_bits, open_picture
+from sources.pictures.metadata import ContainerError, metadata_of
+
+VERSION = 1
+
+ANNOTATION, UNREAD = "annotation", "unread"
+"""Kinds of writing that are no identifier: a scanner's, and what nothing could read."""
+LONGEST_READ = 2000
+"""Larger pictures are reduced before they are read: the reader would do so itself."""
+SPREAD = 0.6
+"""By which share of its height a box is widened before it is covered: readers cut the last letter off now and then."""
+
+BOX = pa.struct([(name, pa.int32()) for name in ("left", "top", "right", "bottom", "length")] + [("kind", pa.string())])
+PIECE = pa.struct([("kind", pa.string()), ("length", pa.int64())])
+PHI_IMAGES = pa.schema(
+    [
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("metadata", pa.list_(PIECE)),
+        pa.field("boxes", pa.list_(BOX)),
+        pa.field("problem", pa.string()),
+        pa.field("container", pa.string()),
+        pa.field("said", pa.bool_()),
+        pa.field("left_over", pa.bool_()),
+    ]
+)
+"""One row per picture looked at. `metadata`: what its file carries besides pixels; `boxes`: writing, `kind` an
+identifier's, `annotation` or `unread`; `problem`: why it could not be read (`timeout`, `died`); `container`: why its
+metadata cannot be taken out; `said`: whether a DICOM header says that there is burned-in text; `left_over`: whether
+something that identifies can still be read once the boxes are covered. Values are nowhere in it."""
+
+Reading = Literal["rapidocr", "none"]
+
+
+@dataclass(frozen=True)
+class Examination:
+    """How pictures are looked at: `writing` False leaves pixels alone; `verify` reads them again once covered."""
+
+    metadata: bool
+    writing: bool
+    reading: Reading
+    timeout_s: float
+    verify: bool
+
+    name = "phi_pictures"
+    version = VERSION
+
+    def parameters(self) -> dict[str, Any]:
+        """Everything that the answers depend on; the time limit only of pictures that are then quarantined."""
+        return {
+            "metadata": self.metadata, "writing": self.writing, "reading": self.reading, "timeout_s": self.timeout_s,
+            "verify": self.verify, "detector": burned_in.VERSION, "judge": phi_writing.VERSION,
+        }  # fmt: skip
+
+    def examine(self, image_id: str, data: bytes, frame: int, limits: Limits) -> dict[str, Any]:
+        """A row of PHI_IMAGES.
+
+        Raises:
+            PictureError: the picture does not decode any more.
+            ImportError: the reader of writing is not installed.
+        """
+        row: dict[str, Any] = {"image_id": image_id, "metadata": [], "boxes": [], "problem": None, "container": None}
+        row |= {"said": False, "left_over": False}
+        if self.metadata:
+            try:
+                row["metadata"] = [{"kind": one.kind, "length": one.length} for one in metadata_of(data)]
+            except ContainerError as error:
+                row["container"] = str(error)
+        if self.writing:
+            picture = open_picture(data, limits).frame(frame)
+            row |= self._written(grey_of(picture), said=picture.facts.get("BurnedInAnnotation") == "YES")
+        return row
+
+    def _written(self, grey: Grey, *, said: bool) -> dict[str, Any]:
+        nominated = writing_in(grey)
+        if not nominated and not said:
+            return {}
+        if self.reading == "none":
+            boxes = [_box(box, UNREAD, 0) for box in nominated]
+            return {"boxes": boxes, "said": said}
+        try:
+            found = judged(_read(grey, self.timeout_s))
+            left_over = self.verify and any(one.kind for one in found) and self._is_left_over(grey, found)
+        except OcrError as error:
+            return {"problem": "died" if str(error) == "died" else "timeout", "said": said}
+        boxes = [_box(one.box, one.kind or ANNOTATION, one.length) for one in found]
+        return {"boxes": boxes, "said": said, "left_over": left_over}
+
+    def _is_left_over(self, grey: Grey, found: list[Writing]) -> bool:
+        hidden = covered(grey, [one.box for one in found if one.kind])
+        return any(one.kind for one in judged(_read(hidden, self.timeout_s)))
+
+
+def covered(pixels: Any, boxes: list[Box]) -> Any:
+    """A copy of 8-bit pixels (H x W or H x W x 3) in which the boxes, a little widened, are one even grey or colour.
+
+    It is the median of what stands around a box, so that a cover is seen and shows nothing.
+    """
+    out = pixels.copy()
+    for box in boxes:
+        height, width = out.shape[:2]
+        by = max(int(SPREAD * (box.bottom - box.top)), 2)
+        top, bottom = max(box.top - by // 2, 0), min(box.bottom + by // 2, height)
+        left, right = max(box.left - by, 0), min(box.right + by, width)
+        rim = np.concatenate(
+            [pixels[top, left:right], pixels[bottom - 1, left:right], pixels[top:bottom, left], pixels[top:bottom, right - 1]]
+        )
+        out[top:bottom, left:right] = np.median(rim, axis=0).astype(np.uint8)
+    return out
+
+
+def masked(picture: Picture, boxes: list[Box]) -> Picture:
+    """The picture at 8 bits with the boxes covered."""
+    pixels = covered(eight_bits(picture), boxes)
+    return Picture(pixels, picture.width, picture.height, picture.format, 8, picture.frames, picture.modality, picture.facts)
+
+
+def _read(grey: Grey, timeout_s: float) -> list[Line]:
+    """The writing of a picture, reduced before it is read where it is very large."""
+    longest = max(grey.shape)
+    if longest <= LONGEST_READ:
+        return read_writing(grey, timeout_s)
+    scale = LONGEST_READ / longest
+    size = (max(round(grey.shape[1] * scale), 1), max(round(grey.shape[0] * scale), 1))
+    small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    height, width = grey.shape
+    return [
+        Line(
+            Box(
+                int(line.box.left / scale), int(line.box.top / scale),
+                min(int(line.box.right / scale) + 1, width), min(int(line.box.bottom / scale) + 1, height),
+            ),
+            line.text,
+            line.confidence,
+        )
+        for line in read_writing(small, timeout_s)
+    ]  # fmt: skip
+
+
+def _box(box: Box, kind: str, length: int) -> dict[str, Any]:
+    return {
+        "left": box.left, "top": box.top, "right": box.right, "bottom": box.bottom, "kind": kind, "length": length,
+    }  # fmt: skip

@@ -1,0 +1,152 @@
+"""The preview page: samples as the trainer sees them, and how the first steps are packed, on one page.
+
+It loads nothing and runs nothing. Of sources that are credentialed or keyed, or of which nobody says that they are
+not, it has numbers and no content: no text, no picture, no key.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jinja2
+import numpy as np
+
+from pipelines.errors import CurateError, UsageError
+from pipelines.replan import Shards, opened
+from pipelines.report.beside import private_sources
+from pipelines.run_directory import RUN, read_run
+from shards.image_tokens import FIXED
+from shards.index_file import Index, IndexFileError, open_index
+from shards.plan_file import PLAN_NAME, Plan, PlanAbout, PlanError, open_plan
+from shards.preview import facts_of, seen, spread
+from sources.cards import catalogue
+from sources.storage import Folder
+
+STEPS = 3
+ROWS = 12
+"""Of each step that is shown."""
+COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8a8f00", "#6a51a3")
+"""Okabe and Ito's, told apart by the colour-blind; sources beyond the eighth share them."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a person may see of sources: which are private."""
+
+    private: frozenset[str]
+    known: bool
+    """Whether a run says which are private; else the catalogue's cards are asked, and what they lack is private."""
+    allowed: frozenset[str]
+
+    def hides(self, source: str, access: str) -> bool:
+        """Whether the content of a sample stays off the page."""
+        if access == "credentialed" or source in self.private:
+            return True
+        if self.known or source in self.allowed:
+            return False
+        card = catalogue().get(source)
+        return card is None or card.keyed or card.access == "credentialed"
+
+
+def preview_page(given: Folder, plan: str = PLAN_NAME, samples: int = 24, allowed: Collection[str] = ()) -> str:
+    """The page for a folder of shards, or for those of a run.
+
+    Raises:
+        UsageError: no shards there, or no such plan.
+        CurateError: the index is missing or damaged.
+    """
+    shards = opened(given)
+    try:
+        index = open_index(shards.folder, shards.manifest.index or "index.arrow")
+    except IndexFileError as error:
+        raise CurateError(str(error), "`curate shards verify` says more") from None
+    packing = _plan(shards, plan)
+    policy = FIXED if packing is None else packing.about.images
+    may_see = _shown(given, shards.folder, frozenset(allowed))
+    training = len(shards.manifest.shards)
+    facts = facts_of(index, policy, spread(index, training, samples))
+    content = [
+        None if may_see.hides(fact.source, fact.access) else seen(shards.folder, shards.manifest, fact, policy)
+        for fact in facts
+    ]
+    sources = sorted(set(index.table(["source"])["source"].to_pylist()))
+    colours = {source: COLOURS[number % len(COLOURS)] for number, source in enumerate(sources)}
+    return (
+        _templates()
+        .get_template("preview.html.j2")
+        .render(
+            manifest=shards.manifest,
+            place=shards.folder.place,
+            samples=list(zip(facts, content, strict=True)),
+            colours=colours,
+            about=None if packing is None else packing.about,
+            steps=[] if packing is None else _steps(packing, index),
+            hidden=sorted({fact.source for fact, one in zip(facts, content, strict=True) if one is None}),
+        )
+    )
+
+
+def _plan(shards: Shards, name: str) -> Plan | None:
+    if shards.folder.stat(name) is None:
+        if name != PLAN_NAME:
+            raise UsageError(
+                f"{shards.folder.place}/{name}: no such plan", "make one: curate shards plan DIR --out NAME"
+            )
+        return None
+    try:
+        plan = open_plan(shards.folder, name)
+    except PlanError as error:
+        raise CurateError(str(error), "make another: curate shards plan DIR") from None
+    if plan.about.manifest != shards.sha256:
+        raise CurateError(f"{shards.folder.place}/{name}: is of other shards", "make another: curate shards plan DIR")
+    return plan
+
+
+def _shown(given: Folder, folder: Folder, allowed: frozenset[str]) -> Shown:
+    """What the run that these are the shards of says of its sources."""
+    run = given if given != folder else _parent(given)
+    if run is None or run.stat(RUN) is None:
+        return Shown(frozenset(), known=False, allowed=allowed)
+    return Shown(private_sources(read_run(run)), known=True, allowed=allowed)
+
+
+def _parent(shards: Folder) -> Folder | None:
+    from pipelines.places import folder_of
+
+    parent, _, last = shards.place.rpartition("/")
+    return folder_of(parent) if last == "shards" and parent else None
+
+
+def _steps(plan: Plan, index: Index) -> list[dict[str, Any]]:
+    """The first steps, row by row: for each document its source, its tokens, and what share of the context it takes."""
+    about: PlanAbout = plan.about
+    rows = index.table(["shard", "offset", "source"])
+    shard_n, offset_n = rows["shard"].to_numpy(), rows["offset"].to_numpy()
+    sources = rows["source"]
+    keys_n = (shard_n.astype(np.int64) << 40) + offset_n
+    found = []
+    for step in range(min(STEPS, about.steps)):
+        start = step * about.rows_per_step
+        shown = plan.rows(start, start + min(ROWS, about.rows_per_step))
+        lines = []
+        for row in shown:
+            wanted = np.array([(place.shard << 40) + place.offset for place in row.samples], np.int64)
+            names = sources.take(np.searchsorted(keys_n, wanted)).to_pylist()
+            documents = [
+                {"source": name, "tokens": place.tokens, "share": 100 * place.tokens / about.context}
+                for name, place in zip(names, row.samples, strict=True)
+            ]
+            lines.append({"documents": documents, "tokens": row.tokens, "cost": row.cost})
+        costs: Sequence[float] = [line["cost"] for line in lines]
+        found.append({"number": step, "rows": lines, "dearest": max(costs) / (sum(costs) / len(costs)) if costs else 0})
+    return found
+
+
+def _templates() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("pipelines.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

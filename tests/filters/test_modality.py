@@ -1,0 +1,126 @@
+import numpy as np
+import orjson
+import pyarrow as pa
+import pytest
+
+from filters.measure import LINKS
+from filters.modality import CONFIDENCE, Labels, Modality, judged, said_of_images
+from filters.modality_head import Head
+from sources.schema import IMAGES
+
+NOTHING: frozenset[str] = frozenset()
+
+
+def test_a_header_is_not_outvoted_by_a_sure_model() -> None:
+    found = judged("ct", "CT", "unknown", {"mri": 1.0}, frozenset({"mri"}))
+    assert (found.modality, found.source) == ("ct", "dicom")
+
+
+def test_a_card_stands_against_a_caption_and_against_a_model() -> None:
+    assert judged("unknown", None, "mri", None, frozenset({"ct"})).modality == "mri"
+    assert judged("unknown", None, "mri", {"ct": 0.9, "mri": 0.1}, NOTHING).modality == "mri"
+
+
+def test_a_card_gives_way_to_a_model_and_a_caption_that_agree() -> None:
+    found = judged("unknown", None, "mri", {"ct": 1.0}, frozenset({"ct"}))
+    assert (found.modality, found.source) == ("ct", "model")
+
+
+def test_without_evidence_or_with_little_the_modality_is_unknown() -> None:
+    assert judged("unknown", None, "unknown", None, NOTHING).modality == "unknown"
+    torn = judged("unknown", None, "unknown", {"ct": 0.4, "mri": 0.35, "xray": 0.25}, NOTHING)
+    assert (torn.modality, torn.source) == ("unknown", "none")
+    assert 0 < torn.score < CONFIDENCE
+
+
+def test_a_caption_settles_what_a_model_leaves_open() -> None:
+    found = judged("unknown", None, "unknown", {"ct": 0.4, "mri": 0.35, "xray": 0.25}, frozenset({"mri"}))
+    assert found.modality == "mri"
+    assert set(found.evidence) == {"model", "text"}
+
+
+def test_a_text_that_names_two_modalities_decides_for_neither() -> None:
+    assert judged("unknown", None, "unknown", None, frozenset({"ct", "xray"})).modality == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "kind"),
+    [("MG", NOTHING, "mammography"), ("XA", NOTHING, "angiography"), ("DX", NOTHING, None),
+     ("DX", frozenset({"mammography"}), "mammography")],
+)  # fmt: skip
+def test_mammography_and_angiography_are_kinds_of_xray(code: str, said: frozenset[str], kind: str | None) -> None:
+    found = judged("xray", code, "unknown", None, said)
+    assert (found.modality, found.kind) == ("xray", kind)
+
+
+def test_kinds_of_no_medical_picture_add_up() -> None:
+    found = judged("unknown", None, "unknown", {"chart": 0.5, "text_page": 0.4, "ct": 0.1}, NOTHING)
+    assert (found.modality, found.kind) == ("not_medical", "chart")
+
+
+def images(*rows: dict[str, object]) -> pa.Table:
+    base = {
+        "pixel_hash": None, "width": 64, "height": 64, "bit_depth": 8, "channels": 1, "format": "png", "frames": 1,
+        "bytes": 1, "modality": "unknown", "modality_from": "none", "flags": [], "panels": 1, "modality_score": 0.9,
+    }  # fmt: skip
+    return pa.Table.from_pylist([{**base, **row} for row in rows], schema=IMAGES)
+
+
+def test_labels_fill_their_columns_and_no_others() -> None:
+    head = Head("n", ("ct", "mri"), np.zeros(2, "f4"), np.eye(2, dtype="f4"), np.zeros(2, "f4"), 0.1, {})
+    given = images(
+        {"image_id": "a", "embedding": np.array([1, 0], "<f2").tobytes()},
+        {"image_id": "b", "modality": "mri", "modality_from": "card"},
+        {"image_id": "c"},
+        {"image_id": "d", "modality_scores": orjson.dumps({"fundus": 0.99, "oct": 0.01}).decode()},
+    )
+    found = Labels(head, "digest").labelled(given, {"c": frozenset({"oct"})})
+    assert found["modality"].to_pylist() == ["ct", "mri", "oct", "fundus"]
+    assert found["modality_from"].to_pylist() == ["model", "card", "text", "model"]
+    assert found.schema == IMAGES
+    changed = {name for name in IMAGES.names if not found[name].equals(given[name])}
+    assert changed == {"modality", "modality_from", "modality_score", "modality_evidence"}
+
+
+def links(*samples: list[str]) -> pa.Table:
+    rows = [{"images": [{"image_id": one, "uri": "u", "frame": 0} for one in ids]} for ids in samples]
+    return pa.Table.from_pylist(rows, schema=LINKS)
+
+
+def verdicts(step: Modality, table: pa.Table, *samples: list[str]) -> list[str | None]:
+    tasks = pa.table({"task": ["vqa"] * len(samples)})
+    found: list[str | None] = step.decide(tasks, {"images": table, "links": links(*samples)})["reason"].to_pylist()
+    return found
+
+
+PICTURES = images(
+    {"image_id": "ct", "modality": "ct"}, {"image_id": "chart", "modality": "not_medical", "modality_kind": "chart"},
+    {"image_id": "what"}, {"image_id": "figure", "modality": "mri", "panels": 4},
+    {"image_id": "mg", "modality": "xray", "modality_kind": "mammography"},
+)  # fmt: skip
+
+
+def test_by_default_only_what_is_no_medical_picture_goes() -> None:
+    step = Modality(None, "drop", "keep", "keep", {})
+    samples = (["ct"], ["chart"], ["what"], ["figure"], [], ["ct", "chart"])
+    assert verdicts(step, PICTURES, *samples) == [
+        None, "modality.not_medical", None, None, None, "modality.not_medical",
+    ]  # fmt: skip
+
+
+def test_a_list_keeps_modalities_and_kinds() -> None:
+    step = Modality(["ct", "mammography"], "drop", "drop", "drop", {})
+    assert verdicts(step, PICTURES, ["ct"], ["mg"], ["chart"], ["what"], ["figure"]) == [
+        None, None, "modality.not_medical", "modality.unwanted", "modality.compound",
+    ]  # fmt: skip
+
+
+def test_the_evidence_names_the_picture_and_what_told() -> None:
+    step = Modality(["ct"], "drop", "keep", "keep", {})
+    answer = step.decide(pa.table({"task": ["vqa"]}), {"images": PICTURES, "links": links(["ct", "figure"])})
+    assert orjson.loads(answer["evidence"][0].as_py()) == {"image": 1, "modality": "mri", "from": "none"}
+
+
+def test_a_text_about_several_pictures_speaks_of_none_of_them() -> None:
+    ct = frozenset({"ct"})
+    assert said_of_images(links(["a"], ["a", "b"], ["b"]), [ct, ct, NOTHING]) == {"a": [ct]}

@@ -1,0 +1,90 @@
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from filters.modality_fit import Evaluation, fit_head, nearest, unseen
+from filters.modality_head import HeadError, read_head
+
+RNG = np.random.default_rng(3)
+LABELS = ("ct", "mri", "chart", "natural")
+
+
+def collection(each: int = 12) -> tuple[npt.NDArray[np.float64], list[str], list[str]]:
+    """Two data sets, each with an offset of its own, of four labels that lie apart."""
+    centres = RNG.normal(size=(len(LABELS), 32))
+    features, labels, datasets = [], [], []
+    for name in ("one", "two"):
+        offset = RNG.normal(size=32) * 0.3
+        for place, label in enumerate(LABELS):
+            features.append(centres[place] + offset + RNG.normal(size=(each, 32)) * 0.3)
+            labels += [label] * each
+            datasets += [name] * each
+    return np.concatenate(features), labels, datasets
+
+
+def test_a_head_tells_apart_what_it_was_shown_and_survives_its_file() -> None:
+    features, labels, datasets = collection()
+    head = fit_head(features, labels, datasets, "network")
+    again = read_head(head.to_bytes(), "head.npz")
+    chances = again.probabilities(features)
+    assert [again.labels[place] for place in chances.argmax(axis=1)] == labels
+    assert np.allclose(chances.sum(axis=1), 1, atol=1e-3)
+    assert again.recipe["pictures"]["ct"] == {"one": 12, "two": 12}
+
+
+def test_the_same_pictures_give_the_same_file() -> None:
+    features, labels, datasets = collection()
+    order = np.arange(len(labels))[::-1]
+    turned = fit_head(features[order], [labels[n] for n in order], [datasets[n] for n in order], "n")
+    head = fit_head(features, labels, datasets, "n")
+    assert head.to_bytes() == fit_head(features, labels, datasets, "n").to_bytes()
+    assert np.allclose(head.weights, turned.weights, atol=1e-4)
+
+
+def test_unseen_data_sets_are_judged_by_the_others_alone() -> None:
+    features, labels, datasets = collection()
+    labels[:12] = ["oct"] * 12  # a modality that only data set one has: nobody could know it
+    report = unseen(features, labels, datasets, "n", 0.1).report()
+    assert "oct" not in report["modalities"]
+    assert report["pictures"] == 84 - 12 + 12
+    assert report["modalities"]["not_medical"]["accuracy"] > 0.9
+
+
+def test_a_confidence_that_nobody_reaches_leaves_all_unknown() -> None:
+    features, labels, datasets = collection()
+    report = unseen(features, labels, datasets, "n", 1.01).report()
+    assert report["unknown"] == 1
+    assert report["balanced_accuracy_of_answers"] is None
+    assert report["balanced_accuracy"] > 0.9
+
+
+def test_the_nearest_neighbour_is_of_another_data_set() -> None:
+    features = np.array([[1.0, 0], [0.9, 0.1], [0, 1], [0.1, 0.9]])
+    report = nearest(features, ["ct", "mri", "mri", "ct"], ["a", "a", "b", "b"]).report()
+    assert report["confusion"] == {"ct": {"ct": 1, "mri": 1}, "mri": {"ct": 1, "mri": 1}}
+
+
+def test_balanced_accuracy_is_the_mean_over_modalities() -> None:
+    report = Evaluation(("ct",) * 9 + ("mri",), ("ct",) * 9 + ("unknown",), ("ct",) * 10).report()
+    assert (report["balanced_accuracy"], report["accuracy"]) == (0.5, 0.9)
+    assert (report["balanced_accuracy_of_answers"], report["unknown"]) == (1.0, 0.1)
+
+
+def test_labels_that_are_none_of_ours_are_refused() -> None:
+    with pytest.raises(ValueError, match="'cat' is not one of"):
+        fit_head(np.eye(2), ["ct", "cat"], ["a", "b"], "n")
+    with pytest.raises(ValueError, match="at least two"):
+        fit_head(np.eye(2), ["ct", "ct"], ["a", "b"], "n")
+
+
+@pytest.mark.parametrize("data", [b"", b"PK\x03\x04broken", b"not a head"])
+def test_a_file_that_is_no_head_is_refused(data: bytes) -> None:
+    with pytest.raises(HeadError, match=r"head\.npz: no head"):
+        read_head(data, "head.npz")
+
+
+def test_a_truncated_head_is_refused() -> None:
+    features, labels, datasets = collection()
+    data = fit_head(features, labels, datasets, "n").to_bytes()
+    with pytest.raises(HeadError):
+        read_head(data[: len(data) // 2], "head.npz")

@@ -1,0 +1,89 @@
+"""Checkpoints that are damaged or of another training are refused, by the name of the file."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipelines.errors import CurateError, UsageError
+from tests.workflows.train.minis import mini
+from workflows.train.checkpoint import ABOUT, Checkpoint, FileFacts, finished, load, newest
+from workflows.train.job import Job
+from workflows.train.ranks import Ranks
+from workflows.train.recipe import load_train_recipe
+
+
+class Alone(Ranks):
+    """One rank, which needs no process group to talk to itself."""
+
+    def gathered(self, value: object) -> list[object]:
+        return [value]
+
+    def wait(self) -> None:
+        return
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    return Job(
+        model=mini(), recipe=load_train_recipe("mid"), shards="s", plan_folder="s", plan="plan.arrow",
+        plan_digest="d", manifest_sha256="0" * 64, start=tmp_path, out=tmp_path / "out", context=128, rows_per_step=4,
+        steps=10,
+    )  # fmt: skip
+
+
+def written(job: Job, step: int, whole: bool = True) -> Path:
+    place = job.out / "checkpoints" / f"step-{step:08d}"
+    place.mkdir(parents=True)
+    (place / "states.pt").write_bytes(b"states")
+    facts = FileFacts(bytes=6, sha256=hashlib.sha256(b"states").hexdigest())
+    if whole:
+        about = Checkpoint(step=step, world=1, job=job, losses=[1.5], files={"states.pt": facts})
+        (place / ABOUT).write_text(about.model_dump_json())
+    return place
+
+
+def test_the_newest_whole_checkpoint_is_gone_on_from(job: Job) -> None:
+    assert newest(job) is None
+    written(job, 3)
+    written(job, 6)
+    written(job, 9, whole=False)
+    found = newest(job)
+    assert found is not None
+    assert (found[0].name, found[1].step, found[1].losses) == ("step-00000006", 6, [1.5])
+    assert len(finished(job.out)) == 2
+
+
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "truncated": lambda place: (place / "states.pt").write_bytes(b"sta"),
+    "missing": lambda place: (place / "states.pt").unlink(),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_checkpoint_is_refused_and_the_one_before_named(job: Job, damage: str) -> None:
+    written(job, 3)
+    DAMAGE[damage](written(job, 6))
+    with pytest.raises(CurateError, match=r"step-00000006/states\.pt") as refused:
+        newest(job)
+    assert "the one before" in refused.value.hint
+
+
+def test_one_flipped_bit_is_noticed(job: Job) -> None:
+    place = written(job, 3)
+    (place / "states.pt").write_bytes(b"statet")
+    found = newest(job)
+    assert found is not None
+    with pytest.raises(CurateError, match="other bytes"):
+        load(job, Alone(0, 0, 1, 1), None, *found)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("change", "named"), [
+    ({"manifest_sha256": "1" * 64}, "manifest sha256"), ({"plan_digest": "other"}, "plan digest"),
+    ({"steps": 11}, "steps"), ({"recipe": load_train_recipe("mid", ["seed=1"])}, "seed"),
+])  # fmt: skip
+def test_a_checkpoint_of_another_training_is_refused(job: Job, change: dict[str, object], named: str) -> None:
+    written(job, 3)
+    with pytest.raises(UsageError, match=named):
+        newest(job.model_copy(update=change))

@@ -1,0 +1,85 @@
+"""What the user is told of how the ranks ended."""
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from pipelines.errors import CurateError
+from tests.workflows.train.minis import mini
+from workflows.train.job import EXPORT, FAILURES, METRICS, Job
+from workflows.train.launch import StoppedError, _told, shutdown_seconds, torchrun_command
+from workflows.train.metrics import append, ends, forget_after, read_metrics
+from workflows.train.model import load_model
+from workflows.train.recipe import load_train_recipe
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    (tmp_path / FAILURES).mkdir()
+    return Job(
+        model=mini(), recipe=load_train_recipe("mid"), shards="s", plan_folder="s", plan="plan.arrow",
+        plan_digest="d", manifest_sha256="0" * 64, start=tmp_path, out=tmp_path, context=128, rows_per_step=4, steps=10,
+    )  # fmt: skip
+
+
+def word(job: Job, rank: int, status: int | None, ours: bool = True, error: str = "") -> None:
+    document: dict[str, Any] = {"status": status, "pid": 42, "host": "node7"}
+    if status is not None:
+        document = {"status": status, "error": error, "hint": "do this", "ours": ours}
+    (job.out / FAILURES / f"{rank}.json").write_bytes(orjson.dumps(document))
+
+
+def test_the_error_that_says_something_is_told_with_its_status(job: Job) -> None:
+    word(job, 0, 1, ours=False, error="RuntimeError in a collective")
+    word(job, 1, 3, error="other bytes")
+    with pytest.raises(CurateError, match="rank 1: other bytes") as told:
+        _told(job, 1)
+    assert (told.value.status, told.value.hint) == (3, "do this")
+
+
+def test_a_rank_that_was_killed_is_named_and_not_those_that_missed_it(job: Job) -> None:
+    word(job, 0, 1, ours=False, error="RuntimeError in a collective")
+    word(job, 1, None)
+    with pytest.raises(CurateError, match=r"rank 1 \(process 42 on node7\)"):
+        _told(job, 1)
+
+
+def test_ranks_that_ended_in_order_finished_or_were_stopped(job: Job) -> None:
+    append(job.out / METRICS, {"step": 1})
+    with pytest.raises(StoppedError) as told:
+        _told(job, 1)
+    assert told.value.status == 130
+    (job.out / EXPORT).mkdir()
+    _told(job, 0)
+
+
+def test_ranks_that_never_began_are_told_of(job: Job) -> None:
+    with pytest.raises(CurateError, match="could not be started"):
+        _told(job, 1)
+
+
+def test_ranks_have_time_to_write_a_checkpoint_before_they_are_killed(job: Job) -> None:
+    assert shutdown_seconds(job) == 60
+    full = job.model_copy(update={"model": load_model("medgpt-oss-20b")})
+    assert shutdown_seconds(full) > 297 / 0.5
+    command = torchrun_command(full, 8)
+    assert command[command.index("--shutdown-timeout") + 1] == str(shutdown_seconds(full))
+
+
+def test_metrics_have_no_gap_and_no_repeat_after_a_resume(tmp_path: Path) -> None:
+    path = tmp_path / METRICS
+    for step in range(1, 6):
+        append(path, {"step": step, "loss": float(step)})
+    with path.open("ab") as file:
+        file.write(b'{"step": 6, "lo')
+    assert [row["step"] for row in read_metrics(path)] == [1, 2, 3, 4, 5]
+    forget_after(path, 3)
+    append(path, {"step": 4, "loss": 9.0})
+    assert [row["loss"] for row in read_metrics(path)] == [1.0, 2.0, 3.0, 9.0]
+
+
+def test_first_and_last_loss_are_means_over_a_tenth() -> None:
+    assert ends([float(number) for number in range(20)]) == (0.5, 18.5)
+    assert ends([3.0]) == (3.0, 3.0)

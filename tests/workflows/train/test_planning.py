@@ -1,0 +1,120 @@
+"""Which plan a model is trained by, and that all ranks get as many rows of it (trap 8)."""
+
+import hashlib
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipelines.errors import UsageError
+from shards.index_file import IndexAbout, write_index
+from shards.manifest import manifest_bytes, read_manifest
+from shards.mixture import PlanSettings
+from shards.plan import make_plan
+from shards.plan_file import ImagePolicy
+from sources.storage import LocalFolder
+from tests.workflows.train.made_shards import key_of, write_build
+from tests.workflows.train.minis import mini
+from workflows.train.data import rows_of
+from workflows.train.init import init_random
+from workflows.train.job import Job
+from workflows.train.model import load_model
+from workflows.train.overlay import OverlaidFolder
+from workflows.train.planning import ChosenPlan, _counted, choose_plan
+from workflows.train.ranks import Ranks
+from workflows.train.recipe import load_train_recipe
+from workflows.train.tokenizer import write_byte_tokenizer
+
+RECIPE = load_train_recipe("mid", ["workers=0"])
+
+
+@pytest.fixture
+def shards(tmp_path: Path) -> LocalFolder:
+    return LocalFolder(write_build(tmp_path / "run", samples=18))
+
+
+def chosen(shards: LocalFolder, tmp_path: Path, world: int = 2, *overrides: str) -> ChosenPlan:
+    write_byte_tokenizer(tmp_path / "tokenizer.json")
+    recipe = load_train_recipe("mid", overrides)
+    return choose_plan(shards, mini(), recipe, world, tmp_path, tmp_path / "plan")
+
+
+def job_of(plan: ChosenPlan, shards: LocalFolder, start: Path) -> Job:
+    return Job(
+        model=mini(), recipe=RECIPE, shards=shards.place, plan_folder=plan.place, plan=plan.name,
+        plan_digest=plan.digest, manifest_sha256="0" * 64, start=start, out=start / "out", context=plan.about.context,
+        rows_per_step=plan.about.rows_per_step, steps=plan.about.steps,
+    )  # fmt: skip
+
+
+def test_a_model_of_a_shorter_context_and_another_tokenizer_gets_a_plan_of_its_own(
+    shards: LocalFolder, tmp_path: Path
+) -> None:
+    before = {stat.path: (stat.size, stat.stamp) for stat in shards.files()}
+    plan = chosen(shards, tmp_path)
+    assert (plan.about.context, plan.about.rows_per_step) == (128, 4)
+    assert plan.about.images.tokens_per_tile == mini().image_tokens
+    assert plan.reasons
+    assert {stat.path: (stat.size, stat.stamp) for stat in shards.files()} == before
+
+
+def test_every_rank_gets_as_many_rows_and_together_they_get_every_sample(shards: LocalFolder, tmp_path: Path) -> None:
+    init_random(mini(), tmp_path / "init", 0)
+    plan = chosen(shards, tmp_path)
+    job = job_of(plan, shards, tmp_path / "init")
+    by_rank = [list(rows_of(job, Ranks(rank, 0, 1, 2), 0)) for rank in range(2)]
+    assert [len(steps) for steps in by_rank] == [plan.about.steps] * 2
+    assert {len(rows) for steps in by_rank for rows in steps} == {2}
+    keys = {key for steps in by_rank for rows in steps for row in rows for key in row.keys}
+    assert keys == {key_of(number) for number in range(18)}
+    row = by_rank[0][0][0]
+    assert int((row.ids == mini().image_token.id).sum()) == len(row.pictures) * mini().image_tokens
+    assert bytes(row.ids[row.ids < 256].astype(np.uint8)).startswith(b"user")
+    assert all(picture.shape == (3, 28, 28) for picture in row.pictures)
+
+
+@pytest.mark.parametrize("world", [3, 8])
+def test_ranks_that_would_get_different_numbers_of_rows_are_refused_with_what_would_do(
+    shards: LocalFolder, tmp_path: Path, world: int
+) -> None:
+    with pytest.raises(UsageError) as refused:
+        chosen(shards, tmp_path, world)
+    fitting = refused.value.hint.partition("rows_per_step=")[2].partition(",")[0]
+    assert chosen(shards, tmp_path, world, f"rows_per_step={fitting}").about.rows_per_step % world == 0
+
+
+def test_the_plan_beside_the_shards_is_taken_where_it_fits(shards: LocalFolder, tmp_path: Path) -> None:
+    manifest = read_manifest(shards).model_copy(update={"index": "index.arrow", "plan": "plan.arrow"})
+    data = BytesIO()
+    parts = [_counted(shards, entry, manifest.tokenizer) for entry in manifest.every_shard]
+    about = IndexAbout(build=manifest.build, tokenizer=manifest.tokenizer)
+    write_index(data, about, [lambda part=part: part for part in parts])  # type: ignore[misc]
+    shards.write("index.arrow", data.getvalue())
+    shards.write("manifest.json", manifest_bytes(manifest))
+    full = load_model("medgpt-oss-20b")
+    settings = PlanSettings(
+        context=2048, rows_per_step=4, images=ImagePolicy(policy="fixed", tokens_per_tile=576, side=336, max_tiles=12)
+    )
+    from shards.index_file import open_index
+
+    made = make_plan(open_index(shards), manifest, hashlib.sha256(manifest_bytes(manifest)).hexdigest(), settings)
+    with shards.writing("plan.arrow") as file:
+        made.write(file)
+    own = choose_plan(shards, full, RECIPE, 2, None, tmp_path / "plan")
+    assert (own.place, own.name, own.reasons) == (shards.place, "plan.arrow", ())
+    assert not (tmp_path / "plan").exists()
+    other = choose_plan(shards, full, load_train_recipe("mid", ["epochs=3"]), 2, None, tmp_path / "plan")
+    assert other.about.epochs == 3
+    assert other.reasons == ("1 epochs",)
+
+
+def test_an_overlay_shows_its_own_files_over_those_below_and_writes_nothing(tmp_path: Path) -> None:
+    above, below = LocalFolder(tmp_path / "above"), LocalFolder(tmp_path / "below")
+    above.write("a", b"new")
+    below.write("a", b"old")
+    below.write("b", b"other")
+    both = OverlaidFolder(above, below)
+    assert (both.read("a"), both.read("b"), both.stat("c")) == (b"new", b"other", None)
+    with pytest.raises(OSError, match="only read"):
+        both.write("a", b"")

@@ -1,0 +1,183 @@
+"""What is refused before anything is trained, and with which exit status."""
+
+import dataclasses
+import shutil
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from pipelines.errors import CurateError, UsageError
+from tests.end_to_end.runs import curate, curate_json
+from tests.workflows.train.made_shards import write_build
+from tests.workflows.train.minis import mini, mini_file
+from workflows.train.init import init_random
+from workflows.train.job import Job, write_job
+from workflows.train.lineage import RefusedShardsError
+from workflows.train.start import TrainOptions, make_job, prepare
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with weights, the model's description and a build."""
+    work = tmp_path_factory.mktemp("base")
+    init_random(mini(), work / "init", 0)
+    mini_file(work)
+    write_build(work / "mid", samples=12)
+    return work
+
+
+@pytest.fixture
+def options(base: Path, tmp_path: Path) -> TrainOptions:
+    shutil.copytree(base / "mid", tmp_path / "mid")
+    return TrainOptions(
+        "mid", str(tmp_path / "mid" / "shards"), str(base / "mini.yaml"), base / "init", tmp_path / "out", 2, 1, False,
+        None, (),
+    )  # fmt: skip
+
+
+def made(options: TrainOptions, **changes: Any) -> Job:
+    return make_job(prepare(dataclasses.replace(options, **changes)))
+
+
+def contamination(options: TrainOptions, change: Callable[[dict[str, Any]], object]) -> None:
+    path = Path(options.shards) / "contamination.json"
+    document = orjson.loads(path.read_bytes())
+    change(document)
+    path.write_bytes(orjson.dumps(document))
+
+
+def review(folder: Path, text: str) -> Path:
+    path = folder / "review.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_audited_shards_are_admitted(options: TrainOptions) -> None:
+    job = made(options)
+    assert (job.context, job.rows_per_step, job.recipe.stage) == (128, 4, "mid")
+    assert (options.out / "admission" / "lineage.json").is_file()
+
+
+REFUSED: dict[str, Callable[[TrainOptions], object]] = {
+    "no audit": lambda options: (Path(options.shards) / "contamination.json").unlink(),
+    "an audit that found leaks": lambda options: contamination(options, lambda it: it.update(verdict="leaks", leaks=3)),
+    "an incomplete audit": lambda options: contamination(options, lambda it: it.update(verdict="incomplete")),
+    "an insensitive audit": lambda options: contamination(options, lambda it: it.update(verdict="insensitive")),
+    "an audit of other shards": lambda options: contamination(
+        options, lambda it: it["shards"].update(manifest_sha256="0" * 64)
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_shards_are_refused_for(options: TrainOptions, case: str) -> None:
+    REFUSED[case](options)
+    with pytest.raises(RefusedShardsError) as refused:
+        made(options)
+    assert refused.value.status == 3
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_review_accepts_findings_but_neither_other_bytes_nor_a_missing_audit(
+    options: TrainOptions, case: str, tmp_path: Path
+) -> None:
+    REFUSED[case](options)
+    accepted = review(tmp_path, "reason: looked at\naccept: all\n")
+    if case in {"no audit", "an audit of other shards"}:
+        with pytest.raises(RefusedShardsError):
+            made(options, accept_findings=accepted)
+        return
+    made(options, accept_findings=accepted)
+    lineage = orjson.loads((options.out / "admission" / "lineage.json").read_bytes())
+    assert lineage["stages"][-1]["accepted"]["reason"] == "looked at"
+
+
+def test_a_review_that_expired_accepts_nothing(options: TrainOptions, tmp_path: Path) -> None:
+    REFUSED["an audit that found leaks"](options)
+    yesterday = date.today() - timedelta(days=2)  # noqa: DTZ011 - as the review says it
+    accepted = review(tmp_path, f"reason: looked at\naccept: all\nuntil: {yesterday}\n")
+    with pytest.raises(RefusedShardsError, match="expired"):
+        made(options, accept_findings=accepted)
+
+
+def test_the_lineage_of_the_stage_before_is_carried_on(options: TrainOptions, base: Path, tmp_path: Path) -> None:
+    from workflows.train.lineage import write_lineage
+
+    made(options)
+    before = tmp_path / "before"
+    shutil.copytree(base / "init", before)
+    write_lineage(options.out / "admission", before, {"model.safetensors": "1" * 64})
+    made(options, stage="instruct", start=before, out=tmp_path / "next")
+    lineage = orjson.loads((tmp_path / "next" / "admission" / "lineage.json").read_bytes())
+    assert [one["stage"] for one in lineage["stages"]] == ["mid", "instruct"]
+    assert (tmp_path / "next" / "admission" / lineage["stages"][0]["manifest"]["path"]).is_file()
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "a number of ranks that does not divide the rows of a step": ({"nproc": 3}, "rows_per_step=6"),
+    "a model that needs GPUs": ({"model": "medgpt-oss-20b", "start": None}, "tiny"),
+    "a model of that name": ({"model": "tinny"}, "tiny"),
+    "weights of another model": ({"model": "tiny"}, "--model mini"),
+    "a setting of that name": ({"overrides": ("clipp=1",)}, "clip"),
+    "a plan of so many steps": ({"overrides": ("steps=999",)}, "epochs"),
+    "shards in that place": ({"shards": "/nowhere"}, "shards/"),
+    "weights in that place": ({"start": Path("/nowhere")}, "init"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_there_is_no(options: TrainOptions, case: str) -> None:
+    changes, hint = WRONG[case]
+    if case == "weights of another model":
+        changes = {"overrides": ("steps=1",), **changes}
+        path = Path(options.model).with_name("other.yaml")
+        other = mini().model_copy(update={"text": mini().text.model_copy(update={"num_local_experts": 8})})
+        path.write_text(other.model_dump_json())
+        changes = {**changes, "model": str(path)}
+    with pytest.raises(UsageError) as refused:
+        made(options, **changes)
+    assert hint in refused.value.hint
+    assert refused.value.status == 2
+
+
+def test_a_folder_that_holds_a_run_is_only_gone_on_with_when_asked_and_by_the_same_training(
+    options: TrainOptions,
+) -> None:
+    write_job(made(options))
+    with pytest.raises(UsageError, match="holds a run"):
+        made(options)
+    assert made(options, resume=True) == made(options, resume=True)
+    with pytest.raises(UsageError, match="clip"):
+        made(options, resume=True, overrides=("clip=2",))
+    made(options, resume=True, overrides=("keep=5",))
+
+
+def test_the_command_answers_with_the_exit_status_and_one_object(options: TrainOptions) -> None:
+    REFUSED["no audit"](options)
+    common = ("train", "--stage", "mid", "--shards", options.shards, "--model", options.model, "--from", options.start,
+              "--out", options.out)  # fmt: skip
+    assert "audit" in curate_json(*common, status=3)["error"]
+    told = curate_json(*common, "--dry-run", status=2)
+    assert "audit" in told["problems"][0]["problem"]
+    assert told["steps"] > 0
+    assert curate("train", "--stage", "mid").returncode == 2
+
+
+def test_a_dry_run_writes_nothing_and_counts_like_the_plan(options: TrainOptions) -> None:
+    common = ("train", "--stage", "align", "--shards", options.shards, "--model", options.model, "--nproc", 2, "--out",
+              options.out, "--dry-run")  # fmt: skip
+    told = curate_json(*common)
+    assert not options.out.exists()
+    assert told["problems"] == []
+    assert told["steps"] == made(options).steps
+    assert told["trained_parameters"] == told["parameters"]["projector"]
+
+
+def test_a_missing_package_is_named(options: TrainOptions, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workflows.train.start.NEEDED", ("torch", "no_such_package"))
+    with pytest.raises(CurateError, match="no_such_package"):
+        made(options)
