@@ -1,8 +1,8 @@
-"""Each reader against the plain library on the same file: `python -m benchmarks.readers [--records N] [--only NAME]`.
+"""Each reader against the plain library on the same file: `python -m benchmarks.readers [--records N]`.
 
 Side by side in one process, no pictures decoded, the median of three rounds. The library gives what a step needs, rows
-of Python: `pyarrow.json.read_json(...).to_pylist()`, `json.loads`, `csv.DictReader`, `pq.read_table(...).to_pylist()`,
-`tarfile` with its members in memory and their JSON parsed. `columns` is pyarrow without the rows, for scale. `plan` cuts
+of Python: `pyarrow.json.read_json(...)` and `pq.read_table(...)` with `to_pylist()`, `json.loads`, `csv.DictReader`,
+`tarfile` with its members in memory and their JSON parsed. `columns` is pyarrow without rows, for scale. `plan` cuts
 and hashes the file, once as long as it does not change; `read` checks the hashes and gives the records, which is what a
 build does each time; `samples` also maps them to rows of the samples table. Goal: `read` at most 1.5 x the library.
 """
@@ -25,11 +25,14 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.json as pa_json
 import pyarrow.parquet as pq
+import pydicom
+from pydicom.pixels import apply_modality_lut, apply_voi_lut, pixel_array
 
 from sources.cards import Card, Layout
 from sources.find import find_corpus
 from sources.identity import Identity
 from sources.mapping import Prompts, to_sample
+from sources.pictures import decode, sniff
 from sources.readers.registry import reader_named
 from sources.records import Corpus, Fragment, Record
 from sources.storage import LocalFolder
@@ -171,12 +174,43 @@ def cases(folder: Path) -> dict[str, tuple[Callable[[], int], Callable[[], int] 
     }  # fmt: skip
 
 
+def compare_dicom(folder: Path) -> None:
+    """Print how many DICOM files of a folder are shown a second, and how many by pydicom, of those that both decode."""
+    files, shown, refused = [path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()], [], 0
+    for data in files:
+        if sniff(data) != "dicom":
+            continue
+        try:
+            decode(data)
+            by_pydicom(data)
+        except Exception:  # noqa: BLE001 - what either refuses is counted, whatever it is
+            refused += 1
+        else:
+            shown.append(data)
+    library, _ = timed(lambda: sum(bool(by_pydicom(data) is not None) for data in shown))
+    own, _ = timed(lambda: sum(bool(decode(data)) for data in shown))
+    rates = f"{len(shown) / library:.0f} files a second by pydicom, {len(shown) / own:.0f} here"
+    print(f"dicom: {len(shown)} files that both show, {refused} others: {rates}, {own / library:.2f}x its time")
+
+
+def by_pydicom(data: bytes) -> Any:
+    """The first frame as pydicom displays it."""
+    dataset = pydicom.dcmread(io.BytesIO(data), force=True)
+    pixels = pixel_array(dataset, index=0)
+    if dataset.PhotometricInterpretation in ("MONOCHROME1", "MONOCHROME2"):
+        return apply_voi_lut(apply_modality_lut(pixels, dataset), dataset)
+    return pixels
+
+
 def main() -> None:
     """Print a line a reader."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--records", type=int, default=100_000)
     parser.add_argument("--only", default="")
+    parser.add_argument("--dicom", type=Path, help="also compare the decoding of the DICOM files in this folder")
     options = parser.parse_args()
+    if options.dicom:
+        compare_dicom(options.dicom)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         write(folder, rows_of(options.records))

@@ -3,7 +3,8 @@
 The same samples, in one run, by three writers: ours (SHA-256 of the file included), `webdataset.ShardWriter`
 (none), and the physical limit, `cp` of our finished tar. Every one ends with fsync. The bar is 0.8 of `cp`
 (DESIGN.md section 11). Ours needs a second core for the hash: on a machine that is busy with other things the ratio
-says little, so the load is printed with it. Every writer follows every other, since what one leaves in the page
+says little, so the load is printed with it. With `--ray`, Ray Data's `write_webdataset` writes the pictures too, on one
+worker, its rows in the object store beforehand; `--large` writes one sample of 3 GB. Every writer follows every other, since what one leaves in the page
 cache the next one finds; the median counts. Short texts are bound by the 5 microseconds that Python takes for a
 sample, not by bytes.
 """
@@ -13,7 +14,9 @@ import gc
 import hashlib
 import itertools
 import json
+import mmap
 import os
+import resource
 import statistics
 import subprocess
 import tempfile
@@ -116,6 +119,53 @@ def measure(samples: list[ShardSample], folder: Path) -> dict[str, float]:
     }
 
 
+def measure_ray(samples: list[ShardSample], folder: Path) -> float:
+    """Return the MB/s of Ray Data, whose rows are in its object store before the clock starts."""
+    import ray
+
+    members = [{"json": json_bytes(sample.json), **dict(sample.members)} for sample in samples]
+    rows = [{"__key__": sample.key, **own} for sample, own in zip(samples, members, strict=True)]
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False)
+    try:
+        ray.data.DataContext.get_current().enable_progress_bars = False
+        data = ray.data.from_items(rows, override_num_blocks=1).materialize()
+        out = folder / "ray"
+        seconds = seconds_of(lambda: (data.write_webdataset(str(out)), os.sync())[1])
+    finally:
+        ray.shutdown()
+    size = sum(place.stat().st_size for place in out.rglob("*.tar"))
+    return round(size / seconds / 1e6, 1)
+
+
+def measure_large(folder: Path, size: int = 3 * 10**9) -> dict[str, float]:
+    """Write one sample with a picture of 3 GB, a file with holes; return seconds and what memory grew by, in MB."""
+    hole, place = folder / "hole", folder / "large.tar"
+    with hole.open("wb") as file:
+        file.truncate(size)
+    (small,) = samples_of(1000, 300, 3000)[:1]
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with hole.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        private_before = _private_bytes()
+        seconds = seconds_of(lambda: write_ours([ShardSample(small.key, small.json, (("jpg", data),))], place))  # type: ignore[arg-type]
+        grown = _private_bytes() - private_before
+    written = place.stat().st_size
+    place.unlink()
+    return {
+        "bytes": written,
+        "seconds": round(seconds, 1),
+        "mb_per_s": round(written / seconds / 1e6, 1),
+        "private_mb": round(grown / 1e6, 1),
+        "peak_rss_mb": round((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e3, 1),
+    }
+
+
+def _private_bytes() -> int:
+    """Memory of this process alone: what it maps of files does not count."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (line,) = [line for line in lines if line.startswith("RssAnon:")]
+    return int(line.split()[1]) * 1024
+
+
 def results(total_bytes: int, parent: Path | None) -> Iterator[tuple[str, dict[str, float]]]:
     """Measure one workload after the other, in a folder that is removed afterwards."""
     with tempfile.TemporaryDirectory(dir=parent) as folder:
@@ -130,13 +180,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--mebibytes", type=int, default=256, help="size of each tar")
+    parser.add_argument("--ray", action="store_true", help="Ray Data, too (of a quarter of the bytes)")
+    parser.add_argument("--large", action="store_true", help="a sample of 3 GB, too")
     parser.add_argument("--folder", type=Path, help="where to write: the disk that is measured")
     options = parser.parse_args()
     load = round(os.getloadavg()[0], 2)
     table = dict(results(options.mebibytes * 2**20, options.folder))
+    more: dict[str, object] = {}
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        if options.ray:
+            name = next(iter(WORKLOADS))
+            samples = samples_of(*WORKLOADS[name], options.mebibytes * 2**18)
+            more["ray_data_mb_per_s"] = measure_ray(samples, Path(folder))
+        if options.large:
+            more["large"] = measure_large(Path(folder))
     if options.json:
-        print(json.dumps({"bar": BAR, "load": load, "workloads": table}))
+        print(json.dumps({"bar": BAR, "load": load, "workloads": table, **more}))
         return
+    for name, value in more.items():
+        print(f"{name}: {value}")
     print(f"{os.cpu_count()} cores, load {load} before the first round")
     for name, row in table.items():
         verdict = "met" if row["ratio_to_cp"] >= BAR else "MISSED"

@@ -8,6 +8,7 @@ model's parameters must be in it.
 """
 
 import hashlib
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -198,7 +199,7 @@ def _loaded(path: str, sha256: str, device: str) -> _Model:
         raise WeightsError("model biomedclip: open_clip is not installed; pip install 'curate[biomedclip]'") from None
     chosen = torch.device("cuda" if device == "cuda" or (device == "auto" and torch.cuda.is_available()) else "cpu")
     _, mean, std, text = _settings(path)
-    with _text_config(Path(path)) as bert:
+    with _offline(), _text_config(Path(path)) as bert:
         own = {**text, "hf_model_name": bert, "hf_model_pretrained": False}
         try:
             model = open_clip.create_model(f"local-dir:{path}", load_weights=False, pretrained_text=False, text_cfg=own)
@@ -213,6 +214,20 @@ def _loaded(path: str, sha256: str, device: str) -> _Model:
     shape = (3, 1, 1)
     middle, spread = (torch.tensor(values, device=chosen).reshape(shape) for values in (mean, std))
     return _Model(model, tokenizer, middle, spread, chosen)
+
+
+@contextmanager
+def _offline() -> Iterator[None]:
+    """Libraries of the hub do not ask it while the model is loaded; what they log meanwhile is not true of it."""
+    from huggingface_hub import constants
+
+    before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+        constants.HF_HUB_OFFLINE = before
 
 
 @contextmanager

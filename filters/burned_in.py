@@ -4,6 +4,7 @@ It nominates; what is written there is for reading (`ocr.py`) to say.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,6 +13,8 @@ import numpy.typing as npt
 VERSION = 1
 
 Grey = npt.NDArray[np.uint8]
+Edges = npt.NDArray[Any]
+"""Whole numbers: left or top edges, widths or heights of marks, one each."""
 
 LONGEST_SIDE = 1600
 """Larger pictures are reduced: writing that is read on them is larger, too."""
@@ -47,9 +50,9 @@ def writing_in(grey: Grey) -> list[Box]:
     """Lines that look like writing in a picture of H x W grey levels, top to bottom; empty for most pictures."""
     small, scale = _scaled(grey)
     window = cv2.getStructuringElement(cv2.MORPH_RECT, (STROKE_PX, STROKE_PX))
-    lines: list[npt.NDArray[np.int32]] = []
+    lines: list[Edges] = []
     for operation in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT):
-        strokes = cv2.morphologyEx(small, operation, window)
+        strokes = np.asarray(cv2.morphologyEx(small, operation, window), np.uint8)
         for contrast in CONTRASTS:
             lines += _lines(strokes, contrast)
     height, width = grey.shape
@@ -67,7 +70,13 @@ def writing_in(grey: Grey) -> list[Box]:
 
 def _scaled(grey: Grey) -> tuple[Grey, float]:
     longest, shortest = max(grey.shape), min(grey.shape)
-    scale = LONGEST_SIDE / longest if longest > LONGEST_SIDE else 2.0 if shortest < SHORTEST_SIDE and longest <= LONGEST_SIDE / 2 else 1.0
+    scale = (
+        LONGEST_SIDE / longest
+        if longest > LONGEST_SIDE
+        else 2.0
+        if shortest < SHORTEST_SIDE and longest <= LONGEST_SIDE / 2
+        else 1.0
+    )
     if scale == 1.0:
         return np.ascontiguousarray(grey), scale
     size = (max(round(grey.shape[1] * scale), 1), max(round(grey.shape[0] * scale), 1))
@@ -75,7 +84,7 @@ def _scaled(grey: Grey) -> tuple[Grey, float]:
     return cv2.resize(grey, size, interpolation=method).astype(np.uint8, copy=False), scale
 
 
-def _lines(strokes: Grey, contrast: int) -> list[npt.NDArray[np.int32]]:
+def _lines(strokes: Grey, contrast: int) -> list[Edges]:
     """Rows of marks: left, top, right, bottom of each."""
     mask = (strokes >= contrast).astype(np.uint8)
     _, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
@@ -92,9 +101,7 @@ def _lines(strokes: Grey, contrast: int) -> list[npt.NDArray[np.int32]]:
     return _chained(marks[:, 0], marks[:, 1], marks[:, 2], marks[:, 3])
 
 
-def _chained(
-    x: npt.NDArray[np.int32], y: npt.NDArray[np.int32], w: npt.NDArray[np.int32], h: npt.NDArray[np.int32]
-) -> list[npt.NDArray[np.int32]]:
+def _chained(x: Edges, y: Edges, w: Edges, h: Edges) -> list[Edges]:
     """Chains of neighbours of like height on one base line; marks come from left to right."""
     following = _following(x, y, w, h).tolist()
     letters = np.where(w > 2 * h + 2, w / (0.8 * h), 1.0)
@@ -112,9 +119,7 @@ def _chained(
     return found
 
 
-def _following(
-    x: npt.NDArray[np.int32], y: npt.NDArray[np.int32], w: npt.NDArray[np.int32], h: npt.NDArray[np.int32]
-) -> npt.NDArray[np.int64]:
+def _following(x: Edges, y: Edges, w: Edges, h: Edges) -> npt.NDArray[np.int64]:
     """For each mark the next one of its line, or -1: the first to its right that is near, as tall and as low."""
     count = len(x)
     others = np.arange(count)[:, None] + np.arange(1, NEIGHBOURS + 1)[None, :]

@@ -27,7 +27,8 @@ _WORDS: dict[str, str] = {
     r"|cystoscop(?:y|ic)",
     "fundus": r"fundus|fundoscop(?:y|ic)|funduscop(?:y|ic)|retinal photographs?",
     "photo": r"clinical photographs?|intraoperative photographs?|gross (?:specimen|photograph)s?",
-    "other_medical": r"electrocardiogra(?:m|ms|phy)|(?:ecg|ekg|eeg)(?! (?:lead|electrode)s?\b)|scintigra(?:m|phy|phic)|bone scans?",
+    "other_medical": r"electrocardiogra(?:m|ms|phy)|(?:ecg|ekg|eeg)(?! (?:lead|electrode)s?\b)"
+    r"|scintigra(?:m|phy|phic)|bone scans?",
     "chart": r"bar (?:chart|graph)s?|line (?:chart|graph)s?|pie charts?|kaplan[- ]meier|scatter ?plots?|box ?plots?"
     r"|forest plots?|funnel plots?|histogram of",
     "diagram": r"flow ?charts?|flow diagrams?|schematic (?:diagram|illustration|representation|drawing)s?|prisma",
@@ -49,6 +50,8 @@ _AFTER = re.compile(
 _POLAR = re.compile(r"^\W*(?:is|are|was|were|does|do|did|has|have|can|could|would|should)\b", re.IGNORECASE)
 _CHOICE = re.compile(r"\bor\b", re.IGNORECASE)
 _YES = re.compile(r"^\W*(?:yes|true|correct)\b", re.IGNORECASE)
+NEAR = 80
+"""Characters before and after a mention in which it may be denied."""
 LONGEST = 4000
 """Characters that are looked at: a caption says what it shows at its beginning, and one may have 2 MB."""
 
@@ -58,7 +61,8 @@ def said_by(text: str) -> frozenset[str]:
     found = set()
     for clause in _CLAUSE.split(text[:LONGEST]):
         for mention in MENTION.finditer(clause):
-            denied = _BEFORE.search(clause[: mention.start()]) or _AFTER.search(clause[mention.end() :])
+            start, end = mention.span()
+            denied = _BEFORE.search(clause[max(start - NEAR, 0) : start]) or _AFTER.search(clause[end : end + NEAR])
             if not denied and mention.lastgroup is not None:
                 found.add(mention.lastgroup)
     return frozenset(found)

@@ -87,9 +87,9 @@ def fit_head(features: Features, labels: Sequence[str], datasets: Sequence[str],
 
 
 def unseen(
-    features: Features, labels: Sequence[str], datasets: Sequence[str], network: str, confidence: float
+    features: Features, labels: Sequence[str], datasets: Sequence[str], network: str, confidence: float, judged: int
 ) -> Evaluation:
-    """Each data set judged by a head that was fitted on all the others.
+    """Each data set judged by a head that was fitted on all the others; of all pictures the first `judged` count.
 
     Only pictures count whose modality another data set has, too: nobody can name what he was never shown.
     """
@@ -97,7 +97,8 @@ def unseen(
     temperature = _temperature(features, words, origins, network)
     truth, found, certain = [], [], []
     for name, fold in _folds(features, words, origins, network):
-        head, held = replace(fold, temperature=temperature), origins == name
+        head = replace(fold, temperature=temperature)
+        held = (origins == name) & (np.arange(len(words)) < judged)
         known = {modality_of(label) for label in head.labels}
         chances = head.probabilities(features[held])
         for label, row in zip(words[held].tolist(), chances, strict=True):
@@ -109,7 +110,7 @@ def unseen(
     return Evaluation(tuple(truth), tuple(found), tuple(certain))
 
 
-def nearest(features: Features, labels: Sequence[str], datasets: Sequence[str]) -> Evaluation:
+def nearest(features: Features, labels: Sequence[str], datasets: Sequence[str], judged: int) -> Evaluation:
     """The same by the nearest neighbour of another data set (cosine): what any trained head must beat."""
     origins = np.array(datasets)
     modalities = np.array([modality_of(label) for label in labels], object)
@@ -117,11 +118,12 @@ def nearest(features: Features, labels: Sequence[str], datasets: Sequence[str]) 
     unit = features / length
     truth, found = [], []
     for name in sorted(set(datasets)):
-        held = origins == name
-        if held.all():
+        own_set = origins == name
+        held = own_set & (np.arange(len(labels)) < judged)
+        if own_set.all() or not held.any():
             continue
-        closest = (unit[held] @ unit[~held].T).argmax(axis=1)
-        others = modalities[~held]
+        closest = (unit[held] @ unit[~own_set].T).argmax(axis=1)
+        others = modalities[~own_set]
         for own, answer in zip(modalities[held], others[closest], strict=True):
             if own in others:
                 truth.append(str(own))

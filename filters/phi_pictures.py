@@ -57,6 +57,7 @@ class Examination:
 
     name = "phi_pictures"
     version = VERSION
+    columns = ("images",)
 
     def parameters(self) -> dict[str, Any]:
         """Everything that the answers depend on; the time limit only of pictures that are then quarantined."""
@@ -116,7 +117,12 @@ def covered(pixels: Any, boxes: list[Box]) -> Any:
         top, bottom = max(box.top - by // 2, 0), min(box.bottom + by // 2, height)
         left, right = max(box.left - by, 0), min(box.right + by, width)
         rim = np.concatenate(
-            [pixels[top, left:right], pixels[bottom - 1, left:right], pixels[top:bottom, left], pixels[top:bottom, right - 1]]
+            [
+                pixels[top, left:right],
+                pixels[bottom - 1, left:right],
+                pixels[top:bottom, left],
+                pixels[top:bottom, right - 1],
+            ]
         )
         out[top:bottom, left:right] = np.median(rim, axis=0).astype(np.uint8)
     return out
@@ -125,7 +131,9 @@ def covered(pixels: Any, boxes: list[Box]) -> Any:
 def masked(picture: Picture, boxes: list[Box]) -> Picture:
     """The picture at 8 bits with the boxes covered."""
     pixels = covered(eight_bits(picture), boxes)
-    return Picture(pixels, picture.width, picture.height, picture.format, 8, picture.frames, picture.modality, picture.facts)
+    return Picture(
+        pixels, picture.width, picture.height, picture.format, 8, picture.frames, picture.modality, picture.facts
+    )
 
 
 def _read(grey: Grey, timeout_s: float) -> list[Line]:

@@ -16,7 +16,20 @@ VERSION = 1
 Names = Literal["rules", "model"]
 
 _WORD_EDGE = r"(?<![^\W_]){}(?![^\W_])"
-_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December")
+_MONTHS = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
 _LONGEST_LITERAL = 200
 
 
@@ -50,7 +63,7 @@ def find(texts: Sequence[str], names: Names, known: Iterable[Known] = ()) -> lis
     if pattern is not None:
         kinds = {one.value.casefold(): one.kind for one in literals}
         for text, spans in zip(texts, found, strict=True):
-            spans += _literal_spans(text, pattern, kinds)
+            spans.extend(_literal_spans(text, pattern, kinds))
     return [merged(spans) for spans in found]
 
 
@@ -79,7 +92,9 @@ def _spellings(known: Known) -> Iterator[Known]:
     if known.kind == "name":
         words = [word for word in re.split(r"[\s^=,;]+", value) if word]
         if len(words) > 1:
-            yield from (Known("name", f"{a}{mark}{b}") for mark in (" ", ", ", "^", ",") for a in words for b in words if a != b)
+            yield from (
+                Known("name", f"{a}{mark}{b}") for mark in (" ", ", ", "^", ",") for a in words for b in words if a != b
+            )
         yield from (Known("name", word) for word in words if len(word) > 2 or not word.isascii())
     elif known.kind == "date":
         yield from (Known("date", form) for form in _dates(value))

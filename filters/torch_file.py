@@ -98,4 +98,4 @@ def _shaped(values: npt.NDArray[Any], tensor: _Tensor) -> npt.NDArray[Any]:
     if min((offset, *strides, *shape)) < 0 or not last < len(values):
         raise WeightsError("weights: a tensor reaches beyond its values")
     steps = tuple(stride * values.itemsize for stride in strides)
-    return np.ascontiguousarray(np.lib.stride_tricks.as_strided(values[offset:], shape, steps))
+    return np.array(np.lib.stride_tricks.as_strided(values[offset:], shape, steps), order="C")

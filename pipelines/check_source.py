@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pipelines.errors import CurateError, UsageError
@@ -173,11 +173,14 @@ def _answer(look: _Look, roots: Sequence[Folder]) -> dict[str, Any]:
 
 
 def _others(corpus: Corpus, roots: Sequence[Folder]) -> list[str]:
-    """Other corpora whose files are in the very folder of this one."""
-    others = []
+    """Other corpora whose files are in the very folder of this one: only those that would look there by its name."""
+    others, here = [], PurePosixPath(corpus.root.place).name.partition("@")[0].lower()
     for name, card in catalogue().items():
+        looked_in = {PurePosixPath(root).name.lower() for form in card.all_forms for root in form.layout.roots}
+        if name == corpus.name or here not in looked_in:
+            continue
         try:
-            other = None if name == corpus.name else find_corpus(card, name, roots, Identity(name))
+            other = find_corpus(card, name, roots, Identity(name))
         except (CorpusError, StoreError):
             continue
         if other is not None and other.root.place == corpus.root.place:

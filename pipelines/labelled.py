@@ -60,6 +60,15 @@ class Collection:
         """Of each picture."""
         return [one.dataset for one in self.pictures]
 
+    def with_more(self, other: "Collection") -> "Collection":
+        """This collection, then another one."""
+        return Collection(
+            (*self.pictures, *other.pictures),
+            np.concatenate([self.features, other.features]),
+            np.concatenate([self.thumbnails, other.thumbnails]),
+            dict(Counter(self.left_out) + Counter(other.left_out)),
+        )
+
 
 def collected(
     places: Sequence[str],
@@ -184,11 +193,11 @@ def _by_biomedclip(measurer: Any, picture: Picture) -> npt.NDArray[Any]:
     return np.frombuffer(values["embedding"], "<f2")
 
 
-def judged_by(head: Head, found: Collection, confidence: float) -> Evaluation:
-    """A head as it is, on all pictures of a collection."""
-    answers = [best_modality(head.labels, row) for row in head.probabilities(found.features)]
+def judged_by(head: Head, found: Collection, confidence: float, judged: int) -> Evaluation:
+    """A head as it is, on the first `judged` pictures of a collection."""
+    answers = [best_modality(head.labels, row) for row in head.probabilities(found.features[:judged])]
     return Evaluation(
-        tuple(modality_of(one) for one in found.labels),
+        tuple(modality_of(one) for one in found.labels[:judged]),
         tuple(best if score >= confidence else "unknown" for best, score in answers),
         tuple(best for best, _ in answers),
     )

@@ -128,7 +128,7 @@ def _steps(plan: Plan, index: Index) -> list[dict[str, Any]]:
     for step in range(min(STEPS, about.steps)):
         start = step * about.rows_per_step
         shown = plan.rows(start, start + min(ROWS, about.rows_per_step))
-        lines = []
+        lines: list[dict[str, Any]] = []
         for row in shown:
             wanted = np.array([(place.shard << 40) + place.offset for place in row.samples], np.int64)
             names = sources.take(np.searchsorted(keys_n, wanted)).to_pylist()

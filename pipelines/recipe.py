@@ -281,6 +281,13 @@ class Recipe(Strict):
         self.contracts.check_sources([entry.name for entry in self.sources])
         return self
 
+    @model_validator(mode="after")
+    def _caps_name_sources(self) -> "Recipe":
+        unknown = sorted(set(self.mixture.caps) - {entry.name for entry in self.sources})
+        if unknown:
+            raise ValueError(f"mixture.caps: {unknown[0]!r} is no source of this recipe")
+        return self
+
     @field_validator("sources")
     @classmethod
     def _named_once(cls, value: tuple[SourceEntry, ...]) -> tuple[SourceEntry, ...]:

@@ -23,13 +23,15 @@ class Columns:
         self.card = card
         self._counts: Counter[str] = Counter()
         self._others: set[str] = set()
-        self._records = 0
+        self._records = self._rowless = 0
         self._joined = card.join is not None
 
     def see(self, record: Record) -> None:
         """Count a record's columns."""
-        self._records += 1
-        self._counts.update(name for name in record.row if not name.startswith("@"))
+        own = [name for name in record.row if not name.startswith("@")]
+        self._records += bool(own)
+        self._rowless += not own
+        self._counts.update(own)
 
     def see_schema(self, names: Iterable[str]) -> None:
         """Note the columns of a file whose records have only those that the card reads."""
@@ -44,6 +46,8 @@ class Columns:
             for name in sorted(required_columns(self.card))
             if not self._joined and 0 < (count := self._counts[_outermost(name, self._counts)]) < self._records
         }
+        if self._rowless:
+            found["a picture has no row in the metadata"] = self._rowless
         new = self._new()
         if new:
             names = ", ".join(repr(name) for name in new) if shown else f"{len(new)} columns"

@@ -1,6 +1,7 @@
 """From recipe to corpora: which sources are there, under which terms, and how they name people."""
 
 import difflib
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pipelines.errors import UsageError
+from pipelines.errors import CurateError, UsageError
 from pipelines.recipe import Recipe, SourceEntry
 from sources.cards import Card, catalogue
 from sources.columns import TELL_SPLITS
@@ -17,7 +18,7 @@ from sources.identity import Identity, MissingIdKeyError, read_site_key
 from sources.joins import by_exchange
 from sources.readers.companions import awaiting_rows
 from sources.records import Corpus, CorpusError
-from sources.storage import Folder
+from sources.storage import Folder, StoreError
 
 
 @dataclass(frozen=True)
@@ -149,6 +150,10 @@ def _find(entry: SourceEntry, card: Card, roots: Sequence[Folder]) -> Corpus | N
         return find_corpus(card, entry.name, roots, Identity(entry.name), entry.path, entry.split)
     except CorpusError as error:
         raise UsageError(str(error), "") from None
+    except StoreError as error:
+        if error.errno != errno.EACCES:
+            raise
+        raise CurateError(f"source {entry.name}: {error.strerror}", f"{error.hint}. {card.fetch}".strip()) from None
 
 
 def _absent(entry: SourceEntry, card: Card, roots: Sequence[Folder]) -> str:

@@ -15,7 +15,7 @@ from shards.plan_file import ImagePolicy
 Pixels = NDArray[np.int64]
 
 
-FIXED = ImagePolicy(policy="fixed", tokens_per_tile=576, side=336, max_tiles=12)
+FIXED = ImagePolicy()
 """What a plan is made for if nothing is said."""
 
 

@@ -45,6 +45,7 @@ class PlannedRows(IterableDataset[StepRows]):
         folder: Folder | Path | str,
         *,
         plan: str = PLAN_NAME,
+        plan_folder: Folder | Path | str | None = None,
         rank: int = 0,
         world: int = 1,
         start_step: int = 0,
@@ -58,9 +59,10 @@ class PlannedRows(IterableDataset[StepRows]):
     ) -> None:
         """Open a plan and hold it, the manifest and the sizes of the tars against one another.
 
-        `folder` is the `shards/` of a run. `picture` is applied to every decoded picture (uint8 H x W x 3), in the
-        workers. `tokenizer` is that of the model, where it is not called as the plan calls it. `verify` reads a tar
-        for its SHA-256 before the first of its samples is used. `replace` and `max_bad`: see `RowSettings`.
+        `folder` is the `shards/` of a run; the plan lies in it, or in `plan_folder`. `picture` is applied to every
+        decoded picture (uint8 H x W x 3), in the workers. `tokenizer` is that of the model, where it is not called as
+        the plan calls it. `verify` reads a tar for its SHA-256 before the first of its samples is used. `replace` and
+        `max_bad`: see `RowSettings`.
 
         Raises:
             ManifestError: there is no manifest, or one of another version.
@@ -73,7 +75,8 @@ class PlannedRows(IterableDataset[StepRows]):
         self._folder = _folder_of(folder)
         self._manifest = read_manifest(self._folder)
         self._digest = hashlib.sha256(self._folder.read(MANIFEST_NAME)).hexdigest()
-        self._plan = open_plan(self._folder, plan)
+        self._plan_folder = self._folder if plan_folder is None else _folder_of(plan_folder)
+        self._plan = open_plan(self._plan_folder, plan)
         self._plan_name = plan
         self.about = self._plan.about
         check_ranks(self.about.rows_per_step, rank, world)
@@ -93,7 +96,7 @@ class PlannedRows(IterableDataset[StepRows]):
     @property
     def start_method(self) -> str:
         """How workers are to be started: connections to object storage do not outlive a fork."""
-        return "spawn" if isinstance(self._folder, BucketFolder) else "fork"
+        return "spawn" if BucketFolder in {type(self._folder), type(self._plan_folder)} else "fork"
 
     @property
     def steps(self) -> int:
@@ -108,7 +111,7 @@ class PlannedRows(IterableDataset[StepRows]):
         info = get_worker_info()
         if info is not None:
             self._flags[-1] = 1
-            self._plan = open_plan(self._folder, self._plan_name)  # a forked file has one place for all processes
+            self._plan = open_plan(self._plan_folder, self._plan_name)  # a forked file has one place for all processes
         numbers = self._numbers(*((0, 1) if info is None else (info.id, info.num_workers)))
         self._next = numbers.start
         verified: NDArray[np.uint8] | None = self._flags.numpy() if self._verify else None
@@ -189,10 +192,10 @@ class PlannedRows(IterableDataset[StepRows]):
         return step
 
     def _check_plan(self, tokenizer: str | None) -> None:
-        place = f"{self._folder.place}/{self._plan_name}"
+        place = f"{self._plan_folder.place}/{self._plan_name}"
         remake = "make it again: curate shards plan DIR"
         if self.about.manifest != self._digest:
-            raise PlanError(f"{place}: was made for another manifest than the one beside it; {remake}")
+            raise PlanError(f"{place}: was made for another manifest than that of the shards; {remake}")
         if self.about.tokenizer != self._manifest.tokenizer:
             raise PlanError(
                 f"{place}: was made for tokenizer {self.about.tokenizer}, the shards for "
@@ -202,7 +205,9 @@ class PlannedRows(IterableDataset[StepRows]):
             raise PlanError(
                 f"{place}: was made for tokenizer {self.about.tokenizer}, not {tokenizer}; build shards for that one"
             )
-        load_encoder(tokenizer or self.about.tokenizer)
+        missing = load_encoder(tokenizer or self.about.tokenizer).missing
+        if missing:
+            raise PlanError(f"{place}: its tokenizer has no {missing[0]}: rows cannot be rendered without such tokens")
 
 
 class PlannedLoader:

@@ -18,6 +18,8 @@ from sources.storage import (
     is_url,
     with_listing,
 )
+from sources.storage.zip_index import ZipError
+from sources.storage.zipped import zipped
 
 _PICTURES = ("jpg", "jpeg", "png", "tif", "tiff", "bmp", "gif", "webp", "jp2")
 DEFAULT_FILES: Mapping[str, tuple[str, ...]] = {
@@ -191,13 +193,28 @@ def _corpus_at(card: Card, name: str, folder: Folder, identity: Identity, globs:
     if not split_of:
         return None
     splits = {path: split for path, split in split_of.items() if split is not None}
-    root = _known(card, name, folder, list(listed.values()))
+    root = _with_archives(card, name, folder, _known(card, name, folder, list(listed.values())))
     corpus = Corpus(name, root, card, identity, tuple(sorted(split_of)), splits)
     if card.reader == "hf" and isinstance(folder, InventoryFolder):
         from sources.readers.hf_sets import with_repository  # it needs `datasets`, which takes a second to import
 
         return with_repository(corpus)
     return corpus
+
+
+def _with_archives(card: Card, name: str, folder: Folder, known: Folder) -> Folder:
+    """The folder, with what is in the zips that its card names.
+
+    Raises:
+        CorpusError: one of them cannot be read.
+    """
+    if not card.layout.archives:
+        return known
+    try:
+        return zipped(known, _listed(card, name, folder, card.layout.archives))
+    except ZipError as error:
+        told = "an archive of its pictures cannot be read: test it with `unzip -t`" if card.keyed else str(error)
+        raise CorpusError(f"{name}: {told}") from None
 
 
 def _known(card: Card, name: str, folder: Folder, stats: Sequence[FileStat]) -> Folder:

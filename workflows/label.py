@@ -47,7 +47,7 @@ def fit(
     network, look = looker(model, path, sha256)
     found = collected(data, _pairs(mapped), look, _pairs(together), _progress)
     head = fit_head(found.features, found.labels, found.datasets, network)
-    measured = unseen(found.features, found.labels, found.datasets, network, CONFIDENCE).report()
+    measured = unseen(found.features, found.labels, found.datasets, network, CONFIDENCE, len(found.labels)).report()
     head = replace(head, recipe={**head.recipe, "unseen": measured, "left_out": dict(found.left_out)})
     out.write_bytes(head.to_bytes())
     answer = {"head": str(out), "network": network, "pictures": len(found.labels), "unseen": measured}
@@ -63,6 +63,7 @@ def evaluate(
     head: Annotated[Path | None, typer.Option(help="A head of `curate label fit` (default: the shipped one).")] = None,
     path: Files = None,
     sha256: Sha = None,
+    also: Annotated[list[str] | None, typer.Option(help="More pictures, to learn from and not to be judged.")] = None,
     confidence: Annotated[float | None, typer.Option(help="Probability below which the answer is unknown.")] = None,
     mapped: Mapped = None,
     together: Together = None,
@@ -89,12 +90,15 @@ def evaluate(
     if chosen.network != network:
         raise UsageError(f"--head was trained on {chosen.network}, not on {network}", "fit it again")
     found = collected(data, _pairs(mapped), look, _pairs(together), _progress)
+    judged = len(found.labels)
+    if also:
+        found = found.with_more(collected(also, _pairs(mapped), look, _pairs(together), _progress))
     answer: dict[str, Any] = {
         "model": network,
-        "given": judged_by(chosen, found, limit).report(),
-        "unseen": unseen(found.features, found.labels, found.datasets, network, limit).report(),
-        "nearest": nearest(found.features, found.labels, found.datasets).report(),
-        "thumbnails": nearest(found.thumbnails, found.labels, found.datasets).report(),
+        "given": judged_by(chosen, found, limit, judged).report(),
+        "unseen": unseen(found.features, found.labels, found.datasets, network, limit, judged).report(),
+        "nearest": nearest(found.features, found.labels, found.datasets, judged).report(),
+        "thumbnails": nearest(found.thumbnails, found.labels, found.datasets, judged).report(),
         "left_out": dict(found.left_out),
     }
     if as_json:

@@ -17,7 +17,8 @@ import numpy as np
 import orjson
 from PIL import Image
 
-from filters.phi_pictures import ANNOTATION, Box, covered
+from filters.burned_in import Box
+from filters.phi_pictures import ANNOTATION, covered
 from pipelines.phi.pictures import FOUND
 from pipelines.session import Session, locate
 from pipelines.view import View, read_samples
@@ -130,7 +131,9 @@ def _kinds(row: Mapping[str, Any]) -> Iterator[str]:
 
 def _data_url(pixels: Any, row: Mapping[str, Any]) -> str:
     """A small JPEG with the boxes covered and framed; as blocks where there is none, or covering does not do."""
-    boxes = [Box(box["left"], box["top"], box["right"], box["bottom"]) for box in row["boxes"] if box["kind"] != ANNOTATION]
+    boxes = [
+        Box(box["left"], box["top"], box["right"], box["bottom"]) for box in row["boxes"] if box["kind"] != ANNOTATION
+    ]
     if not boxes or row["left_over"]:
         small = cv2.resize(pixels, (BLOCKS, BLOCKS), interpolation=cv2.INTER_AREA)
         shown = cv2.resize(small, (SHOWN_SIDE // 2, SHOWN_SIDE // 2), interpolation=cv2.INTER_NEAREST)

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from filters.burned_in import Box
 from filters.gallery import image_id_of
 from filters.phi_decision import TREATMENTS, Phi
-from filters.phi_pictures import PHI_IMAGES, Box, Examination, masked
+from filters.phi_pictures import PHI_IMAGES, Examination, masked
 from filters.verdicts import all_kept
 from pipelines.bisect import FATAL_ERRORS
 from pipelines.counts import tally
@@ -61,7 +62,9 @@ def screen_pictures(flow: Flow, privacy: Privacy) -> None:
     looks = [LookTask(privacy.examination, view, number) for number, view in enumerate(flow.views)]
     found = flow.each(privacy.examination.name, looks)
     flow.views = [view.with_parts(**commit.parts) for view, commit in zip(flow.views, found, strict=True)]
-    flow.decide_with(privacy.step.name, [RuleTask(privacy.step, view, number) for number, view in enumerate(flow.views)])
+    flow.decide_with(
+        privacy.step.name, [RuleTask(privacy.step, view, number) for number, view in enumerate(flow.views)]
+    )
 
 
 @dataclass(frozen=True)

@@ -55,4 +55,6 @@ def load_review(path: str | None) -> Mapping[str, Decision]:
     return found
 
 
-_HINT = "a list `decisions` of {image, decision: accept|mask|drop, who, why}; reports/phi_review.html names the pictures"
+_HINT = (
+    "a list `decisions` of {image, decision: accept|mask|drop, who, why}; reports/phi_review.html names the pictures"
+)

@@ -20,7 +20,9 @@ IDENTIFYING: dict[str, PhiKind] = {
     ),
     **dict.fromkeys(("PatientBirthDate", "StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate"), "date"),
     **dict.fromkeys(
-        ("PatientID", "OtherPatientIDs", "AccessionNumber", "MedicalRecordLocator", "StationName", "DeviceSerialNumber"), "id"
+        (
+            "PatientID", "OtherPatientIDs", "AccessionNumber", "MedicalRecordLocator", "StationName", "DeviceSerialNumber",
+        ), "id",
     ),
     "PatientTelephoneNumbers": "phone",
     "PatientAddress": "address",

@@ -19,9 +19,21 @@ from pydicom.dataset import Dataset
 
 from tests.sources.dicom_files import picture_of
 
-FIRST = ("Adaeze", "Oksana", "Thaddeus", "Ulrike", "Venkatesh", "Winifred", "Xiomara", "Yevgenia", "Zebediah", "Mireille")
+FIRST = (
+    "Adaeze",
+    "Oksana",
+    "Thaddeus",
+    "Ulrike",
+    "Venkatesh",
+    "Winifred",
+    "Xiomara",
+    "Yevgenia",
+    "Zebediah",
+    "Mireille",
+)
 LAST = (
-    "Abernathy", "Brzezinski", "Castellanos", "Dubrovsky", "Eberhardt", "Featherstone", "Grimaldi", "Haverford", "Iwamoto",
+    "Abernathy", "Brzezinski", "Castellanos", "Dubrovsky", "Eberhardt", "Featherstone", "Grimaldi", "Haverford",
+    "Iwamoto",
     "Jankowski", "Kowalczyk", "Lindqvist", "Okonkwo", "Petrosyan", "Quigley", "Rasmussen", "Sokolov", "Vandermeer",
 )  # fmt: skip
 MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November")
@@ -133,7 +145,9 @@ def write_photographs(folder: Path) -> Planted:
         pixels = np.stack([_ground(1001 + 10 * number + channel, {}, planted) for channel in range(3)], axis=-1)
         name = f"film{number}.{'jpg' if number % 2 else 'png'}"
         (folder / name).write_bytes(_jpeg(pixels) if number % 2 else _png(pixels))
-        rows.append({"id": f"f{number}", "image": name, "text": f"Photograph number {number} of an unremarkable forearm."})
+        rows.append(
+            {"id": f"f{number}", "image": name, "text": f"Photograph number {number} of an unremarkable forearm."}
+        )
     (folder / "captions.jsonl").write_bytes(b"\n".join(orjson.dumps(row) for row in rows))
     return planted
 

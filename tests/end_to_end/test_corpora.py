@@ -13,11 +13,14 @@ from sources.cards import catalogue
 from tests.end_to_end.runs import balances, curate, curate_json
 from tests.sources.corpora_fixtures import MAKERS
 from tests.sources.corpora_fixtures.writing import picture, put, put_jsonl
+from tests.sources.test_pictures_in_zips import pack
 
 STEPS: dict[str, Any] = {"tokens": {"min": 0, "max": 100000}, "decontaminate": {"enabled": False}}
 KEY = "a site key of a test"
 APART = {"mimic_cxr_vqa"}
 """In the folder of another corpus."""
+PACKED = ("pmc_oa_jsonl", "slake", "medpix_2")
+"""Those whose pictures are in a zip."""
 
 
 def recipe(path: Path, *sources: dict[str, Any] | str, **steps: Any) -> Path:
@@ -31,6 +34,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any
     place = tmp_path_factory.mktemp("corpora")
     for name, make in MAKERS.items():
         make(place / "data" / "elsewhere" if name in APART else place / "data")
+    for name in PACKED:
+        pack(place / "data", name)
     put(place / "site.key", KEY)
     everything = {"license": {"access": ["open", "noncommercial", "gated", "credentialed"]}}
     path = recipe(place / "recipe.yaml", *sorted(set(MAKERS) - APART), **everything)

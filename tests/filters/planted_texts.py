@@ -94,8 +94,10 @@ def _id(draw: random.Random) -> tuple[str, str, str]:
     template, value = draw.choice(
         (
             ("MRN: {}.", digits), ("MRN {}.", digits[:6]), ("Accession number {}.", f"A{digits}"),
-            ("Accession #{}.", digits[:5]), ("Patient ID {}.", f"P-{digits[:6]}"), ("SSN {}.", f"{digits[:3]}-{digits[3:5]}-{digits[4:8]}"),
-            ("Medical record number: {}.", f"{digits[:3]}-{digits[3:6]}"), ("Account no. {}.", digits), ("({})", digits),
+            ("Accession #{}.", digits[:5]), ("Patient ID {}.", f"P-{digits[:6]}"),
+            ("SSN {}.", f"{digits[:3]}-{digits[3:5]}-{digits[4:8]}"),
+            ("Medical record number: {}.", f"{digits[:3]}-{digits[3:6]}"), ("Account no. {}.", digits),
+            ("({})", digits),
             ("Case number {}.", f"S{digits[:2]}-{digits[2:7]}"),
         )
     )  # fmt: skip
@@ -109,7 +111,9 @@ def _phone(draw: random.Random) -> tuple[str, str, str]:
 
 
 def _email(draw: random.Random) -> tuple[str, str, str]:
-    value = f"{draw.choice(FIRST).lower()}.{draw.choice(LAST).lower().replace(chr(39), '')}{draw.randrange(99)}@example.org"
+    value = (
+        f"{draw.choice(FIRST).lower()}.{draw.choice(LAST).lower().replace(chr(39), '')}{draw.randrange(99)}@example.org"
+    )
     return "email", draw.choice(("Contact: {}.", "Write to {} for the images.")), value
 
 
@@ -121,7 +125,11 @@ def _address(draw: random.Random) -> tuple[str, str, str]:
 
 def _age(draw: random.Random) -> tuple[str, str, str]:
     value = str(draw.randrange(90, 105))
-    return "age", draw.choice(("A {}-year-old woman.", "He is {} years old.", "Age: {}.", "Patient aged {} with a fall.")), value
+    return (
+        "age",
+        draw.choice(("A {}-year-old woman.", "He is {} years old.", "Age: {}.", "Patient aged {} with a fall.")),
+        value,
+    )
 
 
 _MAKERS = (_name, _name, _date, _id, _phone, _email, _address, _age)

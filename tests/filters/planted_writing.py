@@ -8,7 +8,20 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-FIRST = ("ADAEZE", "JOHN", "Oksana", "MARY", "Kwame", "ROBERT", "Siobhan", "PRIYA", "Gunnar", "LINDA", "Hiroshi", "EMILY")
+FIRST = (
+    "ADAEZE",
+    "JOHN",
+    "Oksana",
+    "MARY",
+    "Kwame",
+    "ROBERT",
+    "Siobhan",
+    "PRIYA",
+    "Gunnar",
+    "LINDA",
+    "Hiroshi",
+    "EMILY",
+)
 LAST = ("OKONKWO", "SMITH", "Brzezinski", "GARCIA", "Lindqvist", "JOHNSON", "Petrosyan", "PATEL", "Nakamura", "MILLER")
 MONTHS = ("JAN", "Feb", "MAR", "Apr", "JUN", "Aug", "OCT", "Dec")
 SIZES = (11, 14, 18, 24, 32)
@@ -36,7 +49,8 @@ def identifying(draw: random.Random) -> tuple[str, str]:
     day, month, year = draw.randrange(1, 29), draw.randrange(1, 13), draw.randrange(1940, 2024)
     return draw.choice(
         (
-            ("name", f"{last.upper()}, {first.upper()}"), ("name", f"{first} {last}"), ("name", f"{last.upper()}^{first.upper()}"),
+            ("name", f"{last.upper()}, {first.upper()}"), ("name", f"{first} {last}"),
+            ("name", f"{last.upper()}^{first.upper()}"),
             ("name", f"Name: {first} {last}"), ("name", f"Dr. {last.title()}"),
             ("date", f"{day:02d}/{month:02d}/{year}"), ("date", f"{year}-{month:02d}-{day:02d}"),
             ("date", f"{day:02d}-{draw.choice(MONTHS)}-{year}"), ("date", f"DOB: {month:02d}/{day:02d}/{year}"),
@@ -51,8 +65,10 @@ def harmless(draw: random.Random) -> str:
     """An annotation as scanners write them."""
     return draw.choice(
         (
-            "RT UOQ", "LT BREAST", "L", "R", "5 cm", "10 mm", "WW: 400 WL: 40", "kVp 120 mA 250", "IM: 12 SE: 3", "FR 32Hz",
-            "MI 1.2 TIs 0.4", "SUPINE", "PORTABLE", "AP UPRIGHT", "LONG RT KIDNEY", "TRANS LIVER", "Zoom: 100%", "T2 FLAIR AX",
+            "RT UOQ", "LT BREAST", "L", "R", "5 cm", "10 mm", "WW: 400 WL: 40", "kVp 120 mA 250", "IM: 12 SE: 3",
+            "FR 32Hz",
+            "MI 1.2 TIs 0.4", "SUPINE", "PORTABLE", "AP UPRIGHT", "LONG RT KIDNEY", "TRANS LIVER", "Zoom: 100%",
+            "T2 FLAIR AX",
             "TE: 90 TR: 4000", "Depth 4.2cm", "Gain 60 dB", "SAG LT", "Page: 1 of 1", "Thk: 5 mm", "14:32:05",
         )
     )  # fmt: skip

@@ -44,15 +44,15 @@ def test_the_same_pictures_give_the_same_file() -> None:
 def test_unseen_data_sets_are_judged_by_the_others_alone() -> None:
     features, labels, datasets = collection()
     labels[:12] = ["oct"] * 12  # a modality that only data set one has: nobody could know it
-    report = unseen(features, labels, datasets, "n", 0.1).report()
+    report = unseen(features, labels, datasets, "n", 0.1, 96).report()
     assert "oct" not in report["modalities"]
-    assert report["pictures"] == 84 - 12 + 12
+    assert report["pictures"] == 96 - 12 - 12  # those, and the ones of data set two whose label has no other
     assert report["modalities"]["not_medical"]["accuracy"] > 0.9
 
 
 def test_a_confidence_that_nobody_reaches_leaves_all_unknown() -> None:
     features, labels, datasets = collection()
-    report = unseen(features, labels, datasets, "n", 1.01).report()
+    report = unseen(features, labels, datasets, "n", 1.01, 96).report()
     assert report["unknown"] == 1
     assert report["balanced_accuracy_of_answers"] is None
     assert report["balanced_accuracy"] > 0.9
@@ -60,7 +60,7 @@ def test_a_confidence_that_nobody_reaches_leaves_all_unknown() -> None:
 
 def test_the_nearest_neighbour_is_of_another_data_set() -> None:
     features = np.array([[1.0, 0], [0.9, 0.1], [0, 1], [0.1, 0.9]])
-    report = nearest(features, ["ct", "mri", "mri", "ct"], ["a", "a", "b", "b"]).report()
+    report = nearest(features, ["ct", "mri", "mri", "ct"], ["a", "a", "b", "b"], 4).report()
     assert report["confusion"] == {"ct": {"ct": 1, "mri": 1}, "mri": {"ct": 1, "mri": 1}}
 
 

@@ -8,13 +8,17 @@ from typing import Any
 import orjson
 import pytest
 
-torch = pytest.importorskip("torch", reason="the loader needs torch (the extra `train`)")
+pytest.importorskip("torch", reason="the loader needs torch (the extra `train`)")
 
-from shards.loader import LoaderError, PlannedLoader, PlannedRows, StepRows  # noqa: E402 - without torch the file is skipped before
-from shards.manifest import ManifestError  # noqa: E402 - without torch the file is skipped before
-from shards.plan_file import PlanError  # noqa: E402 - without torch the file is skipped before
-from sources.storage import LocalFolder  # noqa: E402 - without torch the file is skipped before
-from tests.shards.planned import mixed_shards, plan_shards, write_shards  # noqa: E402 - without torch the file is skipped before
+import torch
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+
+from shards.loader import LoaderError, PlannedLoader, PlannedRows, StepRows
+from shards.manifest import ManifestError
+from shards.plan_file import PlanError
+from sources.storage import LocalFolder
+from tests.shards.planned import mixed_shards, plan_shards, write_shards
 
 NAMES = [f"mid-demo-{number:06d}.tar" for number in range(4)]
 STEPS = 8
@@ -217,7 +221,9 @@ def test_a_manifest_of_another_version_is_told(root: Path) -> None:
 def test_a_plan_for_another_manifest_is_told(root: Path) -> None:
     content = orjson.loads((root / "manifest.json").read_bytes()) | {"stage": "align"}
     (root / "manifest.json").write_bytes(orjson.dumps(content))
-    with pytest.raises(PlanError, match=r"was made for another manifest than the one beside it; make it again: curate"):
+    with pytest.raises(
+        PlanError, match=r"was made for another manifest than that of the shards; make it again: curate"
+    ):
         PlannedRows(root)
 
 
@@ -227,6 +233,23 @@ def test_a_plan_for_another_tokenizer_is_told(root: Path) -> None:
     plan_shards(root, tokenizer="/models/tokenizer.json")
     with pytest.raises(PlanError, match=r"was made for tokenizer /models/tokenizer\.json, the shards for o200k"):
         PlannedRows(root)
+
+
+def test_a_tokenizer_that_cannot_render_is_told_before_training(root: Path) -> None:
+    path = str(root / "tokenizer.json")
+    Tokenizer(WordLevel({"?": 0}, unk_token="?")).save(path)
+    content = orjson.loads((root / "manifest.json").read_bytes()) | {"tokenizer": path}
+    (root / "manifest.json").write_bytes(orjson.dumps(content))
+    plan_shards(root, tokenizer=path)
+    with pytest.raises(PlanError, match=r"its tokenizer has no <\|startoftext\|>"):
+        PlannedRows(root)
+
+
+def test_a_plan_may_lie_elsewhere(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    expected = steps_of(root)
+    there = tmp_path_factory.mktemp("plans")
+    (root / "plan.arrow").rename(there / "smaller.arrow")
+    assert steps_of(root, plan="smaller.arrow", plan_folder=there) == expected
 
 
 def test_no_plan_is_told(root: Path) -> None:

@@ -17,7 +17,8 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 def test_the_table_of_corpora_is_the_catalogue() -> None:
-    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (\S+) \| (\w+) \| ([^|]+) \|", (DOCS / "corpora.md").read_text(), re.M)
+    row = re.compile(r"^\| `(\w+)` \| (\w+) \| (\S+) \| (\w+) \| ([^|]+) \|", re.MULTILINE)
+    rows = row.findall((DOCS / "corpora.md").read_text())
     cards = catalogue().values()
     assert rows == [(card.name, card.task, card.license, card.access, ", ".join(card.groups) or "-") for card in cards]
 
@@ -28,10 +29,10 @@ def page() -> str:
 
 
 def test_the_card_of_the_page_reads_the_fixture_of_the_page(page: str, tmp_path: Path) -> None:
-    card = Card.model_validate(yaml.safe_load(re.findall(r"```yaml\n(name: .*?)```", page, re.S)[0]))
-    [maker] = re.findall(r"```python\n(.*?)```", page, re.S)
+    card = Card.model_validate(yaml.safe_load(re.findall(r"```yaml\n(name: .*?)```", page, re.DOTALL)[0]))
+    [maker] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     names = {"Path": Path, "put_jsonl": writing.put_jsonl, "put_pictures": writing.put_pictures}
-    exec(maker, names)  # noqa: S102 - the page's own code
+    exec(maker, names)
     names["_chest_quiz"](tmp_path)  # type: ignore[operator]
     corpus = find_corpus(card, card.name, [LocalFolder(tmp_path)], Identity(card.name))
     assert corpus is not None

@@ -88,8 +88,10 @@ def row_flops(model: ModelDescription, recipe: TrainRecipe, context: int) -> flo
 
 
 def traffic_gb(model: ModelDescription, recipe: TrainRecipe, world: int, rows: int) -> float:
-    """Bytes that a GPU sends in a step of `rows` rows of its own: weights gathered for the forward and the backward
-    pass of each row, gradients scattered for each."""
+    """What a GPU sends in a step of `rows` rows of its own.
+
+    Weights are gathered for the forward and the backward pass of each row, gradients scattered after each.
+    """
     total, learning = parameter_counts(model)["total"], trained(model, recipe)
     return rows * (2 * 2 * total + 2 * learning) * (world - 1) / world / GB
 

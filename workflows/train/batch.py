@@ -36,10 +36,10 @@ class Row:
 class Batch:
     """The arguments of `PackedModel.forward` for one row, padded to the context: every rank has the same shapes."""
 
-    ids_BS: torch.Tensor
-    labels_BS: torch.Tensor
-    positions_BS: torch.Tensor
-    real_BS: torch.Tensor
+    ids_BS: torch.Tensor  # noqa: N815 - the shape's letters
+    labels_BS: torch.Tensor  # noqa: N815 - the shape's letters
+    positions_BS: torch.Tensor  # noqa: N815 - the shape's letters
+    real_BS: torch.Tensor  # noqa: N815 - the shape's letters
     pixels: torch.Tensor
 
 

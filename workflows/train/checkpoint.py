@@ -73,7 +73,7 @@ def save(job: Job, ranks: Ranks, engine: Engine, step: int, losses: Sequence[flo
         _sync_folder(place)
         shutil.rmtree(home / name, ignore_errors=True)
         place.rename(home / name)
-        (home / WRITING).rmdir()
+        shutil.rmtree(home / WRITING)  # with a script of DeepSpeed's that nobody needs here
         _sync_folder(home)
         for old in finished(job.out)[: -job.recipe.keep]:
             shutil.rmtree(old)

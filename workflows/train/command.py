@@ -1,6 +1,8 @@
 """`curate train`: the stages of the curriculum on shards, and what goes with that."""
 
+import sys
 import time
+from contextlib import redirect_stdout
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -80,7 +82,8 @@ def run(
     if dry_run:
         from workflows.train.forecast import forecast, forecast_lines
 
-        told = forecast(prepared)
+        with redirect_stdout(sys.stderr):  # DeepSpeed's log would get between the answer's lines
+            told = forecast(prepared)
         if as_json:
             print_json(told)
         say("\n".join(forecast_lines(told)))
@@ -90,7 +93,8 @@ def run(
             f"--launcher {launcher.value} on {nodes} nodes: this version starts ranks on one machine only",
             "see docs/training.md for the command that a cluster's own launcher runs on each node",
         )
-    answer = _train(prepared)
+    with redirect_stdout(sys.stderr):
+        answer = _train(prepared)
     if as_json:
         print_json(answer)
     say("\n".join(_lines(answer)))
@@ -114,22 +118,28 @@ def init(
 
     Example: curate train init --model medgpt-oss-20b --language gpt-oss-20b --vision clip --out base
     """
-    from pipelines.errors import UsageError
-    from workflows.train.init import init_joined, init_random
     from workflows.train.model import load_model, parameter_counts
 
     description = load_model(model)
+    with redirect_stdout(sys.stderr):
+        _init(description, language, vision, out, seed)
+    count = parameter_counts(description)["total"]
+    if as_json:
+        print_json({"model": description.name, "parameters": count, "out": str(out)})
+    say(f"{description.name}: {count:,} parameters in {out}")
+    return 0
+
+
+def _init(description: Any, language: Path | None, vision: Path | None, out: Path, seed: int) -> None:
+    from pipelines.errors import UsageError
+    from workflows.train.init import init_joined, init_random
+
     if (language is None) != (vision is None):
         raise UsageError("--language and --vision belong together", "give both, or neither for the tiny model")
     if language is not None and vision is not None:
         init_joined(description, language, vision, out, seed)
     else:
         init_random(description, out, seed)
-    count = parameter_counts(description)["total"]
-    if as_json:
-        print_json({"model": description.name, "parameters": count, "out": str(out)})
-    say(f"{description.name}: {count:,} parameters in {out}")
-    return 0
 
 
 def _train(prepared: Any) -> dict[str, Any]:
@@ -170,8 +180,6 @@ class Progress:
     """A line on stderr now and then."""
 
     def __init__(self, steps: int) -> None:
-        import sys
-
         self.steps = steps
         self._every = 2.0 if sys.stderr.isatty() else 30.0
         self._told = (0.0, 0)
@@ -190,7 +198,9 @@ class Progress:
 
 def _lines(answer: dict[str, Any]) -> list[str]:
     return [
-        f"{answer['stage']}: {answer['steps']:,} steps, {answer['tokens']:,} tokens in {answer['seconds']:,.1f} s; "
-        f"loss {answer['first_loss']:.4f} -> {answer['last_loss']:.4f}",
+        (
+            f"{answer['stage']}: {answer['steps']:,} steps, {answer['tokens']:,} tokens in {answer['seconds']:,.1f} s; "
+            f"loss {answer['first_loss']:.4f} -> {answer['last_loss']:.4f}"
+        ),
         f"weights for transformers: {answer['export']}",
     ]

@@ -20,7 +20,7 @@ from workflows.train.ranks import Ranks
 
 
 class Pixels:
-    """A picture as the encoder takes it, by the processor that is saved with the model: the same in training and use."""
+    """A picture as the encoder takes it, by the processor saved with the model: the same in training and use."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = str(directory)

@@ -31,8 +31,10 @@ class Engine:
     """Peak learning rate of each group."""
 
     def set_rate(self, factor: float) -> None:
-        """Give every group its peak rate times `factor`. Nothing of a schedule is kept, so nothing can be off by one
-        after a resume."""
+        """Give every group its peak rate times `factor`.
+
+        Nothing of a schedule is kept, so nothing can be off by one after a resume.
+        """
         for group, rate in zip(self.deepspeed.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
 

@@ -140,18 +140,22 @@ def _tried(problems: list[dict[str, str]], work: Callable[[], Any]) -> Any:
 def forecast_lines(told: Mapping[str, Any]) -> list[str]:
     """The forecast for people."""
     memory = told["memory_gb"]
-    lines = [f"{told['stage']} of {told['model']}: {told['parameters']['total']:,} parameters, "
-             f"{told['trained_parameters']:,} learn, on {told['ranks']} ranks"]  # fmt: skip
+    lines = [(f"{told['stage']} of {told['model']}: {told['parameters']['total']:,} parameters, "
+             f"{told['trained_parameters']:,} learn, on {told['ranks']} ranks")]  # fmt: skip
     if "steps" in told:
         hours, traffic = told["hours"], told["traffic"]
         lines += [
-            f"  {told['steps']:,} steps of {told['rows_per_step']} rows of {told['context']:,} tokens "
-            f"({told['tokens']:,} tokens, fill {told['fill']:.1%}); plan: {told['plan']}",
+            (
+                f"  {told['steps']:,} steps of {told['rows_per_step']} rows of {told['context']:,} tokens "
+                f"({told['tokens']:,} tokens, fill {told['fill']:.1%}); plan: {told['plan']}"
+            ),
             *(f"  {count:,} samples are in no row: {reason}" for reason, count in told["excluded"].items()),
             "  time on B200: " + ", ".join(f"{hours[f'mfu_{share}']:,.2f} h at {share} % MFU" for share in SHARES),
-            f"  traffic: {traffic['gb_per_step_and_gpu']:,.1f} GB a step and GPU "
-            f"({traffic['seconds_per_step_inside_a_node']} s inside a node, "
-            f"{traffic['seconds_per_step_between_nodes']} s between nodes)",
+            (
+                f"  traffic: {traffic['gb_per_step_and_gpu']:,.1f} GB a step and GPU "
+                f"({traffic['seconds_per_step_inside_a_node']} s inside a node, "
+                f"{traffic['seconds_per_step_between_nodes']} s between nodes)"
+            ),
         ]
     lines.append(f"  memory of a GPU: {memory['sum']:,.1f} of {memory['of']} GB")
     lines += [f"    {name:<20} {size:>10,.3f} GB" for name, size in memory["parts"].items()]

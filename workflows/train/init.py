@@ -89,8 +89,10 @@ def _language_model(directory: Path) -> Any:
     from transformers.utils.quantization_config import Mxfp4Config
 
     config = json.loads((directory / "config.json").read_bytes())
-    quantised = {"quantization_config": Mxfp4Config(dequantize=True)} if "quantization_config" in config else {}
-    return load_strictly(GptOssForCausalLM, directory, dtype=torch.bfloat16, **quantised)
+    options: dict[str, Any] = {"dtype": torch.bfloat16}
+    if "quantization_config" in config:
+        options["quantization_config"] = Mxfp4Config(dequantize=True)
+    return load_strictly(GptOssForCausalLM, directory, **options)
 
 
 def _picture_encoder(directory: Path) -> Any:

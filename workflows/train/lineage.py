@@ -13,8 +13,8 @@ from pathlib import Path
 
 import orjson
 
-from pipelines.audit.lineage import Lineage, NamedFile, Stage, check_weights
 from pipelines.audit.lineage import Base as BaseWeights
+from pipelines.audit.lineage import Lineage, NamedFile, Stage, check_weights
 from pipelines.audit.review import Review
 from pipelines.errors import CurateError
 from shards.manifest import MANIFEST_NAME, read_manifest

@@ -52,8 +52,10 @@ class PackedModel(LlavaForConditionalGeneration):  # type: ignore[no-untyped-cal
         real_BS: torch.Tensor,
         pixels: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """The losses of packed rows, float32: the sum of the cross entropy over all labelled tokens; Switch's load
-        balancing loss over all layers (0 where it is not asked for); and the share that each expert got, [E].
+        """The losses of packed rows, float32.
+
+        They are the sum of the cross entropy over all labelled tokens; Switch's load balancing loss over all layers
+        (0 where it is not asked for); and the share that each expert got, [E].
 
         `labels_BS[b, s]` is the token that is to be predicted *at* s from those before it, or IGNORED; `real_BS` is
         False on padding. `pixels`: the pictures of all rows in order; where there is none, one that no token stands

@@ -13,7 +13,7 @@ from shards.index_file import INDEX_NAME, IndexAbout, IndexFileError, open_index
 from shards.index_rows import IndexRows
 from shards.manifest import MANIFEST_NAME, Manifest, ManifestError, ShardEntry, manifest_bytes, read_manifest
 from shards.members import MembersError, members_of_tar, placed
-from shards.mixture import PlanSettings, default_rows_per_step
+from shards.mixture import PlanSettings
 from shards.names import JSON_SUFFIX
 from shards.plan import make_plan
 from shards.plan_file import PLAN_NAME, ImagePolicy, PlanAbout, PlanError, open_plan
@@ -58,22 +58,34 @@ def choose_plan(
         UsageError: shards, index or plan cannot be used, or no plan can be made for so many ranks.
     """
     try:
-        manifest = read_manifest(shards)
-        digest = hashlib.sha256(shards.read(MANIFEST_NAME)).hexdigest()
-        context = min(manifest.context_tokens, recipe.context_tokens, model.max_context_tokens)
-        own = open_plan(shards, manifest.plan) if manifest.plan is not None else None
-        reasons = _misfits(own.about if own else None, model, recipe, world, context)
-        if own is not None and not reasons and own.about.manifest == digest:
-            return ChosenPlan(shards.place, str(manifest.plan), own.about, own.digest, ())
-        settings = _settings(manifest, own.about if own else None, model, recipe, context)
-        if settings.rows_per_step % world:
-            raise UsageError(
-                f"{world} ranks for {settings.rows_per_step} rows a step: ranks would get different numbers of rows",
-                f"--set rows_per_step={-(-settings.rows_per_step // world) * world}, or other numbers of ranks",
-            )
-        return _made(shards, manifest, model, settings, start, view, reasons)
+        return _chosen(shards, model, recipe, world, start, view)
     except (ManifestError, IndexFileError, PlanError, MembersError) as error:
         raise UsageError(str(error), "`curate shards verify` says what is wrong with shards") from None
+
+
+def _chosen(
+    shards: Folder, model: ModelDescription, recipe: TrainRecipe, world: int, start: Path | None, view: Path
+) -> ChosenPlan:
+    manifest = read_manifest(shards)
+    digest = hashlib.sha256(shards.read(MANIFEST_NAME)).hexdigest()
+    context = min(manifest.context_tokens, recipe.context_tokens, model.max_context_tokens)
+    own = open_plan(shards, manifest.plan) if manifest.plan is not None else None
+    reasons = _misfits(own.about if own else None, model, recipe, world, context)
+    if own is not None and not reasons and own.about.manifest == digest:
+        return ChosenPlan(shards.place, str(manifest.plan), own.about, own.digest, ())
+    settings = _settings(manifest, own.about if own else None, model, recipe, context)
+    _refuse_uneven(settings.rows_per_step or world, world)
+    plan = _made(shards, manifest, model, settings, start, view, reasons)
+    _refuse_uneven(plan.about.rows_per_step, world)
+    return plan
+
+
+def _refuse_uneven(rows: int, world: int) -> None:
+    if rows % world:
+        raise UsageError(
+            f"{world} ranks for {rows} rows a step: ranks would get different numbers of rows",
+            f"--set rows_per_step={-(-rows // world) * world}, or other numbers of ranks",
+        )
 
 
 def _misfits(
@@ -101,7 +113,7 @@ def _settings(
     manifest: Manifest, about: PlanAbout | None, model: ModelDescription, recipe: TrainRecipe, context: int
 ) -> PlanSettings:
     """Those of the plan beside the shards, else the build's mixture, with what the model and the recipe ask for."""
-    rows = recipe.rows_per_step or model.rows_per_step or default_rows_per_step(context)
+    rows = recipe.rows_per_step or model.rows_per_step  # None: as many as suit the data
     images = ImagePolicy(policy="fixed", tokens_per_tile=model.image_tokens, side=model.vision.image_size, max_tiles=1)
     if about is None:
         mixture = manifest.mixture

@@ -25,7 +25,7 @@ from workflows.train.start import TrainOptions, make_job, prepare
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 FAST = (
-    "learning_rate={vision: 1e-3, projector: 1e-2, language: 1e-2}",
+    "learning_rate={vision: 1e-3, projector: 3e-3, language: 3e-3}",
     "warmup_steps=2",
     "save_every=3",
     "workers=0",
@@ -82,12 +82,12 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
 def test_the_loss_falls(outcome: Outcome) -> None:
     losses = outcome.losses("whole")
     assert len(losses) >= 6
-    assert losses[-1] < losses[0] - 1
+    assert losses[-1] < losses[0] - 0.7
 
 
 def test_the_first_step_already_learns(outcome: Outcome) -> None:
     rows = read_metrics(outcome.work / "whole" / METRICS)
-    assert rows[0]["learning_rate"] == pytest.approx(0.005)
+    assert rows[0]["learning_rate"] == pytest.approx(0.0015)
     assert rows[1]["loss"] < rows[0]["loss"]
 
 
@@ -149,7 +149,7 @@ def test_the_command_goes_on_with_one_rank_where_two_stopped(outcome: Outcome) -
     )  # fmt: skip
     whole, elastic = outcome.losses("whole"), outcome.losses("elastic")
     assert elastic[: outcome.told["stopped_at"]] == whole[: outcome.told["stopped_at"]]
-    assert elastic == pytest.approx(whole, rel=0.02)
+    assert elastic == pytest.approx(whole, rel=0.01)
     assert set(answer) == {
         "stage", "steps", "tokens", "first_loss", "last_loss", "parameters", "export", "seconds",
     }  # fmt: skip

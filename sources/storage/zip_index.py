@@ -1,0 +1,182 @@
+"""Which members a zip has, in a few arrays: a directory of a million pictures takes 60 MB, not a gigabyte."""
+
+import struct
+import zlib
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import blake3
+import numpy as np
+import numpy.typing as npt
+
+MAX_DIRECTORY_BYTES = 512 * 2**20
+MAX_RATIO = 100
+RATIO_COUNTS_FROM = 16 * 2**20
+"""A member of more than 16 MiB that claims 100 times its packed bytes is a bomb, as for archives of pictures."""
+_END, _END64, _LOCATOR64 = b"PK\5\6", b"PK\6\6", b"PK\6\7"
+_MEMBER, _LOCAL = b"PK\1\2", b"PK\3\4"
+_STORED, _DEFLATED = 0, 8
+_ENCRYPTED = 1
+_MEMBER_BYTES, _LOCAL_BYTES, _END_BYTES = 46, 30, 22
+_FULL = 0xFFFFFFFF
+
+
+class ZipError(ValueError):
+    """A zip cannot be read. The message says what is wrong with it and names no member."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """Where a member lies, and its sizes packed and unpacked."""
+
+    offset: int
+    packed: int
+    size: int
+    method: int
+
+    @property
+    def is_bomb(self) -> bool:
+        """Whether it claims to be far larger than what is there."""
+        return self.size > RATIO_COUNTS_FROM and self.size > MAX_RATIO * max(self.packed, 1)
+
+
+class ZipIndex:
+    """The members of a zip by the hash of their whole name, and of their base name. Folders are left out.
+
+    Array suffix: `m` members, in the order of the hashes of their names.
+    """
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        """Read the central directory.
+
+        Raises:
+            ZipError: there is none (a download that broke off), or it is damaged or too large.
+        """
+        rows = list(_members(_directory(file, size)))
+        hashes = np.array([_hash(name) for name, _ in rows], np.uint64)
+        order = np.argsort(hashes, kind="stable")
+        self._hashes_m: npt.NDArray[np.uint64] = hashes[order]
+        fields = [(one.offset, one.packed, one.size, one.method) for _, one in rows]
+        self._fields_m = np.array(fields, np.int64).reshape(-1, 4)[order]
+        bases = np.array([_hash(rows[place][0].rpartition("/")[2]) for place in order], np.uint64)
+        self._by_base = np.argsort(bases, kind="stable")
+        self._bases: npt.NDArray[np.uint64] = bases[self._by_base]
+
+    def __len__(self) -> int:
+        return len(self._hashes_m)
+
+    def member(self, name: str) -> Member | None:
+        """The member of that name; of two the first, as `unzip` would ask."""
+        place = bisect_left(self._hashes_m, _hash(name))
+        if place == len(self._hashes_m) or self._hashes_m[place] != _hash(name):
+            return None
+        return self._at(place)
+
+    def only_one_called(self, base: str) -> Member | None:
+        """The member of that base name, in any folder, where there is exactly one."""
+        wanted = _hash(base)
+        place = bisect_left(self._bases, wanted)
+        matching = self._bases[place : place + 2] == wanted
+        return self._at(int(self._by_base[place])) if matching.sum() == 1 else None
+
+    def _at(self, place: int) -> Member:
+        offset, packed, size, method = (int(value) for value in self._fields_m[place])
+        return Member(offset, packed, size, method)
+
+
+def unpacked(file: BinaryIO, member: Member) -> bytes:
+    """The bytes of a member; none where what is there does not unpack to what was stated."""
+    file.seek(member.offset)
+    head = file.read(_LOCAL_BYTES)
+    if len(head) < _LOCAL_BYTES or not head.startswith(_LOCAL):
+        return b""
+    name, extra = struct.unpack("<HH", head[26:30])
+    file.seek(member.offset + _LOCAL_BYTES + name + extra)
+    data = file.read(member.packed)
+    if member.method == _STORED:
+        return data if len(data) == member.size else b""
+    try:
+        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        whole = inflater.decompress(data, member.size + 1)
+    except zlib.error:
+        return b""
+    return whole if len(whole) == member.size else b""
+
+
+def _directory(file: BinaryIO, size: int) -> bytes:
+    tail_bytes = min(size, 2**16 + _END_BYTES)
+    file.seek(size - tail_bytes)
+    tail = file.read(tail_bytes)
+    end = tail.rfind(_END)
+    if end < 0 or len(tail) - end < _END_BYTES:
+        raise ZipError("is no zip, or was cut off: its central directory is not there; download it again")
+    length, start = struct.unpack("<II", tail[end + 12 : end + 20])
+    place = size - tail_bytes + end
+    if _FULL in (length, start) or tail[end + 10 : end + 12] == b"\xff\xff":
+        length, start, place = _directory64(file, place)
+    if length > MAX_DIRECTORY_BYTES:
+        raise ZipError("has a central directory of more than 512 MiB: unpack it")
+    if start + length > place:
+        raise ZipError("is damaged: its central directory is not where it says; download it again")
+    file.seek(start)
+    return file.read(length)
+
+
+def _directory64(file: BinaryIO, end: int) -> tuple[int, int, int]:
+    """Length and start of a directory of zip64, and where its end record is."""
+    file.seek(max(0, end - 20))
+    locator = file.read(20)
+    if not locator.startswith(_LOCATOR64):
+        raise ZipError("is damaged: it says it is zip64 and is not")
+    (place,) = struct.unpack("<Q", locator[8:16])
+    file.seek(place)
+    record = file.read(56)
+    if not record.startswith(_END64) or len(record) < 56:
+        raise ZipError("is damaged: it says it is zip64 and is not")
+    length, start = struct.unpack("<QQ", record[40:56])
+    return length, start, place
+
+
+def _members(directory: bytes) -> Iterator[tuple[str, Member]]:
+    """Files that can be read, with safe names; folders, links that lead out, encrypted and exotic ones are left out."""
+    place = 0
+    while place < len(directory):
+        head = directory[place : place + _MEMBER_BYTES]
+        if len(head) < _MEMBER_BYTES or not head.startswith(_MEMBER):
+            raise ZipError("is damaged: its central directory cannot be read; download it again")
+        flags, method = struct.unpack("<HH", head[8:12])
+        packed, size = struct.unpack("<II", head[20:28])
+        name_bytes, extra_bytes, comment_bytes = struct.unpack("<HHH", head[28:34])
+        (offset,) = struct.unpack("<I", head[42:46])
+        begin = place + _MEMBER_BYTES
+        raw = directory[begin : begin + name_bytes]
+        extra = directory[begin + name_bytes : begin + name_bytes + extra_bytes]
+        place = begin + name_bytes + extra_bytes + comment_bytes
+        size, packed, offset = _wide(extra, [size, packed, offset])
+        name = raw.decode("utf-8" if flags & 0x800 else "cp437", "replace")
+        if method in (_STORED, _DEFLATED) and not flags & _ENCRYPTED and _is_safe(name):
+            yield name, Member(offset, packed, size, method)
+
+
+def _wide(extra: bytes, values: list[int]) -> list[int]:
+    """Sizes and offset, those that do not fit in 32 bits from the extra field of zip64."""
+    if _FULL not in values:
+        return values
+    place = 0
+    while place + 4 <= len(extra):
+        kind, length = struct.unpack("<HH", extra[place : place + 4])
+        if kind == 1:
+            wide = iter(struct.unpack(f"<{length // 8}Q", extra[place + 4 : place + 4 + length // 8 * 8]))
+            return [next(wide, value) if value == _FULL else value for value in values]
+        place += 4 + length
+    return values
+
+
+def _is_safe(name: str) -> bool:
+    return not (name.endswith("/") or name.startswith("/") or "\\" in name or ".." in name.split("/"))
+
+
+def _hash(name: str) -> int:
+    return int.from_bytes(blake3.blake3(name.encode("utf-8", "surrogatepass")).digest(8), "little")

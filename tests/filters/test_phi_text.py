@@ -1,0 +1,127 @@
+import random
+import time
+
+import pytest
+
+from dedup.decontamination.calibration.intervals import wilson
+from filters.phi import known_values, redact_row
+from filters.phi_names import model_is_installed
+from filters.phi_spans import Span, merged, redacted
+from filters.phi_text import Known, Names, find
+from tests.filters.planted_texts import planted_texts
+
+with_model = pytest.param(
+    "model", marks=pytest.mark.skipif(not model_is_installed(), reason="the language model of [phi] is not installed")
+)
+LEAST = {"name": 0.9, "date": 0.98, "id": 0.97, "phone": 0.97, "email": 0.99, "address": 0.95, "age": 0.98}
+
+
+def clean(text: str, *known: Known, names: Names = "rules") -> str:
+    return redacted(text, find([text], names, known)[0])
+
+
+@pytest.mark.parametrize("names", ["rules", with_model])
+def test_planted_identifiers_are_found_by_kind(names: Names) -> None:
+    planted: dict[str, list[bool]] = {}
+    for one in planted_texts(300 if names == "rules" else 60, 0):
+        text = clean(one.text, names=names)
+        for kind, value in one.values:
+            words = value.replace("^", " ").replace(",", " ").split() if kind == "name" else [value]
+            gone = not any(
+                word in text.replace("[", " ").split() or f" {word}" in text for word in words if len(word) > 1
+            )
+            planted.setdefault(kind, []).append(gone)
+    for kind, found in planted.items():
+        assert sum(found) / len(found) >= LEAST[kind] - (0 if names == "rules" else 0.05), (
+            kind,
+            wilson(sum(found), len(found)),
+        )
+
+
+@pytest.mark.parametrize("names", ["rules", with_model])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Parkinson disease and Crohn's disease were known; Alzheimer dementia was not.",
+        "A Foley catheter, a Hickman line and a Swan-Ganz catheter are in place.",
+        "Hodgkin lymphoma, Kaposi sarcoma and Ewing sarcoma. Barrett esophagus. Reed-Sternberg cells.",
+        "Wilms tumor; Marfan syndrome; Down syndrome; Graves disease; Hashimoto thyroiditis; Bell palsy.",
+        "Fisher's exact test and Kaplan-Meier curves; Likert scale; Glasgow coma scale of 15.",
+        "EGFR, KRAS, BRCA1, TP53 and HER2 were sequenced; metformin, lisinopril and adalimumab were given.",
+        "Masson trichrome and Giemsa stain at 400x. Grade 3/6 murmur. BP 120/80, ratio 1/2/4.",
+        "A 65-year-old man, 12 mm nodule at T12/L1, PSA 4.5, 1,000,000 IU, n = 1204567 cells, in 2019.",
+        "PMID: 12345678, NCT01234567, doi 10.1000/182. GSE1234567 was used. Figure 2 may show this.",
+        "MR imaging, T2 FLAIR, 3 Tesla. MS patients were compared with controls. AP and PA views.",
+    ],
+)
+def test_terms_of_medicine_are_nobodys_name(text: str, names: Names) -> None:
+    assert clean(text, names=names) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("Dr. Crohn called.", "Dr. [NAME] called."),
+        ("Patient: OKONKWO, ADAEZE.", "Patient: [NAME]."),
+        ("Seen by Thaddeus Quigley on 3 March 2019.", "Seen by [NAME] on [DATE]."),
+        ("He is 92 years old; she is 89 years old.", "He is [AGE] years old; she is 89 years old."),
+        ("DOB 03/04/56, MRN 448812.", "DOB [DATE], MRN [ID]."),
+        ("患者姓名：王小明,出生于1956年3月4日", "患者姓名：[NAME],出生于[DATE]"),
+        ("Call (212) 555-0142 or jane.doe@example.org.", "Call [PHONE] or [EMAIL]."),
+        ("He lives at 12 Willow Creek Road, Kelso, WA 98626.", "He lives at [ADDRESS]."),
+        ("UID 1.2.840.113619.2.55.3.604688119", "UID [ID]"),
+    ],
+)
+def test_what_identifies_is_replaced_and_the_rest_stays(text: str, left: str) -> None:
+    assert clean(text) == left
+
+
+def test_values_of_a_header_are_found_in_any_spelling() -> None:
+    known = (Known("name", "Okonkwo^Adaeze"), Known("date", "19560304"), Known("id", "ZA4471"))
+    text = "adaeze okonkwo, OKONKWO; 4 March 1956, 03/04/1956, 1956-03-04; za4471; the Okonkwos stay"
+    assert clean(text, *known) == "[NAME], [NAME]; [DATE], [DATE], [DATE]; [ID]; the Okonkwos stay"
+
+
+def test_a_name_that_one_text_of_a_record_shows_is_found_in_all_of_them() -> None:
+    row = {
+        "turns": [{"role": "user", "text": "<image>\nWho is it?"}, {"role": "assistant", "text": "Mrs. Petrosyan is."}],
+        "question": "Is Petrosyan well?", "answer": "Petrosyan is", "options": ["petrosyan", "no"],
+        "meta": '{"note":"for Petrosyan","deep":[{"mrn":"MRN 448812"}]}',
+    }  # fmt: skip
+    new, findings = redact_row(row, "rules")
+    assert "etrosyan" not in str(new)
+    assert new["turns"][0]["text"] == "<image>\nWho is it?"
+    assert new["options"] == ["[NAME]", "no"]
+    assert "448812" not in new["meta"]
+    assert {one.place for one in findings} == {"turns.1", "question", "answer", "options.0", "meta"}
+    assert all(not hasattr(one, "value") for one in findings)
+
+
+def test_placeholders_of_pictures_stay_whatever_a_header_says() -> None:
+    row = {"turns": [{"role": "user", "text": "<image>\nAn image of Image."}], "question": None, "answer": None,
+           "options": None, "meta": None}  # fmt: skip
+    new, _ = redact_row(row, "rules", [Known("name", "Image")])
+    assert new["turns"][0]["text"] == "<image>\nAn [NAME] of [NAME]."
+
+
+def test_columns_that_name_people_are_known_values() -> None:
+    row = {"patient_firstname": "Xiomara", "MRN": "12345", "note": "long", "PatientBirthDate": "19560304", "n": 3}
+    assert {(one.kind, one.value) for one in known_values(row)} == {
+        ("name", "Xiomara"), ("id", "12345"), ("date", "19560304"),
+    }  # fmt: skip
+
+
+def test_two_megabytes_take_seconds_and_every_script_passes() -> None:
+    draw = random.Random(0)
+    words = ("lung", "nodule", "Patient", "3", "12/03/2019", "رئة", "肺", "Dr.", "Smith,", "1234567", "\n", "a" * 500)
+    text = " ".join(draw.choices(words, k=60_000))[:2_000_000]
+    started = time.process_time()
+    spans = find([text], "rules")[0]
+    assert len(spans) > 1000
+    assert time.process_time() - started < 20
+
+
+def test_spans_that_overlap_become_one() -> None:
+    assert merged([Span(5, 9, "id"), Span(0, 6, "name"), Span(20, 22, "date")]) == [
+        Span(0, 9, "name"), Span(20, 22, "date"),
+    ]  # fmt: skip

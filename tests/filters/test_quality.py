@@ -1,0 +1,147 @@
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from filters.images import fault_of
+from filters.measure import LINKS
+from filters.quality import Quality
+from filters.quality_rules import RULE_SETS
+from filters.text import TextQuality, mojibake_share, repeated_share, script_of
+from sources.schema import IMAGES, SAMPLES
+
+DEFAULT = RULE_SETS["default"]
+
+
+def sample(said: str, task: str = "caption", **fields: Any) -> dict[str, Any]:
+    row = {"sample_id": "a", "source": "s", "source_key": "k", "task": task, "license": "unknown", "access": "open"}
+    return {**row, "turns": [{"role": "user", "text": "Describe."}, {"role": "assistant", "text": said}], **fields}
+
+
+def reasons(*rows: dict[str, Any], **limits: Any) -> list[str | None]:
+    samples = pa.Table.from_pylist(list(rows), schema=SAMPLES)
+    facts = TextQuality().measure(samples)
+    facts |= {
+        "images": IMAGES.empty_table(),
+        "links": pa.Table.from_pylist([{"images": None}] * len(rows), schema=LINKS),
+    }
+    found: list[str | None] = Quality({**DEFAULT, **limits}).decide(samples, facts)["reason"].to_pylist()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("Figure 2", "label_only"), ("Fig. 3a.", "label_only"), ("FIGURE 1 (a-c)", "label_only"),
+        ("Image", "label_only"),
+        ("Supplementary Figure S4", "label_only"), ("图 2", "label_only"),
+        ("Image not available", "boilerplate"), ("See text for details.", "boilerplate"),
+        ("© 2019 The Authors. All rights reserved.", "boilerplate"),
+        ("Click here to view larger version", "boilerplate"),
+        ("The patient\u00e2\u20ac\u2122s na\u00c3\u00afve T\u00e2\u20ac\u201ccells", "mojibake"),
+        ("A <b>large</b> mass in the <i>left</i> lung", "markup"), ("Opacity &gt; 3&nbsp;cm in the lung", "markup"),
+        ("mass in the left upper lobe " * 6, "repeated"),
+    ],
+)  # fmt: skip
+def test_a_caption_that_says_nothing_or_is_broken_is_dropped(said: str, reason: str) -> None:
+    assert reasons(sample(said)) == [f"quality.{reason}"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Figure 2: axial CT shows a nodule", "Chest radiograph, case 3, day 4.", "T2 weighted image",
+        "p < 0.05 and n > 3 patients", "Opacity of 3 cm; mass <2 cm>", "Naïve T cells, β-catenin, 3 µm, Å",
+        "胸部CT显示右肺结节", "صورة شعاعية للصدر",
+        "Normal. Normal. Normal.", "mixed cellularity",
+    ],
+)  # fmt: skip
+def test_an_honest_caption_stays(said: str) -> None:
+    assert reasons(sample(said)) == [None]
+
+
+@pytest.mark.parametrize(
+    ("question", "options", "answer", "reason"),
+    [
+        ("Is there a mass?", None, "", "answer_empty"),
+        ("Is there a mass?", None, "is there a mass", "answer_repeats"),
+        ("Which lobe?", ["left", "right"], "middle", "answer_no_option"),
+        ("Which lobe?", ["left", "right"], "C", "answer_no_option"),
+        ("Which lobe?", ["left", "right"], "B", None),
+        ("Which lobe?", ["left", "right"], "B. right", None),
+        ("Which lobe?", ["left", "right"], "Right.", None),
+        ("Which lobe?", ["A. left", "B. right"], "right", None),
+        ("Is there a mass?", None, "yes", None),
+        ("How many?", ["1", "2"], "2", None),
+    ],
+)
+def test_answers_are_held_against_question_and_options(
+    question: str, options: list[str] | None, answer: str, reason: str | None
+) -> None:
+    row = sample(answer, "vqa", question=question, options=options, answer=answer)
+    assert reasons(row) == [None if reason is None else f"quality.{reason}"]
+
+
+def test_short_answers_of_questions_are_no_labels() -> None:
+    assert reasons(sample("a", "vqa", question="Which panel?", answer="a")) == [None]
+
+
+def test_another_writing_goes_only_where_it_is_not_wanted() -> None:
+    chinese, english = sample("胸部CT显示右肺结节影"), sample("A nodule in the right lung")
+    assert reasons(chinese, english) == [None, None]
+    assert reasons(chinese, english, languages=("latin",)) == ["quality.language", None]
+
+
+def test_scripts_are_told_by_most_letters() -> None:
+    assert [script_of(text) for text in ("mass", "胸部CT显示", "صورة", "снимок", "12 ...")] == [
+        "latin", "cjk", "arabic", "cyrillic", None,
+    ]  # fmt: skip
+
+
+def test_shares_are_of_the_whole_text() -> None:
+    assert repeated_share("one two three four five six") == 0
+    assert repeated_share("one two three four five " * 2) == 0.5
+    assert mojibake_share("naïve café, 5 µm, ±3 °C, «quoted», Ångström") == 0
+    assert mojibake_share("\ufffd\ufffdab") == 0.5
+    assert mojibake_share("café".encode().decode("latin-1")) > 0.1
+
+
+def test_a_text_of_two_megabytes_is_looked_at_as_far_as_it_needs() -> None:
+    assert reasons(sample("word " * 400_000)) == ["quality.repeated"]
+
+
+def picture(width: int, height: int, entropy: float = 6.0) -> dict[str, Any]:
+    return {"image_id": "a", "width": width, "height": height, "entropy": entropy}
+
+
+@pytest.mark.parametrize(
+    ("row", "rules", "reason"),
+    [
+        (picture(300, 300), "default", None), (picture(300, 300), "pubmedvision", "quality.small"),
+        (picture(336, 336), "pubmedvision", None), (picture(63, 900), "lingshu", "quality.small"),
+        (picture(3000, 200), "default", "quality.aspect"), (picture(2000, 200), "default", None),
+        (picture(300, 300, 0.1), "default", "quality.low_information"),
+    ],
+)  # fmt: skip
+def test_pictures_are_held_against_the_named_rules(row: dict[str, Any], rules: str, reason: str | None) -> None:
+    fault = fault_of(row, {**DEFAULT, **RULE_SETS[rules]})
+    assert (None if fault is None else fault.reason) == reason
+
+
+def test_a_verdict_tells_value_and_limit_and_which_picture() -> None:
+    samples = pa.Table.from_pylist([sample("fine", images=[])], schema=SAMPLES)
+    refs = [{"image_id": one, "uri": "u", "frame": 0} for one in ("good", "long")]
+    base = {"bit_depth": 8, "channels": 1, "format": "png", "frames": 1, "bytes": 1, "modality": "ct",
+            "modality_from": "card", "entropy": 6.0}  # fmt: skip
+    images = [
+        {**base, "image_id": "good", "width": 90, "height": 90},
+        {**base, "image_id": "long", "width": 9000, "height": 90},
+    ]
+    facts = TextQuality().measure(samples) | {
+        "images": pa.Table.from_pylist(images, schema=IMAGES),
+        "links": pa.Table.from_pylist([{"images": refs}], schema=LINKS),
+    }
+    told = Quality(DEFAULT).decide(samples, facts).to_pylist()[0]
+    assert (told["reason"], told["score"], told["threshold"], told["evidence"]) == (
+        "quality.aspect", 100.0, 10.0, '{"image":1}',
+    )  # fmt: skip

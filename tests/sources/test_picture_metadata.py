@@ -1,0 +1,86 @@
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from sources.pictures.metadata import ContainerError, metadata_of, without_metadata
+from tests.end_to_end.phi_corpora import _jpeg, _png
+
+NAME = b"Featherstonehaugh"
+PIXELS = np.random.default_rng(0).integers(0, 255, (40, 56, 3), np.uint8)
+
+
+def saved(form: str, mode: str = "RGB", **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(PIXELS).convert(mode).save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def pixels(data: bytes) -> bytes:
+    return np.asarray(Image.open(io.BytesIO(data))).tobytes()
+
+
+def forms() -> list[bytes]:
+    exif = Image.Exif()
+    exif[0x010E] = NAME.decode()
+    return [
+        _jpeg(PIXELS), _png(PIXELS), saved("JPEG", progressive=True, exif=exif, comment=NAME),
+        saved("JPEG", "CMYK", comment=NAME), saved("JPEG", "L", exif=exif, icc_profile=NAME), saved("PNG", "P"),
+        saved("PNG", "L", exif=exif, icc_profile=NAME), saved("PNG", "RGBA"), saved("JPEG", dpi=(300, 300)) + NAME,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", range(9))
+def test_metadata_goes_and_every_pixel_stays(number: int) -> None:
+    data = forms()[number]
+    stripped = without_metadata(data)
+    assert pixels(stripped) == pixels(data)
+    assert Image.open(io.BytesIO(stripped)).mode == Image.open(io.BytesIO(data)).mode
+    assert NAME not in stripped
+    assert b"Quarrington" not in stripped
+    assert metadata_of(stripped) == []
+    assert without_metadata(stripped) == stripped
+    assert len(stripped) <= len(data)
+
+
+def test_what_goes_is_told_by_kind_and_length_and_never_by_what_it_says() -> None:
+    kinds = {one.kind for one in metadata_of(_jpeg(PIXELS))}
+    assert kinds == {"exif", "xmp", "comment", "after_end"}
+    assert {one.kind for one in metadata_of(_png(PIXELS))} == {"text", "private"}
+    assert "Feather" not in repr(metadata_of(_jpeg(PIXELS)))
+
+
+def test_a_turn_is_still_asked_for() -> None:
+    assert Image.open(io.BytesIO(without_metadata(_jpeg(PIXELS)))).getexif() == {0x0112: 6}
+
+
+def test_further_frames_of_an_animation_go_since_nobody_looks_at_them() -> None:
+    frames = [Image.fromarray(PIXELS), Image.fromarray(255 - PIXELS)]
+    buffer = io.BytesIO()
+    frames[0].save(buffer, "PNG", save_all=True, append_images=frames[1:])
+    stripped = Image.open(io.BytesIO(without_metadata(buffer.getvalue())))
+    assert getattr(stripped, "n_frames", 1) == 1
+    assert np.asarray(stripped).tobytes() == PIXELS.tobytes()
+
+
+def test_other_formats_are_left_as_they_are() -> None:
+    data = saved("BMP")
+    assert metadata_of(data) == []
+    assert without_metadata(data) == data
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 8), st.integers(0, 4000), st.binary(max_size=6))
+def test_damaged_files_are_refused_or_stripped_and_never_grow(number: int, place: int, noise: bytes) -> None:
+    data = bytearray(forms()[number])
+    place %= len(data)
+    data[place : place + len(noise)] = noise
+    try:
+        stripped = without_metadata(bytes(data))
+    except ContainerError:
+        return
+    assert len(stripped) <= len(data)
