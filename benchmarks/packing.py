@@ -1,4 +1,4 @@
-"""Planning a million samples: seconds, memory, fill and balance, for the stages' contexts.
+"""Planning a million samples: seconds of one core, memory, fill and balance, for the stages' contexts.
 
     .venv/bin/python -m benchmarks.packing [SAMPLES]
 
@@ -33,14 +33,15 @@ def main() -> None:
     print(f"{count:,} samples; {_peak():,.0f} MB before planning")
     for context in (4_096, 16_384, 131_072):
         rows_per_step = default_rows_per_step(context)
-        started = time.perf_counter()
+        started = time.process_time()
         plan = make_plan(index, manifest, "0" * 64, PlanSettings(context=context, rows_per_step=rows_per_step))
-        made = time.perf_counter() - started
+        made = time.process_time() - started
         file = io.BytesIO()
         plan.write(file)
+        wrote = time.process_time() - started - made
         about = plan.about
         print(
-            f"context {context:>7,}: made in {made:.1f} s, written in {time.perf_counter() - started - made:.1f} s "
+            f"context {context:>7,}: made in {made:.1f} s of CPU, written in {wrote:.1f} s "
             f"({file.tell() / 1e6:.0f} MB); {about.steps:,} steps of {rows_per_step} rows, fill {about.fill:.4f} "
             f"(next fit {_next_fit(plan.samples.tokens, context):.4f}); max/mean cost {about.balance.before:.3f} -> "
             f"{about.balance.after:.3f}; excluded {about.excluded}; peak {_peak():,.0f} MB"

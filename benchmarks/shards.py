@@ -3,10 +3,10 @@
 The same samples, in one run, by three writers: ours (SHA-256 of the file included), `webdataset.ShardWriter`
 (none), and the physical limit, `cp` of our finished tar. Every one ends with fsync. The bar is 0.8 of `cp`
 (DESIGN.md section 11). Ours needs a second core for the hash: on a machine that is busy with other things the ratio
-says little, so the load is printed with it. With `--ray`, Ray Data's `write_webdataset` writes the pictures too, on one
-worker, its rows in the object store beforehand; `--large` writes one sample of 3 GB. Every writer follows every other, since what one leaves in the page
+says little, so the load is printed with it. Every writer follows every other, since what one leaves in the page
 cache the next one finds; the median counts. Short texts are bound by the 5 microseconds that Python takes for a
-sample, not by bytes.
+sample, not by bytes. With `--ray`, Ray Data's `write_webdataset` writes the pictures too, on one worker, its rows in
+the object store beforehand; `--large` writes one sample of 3 GB.
 """
 
 import argparse

@@ -19,7 +19,7 @@ def main() -> None:
     os.dup2(2, 1)  # what a library prints is no answer
     import cv2
     import numpy as np
-    from rapidocr_onnxruntime import RapidOCR
+    from rapidocr_onnxruntime import RapidOCR  # type: ignore[import-untyped]
 
     cv2.setNumThreads(1)
     engine = RapidOCR(intra_op_num_threads=1, inter_op_num_threads=1)

@@ -15,21 +15,18 @@ from sources.schema import IMAGE_PLACEHOLDER
 MOST_FINDINGS = 100
 """That are listed one by one; of more the numbers by kind are told."""
 
-IDENTIFYING_COLUMNS: tuple[tuple[Kind, re.Pattern[str]], ...] = tuple(
-    (kind, re.compile(pattern, re.IGNORECASE))
-    for kind, pattern in (
-        (
-            "name",
-            r"(?:patient|doctor|physician|provider|author|first|last|family|given|sur|full|referring|operator)[\s_]?name"
-            r"|(?:patient|doctor)_?(?:first|family|last)_?name|^name$|^surname$|radiologist$",
-        ),
-        ("date", r"birth_?date|date_of_birth|^dob$|study_?date|admission_?date|exam_?date|discharge_?date"),
-        ("id", r"^mrn$|medical_record|^patient_?id$|^accession|^ssn$|^(?:patient|hospital|case)_?(?:no|num|number)$"),
-        ("phone", r"phone|telephone|^fax$|^mobile$"),
-        ("email", r"e_?mail"),
-        ("address", r"address|^street$|^zip_?code$|^postcode$"),
-    )
-)  # fmt: skip
+_COLUMNS: dict[Kind, str] = {
+    "name": (
+        r"(?:patient|doctor|physician|provider|author|first|last|family|given|sur|full|referring|operator)[\s_]?name"
+        r"|(?:patient|doctor)_?(?:first|family|last)_?name|^name$|^surname$|radiologist$"
+    ),
+    "date": r"birth_?date|date_of_birth|^dob$|study_?date|admission_?date|exam_?date|discharge_?date",
+    "id": r"^mrn$|medical_record|^patient_?id$|^accession|^ssn$|^(?:patient|hospital|case)_?(?:no|num|number)$",
+    "phone": r"phone|telephone|^fax$|^mobile$",
+    "email": r"e_?mail",
+    "address": r"address|^street$|^zip_?code$|^postcode$",
+}
+IDENTIFYING_COLUMNS = {kind: re.compile(pattern, re.IGNORECASE) for kind, pattern in _COLUMNS.items()}
 """Names of a record's columns whose values identify: they are sought in its texts."""
 
 
@@ -48,7 +45,7 @@ def known_values(row: Mapping[str, Any]) -> list[Known]:
     for column, value in row.items():
         if not isinstance(value, str) or not 1 < len(value) <= 100:
             continue
-        kind = next((kind for kind, pattern in IDENTIFYING_COLUMNS if pattern.search(column)), None)
+        kind = next((kind for kind, pattern in IDENTIFYING_COLUMNS.items() if pattern.search(column)), None)
         if kind is not None:
             found.append(Known(kind, value))
     return found

@@ -38,7 +38,8 @@ _CUE = (
 )
 _CUED = re.compile(rf"{_CUE}\s*[:\uff1a]\s*(?:{TITLES}\.?\s+)?({_COMMA}|{_ALL_CAPS}|{_FULL}|{_CAPS}\b)")
 _SPOKEN = re.compile(
-    r"\b(?i:signed by|signed electronically:?|dictated by|reported by|reviewed by|read by|verified by|requested by|referred by|"
+    r"\b(?i:signed by|signed electronically:?|dictated by|reported by|"
+    r"reviewed by|read by|verified by|requested by|referred by|"
     r"approved by|"
     r"interpreted by|discussed with|seen by|named|(?:is|was|am) called|my name is|known as|spoke with|"
     r"(?:wife|husband|son|daughter|brother|sister|mother|father|niece|nephew|partner|caregiver|carer),?)"
@@ -65,6 +66,11 @@ _INSTITUTION = re.compile(
 )
 _PUBLIC_INSTITUTION = frozenset({"Mayo", "Cleveland", "General", "University", "Children", "Day", "Memory", "Pain"})
 """Before `Hospital` and `Clinic` these alone name no place."""
+_SURNAMES_TOO = frozenset(
+    {"Ward", "White", "Young", "Long", "Short", "Red", "Woods", "Child", "Day", "Wood", "English"}
+)
+"""Words that are surnames after a given name."""
+_ALONE = re.compile(rf"(?<![\w'\u2019-])({_NAME})(?![\w-])")
 _CANDIDATE = re.compile(rf"[{_UPPER}][a-zß-ÿ]{{2,}}|[{_UPPER}]{{3,}}")
 _TOKEN = re.compile(r"[^\W\d_][\w'\u2019-]*")
 
@@ -120,11 +126,7 @@ def is_given_name(word: str) -> bool:
 def parts_of(name: str) -> list[str]:
     """The words of a name by which it may be repeated alone: long enough, and no term of medicine."""
     words = [word.removesuffix("'s").removesuffix("\u2019s") for word in _TOKEN.findall(name)]
-    return [
-        word
-        for word in words
-        if len(word) > 3 and word.title() not in EPONYMS and word.title() not in NOT_A_NAME and not word.islower()
-    ]
+    return [word for word in words if len(word) > 3 and word.title() not in EPONYMS and word.title() not in NOT_A_NAME]
 
 
 @lru_cache(maxsize=1)
@@ -150,16 +152,32 @@ def _with_given_names(text: str) -> Iterator[Span]:
     """`Jane Doe` and `Doe, Jane` where Jane is a common given name; not `Virginia Hospital`, `Thomas Test`."""
     for match in _GIVEN.finditer(text):
         first, last = match.group(1), match.group(2)
-        if first not in GIVEN_NAMES or last in NOT_A_NAME or last.endswith(MEDICAL_ENDINGS):
+        common = last in NOT_A_NAME and last not in _SURNAMES_TOO
+        if first not in GIVEN_NAMES or common or last.endswith(MEDICAL_ENDINGS):
             continue
         span = Span(match.start(), match.end(), "name")
         if not _is_no_name(text, span):
             yield span
+    for match in _ALONE.finditer(text):
+        if match.group() in GIVEN_NAMES and match.group() not in EPONYMS:
+            span = Span(match.start(), match.end(), "name")
+            if not _is_no_name(text, span) and not _is_place(text, match.end()):
+                yield span
     for match in _GIVEN_LAST.finditer(text):
         last, first = match.groups()
         clear = last not in NOT_A_NAME and last.title() not in NOT_A_NAME and last not in GIVEN_NAMES
         if is_given_name(first) and clear and not last.lower().endswith(MEDICAL_ENDINGS):
             yield Span(match.start(), match.end(), "name")
+
+
+def _is_place(text: str, stop: int) -> bool:
+    """Whether a given name is the beginning of a place's or a firm's (`San Diego`, `Jordan Hospital`, `Roland Inc`)."""
+    return (
+        re.match(
+            r"\s+(?:University|Institute|Hospital|College|Inc|Ltd|GmbH|County|City|School)\b", text[stop : stop + 14]
+        )
+        is not None
+    )
 
 
 def _trimmed(text: str, start: int, stop: int) -> Span | None:

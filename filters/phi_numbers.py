@@ -63,12 +63,15 @@ _STATE = (
     r"W[AIVY])"
 )
 _TOWN = r"(?:,\s*[A-Z][A-Za-z'\u2019.-]+(?:\s[A-Z][A-Za-z'\u2019.-]+){0,2})"
+_HOUSE = (
+    rf"(?<![\w.,-])\d{{1,5}}[A-Za-z]?,?\s+(?:[NSEW]\.?\s+)?(?:(?:\d{{1,3}}(?:st|nd|rd|th)|[A-Z][A-Za-z'\u2019]+)\s+){{1,3}}"
+    rf"{_STREET}\b\.?(?:,?\s*(?:Apt|Apartment|Suite|Unit|Flat|#)\.?\s*\w{{1,6}})?{_TOWN}?(?:,?\s*{_STATE})?"
+    r"(?:,?\s+\d{5}(?:-\d{4})?|,?\s+[A-Z]{1,2}\d[A-Z\d]?\s\d[A-Z]{2})?\b"
+)
 _ADDRESSES = tuple(
     re.compile(pattern)
     for pattern in (
-        rf"(?<![\w.,-])\d{{1,5}}[A-Za-z]?,?\s+(?:[NSEW]\.?\s+)?(?:(?:\d{{1,3}}(?:st|nd|rd|th)|[A-Z][A-Za-z'\u2019]+)\s+){{1,3}}"
-        rf"{_STREET}\b\.?(?:,?\s*(?:Apt|Apartment|Suite|Unit|Flat|#)\.?\s*\w{{1,6}})?{_TOWN}?(?:,?\s*{_STATE})?"
-        r"(?:,?\s+\d{5}(?:-\d{4})?|,?\s+[A-Z]{1,2}\d[A-Z\d]?\s\d[A-Z]{2})?\b",
+        _HOUSE,
         r"\bP\.?\s?O\.?\s?Box\s+\d{1,6}\b",
         rf"(?<![\w])[A-Z][A-Za-z'\u2019.-]+(?:\s[A-Z][A-Za-z'\u2019.-]+){{0,2}},\s*{_STATE},?\s+\d{{5}}(?:-\d{{4}})?(?!\d)",
     )

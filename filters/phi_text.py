@@ -9,6 +9,7 @@ from filters.phi_dates import age_spans, date_spans
 from filters.phi_names import is_given_name, model_spans, parts_of, rule_spans
 from filters.phi_numbers import number_spans
 from filters.phi_spans import Kind, Span, merged
+from filters.phi_speech import speech_spans
 
 VERSION = 1
 """Raised when the same text may be redacted in another way."""
@@ -72,6 +73,7 @@ def _by_rules(text: str) -> Iterator[Span]:
     yield from age_spans(text)
     yield from number_spans(text)
     yield from rule_spans(text)
+    yield from speech_spans(text)
 
 
 def _pattern(literals: Sequence[Known]) -> re.Pattern[str] | None:

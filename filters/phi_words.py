@@ -1,6 +1,8 @@
 """Words that decide what is a person's name: given names, and names that medicine has made its own."""
 
 _GIVEN_NAMES = """
+    Billy Bobby Brittany Elijah Joe Kayla Liam Mason Brianna Caleb Dana Deshawn Hailey Jasmine Keisha Latoya Malik
+    Mariana Paige Priscilla Rasheed Svetlana Tomasz Wei
     Aaron Abdul Abdullah Abigail Adam Adrian Adriana Agnes Ahmad Ahmed Aisha Alan Albert Alejandra Alejandro
     Alexander Alexandra Alexis Alfred Ali Alice Alicia Alison Allison Amanda Amelia Amina Amir Amit Amy Ana Andre
     Andrea Andreas Andrei Andrew Angela Anil Anita Anjali Ann Anna Anne Annette Annie Anthony Antonio Anton Aoife
@@ -36,6 +38,7 @@ GIVEN_NAMES = frozenset(_GIVEN_NAMES.split())
 """Common given names of several countries, without those that are common words (Grace, Mark, May, Will ...)."""
 
 _EPONYMS = """
+    Ahmed Bernard Bryan Caton Craig Joseph Lag Louis Mason Ranawat Randall Sylvia Insall Salvati Deschamps
     Achilles Addison Adson Allen Alport Alzheimer Amsler Apgar Argyll Arnold Asherman Aschoff Auer Babinski Bair
     Baker Bankart Barlow Barr Barrett Bartholin Barton Basedow Batson Batten Bazett Becker Beck Behcet Behçet Bell
     Bence Bennett Berger Binswanger Blalock Blount Bochdalek Boerhaave Bosniak Bouchard Boutonniere Bowen Bowman
@@ -101,6 +104,7 @@ AFTER_EPONYM = frozenset(_AFTER_EPONYM.split())
 TITLES = r"(?:Dr|Drs|Mr|Mrs|Ms|Miss|Mx|Prof|Professor|Doctor|Rev|Sgt|Señora?|Sra|Herr|Frau|Mme|Monsieur|Madame)"
 
 _NOT_A_NAME = """
+    Index Screw Criterion Pediatric Plate Device Maladaptive Ratio Valve Mode Protocol System Model Software Camera
     A An And Are As At Be But By For From Had Has Have He Her His If In Into Is It Its No Nor Not Of On Or Our She
     So Than That The Their Then There These They This Those To Was We Were When Where Which While Who With Without
     Abdomen Abdominal Absent Acute Adult After All Also Anatomy Angiogram Angiography Anterior Aorta Aortic Arrow

@@ -78,6 +78,7 @@ def label_pictures(flow: Flow, labelling: Labelling) -> None:
     for number, commit in enumerate(commits):
         flow.views[number] = flow.views[number].with_parts(images=commit.parts["images"])
         decided.update(commit.facts["decided"])
+    flow.reporter.event("modality", model=labelling.model, decided=dict(sorted(decided.items())))
     shown = ", ".join(f"{decided[name]:,} {words}" for name, words in WORDS.items() if decided[name])
     flow.reporter.say(f"modality of {sum(decided.values()):,} pictures ({labelling.model}): {shown or 'none'}")
 

@@ -12,7 +12,6 @@ from shards.index_file import INDEX_NAME, IndexAbout, open_index, write_index
 from shards.index_rows import IndexRows
 from shards.manifest import Manifest, manifest_bytes
 from shards.mixture import Kind, PlanSettings
-from shards.plan import make_plan
 from shards.plan_file import PLAN_FORMAT, PLAN_NAME
 from sources.storage import Folder
 
@@ -81,6 +80,8 @@ def put_index(
 
 def put_plan(folder: Folder, path: str, beside: Folder, index: str, manifest: Manifest, settings: PlanSettings) -> None:
     """Write the plan of a manifest whose index is the file `index` in `beside`."""
+    from shards.plan import make_plan  # numba, which workers that write tars do without
+
     plan = make_plan(open_index(beside, index), manifest, _sha256(manifest), settings)
     with folder.writing(path, last=False) as file:
         plan.write(file)

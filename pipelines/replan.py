@@ -11,7 +11,6 @@ import pyarrow.compute as pc
 from pipelines.errors import CurateError, UsageError
 from shards.index_file import Index, IndexFileError, open_index
 from shards.manifest import MANIFEST_NAME, Manifest, ManifestError, read_manifest
-from shards.plan import make_plan
 from shards.plan_file import PLAN_NAME, PlanAbout, PlanError, open_plan
 from shards.plan_settings import SettingError, settings_of_manifest, settings_of_plan, with_values
 from sources.storage import Folder
@@ -37,6 +36,8 @@ def replan(given: Folder, values: Sequence[str], name: str = PLAN_NAME) -> PlanA
         UsageError: no shards there, or a setting that is none.
         CurateError: manifest, index or plan are damaged, or do not belong together.
     """
+    from shards.plan import make_plan
+
     if not name.endswith(".arrow") or "/" in name or name.startswith("."):
         raise UsageError(f"--out {name}: a plan is a file beside the shards", f"name it like {PLAN_NAME}")
     shards = opened(given)

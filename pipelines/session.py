@@ -16,7 +16,7 @@ from sources.mapping import Prompts, image_uris
 from sources.pictures import PictureError
 from sources.readers.registry import reader_named
 from sources.records import Corpus, Fragment, PictureReader, Reader, Record, Unreadable
-from sources.storage import LocalFolder, TooLargeError, stats_of
+from sources.storage import LocalFolder, TooLargeError, base_of, stats_of
 from sources.uris import inner_name
 
 
@@ -106,7 +106,7 @@ class Located:
 
         Files that are not on this machine are read ahead; what is inside the fragment's file is there at once.
         """
-        if isinstance(self.corpus.root, LocalFolder):
+        if isinstance(base_of(self.corpus.root), LocalFolder):
             yield self.open
             return
         files = [(uri, max(size, 0)) for uri, size in order if self._reader_of(self.path(uri)) is None]

@@ -82,7 +82,7 @@ class _Pending(NamedTuple):
 
 
 class SampleReader:
-    """Reads samples of a set of shards. Of a sample larger than `max_sample_bytes` no byte is read."""
+    """Reads samples of a set of shards. Of a sample larger than `max_sample_bytes` only its first header is read."""
 
     def __init__(self, shards: Shards, max_sample_bytes: int = MAX_SAMPLE_BYTES) -> None:
         self._shards = shards
@@ -147,7 +147,7 @@ class SampleReader:
             reading = pending.readings.get(place.shard)
             fault = self._fault(place)
             if reading is None or fault is not None:
-                yield BadSample(self._shards.name(place.shard), None, place.offset, fault or "")
+                yield BadSample(self._shards.name(place.shard), self._key_at(place), place.offset, fault or "")
             else:
                 yield parsed(reading.name, place, self._bytes_of(reading, place))
 
@@ -166,6 +166,18 @@ class SampleReader:
             reading.futures[number] = _DONE
         begin = place.offset - span.start
         return data[begin : begin + place.size]
+
+    def _key_at(self, place: Place) -> str | None:
+        """The key of a sample that is not read, from its first header."""
+        if place.offset < 0:
+            return None
+        with _telling(self._shards.name(place.shard)):
+            block = self._shards.open(place.shard).read(Span(place.offset, place.offset + BLOCK_BYTES))
+        try:
+            split = split_member(parse_header(block)[0])
+        except TarError:
+            return None
+        return None if split is None else split[0]
 
     def _fault(self, place: Place) -> str | None:
         if place.offset < 0 or place.size < BLOCK_BYTES:

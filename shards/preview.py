@@ -72,8 +72,19 @@ def facts_of(index: Index, policy: ImagePolicy, numbers: Sequence[int]) -> list[
     for row in rows:
         pictures = int(_picture_tokens(row["images"], policy).sum())
         place = Place(row["shard"], row["offset"], row["size"], row["tokens"] + pictures)
-        named = [row[name] for name in ("source", "task", "license", "access", "modality")]
-        facts.append(SampleFacts(*named, row["tokens"] + pictures, row["loss_tokens"], len(row["images"]), place))
+        facts.append(
+            SampleFacts(
+                source=row["source"],
+                task=row["task"],
+                license=row["license"],
+                access=row["access"],
+                modality=row["modality"],
+                tokens=place.tokens,
+                loss_tokens=row["loss_tokens"],
+                pictures=len(row["images"]),
+                place=place,
+            )
+        )
     return facts
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from dedup.decontamination.grades import Grade
-from filters.panels import Region
 from dedup.decontamination.picture_index import Nomination, cut
 from dedup.fingerprints import content_of, fingerprint_of
 from dedup.verify_pictures import Match, Prepared, Rule, correlation, fitted, prepare, verify_pictures, version_of
+from filters.panels import Region
 
 Grey = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]

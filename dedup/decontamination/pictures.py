@@ -14,7 +14,6 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from dedup.decontamination.grades import Grade
-from filters.panels import Region
 from dedup.decontamination.picture_features import PROTECTED, SOUGHT
 from dedup.decontamination.picture_index import (
     CODE_RADIUS,
@@ -27,6 +26,7 @@ from dedup.decontamination.picture_index import (
 )
 from dedup.decontamination.picture_places import Part, Place, part_of, placed
 from dedup.picture_rules import rule_for
+from filters.panels import Region
 
 __all__ = [
     "PICTURE_HITS",

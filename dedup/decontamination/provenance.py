@@ -24,7 +24,7 @@ MADE_FROM: Mapping[str, tuple[str, ...]] = {
     "vqa_med_2019": ("medpix",),
     "vqa_rad": ("medpix",),
 }
-"""Corpus -> what it was made from (reference/papers.md A5 and E3). Cards, of the catalogue and of eval sets, add more."""
+"""Corpus -> what it was made from (reference/papers.md A5 and E3). Cards of the catalogue and of eval sets add more."""
 
 ALIASES: Mapping[str, str] = {
     "chestxray14": "nih_cxr",

@@ -13,7 +13,7 @@ from typing import Any
 from pipelines.errors import presentable
 from pipelines.session import Session
 from pipelines.versions import library_versions, plugin_versions
-from sources.storage import LocalFolder
+from sources.storage import LocalFolder, base_of
 
 MARK_SEEN_AFTER_S = 10.0
 """A network file system may show a new file to other nodes only after a while."""
@@ -112,7 +112,7 @@ def _unseen(start: Start) -> list[str]:
     if start.mark is not None and not _sees(session, *start.mark):
         unseen.append(f"the run {session.work.folder.place}")
     for corpus in session.corpora:
-        if isinstance(corpus.root, LocalFolder) and not corpus.root.exists():
+        if isinstance(base_of(corpus.root), LocalFolder) and not corpus.root.exists():
             unseen.append(f"the folder of source {corpus.name}")
     for folder in session.work.reuse:
         if isinstance(folder, LocalFolder) and not folder.exists():

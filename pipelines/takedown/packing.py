@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipelines.errors import CurateError
 from pipelines.packing import plan_settings, put_index, put_plan
 from pipelines.recipe import Mixture
 from pipelines.takedown.apply import NEW
-from shards.index_file import open_index, part_without, parts_of
+from shards.index_file import IndexFileError, open_index, part_without, parts_of
 from shards.manifest import Manifest
 from sources.storage import Folder
 
@@ -20,11 +21,14 @@ def stage_packing(
     size. Returns the paths under the run.
 
     Raises:
-        IndexFileError: the old index is missing or damaged.
+        CurateError: the old index is missing or damaged; nothing was changed.
     """
     if after.index is None or before.index is None:
         return ()
-    old = parts_of(open_index(run.inside("shards"), before.index), len(before.every_shard))
+    try:
+        old = parts_of(open_index(run.inside("shards"), before.index), len(before.every_shard))
+    except IndexFileError as error:
+        raise CurateError(str(error), "nothing was changed; the same `curate build` writes it again") from None
     rows = {entry.name: part for entry, part in zip(before.every_shard, old, strict=True)}
     parts = [part_without(rows[entry.name], gone.get(entry.name, ())) for entry in after.every_shard]
     new = run.inside(f"{NEW}/shards")

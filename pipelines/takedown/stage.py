@@ -14,6 +14,7 @@ from pipelines.contracts.publish import REPORT, SITE
 from pipelines.counts import StepCounts
 from pipelines.errors import CurateError
 from pipelines.holdout import STEP as STEP_OF_SIDES
+from pipelines.phi.page import PAGE as PHI_PAGE
 from pipelines.report.page import PAGE
 from pipelines.run_directory import MANIFEST, RUN
 from pipelines.run_document import check_written
@@ -91,6 +92,7 @@ def stage(takedown: Takedowns, parts: Sequence[TablePart]) -> dict[str, Any]:
     companions = [f"shards/{name}" for name in (old.index, old.plan, old.audit) if name is not None and places.ids]
     audited = old.audit is not None and bool(places.ids)
     companions += [*([REPORT] if stale else []), *([AUDIT_PAGE] if audited else [])]
+    companions += [PHI_PAGE] if places.ids and run.stat(PHI_PAGE) is not None else []
     energon = stage_energon(run, old, manifest, rewritten) if places.ids else Companions()
     packing = stage_packing(run, document, old, manifest, gone) if places.ids else ()
     plan = {

@@ -21,7 +21,8 @@ IDENTIFYING: dict[str, PhiKind] = {
     **dict.fromkeys(("PatientBirthDate", "StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate"), "date"),
     **dict.fromkeys(
         (
-            "PatientID", "OtherPatientIDs", "AccessionNumber", "MedicalRecordLocator", "StationName", "DeviceSerialNumber",
+            "PatientID", "OtherPatientIDs", "AccessionNumber", "MedicalRecordLocator", "StationName",
+            "DeviceSerialNumber",
         ), "id",
     ),
     "PatientTelephoneNumbers": "phone",

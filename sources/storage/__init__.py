@@ -17,6 +17,7 @@ from sources.storage.local import LocalFolder
 from sources.storage.locations import folder_at, is_url
 from sources.storage.stats import stats_of
 from sources.storage.stores import table_options
+from sources.storage.zipped import base_of
 
 __all__ = [
     "MAX_READ_BYTES",
@@ -29,6 +30,7 @@ __all__ = [
     "OutsideError",
     "StoreError",
     "TooLargeError",
+    "base_of",
     "folder_at",
     "is_absence",
     "is_url",

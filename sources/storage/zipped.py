@@ -183,6 +183,11 @@ def _stem(path: str) -> str:
     return str(PurePosixPath(path).with_suffix(""))
 
 
+def base_of(folder: Folder) -> Folder:
+    """The folder where the files really are: of one with zips its base."""
+    return folder.base if isinstance(folder, ZippedFolder) else folder
+
+
 def zipped(base: Folder, zips: Sequence[FileStat]) -> Folder:
     """The folder with what is in the zips; the folder itself where there is none.
 

@@ -76,8 +76,9 @@ def _scan(draw: random.Random, planted: Planted, place: int) -> tuple[Any, str]:
     street = f"{draw.randrange(100, 999)} Willowmere Lane"
     for value in (first, last, doctor, born, word, mrn, accession, phone, street):
         planted.add(value)
+    writings = {0: f"{last.upper()}, {first.upper()}", 1: f"DOB {day:02d}/{month:02d}/{year}", 2: mrn}
     dataset = picture_of(
-        _ground(place, {0: f"{last.upper()}, {first.upper()}", 1: f"DOB {day:02d}/{month:02d}/{year}", 2: mrn}, planted),
+        _ground(place, writings, planted),
         Modality="US", BodyPartExamined="BREAST",
     )  # fmt: skip
     dataset.PatientName, dataset.PatientID, dataset.PatientBirthDate = f"{last}^{first}", mrn, born
@@ -96,9 +97,9 @@ def _scan(draw: random.Random, planted: Planted, place: int) -> tuple[Any, str]:
     report = draw.choice(
         (
             f"Patient {first} {last}, born {word}, MRN {mrn}. The breast shows no mass in the outer quadrant.",
-            f"{last.upper()}, {first.upper()} ({mrn}): no suspicious lesion. Discussed with Dr. {doctor}. Call {phone}.",
+            f"{last.upper()}, {first.upper()} ({mrn}): no suspicious lesion. Told Dr. {doctor}. Call {phone}.",
             f"Mrs. {last} lives at {street}. Benign cyst of 12 mm, unchanged. Accession {accession}. {first} was told.",
-            f"Ultrasound of {month:02d}/{day:02d}/{year}: {first.lower()} {last.lower()} has a Cooper ligament distortion.",
+            f"Ultrasound of {month:02d}/{day:02d}/{year}: {first.lower()} {last.lower()}: Cooper ligament distortion.",
         )
     )
     return dataset, report

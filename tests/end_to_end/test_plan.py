@@ -10,13 +10,14 @@ from typing import Any
 import orjson
 import pytest
 import yaml
+from polars import read_parquet
 
 from shards.harmony import lengths, render
 from shards.index_file import open_index
 from shards.manifest import Manifest, read_manifest
 from shards.plan_file import open_plan
 from sources.storage import LocalFolder
-from tests.end_to_end.runs import curate, curate_json
+from tests.end_to_end.runs import curate, curate_json, published
 from tests.end_to_end.takedowns import corpus, listed
 from tests.shards.test_harmony import rendered_by_openai
 
@@ -100,6 +101,16 @@ def test_a_takedown_leaves_an_index_and_a_plan_of_what_is_left(run: Path, tmp_pa
     assert all(content["sample_id"] != film["sample_id"] for _, content in samples_of(LocalFolder(run / "shards")))
     assert open_plan(LocalFolder(run / "shards")).about.seed == 5
     assert curate("shards", "verify", run / "shards").returncode == 0
+
+
+def test_a_takedown_from_a_run_whose_index_is_damaged_changes_nothing(run: Path, tmp_path: Path) -> None:
+    (run / "shards" / "index.arrow").write_bytes(b"ARROW1")
+    before = published(run)
+    (sample_id,) = read_parquet(run / "tables" / "samples" / "*.parquet")["sample_id"].head(1)
+    taken = listed(tmp_path, "kind,value", f"sample_id,{sample_id}")
+    answer = curate_json("remove", run, "--list", taken, status=1)
+    assert "index.arrow: damaged" in answer["error"]
+    assert published(run) == before
 
 
 def test_another_plan_touches_no_tar_and_is_the_same_each_time(run: Path) -> None:

@@ -104,10 +104,11 @@ def test_a_place_that_begins_inside_a_sample_is_told(root: Path) -> None:
 
 def test_a_sample_of_three_gigabytes_is_told_and_not_read(root: Path) -> None:
     """The tar ends long before: reading any of it would be another error."""
-    large = Place(0, places_of(root)[-1].offset, 3 * 2**30, 100)
+    large = places_of(root)[-1]._replace(size=3 * 2**30)
     sample, other = reader_of(root).read([large, places_of(root)[0]])
     assert isinstance(other, RawSample)
     assert isinstance(sample, BadSample)
+    assert sample.key == key_of(23)
     assert sample.reason.startswith(f"{3 * 2**30} bytes, more than max_sample_bytes ({2**30}): not read")
 
 

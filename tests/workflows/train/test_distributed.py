@@ -73,7 +73,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     done = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m",
          "tests.workflows.train.distributed", str(work)],
-        env=environment, capture_output=True, text=True, timeout=280, check=False,
+        env=environment, capture_output=True, text=True, timeout=900, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-6000:]
     return Outcome(work)

