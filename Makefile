@@ -42,10 +42,10 @@ $(VENV)/python.stamp:
 	touch $@
 
 $(VENV)/core.stamp: $(VENV)/python.stamp requirements/core.txt pyproject.toml
-	$(PIP) install --require-hashes -r requirements/core.txt
+	$(PIP) install --no-deps --require-hashes -r requirements/core.txt
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	touch $@
 
 $(VENV)/dev.stamp: $(VENV)/core.stamp requirements/dev.txt
-	$(PIP) install --require-hashes -r requirements/dev.txt
+	$(PIP) install --no-deps --require-hashes -r requirements/dev.txt
 	touch $@

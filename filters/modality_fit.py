@@ -17,8 +17,8 @@ from filters.modality_classes import CLASSES, KINDS, modality_of
 from filters.modality_head import Features, Head, softmax
 
 RIDGE = 10.0
-"""Times the mean variance of the features. Between 3 and 30 the accuracy on unseen data sets is the same to a
-hundredth (docs/modality.md)."""
+"""Times the mean variance of the features. Balanced accuracy on unseen data sets was 0.74 with 1, 0.78 with 3, 0.81
+with 10 and 0.79 with 30: chosen on the very data sets that it is reported for."""
 TEMPERATURES = tuple(round(0.02 * 1.2**step, 4) for step in range(15))
 Words = npt.NDArray[np.str_]
 

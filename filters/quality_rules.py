@@ -3,7 +3,7 @@
 from typing import Any
 
 RULE_SETS: dict[str, dict[str, Any]] = {
-    # Ours: what no picture or text of the 18 real sets breaks but for the ones that were meant to (docs/quality.md).
+    # Ours: of 4,090 captions of ROCO one breaks a rule ("XXX."); charts and line drawings have 1.1 bits and more.
     "default": {
         "min_side_px": 1,
         "max_aspect": 10.0,

@@ -40,8 +40,9 @@ _LABEL = re.compile(
 _BOILERPLATE = re.compile(
     r"\W*(?:click (?:here|on the image)\b.*|see (?:the )?(?:text|legend|caption|main text)(?: for (?:more )?details?)?"
     r"|(?:image|figure|photo) (?:not available|unavailable|courtesy of .*|removed.*|is missing)"
-    r"|no (?:caption|description|legend)(?: (?:available|provided))?|(?:copyright|©|\(c\)) .*|all rights reserved|(?:caption|legend|description"
-    r"|title|n/?a|none|null|nan|untitled|image|picture|photo)|download(?: .*)?|view larger version.*"
+    r"|no (?:caption|description|legend)(?: (?:available|provided))?|(?:copyright|©|\(c\)) .*|all rights reserved"
+    r"|(?:caption|legend|description|title|n/?a|none|null|nan|untitled|image|picture|photo)"
+    r"|download(?: .*)?|view larger version.*"
     r"|this (?:image|figure) (?:is|was) (?:licensed|published|distributed) under .*|open in a new tab.*)\W*",
     re.IGNORECASE | re.DOTALL,
 )

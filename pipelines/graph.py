@@ -16,8 +16,8 @@ from filters.quality import Quality
 from filters.text import TextQuality
 from filters.tokens import TokenCounts, Tokens
 from pipelines.holdout import Holdout
-from pipelines.phi.pictures import Privacy
 from pipelines.label import Labelling, labelling_of
+from pipelines.phi.pictures import Privacy
 from pipelines.plugged import PluggedExchange, PluggedFacts, PluggedFilter
 from pipelines.plugins import PLACES, is_exchange, is_measured, made_steps
 from pipelines.recipe import Recipe, TokenLimits

@@ -13,7 +13,8 @@ OF_SETTLING = ("asks", "questions", "outcomes", "settle")
 """Nodes of the search among samples with pictures, where those are looked at again."""
 WITHOUT_CONTENT = frozenset(
     {
-        "plan", "token_counts", "measure", "modality", "quality", "text_quality", "license", "phi", "phi_pictures", "tokens", "exact", "removed", "decontaminate", "sizes",
+        "plan", "token_counts", "measure", "modality", "quality", "text_quality", "license", "phi", "phi_pictures",
+        "tokens", "exact", "removed", "decontaminate", "sizes",
         "join_plan", "member_index", "packing_plan", "holdout", "holdout_links", "holdout_solve", "holdout_sides",
         *(f"{exchange}_{part}" for exchange in EXCHANGES for part in OF_AN_EXCHANGE),
         *(f"{search}_{part}" for search in SEARCHES for part in OF_A_SEARCH), "near_text", "near_image",

@@ -287,6 +287,12 @@ def _limits(facts: CardFacts) -> list[str]:
             "- Nothing looked for names of people in texts or burned into pictures. JPEG and PNG files are the "
             "source's bytes, with the metadata they came with."
         )
+    else:
+        lines.append(
+            "- Identifiers of people were looked for in the sources that tell of people (in all of them with "
+            "`phi.sources: all`), by rules and models that miss some. JPEG and PNG files of the other sources are the "
+            "source's bytes."
+        )
     if unstated:
         lines.append(f"- The modality of {unstated:,} samples with pictures is not known.")
     if UNKNOWN_LICENSE in facts.licenses:

@@ -141,13 +141,13 @@ IMAGES = pa.schema(
 `bytes` is the size of the source file; `thumbnail` 64 x 64 grey bytes, row by row; `mean`, `std`, `minimum`
 and `maximum` grey levels scaled to 0..255; `entropy` bits of the 256-bin grey histogram; `facts` JSON of the
 allow-listed DICOM header facts; `modality_from` is `dicom`, `card`, `model`, `text` or `none`. `pdq` is the PDQ-256
-hash in the byte order of its usual hexadecimal form, `pdq_canonical` that of the picture without borders and with ranks for levels,
-`pdq_turned` the latter for the seven mirrored and turned pictures, `pdq_quality` 0..100, `pdq_waves` the strengths of
-the 8 x 8 lowest frequencies of both as signed bytes; `phash` is `imagehash.phash`, first bit first. All are null unless
-near-duplicates are sought by them. `embedding` holds 16-bit floats of the model that the recipe's `modality` step
-names, `modality_scores` JSON of its own probabilities where it has them; `modality_score` is the probability of
-`modality`, `modality_kind` a finer class, `modality_evidence` JSON of what spoke for what, `panels` the parts between
-gutters. All are null without that step.
+hash in the byte order of its usual hexadecimal form, `pdq_canonical` that of the picture without borders and with
+ranks for levels, `pdq_turned` the latter for the seven mirrored and turned pictures, `pdq_quality` 0..100,
+`pdq_waves` the strengths of the 8 x 8 lowest frequencies of both as signed bytes; `phash` is `imagehash.phash`, first
+bit first. All are null unless near-duplicates are sought by them. `embedding` holds 16-bit floats of the model that
+the recipe's `modality` step names, `modality_scores` JSON of its own probabilities where it has them;
+`modality_score` is the probability of `modality`, `modality_kind` a finer class, `modality_evidence` JSON of what spoke
+for what, `panels` the parts between gutters. All are null without that step.
 """
 
 VERDICTS = pa.schema(

@@ -26,14 +26,17 @@ shards.command()(stats)
 
 @shards.command()
 def verify(
-    directory: Annotated[str, typer.Argument(help="A folder (or URL) with manifest.json, such as RUN/shards.")],
+    directory: Annotated[
+        str, typer.Argument(help="A run, or a folder (or URL) with manifest.json, such as RUN/shards.")
+    ],
     workers: Annotated[int | None, typer.Option(min=1, help="Processes (default: one per core).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> None:
     """Check shards against their manifest, byte by byte and sample by sample.
 
-    Hashes, tar structure, keys, JSON, placeholders, pictures that decode, totals, and files that the manifest
-    does not list. Exit status 1 where anything is wrong.
+    Hashes, tar structure, keys, JSON, placeholders, pictures that decode, totals; the member index against the
+    samples, plans against the index, `.nv-meta` against the manifest; and files that the manifest does not list.
+    Exit status 1 where anything is wrong.
 
     Example: curate shards verify runs/mid/shards
     """
@@ -45,6 +48,8 @@ def verify(
     folder = folder_of(directory)
     if not folder.exists():
         raise UsageError(f"{directory}: no such folder", "give the shards/ folder of a run")
+    if folder.stat("manifest.json") is None and folder.stat("shards/manifest.json") is not None:
+        folder = folder.inside("shards")
     problems = verify_shards(folder, workers or default_workers(), _progress)
     if as_json:
         rows = [{"shard": problem.shard, "reason": problem.reason} for problem in problems]

@@ -53,7 +53,7 @@ class Planted:
         return value
 
 
-def write_scans(folder: Path, number: int, seed: int = 0) -> Planted:
+def write_scans(folder: Path, number: int, every: int = BURNED, seed: int = 0) -> Planted:
     """`number` DICOM files with identifiers in every kind of element, and `reports.csv`, which repeats them in text."""
     draw, planted = random.Random(seed), Planted()
     folder.mkdir(parents=True)
@@ -61,13 +61,13 @@ def write_scans(folder: Path, number: int, seed: int = 0) -> Planted:
         rows = csv.writer(file)
         rows.writerow(["accession", "report"])
         for place in range(number):
-            dataset, report = _scan(draw, planted, place)
+            dataset, report = _scan(draw, planted, place, every)
             dataset.save_as(folder / f"{planted.add(dataset.PatientID)}_{place}.dcm")
             rows.writerow([dataset.AccessionNumber, report])
     return planted
 
 
-def _scan(draw: random.Random, planted: Planted, place: int) -> tuple[Any, str]:
+def _scan(draw: random.Random, planted: Planted, place: int, every: int) -> tuple[Any, str]:
     first, last, doctor = draw.choice(FIRST), draw.choice(LAST), draw.choice(LAST)
     month, day, year = draw.randrange(1, 12), draw.randrange(1, 29), draw.randrange(1932, 1989)
     born, word = f"{year}{month:02d}{day:02d}", f"{MONTHS[month - 1]} {day}, {year}"
@@ -78,7 +78,7 @@ def _scan(draw: random.Random, planted: Planted, place: int) -> tuple[Any, str]:
         planted.add(value)
     writings = {0: f"{last.upper()}, {first.upper()}", 1: f"DOB {day:02d}/{month:02d}/{year}", 2: mrn}
     dataset = picture_of(
-        _ground(place, writings, planted),
+        _ground(place, writings, planted, every),
         Modality="US", BodyPartExamined="BREAST",
     )  # fmt: skip
     dataset.PatientName, dataset.PatientID, dataset.PatientBirthDate = f"{last}^{first}", mrn, born
@@ -105,15 +105,15 @@ def _scan(draw: random.Random, planted: Planted, place: int) -> tuple[Any, str]:
     return dataset, report
 
 
-def _ground(place: int, writings: dict[int, str], planted: Planted) -> np.ndarray:
+def _ground(place: int, writings: dict[int, str], planted: Planted, every: int = BURNED) -> np.ndarray:
     """Soft speckle, different in every file; every so many-th has writing on it."""
     noise = np.random.default_rng(place).normal(0, 12, (20, 25))
     ground = cv2.resize(noise.astype(np.float32), (400, 320), interpolation=cv2.INTER_CUBIC) + 70
     pixels = np.clip(ground, 0, 180).astype(np.uint8)
-    if place % BURNED == 0:
-        text = planted.add(writings[place // BURNED % 3])
+    if place % every == 0:
+        text = planted.add(writings[place // every % 3])
         cv2.putText(pixels, text, (20, 40), cv2.FONT_HERSHEY_SIMPLEX, 0.7, 255, 1, cv2.LINE_AA)
-    elif place % BURNED == 5:
+    elif place % every == every // 2:
         cv2.putText(pixels, HARMLESS, (20, 40), cv2.FONT_HERSHEY_SIMPLEX, 0.7, 255, 1, cv2.LINE_AA)
     return pixels
 

@@ -2,20 +2,22 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from filters.efficientnet import FEATURES, NETWORK
+from filters.modality_classes import LABELS
 from filters.modality_fit import Evaluation, fit_head, nearest, unseen
-from filters.modality_head import HeadError, read_head
+from filters.modality_head import SHIPPED, HeadError, load_head, read_head
 
 RNG = np.random.default_rng(3)
-LABELS = ("ct", "mri", "chart", "natural")
+SHOWN = ("ct", "mri", "chart", "natural")
 
 
 def collection(each: int = 12) -> tuple[npt.NDArray[np.float64], list[str], list[str]]:
     """Two data sets, each with an offset of its own, of four labels that lie apart."""
-    centres = RNG.normal(size=(len(LABELS), 32))
+    centres = RNG.normal(size=(len(SHOWN), 32))
     features, labels, datasets = [], [], []
     for name in ("one", "two"):
         offset = RNG.normal(size=32) * 0.3
-        for place, label in enumerate(LABELS):
+        for place, label in enumerate(SHOWN):
             features.append(centres[place] + offset + RNG.normal(size=(each, 32)) * 0.3)
             labels += [label] * each
             datasets += [name] * each
@@ -88,3 +90,11 @@ def test_a_truncated_head_is_refused() -> None:
     data = fit_head(features, labels, datasets, "n").to_bytes()
     with pytest.raises(HeadError):
         read_head(data[: len(data) // 2], "head.npz")
+
+
+def test_the_shipped_head_is_of_the_network_and_tells_how_it_was_measured() -> None:
+    head, digest = load_head(SHIPPED)
+    assert (head.network, head.weights.shape[1], len(digest)) == (NETWORK, FEATURES, 64)
+    assert set(head.labels) <= set(LABELS)
+    measured = head.recipe["unseen"]
+    assert measured["pictures"] == sum(sum(row.values()) for row in measured["confusion"].values())

@@ -41,7 +41,7 @@ def test_what_is_asked_for_and_not_installed_is_an_error_that_says_how_to_get_it
     "wrong", [{"text": "blur"}, {"burned_in_text": "hide"}, {"ocr_timeout_s": 0}, {"name": "rules"}]
 )
 def test_a_setting_that_is_none_is_refused(tmp_path: Path, wrong: dict[str, object]) -> None:
-    with pytest.raises(UsageError, match="steps.phi"):
+    with pytest.raises(UsageError, match=r"steps\.phi"):
         load_recipe(None, recipe_with(tmp_path, **wrong), ())
 
 

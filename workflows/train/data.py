@@ -1,14 +1,16 @@
 """The rows of each step, from the shards to the encoder's pixels."""
 
+import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch.utils.data import get_worker_info
 
 from pipelines.errors import UsageError
-from shards.loader import LoaderError, PlannedLoader, PlannedRows
+from shards.loader import LoaderError, PlannedLoader, PlannedRows, StepRows
 from shards.loader_items import Row as LoadedRow
 from shards.manifest import ManifestError
 from shards.plan_file import PlanError
@@ -16,7 +18,7 @@ from sources.storage import BucketFolder, folder_at
 from workflows.train.batch import Row
 from workflows.train.job import Job
 from workflows.train.planning import shards_over
-from workflows.train.ranks import Ranks
+from workflows.train.ranks import STOPPING, Ranks
 
 
 class Pixels:
@@ -37,6 +39,20 @@ class Pixels:
         return np.ascontiguousarray(made, dtype=np.float32)
 
 
+class UninterruptedRows(PlannedRows):
+    """Rows whose reading processes leave signals to the rank they work for.
+
+    torchrun sends SIGTERM to all processes of a rank: a reader that dies of it would take the rank with it before the
+    checkpoint is written. Readers end with their rank in any case.
+    """
+
+    def __iter__(self) -> Iterator[StepRows]:
+        if get_worker_info() is not None:
+            for number in STOPPING:
+                signal.signal(number, signal.SIG_IGN)
+        yield from super().__iter__()
+
+
 def rows_of(job: Job, ranks: Ranks, start_step: int) -> Iterator[Sequence[Row]]:
     """For each step from `start_step` on, the rows of this rank: as many for every rank.
 
@@ -47,7 +63,7 @@ def rows_of(job: Job, ranks: Ranks, start_step: int) -> Iterator[Sequence[Row]]:
     folder = shards_over(shards, job.plan_folder)
     pixels = Pixels(job.start)
     try:
-        planned = PlannedRows(
+        planned = UninterruptedRows(
             folder, plan=job.plan, rank=ranks.rank, world=ranks.world, start_step=start_step, picture=pixels
         )
         # Connections to a bucket do not outlive a fork, and the overlay hides from the loader that there are any.

@@ -21,7 +21,7 @@ from workflows.train.arithmetic import mfu
 from workflows.train.batch import Row, batch_of
 from workflows.train.engine import Engine
 from workflows.train.job import BAD_BATCH, METRICS, Job
-from workflows.train.ranks import Ranks
+from workflows.train.ranks import STOPPING, Ranks
 
 Rows = Iterator[Sequence[Row]]
 """For each step from where the run stands: the rows of this rank."""
@@ -34,7 +34,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.asked = False
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+        for number in STOPPING:
             signal.signal(number, self._ask)
 
     def _ask(self, _number: int, _frame: FrameType | None) -> None:

@@ -73,7 +73,7 @@ def _chosen(
     reasons = _misfits(own.about if own else None, model, recipe, world, context)
     if own is not None and not reasons and own.about.manifest == digest:
         return ChosenPlan(shards.place, str(manifest.plan), own.about, own.digest, ())
-    settings = _settings(manifest, own.about if own else None, model, recipe, context)
+    settings = _settings(manifest, own.about if own else None, model, recipe, world, context)
     _refuse_uneven(settings.rows_per_step or world, world)
     plan = _made(shards, manifest, model, settings, start, view, reasons)
     _refuse_uneven(plan.about.rows_per_step, world)
@@ -110,10 +110,17 @@ def _misfits(
 
 
 def _settings(
-    manifest: Manifest, about: PlanAbout | None, model: ModelDescription, recipe: TrainRecipe, context: int
+    manifest: Manifest,
+    about: PlanAbout | None,
+    model: ModelDescription,
+    recipe: TrainRecipe,
+    world: int,
+    context: int,
 ) -> PlanSettings:
     """Those of the plan beside the shards, else the build's mixture, with what the model and the recipe ask for."""
-    rows = recipe.rows_per_step or model.rows_per_step  # None: as many as suit the data
+    rows = recipe.rows_per_step or model.rows_per_step
+    if rows is None and about is not None and about.rows_per_step % world == 0:
+        rows = about.rows_per_step  # else None: as many as suit the data
     images = ImagePolicy(policy="fixed", tokens_per_tile=model.image_tokens, side=model.vision.image_size, max_tiles=1)
     if about is None:
         mixture = manifest.mixture

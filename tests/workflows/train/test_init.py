@@ -110,7 +110,7 @@ def test_a_language_model_of_another_shape_or_tokenizer_is_refused(
     with pytest.raises(UsageError, match="vocab_size"):
         init_joined(load_model("medgpt-oss-20b"), language, vision, tmp_path / "out", 0)
     tokenizer = json.loads((language / "tokenizer.json").read_bytes())
-    tokenizer["added_tokens"][2]["id"] += 20
+    tokenizer["added_tokens"][2]["content"] = "<|other|>"
     (language / "tokenizer.json").write_text(json.dumps(tokenizer))
     with pytest.raises(UsageError, match="return"):
         init_joined(mini(), language, vision, tmp_path / "out", 0)

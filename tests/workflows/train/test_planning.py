@@ -1,6 +1,9 @@
 """Which plan a model is trained by, and that all ranks get as many rows of it (trap 8)."""
 
 import hashlib
+import multiprocessing
+import os
+import signal
 from io import BytesIO
 from pathlib import Path
 
@@ -118,3 +121,18 @@ def test_an_overlay_shows_its_own_files_over_those_below_and_writes_nothing(tmp_
     assert (both.read("a"), both.read("b"), both.stat("c")) == (b"new", b"other", None)
     with pytest.raises(OSError, match="only read"):
         both.write("a", b"")
+
+
+def test_processes_that_read_ahead_survive_the_signal_that_stops_their_rank(
+    shards: LocalFolder, tmp_path: Path
+) -> None:
+    init_random(mini(), tmp_path / "init", 0)
+    job = job_of(chosen(shards, tmp_path), shards, tmp_path / "init")
+    job = job.model_copy(update={"recipe": load_train_recipe("mid", ["workers=1"])})
+    rows = rows_of(job, Ranks(0, 0, 1, 2), 0)
+    next(rows)
+    readers = multiprocessing.active_children()
+    assert readers
+    for reader in readers:
+        os.kill(int(reader.pid or 0), signal.SIGTERM)
+    assert len(list(rows)) == job.steps - 1
