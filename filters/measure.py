@@ -93,7 +93,10 @@ class Pictures:
         refs = samples["images"].to_pylist()
         wanted = [[self._wanted(ref, alone=len(of_sample) == 1) for ref in of_sample or ()] for of_sample in refs]
         gallery = Gallery(
-            Limits(max_pixels=self.max_pixels, ct_windows=self.ct_windows), card_modality, full_size=self.pixel_hash, measurers=self.measurers
+            Limits(max_pixels=self.max_pixels, ct_windows=self.ct_windows),
+            card_modality,
+            full_size=self.pixel_hash,
+            measurers=self.measurers,
         )
         gallery.visit([one for of_sample in wanted for one in of_sample], open_image)
         links, made, made_links = [], [], []

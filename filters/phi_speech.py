@@ -17,8 +17,26 @@ _COMMON = frozenset(word.lower() for word in NOT_A_NAME) | frozenset(
     do does did is was are very really still doing feeling going coming nice dragon patient my
     """.split()  # noqa: SIM905 - a list of words reads better as one text
 )
-_NAMES = frozenset(name.lower() for name in GIVEN_NAMES) | {"frank", "grace", "bobby", "bill", "jack", "rose", "sue", "ray"}
-_ALONE = frozenset(name.lower() for name in GIVEN_NAMES) - {"lee", "roy", "earl", "dawn", "jean", "robin", "carol", "jesus"}
+_NAMES = frozenset(name.lower() for name in GIVEN_NAMES) | {
+    "frank",
+    "grace",
+    "bobby",
+    "bill",
+    "jack",
+    "rose",
+    "sue",
+    "ray",
+}
+_ALONE = frozenset(name.lower() for name in GIVEN_NAMES) - {
+    "lee",
+    "roy",
+    "earl",
+    "dawn",
+    "jean",
+    "robin",
+    "carol",
+    "jesus",
+}
 """Given names that are no common words in lower case."""
 _WORD = r"[a-z][a-z'\u2019-]{2,}"
 _TITLED = re.compile(rf"\b(?:dr|mr|mrs|ms|miss|mister|missus|doctor)\b\s?\.?\s+({_WORD}(?:\s+{_WORD})?)")
