@@ -17,8 +17,8 @@ from dedup.decontamination.pictures import (
     hits_table,
     scan_picture,
 )
-from tests.dedup.decontamination.test_panels import figure
 from tests.dedup.test_fingerprints import scene
+from tests.filters.test_panels import figure
 
 Grey = npt.NDArray[np.uint8]
 
