@@ -8,12 +8,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import jinja2
 import numpy as np
 
 from pipelines.errors import CurateError, UsageError
 from pipelines.replan import Shards, opened
 from pipelines.report.beside import private_sources
+from pipelines.report.page_templates import page_templates
 from pipelines.run_directory import RUN, read_run
 from shards.image_tokens import FIXED
 from shards.index_file import Index, IndexFileError, open_index
@@ -72,7 +72,7 @@ def preview_page(given: Folder, plan: str = PLAN_NAME, samples: int = 24, allowe
     sources = sorted(set(index.table(["source"])["source"].to_pylist()))
     colours = {source: COLOURS[number % len(COLOURS)] for number, source in enumerate(sources)}
     return (
-        _templates()
+        page_templates()
         .get_template("preview.html.j2")
         .render(
             manifest=shards.manifest,
@@ -140,13 +140,3 @@ def _steps(plan: Plan, index: Index) -> list[dict[str, Any]]:
         costs: Sequence[float] = [line["cost"] for line in lines]
         found.append({"number": step, "rows": lines, "dearest": max(costs) / (sum(costs) / len(costs)) if costs else 0})
     return found
-
-
-def _templates() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("pipelines.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )

@@ -8,11 +8,9 @@ import base64
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import cv2
-import jinja2
 import numpy as np
 import orjson
 from PIL import Image
@@ -20,6 +18,7 @@ from PIL import Image
 from filters.burned_in import Box
 from filters.phi_pictures import ANNOTATION, covered
 from pipelines.phi.pictures import FOUND
+from pipelines.report.page_templates import page_templates
 from pipelines.session import Session, locate
 from pipelines.view import View, read_samples
 from pipelines.words import SENTENCES
@@ -60,7 +59,7 @@ def write_review(session: Session, views: Sequence[View], run: Folder) -> None:
     for view, images in rows:
         if len(shown) < MOST_SHOWN:
             shown += _shown(session, view, images, MOST_SHOWN - len(shown))
-    page = _template().render(shown=shown, total=total, place=run.place)
+    page = page_templates().get_template("phi_review.html.j2").render(shown=shown, total=total, place=run.place)
     run.write(PAGE, page.encode())
 
 
@@ -153,15 +152,3 @@ def _framed(pixels: Any, boxes: Sequence[Box]) -> Any:
         corners = [round(edge * scale) for edge in (box.left, box.top, box.right, box.bottom)]
         cv2.rectangle(shown, (corners[0] - 2, corners[1] - 2), (corners[2] + 2, corners[3] + 2), (220, 40, 40), 1)
     return shown
-
-
-@lru_cache(maxsize=1)
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("pipelines.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("phi_review.html.j2")

@@ -19,6 +19,7 @@ from pipelines.report.breakdown import by, funnel, losses
 from pipelines.report.charts import histogram, short
 from pipelines.report.examples import contact_sheet
 from pipelines.report.near import Gallery, near_gallery
+from pipelines.report.page_templates import page_templates
 from pipelines.report.parts import published_parts
 from pipelines.report.survey import Survey, check_survey, committed_survey, surveyed
 from pipelines.report.times import Times, read_times
@@ -116,13 +117,7 @@ def _contracts(run: Folder) -> dict[str, Any] | None:
 
 @lru_cache(maxsize=1)
 def _templates() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("pipelines.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_templates()
     environment.filters |= {"n": number, "size": size, "duration": duration, "when": when, "short": short}
     return environment
 

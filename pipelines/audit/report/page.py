@@ -17,6 +17,7 @@ from pipelines.audit.document import accepted_gaps, accepted_leaks
 from pipelines.audit.report.evidence import CHANNELS, GRADES, LISTED, PICTURED, PICTURED_ALIKE, TOLD, Told
 from pipelines.audit.report.plot import FALSE, plot
 from pipelines.report.page import number, size
+from pipelines.report.page_templates import page_templates
 
 INPUTS = 40
 """Files of one place that are listed."""
@@ -130,15 +131,7 @@ def script_hash(script: str) -> str:
 @lru_cache(maxsize=1)
 def templates() -> jinja2.Environment:
     """The templates of audits, with those of build reports beside them."""
-    environment = jinja2.Environment(
-        loader=jinja2.ChoiceLoader(
-            [jinja2.PackageLoader("pipelines.audit.report"), jinja2.PackageLoader("pipelines.report")]
-        ),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_templates("pipelines.audit.report")
     environment.filters |= {"n": number, "size": size, "share": share}
     return environment
 
