@@ -154,7 +154,7 @@ class Card(Strict):
     options: dict[str, Any] = Field(default_factory=dict)
     """Settings of the reader: `delimiter`, `quote`, `header`, `encoding`, `items`, `metadata`, `match`.
 
-    And of the answers: `answer_base` (0 or 1) where they are indexes of the options.
+    And of the answers: `answer_base`, 0 or 1 where they are indexes of the options, `letter` where they are letters.
     """
     layout: Layout
     fields: FieldMap = Field(default_factory=dict)

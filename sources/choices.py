@@ -11,6 +11,8 @@ from sources.records import RecordError
 from sources.schema import Reason
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+BY_LETTER = "letter"
+"""`answer_base` of a card whose answers are letters, whatever the options say."""
 MAX_LITERAL_CHARACTERS = 65_536
 _LETTERED = re.compile(r"\(?([A-Za-z])\s*[:.)]\s*(.*)", re.DOTALL)
 _LETTER = re.compile(r"\(?([A-Za-z])\)?[.:]?")
@@ -45,23 +47,29 @@ def _texts(values: list[Any]) -> list[str]:
     return [text for text in texts if text is not None]
 
 
-def chosen(answer: Any, options: list[str], base: int | None) -> int | None:
-    """The index of the option that an answer names: by index from `base`, by text, or by letter.
+def chosen(answer: Any, options: list[str], base: int | str | None) -> int | None:
+    """The index of the option that an answer names: by index from `base`, by letter (`BY_LETTER`), or by text or letter.
 
     None where the answer is a text that is no option.
 
     Raises:
-        RecordError: an index or letter without option, or a number although the card states no `answer_base`.
+        RecordError: an index or letter without option, a number although the card states no `answer_base`, or a letter
+            that is the text of one option and stands before another.
     """
-    if base is not None:
+    if isinstance(base, int):
         return _by_index(answer, len(options), base)
     text = text_of(answer) or ""
     folded = [option.casefold() for option in options]
+    letter = _LETTER.fullmatch(text)
+    if base == BY_LETTER and letter:
+        return _by_index(LETTERS.index(letter.group(1).upper()), len(options), 0)
     if text.casefold() in folded:
-        return folded.index(text.casefold())
+        index = folded.index(text.casefold())
+        if letter and LETTERS.index(letter.group(1).upper()) not in (index, *range(len(options), len(LETTERS))):
+            raise RecordError("the answer is the letter of one option and the text of another: `answer_base: letter`?")
+        return index
     if isinstance(answer, int | float) or text.isdecimal():
         raise RecordError("the answer is a number: the card says where counting begins with `answer_base: 0` or 1")
-    letter = _LETTER.fullmatch(text)
     if letter:
         return _by_index(LETTERS.index(letter.group(1).upper()), len(options), 0)
     lettered = _LETTERED.fullmatch(text)

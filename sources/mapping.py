@@ -151,7 +151,7 @@ def _content(corpus: Corpus, record: Record, images: int) -> Content:
     )
 
 
-def _chosen(given: Any, options: list[str] | None, base: int | None) -> list[int]:
+def _chosen(given: Any, options: list[str] | None, base: int | str | None) -> list[int]:
     """The options that the answer, or each of several answers, names; none where one of them is no option."""
     if options is None or text_of(given) is None:
         return []

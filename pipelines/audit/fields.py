@@ -9,6 +9,7 @@ import yaml
 
 from pipelines.errors import UsageError
 from sources.cards import FIELD_NAMES, GROUP_KINDS, Card, Layout, Strict
+from sources.choices import BY_LETTER
 from sources.columns import REST, text_of
 from sources.records import RecordError
 
@@ -22,10 +23,10 @@ ALSO = {
 
 
 class GivenFields(Strict):
-    """What `--fields` says: canonical name -> column, and where counting of answers that are indexes begins."""
+    """What `--fields` says: canonical name -> column, and how answers name options (`answer_base` of a card)."""
 
     columns: dict[str, str | tuple[str, ...]]
-    answer_base: int | None = None
+    answer_base: int | str | None = None
 
 
 @dataclass
@@ -56,8 +57,8 @@ def read_fields(path: Path) -> GivenFields:
     if not isinstance(document, dict) or not document:
         raise UsageError(f"--fields {path}: is no map from fields to columns", hint)
     base = document.pop("answer_base", None)
-    if base not in (None, 0, 1):
-        raise UsageError(f"--fields {path}: answer_base is 0 or 1", hint)
+    if base not in (None, 0, 1, BY_LETTER):
+        raise UsageError(f"--fields {path}: answer_base is 0, 1 or letter", hint)
     columns: dict[str, str | tuple[str, ...]] = {}
     for name, column in document.items():
         several = isinstance(column, list) and all(isinstance(one, str) for one in column) and column

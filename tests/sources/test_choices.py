@@ -80,8 +80,14 @@ def test_an_answer_names_its_option_by_text_letter_or_index(answer: Any, base: i
     assert chosen(answer, TEXTS, base) == index
 
 
-def test_a_letter_that_is_an_options_text_is_that_text() -> None:
-    assert chosen("A", ["O", "A", "B"], None) == 1
+def test_a_letter_that_is_another_option_s_text_is_what_the_card_says() -> None:
+    assert chosen("A", ["O", "A", "B"], "letter") == 0
+    assert chosen("D.", ["O", "A", "B", "AB"], "letter") == 3
+    assert chosen("a cure", ["a cure", "B"], "letter") == 0
+    with pytest.raises(RecordError, match="answer_base"):
+        chosen("A", ["O", "A", "B"], None)
+    assert chosen("B", ["A", "B"], None) == 1
+    assert chosen("K", ["E", "K"], None) == 1  # eleven options would be needed for a letter
 
 
 @pytest.mark.parametrize(("answer", "base"), [("D", None), (3, 0), (0, 1), ("B", 1), (1, None), (-1, 0), ("", 0)])
