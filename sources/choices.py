@@ -48,7 +48,7 @@ def _texts(values: list[Any]) -> list[str]:
 
 
 def chosen(answer: Any, options: list[str], base: int | str | None) -> int | None:
-    """The index of the option that an answer names: by index from `base`, by letter (`BY_LETTER`), or by text or letter.
+    """The index of the option that an answer names: an index from `base`, a letter (`BY_LETTER`), or a text or letter.
 
     None where the answer is a text that is no option.
 
