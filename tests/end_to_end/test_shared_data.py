@@ -1,5 +1,7 @@
 """The whole of the shared test data through the shipped recipe: real corpora as their owners publish them."""
 
+import fcntl
+import os
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,17 @@ UNCHECKED = ("--set", "steps.decontaminate.enabled=false")
 
 @pytest.fixture(scope="module")
 def built(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    run = tmp_path_factory.mktemp("shared") / "run"
-    return run, curate_json("build", "--stage", "mid", "--data", shared_data, "--out", run, *UNCHECKED, contracts=True)
+    """One build for all workers of a test run: it takes a minute, and workers share out the tests below."""
+    base = tmp_path_factory.getbasetemp()
+    place = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    place.mkdir(exist_ok=True)
+    run, answer = place / "run", place / "answer.json"
+    with (place / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not answer.exists():
+            arguments = ("--stage", "mid", "--data", shared_data, "--out", run, *UNCHECKED)
+            answer.write_bytes(orjson.dumps(curate_json("build", *arguments, contracts=True)))
+    return run, orjson.loads(answer.read_bytes())
 
 
 def table(run: Path, name: str) -> pl.DataFrame:
