@@ -64,9 +64,9 @@ class PlannedRows(IterableDataset[StepRows]):
         """Open a plan and hold it, the manifest and the sizes of the tars against one another.
 
         `folder` is the `shards/` of a run; the plan lies in it, or in `plan_folder`. `picture` is applied to every
-        decoded picture (uint8 H x W x 3), in the workers. `tokenizer` is the path of the model's tokenizer.json,
-        where shards were built for one: the plan knows it by the SHA-256 of the file. `verify` reads a tar for its SHA-256 before the first of its samples is used. `replace` and
-        `max_bad`: see `RowSettings`.
+        decoded picture (uint8 H x W x 3), in the workers. `tokenizer` is the path of the model's tokenizer.json, where
+        shards were built for one: the plan knows it by the SHA-256 of the file. `verify` reads a tar for its SHA-256
+        before the first of its samples is used. `replace` and `max_bad`: see `RowSettings`.
 
         Raises:
             ManifestError: there is no manifest, or one of another version.

@@ -162,9 +162,9 @@ class _Merge:
         for build in self._union.builds:
             try:
                 index = open_index(build.folder, build.manifest.index or INDEX_NAME)
+                parts.append(parts_of(index, len(build.manifest.every_shard)))
             except IndexFileError as error:
                 raise MergeError(str(error), "build it again with this version") from None
-            parts.append(parts_of(index, len(build.manifest.every_shard)))
         rows = []
         for chosen in self._union.shards:
             part = parts[chosen.build][self._union.builds[chosen.build].numbers[chosen.entry.name]]
