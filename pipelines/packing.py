@@ -17,7 +17,7 @@ from sources.storage import Folder
 
 INDEX_NODE = "member_index"
 PLAN_NODE = "packing_plan"
-VERSION = 1
+VERSION = 2
 ROWS = "index"
 
 

@@ -19,7 +19,6 @@ from shards.image_tokens import FIXED
 from shards.index_file import Index, IndexFileError, open_index
 from shards.plan_file import PLAN_NAME, Plan, PlanAbout, PlanError, open_plan
 from shards.preview import facts_of, seen, spread
-from sources.cards import catalogue
 from sources.storage import Folder
 
 STEPS = 3
@@ -35,17 +34,14 @@ class Shown:
 
     private: frozenset[str]
     known: bool
-    """Whether a run says which are private; else the catalogue's cards are asked, and what they lack is private."""
+    """Whether a run says which are private; else all are that are not allowed: a recipe may override a card."""
     allowed: frozenset[str]
 
     def hides(self, source: str, access: str) -> bool:
         """Whether the content of a sample stays off the page."""
         if access == "credentialed" or source in self.private:
             return True
-        if self.known or source in self.allowed:
-            return False
-        card = catalogue().get(source)
-        return card is None or card.keyed or card.access == "credentialed"
+        return not self.known and source not in self.allowed
 
 
 def preview_page(given: Folder, plan: str = PLAN_NAME, samples: int = 24, allowed: Collection[str] = ()) -> str:
@@ -57,12 +53,16 @@ def preview_page(given: Folder, plan: str = PLAN_NAME, samples: int = 24, allowe
     """
     shards = opened(given)
     try:
-        index = open_index(shards.folder, shards.manifest.index or "index.arrow")
+        return _page(given, shards, plan, samples, frozenset(allowed))
     except IndexFileError as error:
         raise CurateError(str(error), "`curate shards verify` says more") from None
+
+
+def _page(given: Folder, shards: Shards, plan: str, samples: int, allowed: frozenset[str]) -> str:
+    index = open_index(shards.folder, shards.manifest.index or "index.arrow")
     packing = _plan(shards, plan)
     policy = FIXED if packing is None else packing.about.images
-    may_see = _shown(given, shards.folder, frozenset(allowed))
+    may_see = _shown(given, shards.folder, allowed)
     training = len(shards.manifest.shards)
     facts = facts_of(index, policy, spread(index, training, samples))
     content = [

@@ -1,6 +1,7 @@
 """Another plan for shards that are written, and what is in them: no tar is touched."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,12 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.errors import CurateError, UsageError
-from shards.index_file import Index, IndexFileError, open_index
+from shards.index_file import INDEX_NAME, Index, IndexFileError, open_index
 from shards.manifest import MANIFEST_NAME, Manifest, ManifestError, read_manifest
 from shards.plan_file import PLAN_NAME, PlanAbout, PlanError, open_plan
 from shards.plan_settings import SettingError, settings_of_manifest, settings_of_plan, with_values
 from sources.storage import Folder
 
+_PLAN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.arrow")  # a FileName of the manifest
 GROUPS = ("source", "modality", "task", "license", "access")
 
 
@@ -38,9 +40,11 @@ def replan(given: Folder, values: Sequence[str], name: str = PLAN_NAME) -> PlanA
     """
     from shards.plan import make_plan
 
-    if not name.endswith(".arrow") or "/" in name or name.startswith("."):
+    if not _PLAN_NAME.fullmatch(name):
         raise UsageError(f"--out {name}: a plan is a file beside the shards", f"name it like {PLAN_NAME}")
     shards = opened(given)
+    if name in {INDEX_NAME, shards.manifest.index, shards.manifest.audit}:
+        raise UsageError(f"--out {name}: is no plan of these shards", f"name it like {PLAN_NAME}")
     try:
         before = plan_in(shards)
         base = settings_of_manifest(shards.manifest) if before is None else settings_of_plan(before)

@@ -56,7 +56,7 @@ class Sighted:
             return []
         try:
             found = _rows_of(folder, self.of_index)
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, MemoryError, SystemError) as error:
             return [f"cannot be read ({type(error).__name__})"]
         expected = self._rows.table()
         if found.num_rows != expected.num_rows:
@@ -83,6 +83,7 @@ def _rows_of(folder: Folder, part: IndexSlice) -> pa.Table:
             if first >= part.start + part.count:
                 break
             batch = reader.get_batch(number)
+            batch.validate(full=True)
             low, high = max(part.start - first, 0), min(part.start + part.count - first, batch.num_rows)
             if low < high:
                 batches.append(batch.slice(low, high - low))

@@ -34,7 +34,10 @@ def faults_of_plan(folder: Folder, manifest: Manifest, name: str) -> list[str]:
     faults = _faults_of_about(about, manifest, hashlib.sha256(folder.read(MANIFEST_NAME)).hexdigest())
     if faults or not about.rows:
         return faults
-    samples = samples_of(index, len(manifest.shards), about.images)
+    try:
+        samples = samples_of(index, len(manifest.shards), about.images)
+    except IndexFileError:
+        return []
     return _Rows(about, samples).faults(folder, name) if len(samples.shard) else ["rows of no samples"]
 
 
@@ -43,10 +46,9 @@ def faults_of_index_file(folder: Folder, manifest: Manifest) -> list[str]:
     if manifest.index is None or folder.stat(manifest.index) is None:
         return []
     try:
-        index = open_index(folder, manifest.index)
+        return _faults_of_rows(open_index(folder, manifest.index), manifest)
     except IndexFileError as error:
         return [str(error)]
-    return _faults_of_rows(index, manifest)
 
 
 def _faults_of_rows(index: Index, manifest: Manifest) -> list[str]:

@@ -6,8 +6,11 @@ in record batches of 65,536 rows: of a file on this machine nothing is read but 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import BinaryIO
 
+import blake3
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -18,8 +21,10 @@ from sources.storage import Folder, LocalFolder
 INDEX_NAME = "index.arrow"
 INDEX_FORMAT = 1
 ABOUT = b"curate"
+CHECKSUM = b"checksum"
 BATCH_ROWS = 65_536
 NO_PICTURE = ""
+_RESTORE = "restore it or build again"
 
 SIZES = pa.list_(pa.struct([pa.field("width", pa.int32()), pa.field("height", pa.int32())]))
 _WORD = pa.dictionary(pa.int16(), pa.string())
@@ -69,24 +74,39 @@ def write_index(file: BinaryIO, about: IndexAbout, shards: Sequence[pa.Table | C
     words = _dictionaries(shards)
     schema = INDEX.with_metadata({ABOUT: about.model_dump_json().encode()})
     with pa.ipc.new_file(file, schema) as writer:
-        for rows in _batched(_numbered(shards, words)):
-            writer.write_batch(rows.replace_schema_metadata(schema.metadata))
+        for number, rows in enumerate(_batched(_numbered(shards, words))):
+            batch = rows.replace_schema_metadata(schema.metadata)
+            writer.write_batch(batch, {CHECKSUM: _checksum(number, batch)})
 
 
 class Index:
     """An index that is open. Of one on this machine only what is looked at is read; from a bucket all of it."""
 
-    def __init__(self, file: pa.ipc.RecordBatchFileReader, about: IndexAbout) -> None:
+    def __init__(self, file: pa.ipc.RecordBatchFileReader, about: IndexAbout, place: str = INDEX_NAME) -> None:
         self.about = about
         self._file = file
+        self._place = place
 
     @property
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """The rows in order, at most 65,536 at a time."""
-        return (self._file.get_batch(number) for number in range(self._file.num_record_batches))
+        """The rows in order, at most 65,536 at a time, each held against its checksum (older indexes have none).
+
+        Raises:
+            IndexFileError: some are damaged.
+        """
+        for number in range(self._file.num_record_batches):
+            told = f"{self._place}: batch {number} is damaged"
+            with _told(told):
+                batch, metadata = self._file.get_batch_with_custom_metadata(number)
+                batch.validate(full=True)
+                expected = None if metadata is None else metadata.get(CHECKSUM)
+                sound = expected is None or expected == _checksum(number, batch)
+            if not sound:
+                raise IndexFileError(f"{told}; {_RESTORE}")
+            yield batch
 
     def table(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """All rows, or some columns of all rows."""
+        """All rows, or some columns of all rows. Raises as `batches`."""
         names = INDEX.names if columns is None else list(columns)
         batches = [batch.select(names) for batch in self.batches]
         return pa.Table.from_batches(batches, pa.schema([INDEX.field(name) for name in names]))
@@ -101,7 +121,7 @@ def open_index(folder: Folder, name: str = INDEX_NAME) -> Index:
     place = f"{folder.place}/{name}"
     if folder.stat(name) is None:
         raise IndexFileError(f"{place}: there is none; build the shards again with this version")
-    try:
+    with _told(f"{place}: damaged, or no index of curate"):
         data = (
             pa.memory_map(str(folder.root / name))
             if isinstance(folder, LocalFolder)
@@ -109,11 +129,30 @@ def open_index(folder: Folder, name: str = INDEX_NAME) -> Index:
         )
         file = pa.ipc.open_file(data)
         about = IndexAbout.model_validate_json((file.schema.metadata or {}).get(ABOUT, b""))
-    except (pa.ArrowException, ValidationError):
-        raise IndexFileError(f"{place}: damaged, or no index of curate; restore it or build again") from None
     if about.format != INDEX_FORMAT or not file.schema.equals(INDEX):
         raise IndexFileError(f"{place}: format {about.format}, this version reads {INDEX_FORMAT}; build again")
-    return Index(file, about)
+    return Index(file, about, place)
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """What Arrow says of bytes that are none of its own, as ours; what storage says passes."""
+    try:
+        yield
+    except (pa.ArrowException, ValidationError, MemoryError, SystemError, UnicodeDecodeError):
+        raise IndexFileError(f"{what}; {_RESTORE}") from None
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise IndexFileError(f"{what}; {_RESTORE}") from None
+
+
+def _checksum(number: int, batch: pa.RecordBatch) -> bytes:
+    """Of the rows of a batch, its words and its number: a flipped bit in a plan's numbers is seen nowhere else."""
+    digest = blake3.blake3(b"%d\0" % number)
+    digest.update(batch.serialize())
+    digest.update(orjson.dumps([batch.column(name).dictionary.to_pylist() for name in WORDS]))
+    return digest.hexdigest(16).encode()
 
 
 def part_without(rows: pa.Table, gone: Sequence[int]) -> pa.Table:

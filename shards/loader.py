@@ -10,6 +10,7 @@
 """
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ try:
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError("the loader needs torch: pip install 'curate[train]'", name=error.name) from None
 
-from filters.tokens import HARMONY
+from filters.tokens import HARMONY, TokenCounts
 from shards.encoders import load_encoder
 from shards.loader_items import StepRows, step_rows
 from shards.loader_order import LoaderError, check_ranks, rows_of_rank, steps_of_worker
@@ -35,6 +36,9 @@ from shards.row_reader import Decode, Replace, RowMaker, RowSettings
 from sources.storage import BucketFolder, Folder, LocalFolder, folder_at
 
 __all__ = ["LoaderError", "PlannedLoader", "PlannedRows", "StepRows"]
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+"""What builds and their plans call a tokenizer that is a file."""
 
 
 class PlannedRows(IterableDataset[StepRows]):
@@ -60,9 +64,9 @@ class PlannedRows(IterableDataset[StepRows]):
         """Open a plan and hold it, the manifest and the sizes of the tars against one another.
 
         `folder` is the `shards/` of a run; the plan lies in it, or in `plan_folder`. `picture` is applied to every
-        decoded picture (uint8 H x W x 3), in the workers. `tokenizer` is that of the model, where it is not called as
-        the plan calls it. `verify` reads a tar for its SHA-256 before the first of its samples is used. `replace` and
-        `max_bad`: see `RowSettings`.
+        decoded picture (uint8 H x W x 3), in the workers. `tokenizer` is the path of the model's tokenizer.json, where
+        shards were built for one: the plan knows it by the SHA-256 of the file. `verify` reads a tar for its SHA-256
+        before the first of its samples is used. `replace` and `max_bad`: see `RowSettings`.
 
         Raises:
             ManifestError: there is no manifest, or one of another version.
@@ -201,9 +205,15 @@ class PlannedRows(IterableDataset[StepRows]):
                 f"{place}: was made for tokenizer {self.about.tokenizer}, the shards for "
                 f"{self._manifest.tokenizer}; {remake}"
             )
-        if tokenizer not in (None, self.about.tokenizer) and HARMONY in (tokenizer, self.about.tokenizer):
+        if tokenizer is None and _DIGEST.fullmatch(self.about.tokenizer):
             raise PlanError(
-                f"{place}: was made for tokenizer {self.about.tokenizer}, not {tokenizer}; build shards for that one"
+                f"{place}: was made for a tokenizer that is a file: give it with tokenizer=PATH, "
+                f"the one with SHA-256 {self.about.tokenizer}"
+            )
+        if tokenizer is not None and not _is_tokenizer(tokenizer, self.about.tokenizer):
+            raise PlanError(
+                f"{place}: was made for tokenizer {self.about.tokenizer}, not {tokenizer}; give that one, "
+                "or build shards for this one"
             )
         missing = load_encoder(tokenizer or self.about.tokenizer).missing
         if missing:
@@ -254,6 +264,22 @@ class PlannedLoader:
         """Go on at the step of a state, made with any number of workers and ranks. Raises as `PlannedRows`."""
         self._rows.load_state_dict(state)
         self._step = state["step"]
+
+
+def _is_tokenizer(given: str, planned: str) -> bool:
+    """Whether two are one tokenizer, each called `o200k_harmony`, by the SHA-256 of its file, or by the file's path.
+
+    Raises:
+        TokenizerError: a file cannot be read.
+    """
+    if given == planned:
+        return True
+    if HARMONY in (given, planned):
+        return False
+    one, other = (
+        name if _DIGEST.fullmatch(name) else TokenCounts(name).parameters()["tokenizer"] for name in (given, planned)
+    )
+    return one == other
 
 
 def _folder_of(folder: Folder | Path | str) -> Folder:

@@ -19,7 +19,7 @@ from shards.croissant import CROISSANT_NAME, croissant_bytes
 from shards.energon import INDEX, META, energon_files, tar_index, tar_index_name
 from shards.energon_index import write_index as write_energon_index
 from shards.index_file import INDEX_NAME, IndexAbout, IndexFileError, open_index, part_without, parts_of, write_index
-from shards.manifest import MANIFEST_NAME, Manifest, ShardEntry, manifest_bytes
+from shards.manifest import MANIFEST_NAME, Manifest, ManifestError, ShardEntry, manifest_bytes, read_manifest
 from shards.members import SampleMembers, placed
 from shards.mixture import Kind, PlanSettings
 from shards.names import JSON_SUFFIX
@@ -29,7 +29,7 @@ from shards.plan_file import PLAN_NAME, PlanError, open_plan
 from shards.plan_settings import settings_of_manifest, settings_of_plan
 from shards.rewrite import RewriteError, rewrite_shard
 from shards.union import Build, Chosen, MergeError, Union, union_of
-from sources.storage import Folder
+from sources.storage import Folder, LocalFolder
 
 NO_PICTURE = "no picture"
 UNFINISHED = "work"
@@ -58,12 +58,19 @@ def merge_shards(sources: Sequence[Folder], out: Folder, *, drop_repeated: bool 
     Raises:
         MergeError: the builds do not go together, or `out` holds something else. No tar of theirs is ever changed.
     """
-    if out in sources:
+    if any(_is_same_folder(out, source) for source in sources):
         raise MergeError(f"{out.place}: is one of the builds", "name another folder for the union")
     with ExitStack() as held:
         builds = [Build(folder, held) for folder in sources]
         union = union_of(builds, drop_repeated=drop_repeated)
         return _Merge(union, out).run()
+
+
+def _is_same_folder(one: Folder, other: Folder) -> bool:
+    """Whether two folders are one place, however each was named."""
+    if isinstance(one, LocalFolder) and isinstance(other, LocalFolder) and one.exists() and other.exists():
+        return one.root.samefile(other.root)
+    return one.place == other.place
 
 
 class _Merge:
@@ -93,12 +100,28 @@ class _Merge:
         return Merged(manifest, union, *about)
 
     def _check_out(self, tars: set[str]) -> None:
-        """Refuse a folder in which anything lies that this very merge would not write."""
+        """Refuse a folder in which anything lies that this very merge would not write, or another build's manifest."""
         ours = {MANIFEST_NAME, INDEX_NAME, PLAN_NAME, CARD_NAME, CROISSANT_NAME, META, UNFINISHED}
         known = ours | tars | {tar_index_name(name) for name in tars}
         others = [name for name in self._out.names() if name not in known]
         if others:
             raise MergeError(f"{self._out.place}: holds {others[0]}, which is none of the union", "name a new folder")
+        if MANIFEST_NAME in self._out.names() and not self._made_before():
+            raise MergeError(f"{self._out.place}: is a build of its own, not this union", "name a new folder")
+
+    def _made_before(self) -> bool:
+        """Whether the manifest in the folder is that of this union."""
+        try:
+            found = read_manifest(self._out)
+        except ManifestError:
+            return False
+        return found.build == self._identity(found.every_shard)
+
+    def _identity(self, entries: Sequence[ShardEntry]) -> str:
+        """The `build` of a union of these builds that has these shards."""
+        builds = (build.manifest.build for build in self._union.builds)
+        told = " ".join((*builds, *(f"{entry.name}:{entry.sha256}" for entry in entries)))
+        return blake3.blake3(told.encode()).hexdigest()[:32]
 
     def _take(self, chosen: Chosen) -> ShardEntry:
         """Put one shard into the folder; what the manifest says of it there."""
@@ -120,14 +143,8 @@ class _Merge:
         first = builds[0].manifest
         held = [entry for entry, chosen in zip(entries, self._union.shards, strict=True) if chosen.held_out]
         training = [entry for entry, chosen in zip(entries, self._union.shards, strict=True) if not chosen.held_out]
-        identity = " ".join(
-            (
-                *(build.manifest.build for build in builds),
-                *(f"{entry.name}:{entry.sha256}" for entry in (*training, *held)),
-            )
-        )
         return Manifest(
-            build=blake3.blake3(identity.encode()).hexdigest()[:32],
+            build=self._identity((*training, *held)),
             stage=first.stage,
             tokenizer=first.tokenizer,
             context_tokens=first.context_tokens,
@@ -145,9 +162,9 @@ class _Merge:
         for build in self._union.builds:
             try:
                 index = open_index(build.folder, build.manifest.index or INDEX_NAME)
+                parts.append(parts_of(index, len(build.manifest.every_shard)))
             except IndexFileError as error:
                 raise MergeError(str(error), "build it again with this version") from None
-            parts.append(parts_of(index, len(build.manifest.every_shard)))
         rows = []
         for chosen in self._union.shards:
             part = parts[chosen.build][self._union.builds[chosen.build].numbers[chosen.entry.name]]

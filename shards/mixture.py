@@ -58,8 +58,11 @@ class PlanSettings(BaseModel):
 
 
 def default_rows_per_step(context: int) -> int:
-    """Rows of a step of about a million tokens: 256 of 4,096, 8 of 131,072."""
-    return max(1, STEP_TOKENS // context)
+    """Rows of a step of at most about a million tokens: 256 of 4,096, 8 of 131,072.
+
+    A power of two, whatever the context: ranks must divide it.
+    """
+    return int(1 << (max(1, STEP_TOKENS // context).bit_length() - 1))
 
 
 def fitting_rows_per_step(context: int, rows: int) -> int:

@@ -88,8 +88,7 @@ def make_plan(index: Index, manifest: Manifest, manifest_sha256: str, settings: 
         NO_WEIGHT: int((usable & (wanted == 0)).sum()),
         NOT_DRAWN: int(((wanted > 0) & ~drawn).sum()),
     }
-    sized = settings.model_copy(update={"rows_per_step": size})
-    about = _about(manifest, manifest_sha256, sized, epochs, excluded, sums.tolist())
+    about = _about(manifest, manifest_sha256, settings, size or 1, epochs, excluded, sums.tolist())
     return MadePlan(about, samples, tuple(epochs))
 
 
@@ -97,6 +96,7 @@ def _about(
     manifest: Manifest,
     manifest_sha256: str,
     settings: PlanSettings,
+    size: int,
     epochs: Sequence[_Packed],
     excluded: Mapping[str, int],
     sums: Sequence[float],
@@ -104,7 +104,6 @@ def _about(
     """What the plan says of itself; `sums` are those of balance before and after and of padding rows."""
     before, after, padding_rows = sums
     rows = sum(len(epoch.cost_r) for epoch in epochs)
-    size = settings.rows_per_step or 1
     steps = rows // size
     tokens = sum(int(epoch.tokens_n.sum(dtype=np.int64)) for epoch in epochs)
     return PlanAbout(
@@ -126,6 +125,7 @@ def _about(
         balance=PlanBalance(before=round(before / max(1, steps), 6), after=round(after / max(1, steps), 6)),
         padding_rows=int(padding_rows),
         cut=settings.cut,
+        rows_per_step_given=settings.rows_per_step is not None,
     )
 
 

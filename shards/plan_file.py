@@ -113,6 +113,8 @@ class PlanAbout(_Strict):
     padding_rows: Count
     cut: bool = False
     """Whether texts longer than the context were cut into pieces."""
+    rows_per_step_given: bool = True
+    """False where nobody asked for so many rows: more or fewer samples are to have others."""
 
     @model_validator(mode="after")
     def _whole_steps(self) -> "PlanAbout":

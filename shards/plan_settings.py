@@ -35,7 +35,7 @@ def settings_of_plan(about: PlanAbout) -> PlanSettings:
     """What a plan was made with."""
     return PlanSettings(
         context=about.context,
-        rows_per_step=about.rows_per_step,
+        rows_per_step=about.rows_per_step if about.rows_per_step_given else None,
         epochs=about.epochs,
         seed=about.seed,
         weights=about.mixture.weights,

@@ -14,7 +14,7 @@ from shards.encoders import IMAGE, O200K_HARMONY
 from shards.harmony import Rendered, RenderError, render
 from shards.image_tokens import tokens_of
 from shards.index_file import Index
-from shards.loader_samples import BadSample, parsed
+from shards.loader_samples import BadSample, RawSample, parsed
 from shards.manifest import Manifest
 from shards.plan_file import ImagePolicy, Place
 from shards.samples import SampleJson
@@ -95,10 +95,7 @@ def seen(folder: Folder, manifest: Manifest, facts: SampleFacts, policy: ImagePo
         return SeenSample("", fault=f"{facts.place.size} bytes: too large to be shown")
     if manifest.tokenizer != HARMONY:
         return SeenSample("", fault=f"its tokenizer is a file that is known by its digest only, not {HARMONY}")
-    with folder.open(shard) as file:
-        file.seek(facts.place.offset)
-        data = file.read(facts.place.size)
-    raw = parsed(shard, facts.place, memoryview(data))
+    raw = _raw(folder, shard, facts.place)
     if isinstance(raw, BadSample):
         return SeenSample("", fault=raw.reason)
     try:
@@ -107,9 +104,21 @@ def seen(folder: Folder, manifest: Manifest, facts: SampleFacts, policy: ImagePo
         turns = [turn.model_dump() for turn in content.turns]
         rendered = render(turns, _picture_tokens(sizes, policy).tolist(), manifest.tokenizer)
         pictures = tuple(_small(bytes(picture)) for _, picture in raw.pictures)
-    except (ValueError, OSError, RenderError) as error:
+    except (ValueError, OSError, RenderError, Image.DecompressionBombError) as error:
         return SeenSample(raw.key, fault=f"cannot be rendered ({type(error).__name__})")
     return SeenSample(raw.key, segments(rendered), max(0, len(rendered.ids) - MAX_TOKENS), pictures)
+
+
+def _raw(folder: Folder, shard: str, place: Place) -> RawSample | BadSample:
+    try:
+        with folder.open(shard) as file:
+            file.seek(place.offset)
+            data = file.read(place.size)
+    except OSError as error:
+        return BadSample(shard, None, place.offset, f"{shard} cannot be read ({type(error).__name__})")
+    if len(data) != place.size or not data:
+        return BadSample(shard, None, place.offset, f"{shard} ends in the sample: truncated")
+    return parsed(shard, place, memoryview(data))
 
 
 def segments(rendered: Rendered, limit: int = MAX_TOKENS) -> tuple[Segment, ...]:

@@ -69,6 +69,8 @@ def parse_header(block: bytes) -> tuple[str, int]:
     Raises:
         TarError: the block is anything else; nothing in it is to be trusted then.
     """
+    if len(block) != BLOCK_BYTES:
+        raise TarError(f"the archive ends after {len(block)} of its {BLOCK_BYTES} bytes")
     name = block[:MAX_NAME_BYTES].rstrip(b"\0")
     digits = block[_SIZE_AT : _SIZE_AT + 11]
     try:

@@ -80,7 +80,7 @@ class Union:
     """The first build's seed and epochs, and every source's weight where it stands first."""
     shards: list[Chosen] = field(default_factory=list)
     same: int = 0
-    """Shards that an earlier build has, byte for byte."""
+    """Shards that another build has, byte for byte."""
     renamed: dict[str, str] = field(default_factory=dict)
     repeated: int = 0
     """Samples that are left out of a shard because another one has them."""
@@ -128,14 +128,15 @@ def _weigh(union: Union) -> None:
 
 
 def _choose(union: Union) -> None:
-    """Every shard of every build, training first, with the name it gets."""
+    """Every shard of every build, training first, with the name it gets. One that any build holds out is held out."""
     seen: set[str] = set()
+    never_trained_on = {entry.sha256 for build in union.builds for entry in build.manifest.validation or ()}
     names: set[str] = set()
     for held_out in (False, True):
         for number, build in enumerate(union.builds):
             entries = (build.manifest.validation or ()) if held_out else build.manifest.shards
             for entry in entries:
-                if entry.sha256 in seen:
+                if entry.sha256 in seen or (not held_out and entry.sha256 in never_trained_on):
                     union.same += 1
                     continue
                 seen.add(entry.sha256)

@@ -97,6 +97,29 @@ def test_the_same_shard_is_one_file_on_disk_and_a_merge_that_is_repeated_changes
     (out / "mine.txt").unlink()
 
 
+def test_no_build_is_merged_into_however_its_folder_is_named(builds: tuple[Path, Path], tmp_path: Path) -> None:
+    runs = [tmp_path / "one", tmp_path / "other", tmp_path / "third"]
+    for run, build in zip(runs, (*builds, builds[0]), strict=True):
+        shutil.copytree(build, run)
+    for run in runs:
+        (run / "shards" / "contamination.json").unlink(missing_ok=True)
+    (tmp_path / "link").symlink_to(runs[0] / "shards")
+    before = files_in(tmp_path)
+    for given, out in (
+        (runs[:2], runs[0] / "shards"),
+        (runs[:2], tmp_path / "other" / ".." / "one" / "shards"),
+        (runs[:2], tmp_path / "link"),
+        (runs[1::-1], runs[0] / "shards"),
+    ):
+        done = curate("shards", "merge", *given, "--out", out, "--drop-repeated")
+        assert done.returncode == 1
+        assert "is one of the builds" in done.stderr
+    done = curate("shards", "merge", *runs[:2], "--out", runs[2] / "shards", "--drop-repeated")
+    assert done.returncode == 1
+    assert "is a build of its own, not this union" in done.stderr
+    assert files_in(tmp_path) == before
+
+
 def test_a_union_in_a_bucket_is_the_one_on_a_disk(
     builds: tuple[Path, Path], merged: tuple[Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

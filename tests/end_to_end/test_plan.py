@@ -144,6 +144,10 @@ def test_a_setting_that_is_none_is_wrong_usage_and_writes_nothing(run: Path) -> 
     )
     assert answer["hint"] == "did you mean 'films'?"
     assert curate_json("shards", "plan", run / "shards", "--out", "../x.arrow", status=2)["error"].startswith("--out")
+    index = (run / "shards" / "index.arrow").read_bytes()
+    for name in ("index.arrow", "my plan.arrow"):
+        assert curate_json("shards", "plan", run, "--out", name, status=2)["error"].startswith(f"--out {name}: ")
+    assert (run / "shards" / "index.arrow").read_bytes() == index
     assert curate_json("shards", "plan", run / "tables", status=2)["hint"] == "give the shards/ folder of a run"
     assert sorted(path.name for path in (run / "shards").iterdir()) == before
 

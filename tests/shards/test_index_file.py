@@ -1,4 +1,5 @@
 import io
+import random
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,34 @@ def of_another_kind(data: bytes) -> bytes:
 def test_what_is_no_index_is_told(tmp_path: Path, damage: Any, said: str) -> None:
     with pytest.raises(IndexFileError, match=said):
         opened(tmp_path, damage(written([rows_of(SAMPLES)[1]])))
+
+
+def test_a_flipped_bit_is_told_or_changes_no_row(tmp_path: Path) -> None:
+    data = written([pa.concat_tables([rows_of(SAMPLES)[1]] * 40), rows_of([sample_of(4, source="other")])[1]])
+    expected = opened(tmp_path, data).table()
+    chance = random.Random(6)
+    told = 0
+    for number in range(300):
+        damaged = bytearray(data)
+        damaged[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+        (tmp_path / f"{number}.arrow").write_bytes(damaged)
+        try:
+            index = open_index(LocalFolder(tmp_path), f"{number}.arrow")
+            rows = index.table()
+        except IndexFileError as error:
+            told += 1
+            assert f"{number}.arrow" in str(error)  # noqa: PT017 - any bit may be one that matters
+        else:
+            assert rows.equals(expected)
+    assert told > 100
+
+
+def test_an_index_of_an_earlier_version_has_no_checksums_and_is_read(tmp_path: Path) -> None:
+    index = opened(tmp_path, written([rows_of(SAMPLES)[1]]))
+    with pa.ipc.new_file(tmp_path / "old.arrow", next(index.batches).schema) as writer:
+        for batch in index.batches:
+            writer.write_batch(batch)
+    assert open_index(LocalFolder(tmp_path), "old.arrow").table().equals(index.table())
 
 
 def test_an_index_that_is_not_there_is_told(tmp_path: Path) -> None:

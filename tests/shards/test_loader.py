@@ -1,3 +1,4 @@
+import hashlib
 import pickle
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from shards.manifest import ManifestError
 from shards.plan_file import PlanError
 from sources.storage import LocalFolder
 from tests.shards.planned import mixed_shards, plan_shards, write_shards
+from workflows.train.tokenizer import write_byte_tokenizer
 
 NAMES = [f"mid-demo-{number:06d}.tar" for number in range(4)]
 STEPS = 8
@@ -232,6 +234,27 @@ def test_a_plan_for_another_tokenizer_is_told(root: Path) -> None:
         PlannedRows(root, tokenizer="/models/tokenizer.json")
     plan_shards(root, tokenizer="/models/tokenizer.json")
     with pytest.raises(PlanError, match=r"was made for tokenizer /models/tokenizer\.json, the shards for o200k"):
+        PlannedRows(root)
+
+
+def test_a_tokenizer_file_is_told_from_others_by_its_sha256(root: Path, tmp_path: Path) -> None:
+    places = [tmp_path / "one.json", tmp_path / "other.json"]
+    for turned, place in enumerate(places):
+        write_byte_tokenizer(place)
+        content = orjson.loads(place.read_bytes())
+        vocabulary = content["model"]["vocab"]
+        first, second = list(vocabulary)[65:67]
+        if turned:
+            vocabulary[first], vocabulary[second] = vocabulary[second], vocabulary[first]
+            place.write_bytes(orjson.dumps(content))
+    sha256 = hashlib.sha256(places[0].read_bytes()).hexdigest()
+    manifest = orjson.loads((root / "manifest.json").read_bytes()) | {"tokenizer": sha256}  # as builds write it
+    (root / "manifest.json").write_bytes(orjson.dumps(manifest))
+    plan_shards(root, tokenizer=sha256)
+    assert PlannedRows(root, tokenizer=str(places[0])).steps > 0
+    with pytest.raises(PlanError, match=rf"was made for tokenizer {sha256}, not .*/other\.json; give that one"):
+        PlannedRows(root, tokenizer=str(places[1]))
+    with pytest.raises(PlanError, match=rf"give it with tokenizer=PATH, the one with SHA-256 {sha256}"):
         PlannedRows(root)
 
 

@@ -51,6 +51,11 @@ def test_a_tar_that_is_missing_foreign_or_of_another_size_is_an_error(shard_fold
     entry = read_manifest(folder).shards[0]
     with pytest.raises(MembersError, match=f"{MIXED}: holds 4 samples, the manifest says 5"):
         members_of_tar(folder, entry.model_copy(update={"samples": 5}))
+    whole = shard_folder.place(MIXED).read_bytes()
+    for size in (0, 100, len(whole.rstrip(b"\0")) // 512 * 512 + 512):  # the last: without its end of archive
+        shard_folder.place(MIXED).write_bytes(whole[:size])
+        with pytest.raises(MembersError, match=f"{MIXED}: the header at byte .* the archive ends"):
+            members_of_tar(folder, entry)
     shard_folder.place(MIXED).write_bytes(b"x" * 10_240)
     with pytest.raises(MembersError, match=f"{MIXED}: the header at byte 0"):
         members_of_tar(folder, entry)

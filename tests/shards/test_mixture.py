@@ -105,6 +105,11 @@ def test_a_step_has_about_a_million_tokens() -> None:
     assert [default_rows_per_step(context) for context in (4096, 131_072, 2**21)] == [256, 8, 1]
 
 
+def test_the_rows_of_a_step_are_a_power_of_two_whatever_the_context_is() -> None:
+    assert [default_rows_per_step(context) for context in (3072, 12_288, 40_960)] == [256, 64, 16]
+    assert fitting_rows_per_step(3072, 28) == 4
+
+
 @pytest.mark.parametrize(
     "given",
     [

@@ -196,6 +196,16 @@ def test_settings_of_a_plan_make_the_same_plan(tmp_path: Path) -> None:
     )
 
 
+def test_rows_of_a_step_that_nobody_asked_for_are_chosen_anew_for_other_samples(tmp_path: Path) -> None:
+    small = planned(tmp_path, [part("a", [900] * 2)], rows_per_step=None).about
+    large = planned(tmp_path, [part("a", [900] * 2_000)], rows_per_step=None).about
+    assert small.rows_per_step < large.rows_per_step
+    kept = planned(tmp_path, [part("a", [900] * 2_000)], **settings_of_plan(small).model_dump()).about
+    assert kept == large
+    asked = planned(tmp_path, [part("a", [900] * 2)], rows_per_step=2).about
+    assert settings_of_plan(asked).rows_per_step == 2
+
+
 def test_the_manifest_gives_context_seed_epochs_and_weights() -> None:
     found = settings_of_manifest(manifest_of(1))
     assert (found.context, found.seed, found.epochs, found.weights) == (4096, 3, 2, {"source": {"a": 2.0}})

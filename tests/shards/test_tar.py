@@ -123,6 +123,12 @@ def test_no_bit_of_a_header_can_flip_unnoticed(at: int, bit: int) -> None:
         parse_header(bytes(header))
 
 
+@pytest.mark.parametrize("size", [0, 1, 511])
+def test_a_header_that_the_archive_ends_in_is_told(size: int) -> None:
+    with pytest.raises(TarError, match=f"ends after {size} of its 512 bytes"):
+        parse_header(member_header(f"{key_of(1)}.json", 4711)[:size])
+
+
 def test_a_header_of_another_program_is_told_from_a_damaged_one() -> None:
     with pytest.raises(TarError, match="another program"):
         parse_header(tarfile.TarInfo("a.png").tobuf(tarfile.GNU_FORMAT))

@@ -98,6 +98,27 @@ def test_a_repeated_sample_stays_where_it_is_held_out_else_in_the_first_build(tm
     assert any("held out in one build and trained on in another" in note for note in made.notes)
 
 
+@pytest.mark.parametrize("drop_repeated", [False, True])
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_shard_that_one_build_trains_on_and_another_holds_out_is_held_out(
+    tmp_path: Path, drop_repeated: bool, turned: bool
+) -> None:
+    builds = [
+        build_at(tmp_path / "a", {"mid-demo-000000.tar": samples(1, 2), "mid-demo-000001.tar": samples(3)}),
+        build_at(
+            tmp_path / "b", {"mid-demo-000002.tar": samples(4)}, {"validation-mid-demo-000000.tar": samples(1, 2)}
+        ),
+    ]
+    made = union(*(reversed(builds) if turned else builds), drop_repeated=drop_repeated)
+    assert {(chosen.name, chosen.held_out) for chosen in made.shards} == {
+        ("mid-demo-000001.tar", False),
+        ("mid-demo-000002.tar", False),
+        ("validation-mid-demo-000000.tar", True),
+    }
+    assert (made.same, made.repeated) == (1, 0)
+    assert any("held out in one build and trained on in another" in note for note in made.notes)
+
+
 @pytest.mark.parametrize(
     ("setting", "value"), [("stage", "align"), ("tokenizer", "f" * 64), ("context_tokens", 131072)]
 )
