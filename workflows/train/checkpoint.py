@@ -118,6 +118,7 @@ def load(job: Job, ranks: Ranks, engine: Engine, place: Path, about: Checkpoint)
     loaded, _ = engine.deepspeed.load_checkpoint(str(source.parent), tag=source.name, load_lr_scheduler_states=False)
     if loaded is None:
         raise CurateError(f"{place}: DeepSpeed finds no checkpoint there", "start from an older one: remove this one")
+    engine.put_right()
     ranks.wait()
     if ranks.first:
         shutil.rmtree(job.out / CHECKPOINTS / UNIVERSAL, ignore_errors=True)

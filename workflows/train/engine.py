@@ -29,6 +29,8 @@ class Engine:
     model: PackedModel
     rates: list[float]
     """Peak learning rate of each group."""
+    decays: list[float]
+    """Weight decay of each group."""
 
     def set_rate(self, factor: float) -> None:
         """Give every group its peak rate times `factor`.
@@ -37,6 +39,18 @@ class Engine:
         """
         for group, rate in zip(self.deepspeed.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
+
+    def put_right(self) -> None:
+        """Give every group its own settings and every state its own step again, after a checkpoint was loaded.
+
+        DeepSpeed's universal load copies the settings of the first group over all, and lets all states share one
+        tensor for the step, in which Adam then counts once a group (0.19.8). Sharing survives being saved and loaded.
+        """
+        adam = self.deepspeed.optimizer.optimizer
+        for group, rate, decay in zip(adam.param_groups, self.rates, self.decays, strict=True):
+            group.update({"lr": rate, "weight_decay": decay})
+        for state in adam.state.values():
+            state["step"] = state["step"].clone()
 
 
 def never_compile() -> None:
@@ -84,7 +98,7 @@ def make_engine(job: Job, ranks: Ranks, *, universal: bool) -> Engine:
     groups = _groups(model, job)
     made, *_ = deepspeed.initialize(model=model, model_parameters=groups, config=config)
     assert_frequencies(model)
-    return Engine(made, model, [group["lr"] for group in groups])
+    return Engine(made, model, [group["lr"] for group in groups], [group["weight_decay"] for group in groups])
 
 
 def zero_config(job: Job, world: int, *, universal: bool) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from pipelines.audit.lineage import check_weights
@@ -27,6 +28,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 FAST = (
     "learning_rate={vision: 1e-3, projector: 3e-3, language: 3e-3}",
     "warmup_steps=2",
+    "weight_decay=0.1",
     "save_every=3",
     "workers=0",
     "epochs=2",
@@ -148,8 +150,9 @@ def test_the_command_goes_on_with_one_rank_where_two_stopped(outcome: Outcome) -
                                                                             ("--set", one)),
     )  # fmt: skip
     whole, elastic = outcome.losses("whole"), outcome.losses("elastic")
-    assert elastic[: outcome.told["stopped_at"]] == whole[: outcome.told["stopped_at"]]
-    assert elastic == pytest.approx(whole, rel=0.05)  # how much of it is bfloat16's rounding is not known yet
+    same = outcome.told["stopped_at"] + 1  # the first loss after the resume is of the very weights that were saved
+    assert elastic[:same] == whole[:same]
+    assert elastic == pytest.approx(whole, rel=2e-3)  # gradients are added up in another order
     assert set(answer) == {
         "stage", "steps", "tokens", "first_loss", "last_loss", "parameters", "export", "seconds",
     }  # fmt: skip
@@ -157,3 +160,7 @@ def test_the_command_goes_on_with_one_rank_where_two_stopped(outcome: Outcome) -
     assert answer["parameters"] == parameter_counts(mini())["total"]
     assert answer["first_loss"] == whole[0]
     assert Path(answer["export"]).is_dir()
+    [states] = sorted((work / "elastic" / "checkpoints").glob("step-*/*optim_states.pt"))[-1:]
+    adam = torch.load(states, weights_only=False)["optimizer_state_dict"]["optimizer_state_dict"]
+    assert {float(state["step"]) for state in adam["state"].values()} == {float(len(whole))}
+    assert [group["weight_decay"] for group in adam["param_groups"]] == [0.0, 0.1, 0.0, 0.1]
