@@ -41,8 +41,6 @@ class Job(Strict):
     rows_per_step: Annotated[int, Field(ge=1)]
     steps: Annotated[int, Field(ge=1)]
     """Steps that will be trained."""
-    verify: bool = True
-    """Whether ranks hash the shards before the first step."""
 
     def same_training(self, other: "Job") -> str | None:
         """What differs between two jobs that makes one no continuation of the other; None if nothing does."""

@@ -2,14 +2,14 @@
 
 import os
 import sys
-from hashlib import file_digest
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import orjson
 
 from pipelines.errors import CurateError, presentable
-from workflows.train.job import FAILURES, METRICS, STOPPED, Job, read_job
+from workflows.train.job import ADMISSION, FAILURES, METRICS, STOPPED, Job, read_job
 from workflows.train.ranks import Ranks, ranks_of_environment
 
 if TYPE_CHECKING:
@@ -70,8 +70,7 @@ def train_stage(job: Job, ranks: Ranks, stop: "StopRequest") -> bool:
     from workflows.train.loop import Loop
     from workflows.train.metrics import forget_after
 
-    if job.verify:
-        _check_shards(job, ranks)
+    check_shards(job, ranks)
     found = checkpoint.newest(job)
     universal = found is not None and found[1].world != ranks.world
     if found is not None and universal:
@@ -114,13 +113,31 @@ def check_ranks_alike(job: Job, ranks: Ranks) -> None:
                 raise CurateError(f"rank {rank} has {name} {value}, this one {mine[name]}", "make all nodes alike")
 
 
-def _check_shards(job: Job, ranks: Ranks) -> None:
-    """Hash this rank's share of the shards; what is trained on is what was audited."""
-    from shards.manifest import read_manifest
+def check_shards(job: Job, ranks: Ranks) -> None:
+    """Hash manifest, plan and this rank's share of the shards; what is trained on is what was admitted.
+
+    Raises:
+        RefusedShardsError: it is not.
+    """
+    from shards.manifest import MANIFEST_NAME, read_manifest
+    from shards.plan_file import open_plan
     from sources.storage import folder_at
-    from workflows.train.lineage import RefusedShardsError
+    from workflows.train.lineage import RefusedShardsError, admitted_manifest
+    from workflows.train.planning import shards_over
 
     folder = folder_at(job.shards)
+    manifest = sha256(folder.read(MANIFEST_NAME)).hexdigest()
+    for what, found, wanted in (
+        (f"{folder.place}: the manifest", manifest, job.manifest_sha256),
+        (f"{job.out}/{ADMISSION}: its manifest", admitted_manifest(job.out / ADMISSION), job.manifest_sha256),
+        (f"{job.plan_folder}: the plan", open_plan(shards_over(folder, job.plan_folder), job.plan).digest,
+         job.plan_digest),
+    ):  # fmt: skip
+        if found != wanted:
+            raise RefusedShardsError(
+                f"{what} is not the one that was admitted for this job",
+                "restore it; or train on other shards by `curate train` in another --out, which looks at their audit",
+            )
     wrong = []
     for entry in read_manifest(folder).every_shard[ranks.rank :: ranks.world]:
         try:

@@ -7,21 +7,10 @@ from pathlib import Path
 import pytest
 
 from pipelines.errors import CurateError, UsageError
-from tests.workflows.train.minis import mini
+from tests.workflows.train.minis import Alone, mini
 from workflows.train.checkpoint import ABOUT, Checkpoint, FileFacts, finished, load, newest
 from workflows.train.job import Job
-from workflows.train.ranks import Ranks
 from workflows.train.recipe import load_train_recipe
-
-
-class Alone(Ranks):
-    """One rank, which needs no process group to talk to itself."""
-
-    def gathered(self, value: object) -> list[object]:
-        return [value]
-
-    def wait(self) -> None:
-        return
 
 
 @pytest.fixture
