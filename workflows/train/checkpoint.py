@@ -55,9 +55,9 @@ def save(job: Job, ranks: Ranks, engine: Engine, step: int, losses: Sequence[flo
     """
     home = job.out / CHECKPOINTS
     name = f"step-{step:08d}"
+    clear_leftovers(job, ranks)
     _refuse_full_disk(job, ranks, home)
     if ranks.first:
-        shutil.rmtree(home / WRITING, ignore_errors=True)
         (home / WRITING).mkdir(parents=True)
     ranks.wait()
     engine.deepspeed.save_checkpoint(str(home / WRITING), tag=name, save_latest=False)
@@ -77,6 +77,14 @@ def save(job: Job, ranks: Ranks, engine: Engine, step: int, losses: Sequence[flo
         _sync_folder(home)
         for old in finished(job.out)[: -job.recipe.keep]:
             shutil.rmtree(old)
+    ranks.wait()
+
+
+def clear_leftovers(job: Job, ranks: Ranks) -> None:
+    """Remove what a run that was killed left half-written: a checkpoint, or one rewritten for other ranks."""
+    if ranks.first:
+        for name in (WRITING, UNIVERSAL):
+            shutil.rmtree(job.out / CHECKPOINTS / name, ignore_errors=True)
     ranks.wait()
 
 

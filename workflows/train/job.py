@@ -48,7 +48,8 @@ class Job(Strict):
             if getattr(self, name) != getattr(other, name):
                 return name
         mine, theirs = (
-            job.recipe.model_dump(exclude={"workers", "keep", "save_every", "cpu_threads"}) for job in (self, other)
+            job.recipe.model_dump(exclude={"workers", "keep", "save_every", "cpu_threads", "spike"})
+            for job in (self, other)
         )
         return next((f"recipe.{name}" for name in mine if mine[name] != theirs[name]), None)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def main(arguments: list[str]) -> int:
-    """Train, and leave a word in `OUT/failures/` where that did not work. Returns the exit status.
+    """Train, and leave a word in `OUT/failures/` where that did not work or was stopped. Returns the exit status.
 
     DeepSpeed's launcher adds `--local_rank=N`; it says what the environment says.
     """
@@ -33,7 +33,10 @@ def main(arguments: list[str]) -> int:
         ours = isinstance(error, CurateError)
         _leave(word, {"status": shown.status, "error": shown.message, "hint": shown.hint, "ours": ours})
         return shown.status
-    word.unlink()
+    if status == STOPPED:
+        _leave(word, {"status": STOPPED, "step": _last_step(job)})
+    else:
+        word.unlink()
     return status
 
 
@@ -71,6 +74,7 @@ def train_stage(job: Job, ranks: Ranks, stop: "StopRequest") -> bool:
     from workflows.train.metrics import forget_after
 
     check_shards(job, ranks)
+    checkpoint.clear_leftovers(job, ranks)
     found = checkpoint.newest(job)
     universal = found is not None and found[1].world != ranks.world
     if found is not None and universal:
@@ -154,6 +158,13 @@ def check_shards(job: Job, ranks: Ranks) -> None:
             + (f", nor have {len(everywhere) - 1} others" if len(everywhere) > 1 else ""),
             "`curate shards verify` says more; restore the shards",
         )
+
+
+def _last_step(job: Job) -> int:
+    """The step of the newest checkpoint; 0 where there is none."""
+    from workflows.train.checkpoint import finished
+
+    return max((int(path.name.removeprefix("step-")) for path in finished(job.out)), default=0)
 
 
 def _leave(path: Path, document: dict[str, object]) -> None:

@@ -187,4 +187,4 @@ def start_of(prepared: Prepared) -> Path:
 
 def _differences(found: dict[str, Any], wanted: dict[str, Any]) -> Sequence[str]:
     """Parts of a description that decide the weights."""
-    return [name for name in ("text", "vision", "image_token", "tokenizer") if found[name] != wanted[name]]
+    return [name for name in ("text", "rope", "vision", "image_token", "tokenizer") if found[name] != wanted[name]]

@@ -33,7 +33,10 @@ class Alone(Ranks):
 @cache
 def mini() -> ModelDescription:
     tiny = load_model("tiny")
-    return tiny.model_copy(update={"name": "mini", "max_context_tokens": CONTEXT, "loss_chunk_tokens": 48})
+    rope = tiny.rope.model_copy(update={"original_max_position_embeddings": 4})
+    return tiny.model_copy(
+        update={"name": "mini", "max_context_tokens": CONTEXT, "loss_chunk_tokens": 48, "rope": rope}
+    )
 
 
 def mini_file(folder: Path) -> Path:

@@ -6,12 +6,12 @@ import pytest
 import torch
 from transformers import AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface, eager_mask
-from transformers.models.gpt_oss.modeling_gpt_oss import eager_attention_forward
+from transformers.models.gpt_oss.modeling_gpt_oss import GptOssRotaryEmbedding, eager_attention_forward
 
 from pipelines.errors import CurateError
 from tests.workflows.train.minis import CPU, fresh, mini
 from workflows.train.attention import SHORT, assert_attention, assert_frequencies, compare_with_eager
-from workflows.train.model import Attention, load_model
+from workflows.train.model import Attention, configuration, load_model
 
 
 def without_sinks(module: Any, query: Any, key: Any, value: Any, mask: Any, **given: Any) -> Any:
@@ -86,3 +86,10 @@ def test_frequencies_that_were_rounded_to_bfloat16_are_refused() -> None:
     rotary.inv_freq = rotary.inv_freq.float()  # float32 again, with the digits gone
     with pytest.raises(CurateError, match="YaRN"):
         assert_frequencies(model)
+
+
+def test_a_shorter_context_keeps_the_frequencies_that_the_weights_were_trained_with() -> None:
+    full = load_model("medgpt-oss-20b")
+    short = full.model_copy(update={"max_context_tokens": 32_768})
+    frequencies = [GptOssRotaryEmbedding(config=configuration(one).text_config).inv_freq for one in (full, short)]
+    assert torch.equal(*frequencies)

@@ -8,8 +8,9 @@ import pytest
 
 from pipelines.errors import CurateError, UsageError
 from tests.workflows.train.minis import Alone, mini
-from workflows.train.checkpoint import ABOUT, Checkpoint, FileFacts, finished, load, newest
+from workflows.train.checkpoint import ABOUT, Checkpoint, FileFacts, finished, load, newest, save
 from workflows.train.job import Job
+from workflows.train.loop import THROUGH
 from workflows.train.recipe import load_train_recipe
 
 
@@ -66,6 +67,21 @@ def test_one_flipped_bit_is_noticed(job: Job) -> None:
     assert found is not None
     with pytest.raises(CurateError, match="other bytes"):
         load(job, Alone(0, 0, 1, 1), None, *found)  # type: ignore[arg-type]
+
+
+def test_the_way_through_a_spike_that_its_error_names_is_open(job: Job) -> None:
+    written(job, 3)
+    assert "--resume --set spike=null" in THROUGH
+    assert newest(job.model_copy(update={"recipe": load_train_recipe("mid", ["spike=null"])})) is not None
+
+
+def test_what_a_killed_save_left_takes_no_room_from_the_next(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = job.out / "checkpoints" / ".writing" / "step-00000003"
+    left.mkdir(parents=True)
+    monkeypatch.setattr("workflows.train.checkpoint.checkpoint_gb", lambda *_: 1e12)  # more than there is
+    with pytest.raises(CurateError, match="are free"):
+        save(job, Alone(0, 0, 1, 1), None, 4, [])  # type: ignore[arg-type]
+    assert not left.exists()
 
 
 @pytest.mark.parametrize(("change", "named"), [

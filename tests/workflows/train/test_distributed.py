@@ -70,6 +70,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     settled("aligned", "align", *ALIGN, "rows_per_step=2")
     (work / "aligned.job").rename(work / "align.job")
     settled("exploding", "mid", *FAST, "learning_rate={language: 1e30}")
+    settled("unlearnable", "mid", *FAST, "balance=1e39")  # more than float32 holds, in the gradient alone
     environment = {**os.environ, "TORCH_EXTENSIONS_DIR": str(work / "compiled"), "OMP_NUM_THREADS": "1",
                    "PYTHONPATH": str(Path(__file__).parents[3]), "HF_HUB_OFFLINE": "1"}  # fmt: skip
     done = subprocess.run(
@@ -127,6 +128,13 @@ def test_a_loss_that_is_no_number_stops_before_it_changes_a_weight_and_names_the
     assert told["step"] == len(outcome.losses("exploding")) + 1
     assert told["samples"]
     assert set(told["samples"]) <= {key_of(number) for number in range(24)}
+
+
+def test_a_gradient_that_is_no_number_stops_at_its_step_and_names_the_samples(outcome: Outcome) -> None:
+    assert "step 1: the loss is 5" in outcome.told["unlearnable"]
+    assert "gradient no number" in outcome.told["unlearnable"]
+    assert orjson.loads((outcome.work / "unlearnable" / "bad_batch.json").read_bytes())["samples"]
+    assert not outcome.losses("unlearnable")
 
 
 def test_nothing_is_compiled(outcome: Outcome) -> None:

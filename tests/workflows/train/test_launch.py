@@ -46,18 +46,34 @@ def test_a_rank_that_was_killed_is_named_and_not_those_that_missed_it(job: Job) 
         _told(job, 1)
 
 
-def test_ranks_that_ended_in_order_finished_or_were_stopped(job: Job) -> None:
-    append(job.out / METRICS, {"step": 1})
-    with pytest.raises(StoppedError) as told:
+@pytest.mark.parametrize(("step", "said"), [(7, "checkpoint of step 7"), (0, "before the first step")])
+def test_ranks_that_say_so_were_stopped(job: Job, step: int, said: str) -> None:
+    for rank in range(2):
+        (job.out / FAILURES / f"{rank}.json").write_bytes(orjson.dumps({"status": 130, "step": step}))
+    with pytest.raises(StoppedError, match=said) as told:
         _told(job, 1)
     assert told.value.status == 130
+
+
+def test_a_rank_that_failed_is_told_of_where_others_were_stopped(job: Job) -> None:
+    (job.out / FAILURES / "0.json").write_bytes(orjson.dumps({"status": 130, "step": 7}))
+    word(job, 1, 1, error="no room")
+    with pytest.raises(CurateError, match="rank 1: no room"):
+        _told(job, 1)
+
+
+def test_ranks_that_left_an_export_and_no_word_are_done(job: Job) -> None:
     (job.out / EXPORT).mkdir()
     _told(job, 0)
 
 
-def test_ranks_that_never_began_are_told_of(job: Job) -> None:
-    with pytest.raises(CurateError, match="could not be started"):
+@pytest.mark.parametrize("earlier", [False, True])
+def test_ranks_that_never_began_are_told_of_whatever_an_earlier_run_left(job: Job, earlier: bool) -> None:
+    if earlier:
+        append(job.out / METRICS, {"step": 1})
+    with pytest.raises(CurateError, match="could not be started") as told:
         _told(job, 1)
+    assert told.value.status == 1
 
 
 def test_ranks_have_time_to_write_a_checkpoint_before_they_are_killed(job: Job) -> None:
