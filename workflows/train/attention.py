@@ -55,7 +55,8 @@ def compare_with_eager(model: ModelDescription, implementation: str, device: tor
     if not worst <= TOLERANCE:
         raise CurateError(
             f"attention: {implementation} differs from eager attention by {worst:.1%} on a packed row with sinks",
-            "this kernel drops sinks or the window, or mixes documents: training with it would go wrong in silence; use another",
+            "this kernel drops sinks or the window, or mixes documents: training with it would go wrong in silence; "
+            "use another",
         )
     return worst
 

@@ -113,8 +113,8 @@ def newest(job: Job) -> tuple[Path, Checkpoint] | None:
     return place, about
 
 
-def load(job: Job, ranks: Ranks, engine: Engine, place: Path, about: Checkpoint) -> None:
-    """Put the checkpoint into the engine, after every byte of it was checked.
+def verify(ranks: Ranks, place: Path, about: Checkpoint) -> None:
+    """Hash every file of a checkpoint. It is of pickles, so this comes before anything is read from it.
 
     Raises:
         CurateError: a file has other bytes than were written.
@@ -122,6 +122,14 @@ def load(job: Job, ranks: Ranks, engine: Engine, place: Path, about: Checkpoint)
     faults = [fault for part in ranks.gathered(_faults(place, about, ranks)) for fault in part]
     if faults:
         raise _damaged(place, faults[0], "other bytes than were written")
+
+
+def load(job: Job, ranks: Ranks, engine: Engine, place: Path, about: Checkpoint) -> None:
+    """Put a checkpoint that was verified into the engine.
+
+    Raises:
+        CurateError: DeepSpeed cannot read it.
+    """
     source = place if about.world == ranks.world else job.out / CHECKPOINTS / UNIVERSAL / place.name
     loaded, _ = engine.deepspeed.load_checkpoint(str(source.parent), tag=source.name, load_lr_scheduler_states=False)
     if loaded is None:
@@ -133,8 +141,13 @@ def load(job: Job, ranks: Ranks, engine: Engine, place: Path, about: Checkpoint)
 
 
 def make_universal(job: Job, ranks: Ranks, place: Path) -> None:
-    """Rewrite a checkpoint so that any number of ranks can load it."""
+    """Rewrite a checkpoint that was verified so that any number of ranks can load it.
+
+    Raises:
+        CurateError: there is no room for it.
+    """
     target = job.out / CHECKPOINTS / UNIVERSAL / place.name
+    _refuse_full_disk(job, ranks, job.out / CHECKPOINTS, times=2)  # pieces, and what is joined from them
     if ranks.first:
         from argparse import Namespace
 
@@ -148,7 +161,7 @@ def make_universal(job: Job, ranks: Ranks, place: Path) -> None:
                 keep_temp_folder=False, strict=True, inject_missing_state=False,
             )
         )  # fmt: skip
-    ranks.wait()
+    ranks.wait_long()
 
 
 def facts_of(place: Path, paths: Iterable[Path]) -> dict[str, FileFacts]:
@@ -175,14 +188,15 @@ def _share(everything: Sequence[T], ranks: Ranks) -> Sequence[T]:
     return everything[ranks.rank :: ranks.world]
 
 
-def _refuse_full_disk(job: Job, ranks: Ranks, home: Path) -> None:
+def _refuse_full_disk(job: Job, ranks: Ranks, home: Path, times: int = 1) -> None:
     home.mkdir(parents=True, exist_ok=True)
-    needed = checkpoint_gb(job.model, job.recipe) * 1e9
+    needed = times * checkpoint_gb(job.model, job.recipe) * 1e9
     free = float(shutil.disk_usage(home).free)
     [short] = ranks.summed([float(free < needed)])
     if short:
+        which = "a checkpoint" if times == 1 else "a checkpoint for another number of ranks"
         raise CurateError(
-            f"{home}: a checkpoint takes {needed / 1e9:,.1f} GB and {free / 1e9:,.1f} GB are free",
+            f"{home}: {which} takes {needed / 1e9:,.1f} GB and {free / 1e9:,.1f} GB are free",
             "free some space, then go on with --resume; --set keep=1 keeps fewer checkpoints",
         )
 

@@ -144,6 +144,17 @@ def _init(description: Any, language: Path | None, vision: Path | None, out: Pat
 
 def _train(prepared: Any) -> dict[str, Any]:
     """Run the job, or tell again what a finished one told."""
+    from workflows.train.job import LAUNCHING, RUNNING
+    from workflows.train.start import alone_in
+
+    out = prepared.options.out
+    with alone_in(out, LAUNCHING):
+        with alone_in(out, RUNNING):
+            pass  # the ranks of a command that was killed are not at work any more
+        return _run(prepared)
+
+
+def _run(prepared: Any) -> dict[str, Any]:
     import orjson
 
     from workflows.train.job import EXPORT, METRICS, write_job

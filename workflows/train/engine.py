@@ -105,10 +105,13 @@ def zero_config(job: Job, world: int, *, universal: bool) -> dict[str, Any]:
     """DeepSpeed's configuration. A row is a micro step; a rank takes its rows of a step one after another."""
     recipe, total = job.recipe, parameter_counts(job.model)["total"]
     bucket = min(500_000_000, max(500_000, total // 40))
+    rows = job.rows_per_step // world
     hierarchy = {"zero_hpz_partition_size": recipe.zero_hpz_partition_size}
     return {
         "train_micro_batch_size_per_gpu": 1,
-        "gradient_accumulation_steps": job.rows_per_step // world,
+        "gradient_accumulation_steps": rows,
+        # A sum of many rows in bfloat16 loses per cents, and another number of them with another number of ranks.
+        **({"data_types": {"grad_accum_dtype": "fp32"}} if rows > 1 else {}),
         "gradient_clipping": recipe.clip,
         "steps_per_print": 10**9,
         "bf16": {"enabled": True},

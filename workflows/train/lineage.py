@@ -16,6 +16,7 @@ import orjson
 from pipelines.audit.lineage import Base as BaseWeights
 from pipelines.audit.lineage import Lineage, NamedFile, Stage, check_weights
 from pipelines.audit.review import Review
+from pipelines.audit.statement import sha256_of
 from pipelines.errors import CurateError
 from shards.manifest import MANIFEST_NAME, read_manifest
 from sources.storage import Folder, LocalFolder
@@ -32,11 +33,14 @@ class RefusedShardsError(CurateError):
     status = 3
 
 
-def admit(shards: Folder, stage: str, start: Path, review: Review | None, admission: Path) -> Lineage:
+def admit(shards: Folder, stage: str, start: Path, review: Review | None, admission: Path) -> str:
     """Write the lineage of a run that is about to train on `shards` from the weights in `start`, and judge it.
 
     Every stage of the weights stays in it, those of the same name among them: a second training on other shards does
     not undo the first.
+
+    Returns:
+        A digest of the weights in `start`.
 
     Raises:
         RefusedShardsError: the shards may not be trained on, or the weights are not those of their lineage.
@@ -59,14 +63,17 @@ def admit(shards: Folder, stage: str, start: Path, review: Review | None, admiss
             "see contamination.json and the report beside it; `curate audit` audits shards, a review file accepts "
             "findings (--accept-findings), and nothing accepts a missing audit or one of other bytes",
         )
-    return lineage
+    weights = before.files if before else _hashes(start)
+    return sha256(orjson.dumps(weights, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def admitted_manifest(admission: Path) -> str:
     """The SHA-256 of the manifest of the shards that were admitted."""
-    return Lineage.model_validate(orjson.loads((admission / LINEAGE).read_bytes()), strict=False).stages[
-        -1
-    ].manifest.sha256
+    return (
+        Lineage.model_validate(orjson.loads((admission / LINEAGE).read_bytes()), strict=False)
+        .stages[-1]
+        .manifest.sha256
+    )
 
 
 def write_lineage(admission: Path, weights: Path, files: Mapping[str, str]) -> None:
@@ -127,6 +134,12 @@ def _before(start: Path, admission: Path) -> Lineage | None:
         )
     shutil.copytree(start / FILES, admission / FILES, dirs_exist_ok=True)
     return weights.lineage
+
+
+def _hashes(start: Path) -> dict[str, str]:
+    """Weights that have no lineage yet, by their hashes."""
+    folder = LocalFolder(start)
+    return {name: sha256_of(folder, name) for name in sorted(path.name for path in start.glob("*.safetensors"))}
 
 
 def _bases(start: Path) -> tuple[BaseWeights, ...]:

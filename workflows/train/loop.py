@@ -7,14 +7,13 @@ import statistics
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
 import orjson
 import torch
 
-from pipelines.errors import CurateError
+from pipelines.errors import BudgetError, CurateError
 from workflows.answer import say
 from workflows.train import metrics
 from workflows.train.arithmetic import mfu
@@ -27,6 +26,8 @@ Rows = Iterator[Sequence[Row]]
 """For each step from where the run stands: the rows of this rank."""
 LEAST_SEEN = 20
 """Steps before a spike can be told from a beginning."""
+FEW = 16
+"""Bad samples that end no run, however short it is."""
 THROUGH = "--resume --set spike=null goes through it from the last checkpoint; "
 
 
@@ -51,6 +52,7 @@ class Loop:
         window = job.recipe.spike.window if job.recipe.spike else 1
         self.losses: deque[float] = deque(maxlen=window)
         self.path = job.out / METRICS
+        self.left_out = self.samples = 0
         self._told = 0.0
 
     def run(self, rows: Rows, save: Any) -> bool:
@@ -67,12 +69,14 @@ class Loop:
             waited = time.perf_counter() - began
             counts = [float(sum(row.labelled for row in mine)), float(sum(len(row.ids) for row in mine)),
                       float(self.stop.asked)]  # fmt: skip
-            labelled, tokens, asked = self.ranks.summed(counts)
+            counts += [float(sum(row.left_out for row in mine)), float(sum(len(row.keys) for row in mine))]
+            labelled, tokens, asked, left_out, samples = self.ranks.summed(counts)
             if asked:
                 break
+            self.hold_to_budget(int(left_out), int(samples))
             told = self._step(mine, max(1.0, labelled))
             self.step += 1
-            self._note(told, labelled, tokens, time.perf_counter() - began, waited)
+            self._note(told | {"left_out": int(left_out)}, labelled, tokens, time.perf_counter() - began, waited)
             since_save = False
             if self.step % self.job.recipe.save_every == 0 and self.step < self.job.steps:
                 save()
@@ -80,6 +84,21 @@ class Loop:
         if not since_save:
             save()
         return self.step == self.job.steps
+
+    def hold_to_budget(self, left_out: int, samples: int) -> None:
+        """Count the bad samples of a step, and its others; they are the same on all ranks.
+
+        Raises:
+            BudgetError: more were left out than the recipe allows.
+        """
+        self.left_out += left_out
+        self.samples += samples
+        allowed = max(FEW, self.job.recipe.bad_share * (self.samples + self.left_out))
+        if self.left_out > allowed:
+            raise BudgetError(
+                f"step {self.step + 1}: {self.left_out:,} of {self.samples + self.left_out:,} samples are bad",
+                f"{self.job.out}/train.log names them; restore the shards, or --resume --set bad_share=0.1 goes on",
+            )
 
     def _step(self, mine: Sequence[Row], labelled: float) -> dict[str, float]:
         """One optimizer step. The loss is the mean over the labelled tokens of all rows of all ranks."""

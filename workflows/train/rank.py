@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import nullcontext
 from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,8 +10,9 @@ from typing import TYPE_CHECKING
 import orjson
 
 from pipelines.errors import CurateError, presentable
-from workflows.train.job import ADMISSION, FAILURES, METRICS, STOPPED, Job, read_job
+from workflows.train.job import ADMISSION, FAILURES, METRICS, RUNNING, STOPPED, Job, read_job
 from workflows.train.ranks import Ranks, ranks_of_environment
+from workflows.train.start import alone_in
 
 if TYPE_CHECKING:
     from workflows.train.loop import StopRequest
@@ -27,7 +29,8 @@ def main(arguments: list[str]) -> int:
     word.parent.mkdir(parents=True, exist_ok=True)
     _leave(word, {"status": None, "pid": os.getpid(), "host": os.uname().nodename})
     try:
-        status = _run(job, ranks)
+        with alone_in(job.out, RUNNING) if ranks.first else nullcontext():
+            status = _run(job, ranks)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is told without values of a record
         shown = presentable(error, f"rank {ranks.rank}")
         ours = isinstance(error, CurateError)
@@ -76,6 +79,8 @@ def train_stage(job: Job, ranks: Ranks, stop: "StopRequest") -> bool:
     check_shards(job, ranks)
     checkpoint.clear_leftovers(job, ranks)
     found = checkpoint.newest(job)
+    if found is not None:
+        checkpoint.verify(ranks, *found)
     universal = found is not None and found[1].world != ranks.world
     if found is not None and universal:
         checkpoint.make_universal(job, ranks, found[0])

@@ -14,6 +14,8 @@ STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 """Signals that ask a run to write a checkpoint and end."""
 TIMEOUT = timedelta(minutes=30)
 """How long a rank waits for the others: longer than writing a checkpoint takes."""
+LONG = timedelta(hours=24)
+"""How long while one of them rewrites a checkpoint: about 1 TB through one process for the full model."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,12 @@ class Ranks:
     def wait(self) -> None:
         """Return when all ranks have come here."""
         dist.barrier()
+
+    def wait_long(self) -> None:
+        """The same where one of them has hours of work."""
+        group = dist.new_group(timeout=LONG)
+        dist.barrier(group=group)
+        dist.destroy_process_group(group)
 
 
 def ranks_of_environment() -> Ranks:

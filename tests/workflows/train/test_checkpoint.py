@@ -1,6 +1,7 @@
 """Checkpoints that are damaged or of another training are refused, by the name of the file."""
 
 import hashlib
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from pipelines.errors import CurateError, UsageError
 from tests.workflows.train.minis import Alone, mini
-from workflows.train.checkpoint import ABOUT, Checkpoint, FileFacts, finished, load, newest, save
+from workflows.train.checkpoint import ABOUT, Checkpoint, FileFacts, finished, make_universal, newest, save, verify
 from workflows.train.job import Job
 from workflows.train.loop import THROUGH
 from workflows.train.recipe import load_train_recipe
@@ -18,7 +19,8 @@ from workflows.train.recipe import load_train_recipe
 def job(tmp_path: Path) -> Job:
     return Job(
         model=mini(), recipe=load_train_recipe("mid"), shards="s", plan_folder="s", plan="plan.arrow",
-        plan_digest="d", manifest_sha256="0" * 64, start=tmp_path, out=tmp_path / "out", context=128, rows_per_step=4,
+        plan_digest="d", start_sha256="w",
+        manifest_sha256="0" * 64, start=tmp_path, out=tmp_path / "out", context=128, rows_per_step=4,
         steps=10,
     )  # fmt: skip
 
@@ -66,7 +68,15 @@ def test_one_flipped_bit_is_noticed(job: Job) -> None:
     found = newest(job)
     assert found is not None
     with pytest.raises(CurateError, match="other bytes"):
-        load(job, Alone(0, 0, 1, 1), None, *found)  # type: ignore[arg-type]
+        verify(Alone(0, 0, 1, 1), *found)
+
+
+def test_a_checkpoint_is_not_rewritten_where_there_is_no_room(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = written(job, 3)
+    free = shutil.disk_usage(job.out).free / 1e9
+    monkeypatch.setattr("workflows.train.checkpoint.checkpoint_gb", lambda *_: 0.75 * free)  # room for one, not two
+    with pytest.raises(CurateError, match="another number of ranks"):
+        make_universal(job, Alone(0, 0, 1, 1), place)
 
 
 def test_the_way_through_a_spike_that_its_error_names_is_open(job: Job) -> None:
@@ -86,6 +96,7 @@ def test_what_a_killed_save_left_takes_no_room_from_the_next(job: Job, monkeypat
 
 @pytest.mark.parametrize(("change", "named"), [
     ({"manifest_sha256": "1" * 64}, "manifest sha256"), ({"plan_digest": "other"}, "plan digest"),
+    ({"start_sha256": "other"}, "start sha256"),
     ({"steps": 11}, "steps"), ({"recipe": load_train_recipe("mid", ["seed=1"])}, "seed"),
 ])  # fmt: skip
 def test_a_checkpoint_of_another_training_is_refused(job: Job, change: dict[str, object], named: str) -> None:

@@ -20,7 +20,8 @@ def job(tmp_path: Path) -> Job:
     (tmp_path / FAILURES).mkdir()
     return Job(
         model=mini(), recipe=load_train_recipe("mid"), shards="s", plan_folder="s", plan="plan.arrow",
-        plan_digest="d", manifest_sha256="0" * 64, start=tmp_path, out=tmp_path, context=128, rows_per_step=4, steps=10,
+        plan_digest="d", start_sha256="w",
+        manifest_sha256="0" * 64, start=tmp_path, out=tmp_path, context=128, rows_per_step=4, steps=10,
     )  # fmt: skip
 
 

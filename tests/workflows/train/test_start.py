@@ -18,9 +18,9 @@ from tests.end_to_end.runs import curate, curate_json
 from tests.workflows.train.made_shards import write_build
 from tests.workflows.train.minis import mini, mini_file
 from workflows.train.init import init_random
-from workflows.train.job import Job, write_job
+from workflows.train.job import LAUNCHING, RUNNING, Job, write_job
 from workflows.train.lineage import RefusedShardsError, write_lineage
-from workflows.train.start import TrainOptions, make_job, prepare
+from workflows.train.start import TrainOptions, alone_in, make_job, prepare
 
 
 @pytest.fixture(scope="module")
@@ -200,6 +200,50 @@ def test_a_folder_that_holds_a_run_is_only_gone_on_with_when_asked_and_by_the_sa
     with pytest.raises(UsageError, match="clip"):
         made(options, resume=True, overrides=("clip=2",))
     made(options, resume=True, overrides=("keep=5",))
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+RESUMED: dict[str, tuple[Callable[[TrainOptions, Path], dict[str, Any]], str]] = {
+    "other shards": (lambda _, work: {"shards": str(write_build(work / "other", samples=16))}, "manifest sha256"),
+    "shards without an audit": (
+        lambda _, work: {"shards": str(write_build(work / "other", samples=16, audited=False))}, "audit",
+    ),
+    "other weights": (lambda _, work: {"start": others(work / "others")}, "start sha256"),
+}  # fmt: skip
+
+
+def others(place: Path) -> Path:
+    init_random(mini(), place, 1)
+    return place
+
+
+@pytest.mark.parametrize("case", RESUMED)
+def test_a_resume_that_is_refused_leaves_admission_and_plan_as_they_were(
+    options: TrainOptions, tmp_path: Path, case: str
+) -> None:
+    write_job(made(options))
+    before = everything(options.out)
+    assert any(name.startswith("admission/") for name in before)
+    assert any(name.startswith("plan/") for name in before)
+    change, named = RESUMED[case]
+    with pytest.raises(CurateError, match=named):
+        made(options, resume=True, **change(options, tmp_path))
+    assert everything(options.out) == before
+    made(options, resume=True)
+
+
+@pytest.mark.parametrize("lock", [LAUNCHING, RUNNING])
+def test_a_folder_in_which_a_run_is_going_on_is_left_alone(options: TrainOptions, lock: str) -> None:
+    write_job(made(options))
+    before = everything(options.out / "admission")
+    with alone_in(options.out, lock):
+        told = curate_json("train", "--stage", "mid", "--shards", options.shards, "--model", options.model, "--from",
+                           options.start, "--out", options.out, "--resume", status=2)  # fmt: skip
+    assert "going on" in told["error"]
+    assert everything(options.out / "admission") == before
 
 
 def test_the_command_answers_with_the_exit_status_and_one_object(options: TrainOptions) -> None:
