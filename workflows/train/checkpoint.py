@@ -148,20 +148,24 @@ def make_universal(job: Job, ranks: Ranks, place: Path) -> None:
     """
     target = job.out / CHECKPOINTS / UNIVERSAL / place.name
     _refuse_full_disk(job, ranks, job.out / CHECKPOINTS, times=2)  # pieces, and what is joined from them
-    if ranks.first:
-        from argparse import Namespace
+    with ranks.long_work():
+        if ranks.first:
+            _convert(place, target)
 
-        from deepspeed.checkpoint.ds_to_universal import main as convert  # type: ignore[import-untyped]
 
-        shutil.rmtree(target.parent, ignore_errors=True)
-        target.mkdir(parents=True)
-        convert(
-            Namespace(
-                input_folder=str(place), output_folder=str(target), num_extract_workers=1, num_merge_workers=1,
-                keep_temp_folder=False, strict=True, inject_missing_state=False,
-            )
-        )  # fmt: skip
-    ranks.wait_long()
+def _convert(place: Path, target: Path) -> None:
+    from argparse import Namespace
+
+    from deepspeed.checkpoint.ds_to_universal import main as convert  # type: ignore[import-untyped]
+
+    shutil.rmtree(target.parent, ignore_errors=True)
+    target.mkdir(parents=True)
+    convert(
+        Namespace(
+            input_folder=str(place), output_folder=str(target), num_extract_workers=1, num_merge_workers=1,
+            keep_temp_folder=False, strict=True, inject_missing_state=False,
+        )
+    )  # fmt: skip
 
 
 def facts_of(place: Path, paths: Iterable[Path]) -> dict[str, FileFacts]:

@@ -159,7 +159,7 @@ def _run(prepared: Any) -> dict[str, Any]:
 
     from workflows.train.job import EXPORT, METRICS, write_job
     from workflows.train.launch import run_here
-    from workflows.train.metrics import ends, read_metrics
+    from workflows.train.metrics import ends, read_metrics, replace_file
     from workflows.train.model import parameter_counts
     from workflows.train.start import make_job
 
@@ -183,7 +183,7 @@ def _run(prepared: Any) -> dict[str, Any]:
         "export": str(job.out / EXPORT),
         "seconds": round(time.monotonic() - began, 3),
     }
-    told.write_bytes(orjson.dumps(answer, option=orjson.OPT_INDENT_2))
+    replace_file(told, orjson.dumps(answer, option=orjson.OPT_INDENT_2))
     return answer
 
 

@@ -2,7 +2,8 @@
 
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -54,9 +55,14 @@ class Ranks:
         """Return when all ranks have come here."""
         dist.barrier()
 
-    def wait_long(self) -> None:
-        """The same where one of them has hours of work."""
-        group = dist.new_group(timeout=LONG)
+    @contextmanager
+    def long_work(self) -> Iterator[None]:
+        """Wait at the end of what one of them has hours to do.
+
+        All meet first, in a group of gloo: making one waits for all, for no longer than the usual time.
+        """
+        group: Any = dist.new_group(timeout=LONG, backend="gloo")
+        yield
         dist.barrier(group=group)
         dist.destroy_process_group(group)
 

@@ -122,7 +122,7 @@ def test_the_export_has_the_names_of_a_fresh_model(outcome: Outcome) -> None:
     assert config["architectures"] == ["LlavaForConditionalGeneration"]
 
 
-def test_a_loss_that_is_no_number_stops_before_it_changes_a_weight_and_names_the_samples(outcome: Outcome) -> None:
+def test_a_loss_that_is_no_number_stops_at_its_step_and_names_the_samples(outcome: Outcome) -> None:
     assert "no number" in outcome.told["exploding"]
     told = orjson.loads((outcome.work / "exploding" / "bad_batch.json").read_bytes())
     assert told["step"] == len(outcome.losses("exploding")) + 1

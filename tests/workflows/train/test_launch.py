@@ -97,6 +97,16 @@ def test_metrics_have_no_gap_and_no_repeat_after_a_resume(tmp_path: Path) -> Non
     assert [row["loss"] for row in read_metrics(path)] == [1.0, 2.0, 3.0, 9.0]
 
 
+def test_metrics_are_replaced_and_never_written_over(tmp_path: Path) -> None:
+    path, before = tmp_path / METRICS, tmp_path / "before"
+    for step in range(1, 6):
+        append(path, {"step": step})
+    before.hardlink_to(path)  # the bytes that a kill in the middle would have left
+    forget_after(path, 3)
+    assert (len(read_metrics(before)), len(read_metrics(path))) == (5, 3)
+    assert sorted(tmp_path.iterdir()) == [before, path]
+
+
 def test_first_and_last_loss_are_means_over_a_tenth() -> None:
     assert ends([float(number) for number in range(20)]) == (0.5, 18.5)
     assert ends([3.0]) == (3.0, 3.0)
