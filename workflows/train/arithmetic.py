@@ -30,15 +30,19 @@ def trained(model: ModelDescription, recipe: TrainRecipe) -> int:
     return sum(counts[part] for part in PARTS if part in recipe.learning_rate)
 
 
-def states_gb(model: ModelDescription, recipe: TrainRecipe, world: int) -> dict[str, float]:
-    """ZeRO-3's share of a GPU: weights and gradients in bf16, master weights and two moments of Adam in float32."""
+def states_gb(model: ModelDescription, recipe: TrainRecipe, world: int, rows: int = 1) -> dict[str, float]:
+    """ZeRO-3's share of a GPU: weights in bf16, gradients, master weights and two moments of Adam in float32.
+
+    Gradients are bf16 where a rank has one row a step, and float32 where it adds up those of several `rows`.
+    """
     total, learning = parameter_counts(model)["total"], trained(model, recipe)
     return {
         "weights_bf16": 2 * total / world / GB,
-        "gradients_bf16": 2 * learning / world / GB,
+        **({"gradients_fp32": 4 * learning / world / GB} if rows > 1 else
+           {"gradients_bf16": 2 * learning / world / GB}),
         "master_fp32": 4 * learning / world / GB,
         "adam_fp32": 8 * learning / world / GB,
-    }
+    }  # fmt: skip
 
 
 def activations_gb(model: ModelDescription, context: int) -> dict[str, float]:

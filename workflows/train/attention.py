@@ -10,8 +10,8 @@ from pipelines.errors import CurateError
 from workflows.train.model import Attention, ModelDescription, configuration
 from workflows.train.packed import packed_masks
 
-DOCUMENTS = (37, 5, 54)
-"""Lengths of the documents of the row that implementations are compared on."""
+SHORT, LONG = (37, 5), 54
+"""Lengths of the documents of the row that implementations are compared on; the last is two windows longer."""
 TOLERANCE = 0.02
 """Largest difference from float32 eager attention, relative to the largest value: bfloat16 has 8 bits of mantissa."""
 
@@ -39,7 +39,8 @@ def assert_attention(model: Any, wanted: Attention) -> None:
 def compare_with_eager(model: ModelDescription, implementation: str, device: torch.device, dtype: torch.dtype) -> float:
     """The largest relative difference of one layer of each kind from eager attention in float32, forward and backward.
 
-    On a packed row with sinks that matter, so a kernel that ignores sinks or lets documents read each other shows.
+    On a packed row with sinks that matter and a document longer than the sliding window, so a kernel that ignores sinks
+    or the window, or lets documents read each other, shows.
 
     Raises:
         CurateError: it is more than TOLERANCE.
@@ -54,7 +55,8 @@ def compare_with_eager(model: ModelDescription, implementation: str, device: tor
     if not worst <= TOLERANCE:
         raise CurateError(
             f"attention: {implementation} differs from eager attention by {worst:.1%} on a packed row with sinks",
-            "this kernel drops sinks or mixes documents: training with it would go wrong in silence; use another",
+            "this kernel drops sinks or the window, or mixes documents: training with it would go wrong in silence; "
+            "use another",
         )
     return worst
 
@@ -71,12 +73,13 @@ def _run(
     for name, parameter in layer.named_parameters():
         scale = 2.0 if name == "sinks" else 0.05
         parameter.data = torch.randn(parameter.shape, generator=generator) * scale
-    row_SH = torch.randn(1, sum(DOCUMENTS), config.hidden_size, generator=generator)
+    documents = (*SHORT, 2 * config.sliding_window + LONG)
+    row_SH = torch.randn(1, sum(documents), config.hidden_size, generator=generator)
     layer, hidden = layer.to(device, dtype), row_SH.to(device, dtype).requires_grad_()
     rotary = GptOssRotaryEmbedding(config=config).to(device)
     pieces, start = [], 0
-    for length in DOCUMENTS if apart else (sum(DOCUMENTS),):
-        positions = torch.cat([torch.arange(part) for part in ((length,) if apart else DOCUMENTS)])[None].to(device)
+    for length in documents if apart else (sum(documents),):
+        positions = torch.cat([torch.arange(part) for part in ((length,) if apart else documents)])[None].to(device)
         part = hidden[:, start : start + length]
         mask = packed_masks(config, part, positions)[layer.layer_type]
         out, _ = layer(part, position_embeddings=rotary(part, positions), attention_mask=mask, position_ids=positions)

@@ -17,7 +17,8 @@ class Row:
     """One packed row: `ids`, `labels` (the token itself, or -100), `positions` (from 0 in each document), int[n].
 
     `pictures` are float32[3, side, side], ready for the encoder, in the order of their tokens; `keys` name the
-    samples in the row.
+    samples in the row. `left_out`: bad samples that are missing from the rank's rows of this step, told of with
+    the first.
     """
 
     ids: NDArray[np.int64]
@@ -25,6 +26,7 @@ class Row:
     positions: NDArray[np.int64]
     pictures: Sequence[NDArray[np.float32]]
     keys: Sequence[str]
+    left_out: int = 0
 
     @property
     def labelled(self) -> int:

@@ -55,9 +55,9 @@ def save(job: Job, ranks: Ranks, engine: Engine, step: int, losses: Sequence[flo
     """
     home = job.out / CHECKPOINTS
     name = f"step-{step:08d}"
+    clear_leftovers(job, ranks)
     _refuse_full_disk(job, ranks, home)
     if ranks.first:
-        shutil.rmtree(home / WRITING, ignore_errors=True)
         (home / WRITING).mkdir(parents=True)
     ranks.wait()
     engine.deepspeed.save_checkpoint(str(home / WRITING), tag=name, save_latest=False)
@@ -77,6 +77,14 @@ def save(job: Job, ranks: Ranks, engine: Engine, step: int, losses: Sequence[flo
         _sync_folder(home)
         for old in finished(job.out)[: -job.recipe.keep]:
             shutil.rmtree(old)
+    ranks.wait()
+
+
+def clear_leftovers(job: Job, ranks: Ranks) -> None:
+    """Remove what a run that was killed left half-written: a checkpoint, or one rewritten for other ranks."""
+    if ranks.first:
+        for name in (WRITING, UNIVERSAL):
+            shutil.rmtree(job.out / CHECKPOINTS / name, ignore_errors=True)
     ranks.wait()
 
 
@@ -105,8 +113,8 @@ def newest(job: Job) -> tuple[Path, Checkpoint] | None:
     return place, about
 
 
-def load(job: Job, ranks: Ranks, engine: Engine, place: Path, about: Checkpoint) -> None:
-    """Put the checkpoint into the engine, after every byte of it was checked.
+def verify(ranks: Ranks, place: Path, about: Checkpoint) -> None:
+    """Hash every file of a checkpoint. It is of pickles, so this comes before anything is read from it.
 
     Raises:
         CurateError: a file has other bytes than were written.
@@ -114,32 +122,50 @@ def load(job: Job, ranks: Ranks, engine: Engine, place: Path, about: Checkpoint)
     faults = [fault for part in ranks.gathered(_faults(place, about, ranks)) for fault in part]
     if faults:
         raise _damaged(place, faults[0], "other bytes than were written")
+
+
+def load(job: Job, ranks: Ranks, engine: Engine, place: Path, about: Checkpoint) -> None:
+    """Put a checkpoint that was verified into the engine.
+
+    Raises:
+        CurateError: DeepSpeed cannot read it.
+    """
     source = place if about.world == ranks.world else job.out / CHECKPOINTS / UNIVERSAL / place.name
     loaded, _ = engine.deepspeed.load_checkpoint(str(source.parent), tag=source.name, load_lr_scheduler_states=False)
     if loaded is None:
         raise CurateError(f"{place}: DeepSpeed finds no checkpoint there", "start from an older one: remove this one")
+    engine.put_right()
     ranks.wait()
     if ranks.first:
         shutil.rmtree(job.out / CHECKPOINTS / UNIVERSAL, ignore_errors=True)
 
 
 def make_universal(job: Job, ranks: Ranks, place: Path) -> None:
-    """Rewrite a checkpoint so that any number of ranks can load it."""
+    """Rewrite a checkpoint that was verified so that any number of ranks can load it.
+
+    Raises:
+        CurateError: there is no room for it.
+    """
     target = job.out / CHECKPOINTS / UNIVERSAL / place.name
-    if ranks.first:
-        from argparse import Namespace
+    _refuse_full_disk(job, ranks, job.out / CHECKPOINTS, times=2)  # pieces, and what is joined from them
+    with ranks.long_work():
+        if ranks.first:
+            _convert(place, target)
 
-        from deepspeed.checkpoint.ds_to_universal import main as convert  # type: ignore[import-untyped]
 
-        shutil.rmtree(target.parent, ignore_errors=True)
-        target.mkdir(parents=True)
-        convert(
-            Namespace(
-                input_folder=str(place), output_folder=str(target), num_extract_workers=1, num_merge_workers=1,
-                keep_temp_folder=False, strict=True, inject_missing_state=False,
-            )
-        )  # fmt: skip
-    ranks.wait()
+def _convert(place: Path, target: Path) -> None:
+    from argparse import Namespace
+
+    from deepspeed.checkpoint.ds_to_universal import main as convert  # type: ignore[import-untyped]
+
+    shutil.rmtree(target.parent, ignore_errors=True)
+    target.mkdir(parents=True)
+    convert(
+        Namespace(
+            input_folder=str(place), output_folder=str(target), num_extract_workers=1, num_merge_workers=1,
+            keep_temp_folder=False, strict=True, inject_missing_state=False,
+        )
+    )  # fmt: skip
 
 
 def facts_of(place: Path, paths: Iterable[Path]) -> dict[str, FileFacts]:
@@ -166,14 +192,15 @@ def _share(everything: Sequence[T], ranks: Ranks) -> Sequence[T]:
     return everything[ranks.rank :: ranks.world]
 
 
-def _refuse_full_disk(job: Job, ranks: Ranks, home: Path) -> None:
+def _refuse_full_disk(job: Job, ranks: Ranks, home: Path, times: int = 1) -> None:
     home.mkdir(parents=True, exist_ok=True)
-    needed = checkpoint_gb(job.model, job.recipe) * 1e9
+    needed = times * checkpoint_gb(job.model, job.recipe) * 1e9
     free = float(shutil.disk_usage(home).free)
     [short] = ranks.summed([float(free < needed)])
     if short:
+        which = "a checkpoint" if times == 1 else "a checkpoint for another number of ranks"
         raise CurateError(
-            f"{home}: a checkpoint takes {needed / 1e9:,.1f} GB and {free / 1e9:,.1f} GB are free",
+            f"{home}: {which} takes {needed / 1e9:,.1f} GB and {free / 1e9:,.1f} GB are free",
             "free some space, then go on with --resume; --set keep=1 keeps fewer checkpoints",
         )
 

@@ -144,11 +144,22 @@ def _init(description: Any, language: Path | None, vision: Path | None, out: Pat
 
 def _train(prepared: Any) -> dict[str, Any]:
     """Run the job, or tell again what a finished one told."""
+    from workflows.train.job import LAUNCHING, RUNNING
+    from workflows.train.start import alone_in
+
+    out = prepared.options.out
+    with alone_in(out, LAUNCHING):
+        with alone_in(out, RUNNING):
+            pass  # the ranks of a command that was killed are not at work any more
+        return _run(prepared)
+
+
+def _run(prepared: Any) -> dict[str, Any]:
     import orjson
 
     from workflows.train.job import EXPORT, METRICS, write_job
     from workflows.train.launch import run_here
-    from workflows.train.metrics import ends, read_metrics
+    from workflows.train.metrics import ends, read_metrics, replace_file
     from workflows.train.model import parameter_counts
     from workflows.train.start import make_job
 
@@ -172,7 +183,7 @@ def _train(prepared: Any) -> dict[str, Any]:
         "export": str(job.out / EXPORT),
         "seconds": round(time.monotonic() - began, 3),
     }
-    told.write_bytes(orjson.dumps(answer, option=orjson.OPT_INDENT_2))
+    replace_file(told, orjson.dumps(answer, option=orjson.OPT_INDENT_2))
     return answer
 
 

@@ -72,10 +72,10 @@ def rows_of(job: Job, ranks: Ranks, start_step: int) -> Iterator[Sequence[Row]]:
             planned, workers=job.recipe.workers if forks else 0, pin_memory=ranks.device.type == "cuda"
         )
         for step in loader:
-            yield [_row(row) for row in step.rows]
+            yield [_row(row, 0 if number else len(step.bad)) for number, row in enumerate(step.rows)]
     except (LoaderError, PlanError, ManifestError) as error:
         raise UsageError(str(error), "`curate shards verify` says what is wrong with shards") from None
 
 
-def _row(row: LoadedRow) -> Row:
-    return Row(row.ids.numpy(), row.labels.numpy(), row.position_ids.numpy(), row.pictures, row.keys)
+def _row(row: LoadedRow, left_out: int) -> Row:
+    return Row(row.ids.numpy(), row.labels.numpy(), row.position_ids.numpy(), row.pictures, row.keys, left_out)

@@ -29,6 +29,8 @@ class Engine:
     model: PackedModel
     rates: list[float]
     """Peak learning rate of each group."""
+    decays: list[float]
+    """Weight decay of each group."""
 
     def set_rate(self, factor: float) -> None:
         """Give every group its peak rate times `factor`.
@@ -37,6 +39,18 @@ class Engine:
         """
         for group, rate in zip(self.deepspeed.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
+
+    def put_right(self) -> None:
+        """Give every group its own settings and every state its own step again, after a checkpoint was loaded.
+
+        DeepSpeed's universal load copies the settings of the first group over all, and lets all states share one
+        tensor for the step, in which Adam then counts once a group (0.19.8). Sharing survives being saved and loaded.
+        """
+        adam = self.deepspeed.optimizer.optimizer
+        for group, rate, decay in zip(adam.param_groups, self.rates, self.decays, strict=True):
+            group.update({"lr": rate, "weight_decay": decay})
+        for state in adam.state.values():
+            state["step"] = state["step"].clone()
 
 
 def never_compile() -> None:
@@ -84,17 +98,20 @@ def make_engine(job: Job, ranks: Ranks, *, universal: bool) -> Engine:
     groups = _groups(model, job)
     made, *_ = deepspeed.initialize(model=model, model_parameters=groups, config=config)
     assert_frequencies(model)
-    return Engine(made, model, [group["lr"] for group in groups])
+    return Engine(made, model, [group["lr"] for group in groups], [group["weight_decay"] for group in groups])
 
 
 def zero_config(job: Job, world: int, *, universal: bool) -> dict[str, Any]:
     """DeepSpeed's configuration. A row is a micro step; a rank takes its rows of a step one after another."""
     recipe, total = job.recipe, parameter_counts(job.model)["total"]
     bucket = min(500_000_000, max(500_000, total // 40))
+    rows = job.rows_per_step // world
     hierarchy = {"zero_hpz_partition_size": recipe.zero_hpz_partition_size}
     return {
         "train_micro_batch_size_per_gpu": 1,
-        "gradient_accumulation_steps": job.rows_per_step // world,
+        "gradient_accumulation_steps": rows,
+        # A sum of many rows in bfloat16 loses per cents, and another number of them with another number of ranks.
+        **({"data_types": {"grad_accum_dtype": "fp32"}} if rows > 1 else {}),
         "gradient_clipping": recipe.clip,
         "steps_per_print": 10**9,
         "bf16": {"enabled": True},

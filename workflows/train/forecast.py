@@ -55,7 +55,7 @@ def forecast(prepared: Prepared) -> dict[str, Any]:
             lambda: choose_plan(prepared.shards, model, recipe, options.world, start or scratch, scratch / "plan"),
         )
         if plan is not None:
-            _tried(problems, lambda: settled(prepared, plan, start or scratch))
+            _tried(problems, lambda: settled(prepared, plan, start or scratch, ""))
     told: dict[str, Any] = {
         "stage": options.stage,
         "model": model.name,
@@ -67,8 +67,9 @@ def forecast(prepared: Prepared) -> dict[str, Any]:
     if plan is not None:
         told |= _of_plan(prepared, plan)
     context = plan.about.context if plan is not None else min(recipe.context_tokens, model.max_context_tokens)
+    rows = plan.about.rows_per_step // options.world if plan is not None else 1
     told |= {
-        "memory_gb": _memory(model, recipe, options.world, context),
+        "memory_gb": _memory(model, recipe, options.world, context, rows),
         "disk_gb": {
             "checkpoint": round(checkpoint_gb(model, recipe), 1), "export": round(export_gb(model), 1),
             "most_at_once": round((recipe.keep + 1) * checkpoint_gb(model, recipe) + export_gb(model), 1),
@@ -121,8 +122,8 @@ def _between_nodes(prepared: Prepared, rows: int) -> dict[str, float]:
             "seconds_per_step_between_nodes": round(seconds, 3)}  # fmt: skip
 
 
-def _memory(model: ModelDescription, recipe: TrainRecipe, world: int, context: int) -> dict[str, Any]:
-    states, activations = states_gb(model, recipe, world), activations_gb(model, context)
+def _memory(model: ModelDescription, recipe: TrainRecipe, world: int, context: int, rows: int) -> dict[str, Any]:
+    states, activations = states_gb(model, recipe, world, rows), activations_gb(model, context)
     parts = {name: round(size, 3) for name, size in {**states, **activations}.items()}
     total = sum(states.values()) + sum(activations.values())
     return {"parts": parts, "sum": round(total, 1), "of": GPU_GB, "fits": total < GPU_GB}

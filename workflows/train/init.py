@@ -115,6 +115,22 @@ def _check_shapes(model: ModelDescription, language: Path, vision: Path) -> None
                     f"{option} {directory}: {name} is {given[name]}, {model.name} has {wanted}",
                     "give the directory of the model that the description was made for, or another --model",
                 )
+    _check_rope(model, language)
+
+
+def _check_rope(model: ModelDescription, language: Path) -> None:
+    """Compare rotary positions, which no shape of a weight shows."""
+    config = json.loads((language / "config.json").read_bytes())
+    given = {**config, **(config.get("rope_scaling") or {}), **(config.get("rope_parameters") or {})}
+    rope = model.rope
+    wanted = {"rope_theta": rope.theta, "factor": rope.factor,
+              "original_max_position_embeddings": rope.original_max_position_embeddings}  # fmt: skip
+    for name, value in wanted.items():
+        if name in given and given[name] != value:
+            raise UsageError(
+                f"--language {language}: {name} is {given[name]}, {model.name} has {value}",
+                "set `rope` in the model's description to what the weights were trained with",
+            )
 
 
 def _finish(model: ModelDescription, out: Path, bases: list[dict[str, Any]]) -> None:

@@ -16,6 +16,8 @@ EXPORT = "export"
 ADMISSION = "admission"
 FAILURES = "failures"
 BAD_BATCH = "bad_batch.json"
+LAUNCHING, RUNNING = ".launching", ".running"
+"""Locks: of `curate train`, and of the first rank, which lives on where the command was killed."""
 STOPPED = 130
 """Exit status of a run that was told to stop and can go on: as the command's after an interrupt."""
 
@@ -36,21 +38,22 @@ class Job(Strict):
     plan_digest: str
     manifest_sha256: str
     start: Path
+    start_sha256: str
+    """Digest of the weights there, which the first step begins with."""
     out: Path
     context: int
     rows_per_step: Annotated[int, Field(ge=1)]
     steps: Annotated[int, Field(ge=1)]
     """Steps that will be trained."""
-    verify: bool = True
-    """Whether ranks hash the shards before the first step."""
 
     def same_training(self, other: "Job") -> str | None:
         """What differs between two jobs that makes one no continuation of the other; None if nothing does."""
-        for name in ("model", "manifest_sha256", "plan_digest", "context", "rows_per_step", "steps"):
+        for name in ("model", "manifest_sha256", "start_sha256", "plan_digest", "context", "rows_per_step", "steps"):
             if getattr(self, name) != getattr(other, name):
                 return name
         mine, theirs = (
-            job.recipe.model_dump(exclude={"workers", "keep", "save_every", "cpu_threads"}) for job in (self, other)
+            job.recipe.model_dump(exclude={"workers", "keep", "save_every", "cpu_threads", "spike", "bad_share"})
+            for job in (self, other)
         )
         return next((f"recipe.{name}" for name in mine if mine[name] != theirs[name]), None)
 

@@ -14,7 +14,7 @@ import orjson
 
 from pipelines.errors import CurateError
 from workflows.train.arithmetic import checkpoint_gb
-from workflows.train.job import EXPORT, FAILURES, JOB, METRICS, Job
+from workflows.train.job import EXPORT, FAILURES, JOB, METRICS, STOPPED, Job
 
 LOG = "train.log"
 PROJECT = Path(__file__).resolve().parents[2]
@@ -33,9 +33,9 @@ ENVIRONMENT = {
 
 
 class StoppedError(CurateError):
-    """The run was told to stop, wrote a checkpoint and can go on."""
+    """The run was told to stop, did so in order and can go on."""
 
-    status: ClassVar[int] = 130
+    status: ClassVar[int] = STOPPED
 
 
 def shutdown_seconds(job: Job) -> int:
@@ -100,7 +100,8 @@ def _pass_on(process: "subprocess.Popen[bytes]") -> dict[int, Any]:
 def _told(job: Job, status: int) -> None:
     words = sorted((job.out / FAILURES).iterdir(), key=lambda path: path.stat().st_mtime)
     documents = [(int(word.stem), orjson.loads(word.read_bytes())) for word in words]
-    failed = [(rank, one) for rank, one in documents if one["status"] is not None]
+    stopped = [one for _, one in documents if one["status"] == STOPPED]
+    failed = [(rank, one) for rank, one in documents if one["status"] not in (None, STOPPED)]
     silent = [(rank, one) for rank, one in documents if one["status"] is None]
     clear = next((item for item in failed if item[1]["ours"]), None)
     if clear is not None:
@@ -114,10 +115,12 @@ def _told(job: Job, status: int) -> None:
         )
     if failed:
         raise _failure(*failed[0])
-    if not (job.out / EXPORT).is_dir():
-        if _last_line(job.out / METRICS) is None and status:
-            raise CurateError("the ranks could not be started", f"see {job.out / LOG}")
-        raise StoppedError("stopped as asked, with a checkpoint", "the same command with --resume goes on")
+    if stopped:
+        step = max(one["step"] for one in stopped)
+        what = f"with a checkpoint of step {step:,}" if step else "before the first step"
+        raise StoppedError(f"stopped as asked, {what}", "the same command with --resume goes on")
+    if status or not (job.out / EXPORT).is_dir():
+        raise CurateError(f"the ranks could not be started (status {status})", f"see {job.out / LOG}")
 
 
 def _failure(rank: int, document: dict[str, Any]) -> CurateError:

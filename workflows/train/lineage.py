@@ -16,6 +16,7 @@ import orjson
 from pipelines.audit.lineage import Base as BaseWeights
 from pipelines.audit.lineage import Lineage, NamedFile, Stage, check_weights
 from pipelines.audit.review import Review
+from pipelines.audit.statement import sha256_of
 from pipelines.errors import CurateError
 from shards.manifest import MANIFEST_NAME, read_manifest
 from sources.storage import Folder, LocalFolder
@@ -32,18 +33,24 @@ class RefusedShardsError(CurateError):
     status = 3
 
 
-def admit(shards: Folder, stage: str, start: Path, review: Review | None, admission: Path) -> Lineage:
+def admit(shards: Folder, stage: str, start: Path, review: Review | None, admission: Path) -> str:
     """Write the lineage of a run that is about to train on `shards` from the weights in `start`, and judge it.
 
+    Every stage of the weights stays in it, those of the same name among them: a second training on other shards does
+    not undo the first.
+
+    Returns:
+        A digest of the weights in `start`.
+
     Raises:
-        RefusedShardsError: the shards may not be trained on.
+        RefusedShardsError: the shards may not be trained on, or the weights are not those of their lineage.
     """
     shutil.rmtree(admission, ignore_errors=True)
-    (admission / FILES / stage).mkdir(parents=True)
+    (admission / FILES).mkdir(parents=True)
     before = _before(start, admission)
-    here = [one for one in before.stages if one.stage != stage] if before else []
+    here = before.stages if before else ()
     base = before.base if before else _bases(start)
-    own = _stage(shards, stage, review, admission)
+    own = _stage(shards, stage, f"{FILES}/{len(here):02d}-{stage}", review, admission)
     told = orjson.dumps([one.model_dump(mode="json") for one in base])
     (admission / BASE).write_bytes(told)
     lineage = Lineage(format=1, files={BASE: sha256(told).hexdigest()}, base=base, stages=(*here, own))
@@ -56,7 +63,17 @@ def admit(shards: Folder, stage: str, start: Path, review: Review | None, admiss
             "see contamination.json and the report beside it; `curate audit` audits shards, a review file accepts "
             "findings (--accept-findings), and nothing accepts a missing audit or one of other bytes",
         )
-    return lineage
+    weights = before.files if before else _hashes(start)
+    return sha256(orjson.dumps(weights, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def admitted_manifest(admission: Path) -> str:
+    """The SHA-256 of the manifest of the shards that were admitted."""
+    return (
+        Lineage.model_validate(orjson.loads((admission / LINEAGE).read_bytes()), strict=False)
+        .stages[-1]
+        .manifest.sha256
+    )
 
 
 def write_lineage(admission: Path, weights: Path, files: Mapping[str, str]) -> None:
@@ -66,45 +83,63 @@ def write_lineage(admission: Path, weights: Path, files: Mapping[str, str]) -> N
     (weights / LINEAGE).write_bytes(_bytes(lineage.model_copy(update={"files": dict(sorted(files.items()))})))
 
 
-def _stage(shards: Folder, stage: str, review: Review | None, admission: Path) -> Stage:
-    """Copy the manifest and, where the manifest names one, its audit with the findings."""
+def _stage(shards: Folder, stage: str, place: str, review: Review | None, admission: Path) -> Stage:
+    """Copy the manifest and, where the manifest names one, its audit with the findings, to `place` in the admission."""
+    (admission / place).mkdir(parents=True)
     manifest = read_manifest(shards)
     audit = findings = None
     if manifest.audit is not None and shards.stat(manifest.audit) is not None:
-        audit = _copied(shards, manifest.audit, stage, "contamination.json", admission)
-        findings = _findings(shards, stage, admission)
+        audit = _copied(shards, manifest.audit, f"{place}/contamination.json", admission)
+        findings = _findings(shards, place, admission)
     return Stage(
         stage=stage,
-        manifest=_copied(shards, MANIFEST_NAME, stage, MANIFEST_NAME, admission),
+        manifest=_copied(shards, MANIFEST_NAME, f"{place}/{MANIFEST_NAME}", admission),
         audit=audit,
         findings=findings,
         accepted=review,
     )
 
 
-def _findings(shards: Folder, stage: str, admission: Path) -> NamedFile | None:
+def _findings(shards: Folder, place: str, admission: Path) -> NamedFile | None:
     """The audit's table, which a run keeps beside its shards (`RUN/tables/findings/`)."""
     from sources.storage import folder_at
 
     tables = folder_at(f"{shards.place.rpartition('/')[0] or '.'}/tables/findings")
     found = [name for name in tables.names() if name.endswith(".parquet")]
-    return _copied(tables, found[0], stage, "findings.parquet", admission) if len(found) == 1 else None
+    return _copied(tables, found[0], f"{place}/findings.parquet", admission) if len(found) == 1 else None
 
 
-def _copied(folder: Folder, path: str, stage: str, name: str, admission: Path) -> NamedFile:
+def _copied(folder: Folder, path: str, place: str, admission: Path) -> NamedFile:
     data = folder.read(path)
-    place = f"{FILES}/{stage}/{name}"
     (admission / place).write_bytes(data)
     return NamedFile(path=place, sha256=sha256(data).hexdigest())
 
 
 def _before(start: Path, admission: Path) -> Lineage | None:
-    """The lineage of the weights that the run starts from, with its files; None for those of `init`."""
+    """The lineage of the weights that the run starts from, with its files; None for those of `init`.
+
+    It is not believed: the weights are hashed, and all of its stages are judged again.
+
+    Raises:
+        RefusedShardsError: it does not hold.
+    """
     if not (start / LINEAGE).is_file():
         return None
-    lineage = Lineage.model_validate(orjson.loads((start / LINEAGE).read_bytes()), strict=False)
+    weights = check_weights(LocalFolder(start), datetime.now(UTC).date())
+    problems = [*weights.problems, *(problem for one in weights.stages for problem in one.problems)]
+    if problems or weights.verdict != "clean":
+        raise RefusedShardsError(
+            f"--from {start}: not to be trained on from: {problems[0] if problems else f'it is {weights.verdict}'}",
+            f"`curate audit {start}` says more; restore the weights and what lies beside them, or start from others",
+        )
     shutil.copytree(start / FILES, admission / FILES, dirs_exist_ok=True)
-    return lineage
+    return weights.lineage
+
+
+def _hashes(start: Path) -> dict[str, str]:
+    """Weights that have no lineage yet, by their hashes."""
+    folder = LocalFolder(start)
+    return {name: sha256_of(folder, name) for name in sorted(path.name for path in start.glob("*.safetensors"))}
 
 
 def _bases(start: Path) -> tuple[BaseWeights, ...]:

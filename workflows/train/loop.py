@@ -7,14 +7,13 @@ import statistics
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import orjson
 import torch
 
-from pipelines.errors import CurateError
+from pipelines.errors import BudgetError, CurateError
 from workflows.answer import say
 from workflows.train import metrics
 from workflows.train.arithmetic import mfu
@@ -27,6 +26,9 @@ Rows = Iterator[Sequence[Row]]
 """For each step from where the run stands: the rows of this rank."""
 LEAST_SEEN = 20
 """Steps before a spike can be told from a beginning."""
+FEW = 16
+"""Bad samples that end no run, however short it is."""
+THROUGH = "--resume --set spike=null goes through it from the last checkpoint; "
 
 
 class StopRequest:
@@ -50,14 +52,15 @@ class Loop:
         window = job.recipe.spike.window if job.recipe.spike else 1
         self.losses: deque[float] = deque(maxlen=window)
         self.path = job.out / METRICS
+        self.left_out = self.samples = 0
         self._told = 0.0
 
     def run(self, rows: Rows, save: Any) -> bool:
         """Train until the end (True) or until asked to stop (False); `save()` writes a checkpoint.
 
         Raises:
-            CurateError: a loss that is no number, or a spike; the samples of the step are written down, and no weight
-                was changed by it.
+            CurateError: a loss or a gradient that is no number, or a spike; the samples of the step are written down,
+                and no weight was changed by it.
         """
         since_save = True
         while self.step < self.job.steps:
@@ -66,12 +69,14 @@ class Loop:
             waited = time.perf_counter() - began
             counts = [float(sum(row.labelled for row in mine)), float(sum(len(row.ids) for row in mine)),
                       float(self.stop.asked)]  # fmt: skip
-            labelled, tokens, asked = self.ranks.summed(counts)
+            counts += [float(sum(row.left_out for row in mine)), float(sum(len(row.keys) for row in mine))]
+            labelled, tokens, asked, left_out, samples = self.ranks.summed(counts)
             if asked:
                 break
+            self.hold_to_budget(int(left_out), int(samples))
             told = self._step(mine, max(1.0, labelled))
             self.step += 1
-            self._note(told, labelled, tokens, time.perf_counter() - began, waited)
+            self._note(told | {"left_out": int(left_out)}, labelled, tokens, time.perf_counter() - began, waited)
             since_save = False
             if self.step % self.job.recipe.save_every == 0 and self.step < self.job.steps:
                 save()
@@ -79,6 +84,21 @@ class Loop:
         if not since_save:
             save()
         return self.step == self.job.steps
+
+    def hold_to_budget(self, left_out: int, samples: int) -> None:
+        """Count the bad samples of a step, and its others; they are the same on all ranks.
+
+        Raises:
+            BudgetError: more were left out than the recipe allows.
+        """
+        self.left_out += left_out
+        self.samples += samples
+        allowed = max(FEW, self.job.recipe.bad_share * (self.samples + self.left_out))
+        if self.left_out > allowed:
+            raise BudgetError(
+                f"step {self.step + 1}: {self.left_out:,} of {self.samples + self.left_out:,} samples are bad",
+                f"{self.job.out}/train.log names them; restore the shards, or --resume --set bad_share=0.1 goes on",
+            )
 
     def _step(self, mine: Sequence[Row], labelled: float) -> dict[str, float]:
         """One optimizer step. The loss is the mean over the labelled tokens of all rows of all ranks."""
@@ -100,9 +120,11 @@ class Loop:
             deepspeed.step()
         rows = self.ranks.world * len(mine)
         load = self.ranks.summed(load_E.tolist())
-        norm = deepspeed.get_global_grad_norm()
+        norm = float(deepspeed.get_global_grad_norm())
+        if not math.isfinite(norm):  # DeepSpeed left the step out, and would leave out all that follow
+            self._refuse(f"the loss is {total / labelled:.3f} and its gradient no number", total / labelled, mine)
         return {"loss": total / labelled, "balance": balance / rows, "router_max_load": max(load) / rows,
-                "grad_norm": float(norm) if norm is not None else math.nan}  # fmt: skip
+                "grad_norm": norm}  # fmt: skip
 
     def _refuse_bad(self, loss: float, mine: Sequence[Row]) -> None:
         spike = self.job.recipe.spike
@@ -112,15 +134,21 @@ class Loop:
         if math.isfinite(loss) and not high:
             self.losses.append(loss)
             return
+        if math.isfinite(loss):
+            self._refuse(f"the loss is {loss:.3f} where {usual:.3f} is usual", loss, mine, THROUGH)
+        self._refuse("the loss is no number", loss, mine)
+
+    def _refuse(self, what: str, loss: float, mine: Sequence[Row], hint: str = "") -> NoReturn:
+        """End the run, with the samples of the step in a file."""
         keys = [key for part in self.ranks.gathered([key for row in mine for key in row.keys]) for key in part]
-        what = f"{loss:.3f} where {usual:.3f} is usual" if math.isfinite(loss) else "no number"
         if self.ranks.first:
+            usual = statistics.median(self.losses) if self.losses else math.inf
             document = {"step": self.step + 1, "loss": str(loss), "usual": str(usual), "samples": keys}
             (self.job.out / BAD_BATCH).write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2))
         raise CurateError(
-            f"step {self.step + 1}: the loss is {what}; its {len(keys)} samples are in {self.job.out / BAD_BATCH}",
-            "`curate why RUN SAMPLE_ID` says where each came from; lower the learning rate, take a sample out "
-            "(`curate remove`), or go on from the last checkpoint with --resume --set spike=null",
+            f"step {self.step + 1}: {what}; its {len(keys)} samples are in {self.job.out / BAD_BATCH}",
+            f"`curate why RUN SAMPLE_ID` says where each came from; {hint}a lower learning rate, or shards without a "
+            "sample (`curate remove`), make another training: start it in another --out",
         )
 
     def _note(self, told: dict[str, float], labelled: float, tokens: float, seconds: float, waited: float) -> None:
@@ -139,8 +167,3 @@ class Loop:
             self._told = now
             say(f"step {self.step:,} of {self.job.steps:,}: loss {told['loss']:.4f}, rate {rate:.2e}, "
                 f"{row['tokens_per_second']:,.0f} tokens/s")  # fmt: skip
-
-
-def last_losses(path: Path, window: int) -> list[float]:
-    """The losses that a resumed run compares with: those of the steps before it."""
-    return [row["loss"] for row in metrics.read_metrics(path)][-window:]

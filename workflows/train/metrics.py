@@ -1,5 +1,6 @@
 """What is written down of every step: one JSON object a line, without a gap or a repeat after a resume."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,18 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 def forget_after(path: Path, step: int) -> list[dict[str, Any]]:
     """Drop what was trained and then lost: the lines of steps that come after the checkpoint. Returns the rest."""
     kept = [row for row in read_metrics(path) if row["step"] <= step]
-    path.write_bytes(b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in kept))
+    replace_file(path, b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in kept))
     return kept
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file so that at every moment either the old or the new one is there, whole."""
+    writing = path.with_name(f".{path.name}")
+    with writing.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    writing.replace(path)
 
 
 def append(path: Path, row: Mapping[str, Any]) -> None:

@@ -16,8 +16,6 @@ MODELS = Path(__file__).parent / "models"
 Positive = Annotated[int, Field(ge=1)]
 PARTS = ("vision", "projector", "language")
 """What a recipe can train apart: the picture encoder, the projector, and the language model with its head."""
-ORIGINAL_CONTEXT = 32
-"""GPT-oss was trained at 4,096 positions and stretched by YaRN to 32 times that (its published configuration)."""
 
 
 class ImageToken(Strict):
@@ -52,6 +50,15 @@ class TextShape(Strict):
     eos_token_id: int
 
 
+class Rope(Strict):
+    """Rotary positions, by YaRN: those that the weights were trained with, however long a context is used."""
+
+    theta: Annotated[float, Field(gt=0)]
+    factor: Annotated[float, Field(ge=1)]
+    original_max_position_embeddings: Positive
+    """Positions before they were stretched by `factor`."""
+
+
 class VisionShape(Strict):
     """The picture encoder: arguments of `CLIPVisionConfig`."""
 
@@ -68,7 +75,7 @@ class ModelDescription(Strict):
     """A model by its shape. `tokenizer`: `o200k_harmony`, or `bytes` for the one that the project makes."""
 
     name: str
-    max_context_tokens: Annotated[int, Field(ge=ORIGINAL_CONTEXT)]
+    max_context_tokens: Positive
     tokenizer: Literal["o200k_harmony", "bytes"]
     image_token: ImageToken
     attention: Attention
@@ -76,6 +83,7 @@ class ModelDescription(Strict):
     rows_per_step: Positive | None = None
     """Of a plan that has to be made for this model (default: a step of about a million tokens)."""
     text: TextShape
+    rope: Rope
     vision: VisionShape
 
     @property
@@ -88,6 +96,9 @@ class ModelDescription(Strict):
         ids = (self.image_token.id, self.text.pad_token_id, self.text.bos_token_id, self.text.eos_token_id)
         if not all(0 <= number < self.text.vocab_size for number in ids):
             raise ValueError(f"ids of special tokens must lie below vocab_size ({self.text.vocab_size})")
+        positions = int(self.rope.factor * self.rope.original_max_position_embeddings)
+        if self.max_context_tokens > positions:
+            raise ValueError(f"max_context_tokens must be at most the {positions:,} positions of rope")
         return self
 
 
@@ -104,10 +115,10 @@ def configuration(model: ModelDescription) -> "LlavaConfig":
     """The configuration that `transformers` builds the model from."""
     from transformers import CLIPVisionConfig, GptOssConfig, LlavaConfig
 
-    context = model.max_context_tokens
+    context, rope = model.max_context_tokens, model.rope
     yarn = {
-        "rope_type": "yarn", "rope_theta": 150000.0, "factor": float(ORIGINAL_CONTEXT), "beta_fast": 32.0,
-        "beta_slow": 1.0, "truncate": False, "original_max_position_embeddings": context // ORIGINAL_CONTEXT,
+        "rope_type": "yarn", "rope_theta": rope.theta, "factor": rope.factor, "beta_fast": 32.0, "beta_slow": 1.0,
+        "truncate": False, "original_max_position_embeddings": rope.original_max_position_embeddings,
     }  # fmt: skip
     text = GptOssConfig(
         **model.text.model_dump(), max_position_embeddings=context, rope_parameters=yarn, tie_word_embeddings=False,

@@ -2,22 +2,24 @@
 
 import os
 import sys
-from hashlib import file_digest
+from contextlib import nullcontext
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import orjson
 
 from pipelines.errors import CurateError, presentable
-from workflows.train.job import FAILURES, METRICS, STOPPED, Job, read_job
+from workflows.train.job import ADMISSION, FAILURES, METRICS, RUNNING, STOPPED, Job, read_job
 from workflows.train.ranks import Ranks, ranks_of_environment
+from workflows.train.start import alone_in
 
 if TYPE_CHECKING:
     from workflows.train.loop import StopRequest
 
 
 def main(arguments: list[str]) -> int:
-    """Train, and leave a word in `OUT/failures/` where that did not work. Returns the exit status.
+    """Train, and leave a word in `OUT/failures/` where that did not work or was stopped. Returns the exit status.
 
     DeepSpeed's launcher adds `--local_rank=N`; it says what the environment says.
     """
@@ -27,13 +29,17 @@ def main(arguments: list[str]) -> int:
     word.parent.mkdir(parents=True, exist_ok=True)
     _leave(word, {"status": None, "pid": os.getpid(), "host": os.uname().nodename})
     try:
-        status = _run(job, ranks)
+        with alone_in(job.out, RUNNING) if ranks.first else nullcontext():
+            status = _run(job, ranks)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is told without values of a record
         shown = presentable(error, f"rank {ranks.rank}")
         ours = isinstance(error, CurateError)
         _leave(word, {"status": shown.status, "error": shown.message, "hint": shown.hint, "ours": ours})
         return shown.status
-    word.unlink()
+    if status == STOPPED:
+        _leave(word, {"status": STOPPED, "step": _last_step(job)})
+    else:
+        word.unlink()
     return status
 
 
@@ -70,9 +76,11 @@ def train_stage(job: Job, ranks: Ranks, stop: "StopRequest") -> bool:
     from workflows.train.loop import Loop
     from workflows.train.metrics import forget_after
 
-    if job.verify:
-        _check_shards(job, ranks)
+    check_shards(job, ranks)
+    checkpoint.clear_leftovers(job, ranks)
     found = checkpoint.newest(job)
+    if found is not None:
+        checkpoint.verify(ranks, *found)
     universal = found is not None and found[1].world != ranks.world
     if found is not None and universal:
         checkpoint.make_universal(job, ranks, found[0])
@@ -114,13 +122,31 @@ def check_ranks_alike(job: Job, ranks: Ranks) -> None:
                 raise CurateError(f"rank {rank} has {name} {value}, this one {mine[name]}", "make all nodes alike")
 
 
-def _check_shards(job: Job, ranks: Ranks) -> None:
-    """Hash this rank's share of the shards; what is trained on is what was audited."""
-    from shards.manifest import read_manifest
+def check_shards(job: Job, ranks: Ranks) -> None:
+    """Hash manifest, plan and this rank's share of the shards; what is trained on is what was admitted.
+
+    Raises:
+        RefusedShardsError: it is not.
+    """
+    from shards.manifest import MANIFEST_NAME, read_manifest
+    from shards.plan_file import open_plan
     from sources.storage import folder_at
-    from workflows.train.lineage import RefusedShardsError
+    from workflows.train.lineage import RefusedShardsError, admitted_manifest
+    from workflows.train.planning import shards_over
 
     folder = folder_at(job.shards)
+    manifest = sha256(folder.read(MANIFEST_NAME)).hexdigest()
+    for what, found, wanted in (
+        (f"{folder.place}: the manifest", manifest, job.manifest_sha256),
+        (f"{job.out}/{ADMISSION}: its manifest", admitted_manifest(job.out / ADMISSION), job.manifest_sha256),
+        (f"{job.plan_folder}: the plan", open_plan(shards_over(folder, job.plan_folder), job.plan).digest,
+         job.plan_digest),
+    ):  # fmt: skip
+        if found != wanted:
+            raise RefusedShardsError(
+                f"{what} is not the one that was admitted for this job",
+                "restore it; or train on other shards by `curate train` in another --out, which looks at their audit",
+            )
     wrong = []
     for entry in read_manifest(folder).every_shard[ranks.rank :: ranks.world]:
         try:
@@ -137,6 +163,13 @@ def _check_shards(job: Job, ranks: Ranks) -> None:
             + (f", nor have {len(everywhere) - 1} others" if len(everywhere) > 1 else ""),
             "`curate shards verify` says more; restore the shards",
         )
+
+
+def _last_step(job: Job) -> int:
+    """The step of the newest checkpoint; 0 where there is none."""
+    from workflows.train.checkpoint import finished
+
+    return max((int(path.name.removeprefix("step-")) for path in finished(job.out)), default=0)
 
 
 def _leave(path: Path, document: dict[str, object]) -> None:

@@ -2,7 +2,8 @@
 
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -14,6 +15,8 @@ STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 """Signals that ask a run to write a checkpoint and end."""
 TIMEOUT = timedelta(minutes=30)
 """How long a rank waits for the others: longer than writing a checkpoint takes."""
+LONG = timedelta(hours=24)
+"""How long while one of them rewrites a checkpoint: about 1 TB through one process for the full model."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,17 @@ class Ranks:
     def wait(self) -> None:
         """Return when all ranks have come here."""
         dist.barrier()
+
+    @contextmanager
+    def long_work(self) -> Iterator[None]:
+        """Wait at the end of what one of them has hours to do.
+
+        All meet first, in a group of gloo: making one waits for all, for no longer than the usual time.
+        """
+        group: Any = dist.new_group(timeout=LONG, backend="gloo")
+        yield
+        dist.barrier(group=group)
+        dist.destroy_process_group(group)
 
 
 def ranks_of_environment() -> Ranks:

@@ -49,6 +49,8 @@ class TrainRecipe(Strict):
     """Checkpoints that stay; the newest ones."""
     seed: int
     spike: Spike | None = Spike()
+    bad_share: Share = 0.01
+    """Of samples that cannot be read, which are left out; more than these (and than 16) end the run. Since a resume."""
     steps: Annotated[int, Field(ge=1)] | None = None
     """Ends before the plan does; also the length of the cosine."""
     rows_per_step: Annotated[int, Field(ge=1)] | None = None

@@ -1,8 +1,10 @@
 """From what a user asked for to a job that can run: model, recipe, weights, admission, plan."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -11,13 +13,15 @@ from pipelines.audit.review import read_review
 from pipelines.errors import CurateError, UsageError
 from pipelines.places import folder_of
 from shards.manifest import MANIFEST_NAME, ManifestError, read_manifest
-from sources.storage import Folder
+from sources.storage import Folder, LocalFolder
+from sources.storage.folder import InUseError
 from workflows.train.job import ADMISSION, EXPORT, JOB, Job, read_job
 from workflows.train.model import ModelDescription, load_model
 from workflows.train.planning import VIEW, ChosenPlan, choose_plan
 from workflows.train.recipe import TrainRecipe, load_train_recipe
 
 INIT = "init"
+PREPARING = ".preparing"
 NEEDED = ("torch", "torchvision", "transformers", "accelerate", "deepspeed")
 """Packages of the extra `train`; `transformers` spreads weights over ranks only with `accelerate` there."""
 
@@ -71,6 +75,8 @@ def prepare(options: TrainOptions) -> Prepared:
 def make_job(prepared: Prepared) -> Job:
     """Check everything that can be checked before ranks are started, and settle the job; tiny weights are made here.
 
+    Admission and plan of a run that is to go on are replaced only when all of it agrees.
+
     Raises:
         RefusedShardsError: the shards may not be trained on (exit 3).
         UsageError: anything else the user has to change.
@@ -79,20 +85,46 @@ def make_job(prepared: Prepared) -> Job:
     before = _earlier(options)
     check_machine(prepared)
     start = start_of(prepared)
-    admit_shards(prepared, start, options.out / ADMISSION)
-    plan = choose_plan(prepared.shards, prepared.model, prepared.recipe, options.world, start, options.out / VIEW)
-    job = settled(prepared, plan, start)
-    different = before.same_training(job) if before is not None else None
-    if different is not None:
-        raise UsageError(
-            f"--resume: the run in {options.out} has another {different.replace('_', ' ')}",
-            "give the options of the run that is to go on, or name another --out",
-        )
+    writing, view = options.out / PREPARING, options.out / VIEW
+    shutil.rmtree(writing, ignore_errors=True)
+    try:
+        weights = admit_shards(prepared, start, writing / ADMISSION)
+        plan = choose_plan(prepared.shards, prepared.model, prepared.recipe, options.world, start, writing / VIEW)
+        if plan.place == LocalFolder(writing / VIEW).place:
+            plan = replace(plan, place=LocalFolder(view).place)
+        job = settled(prepared, plan, start, weights)
+        different = before.same_training(job) if before is not None else None
+        if different is not None:
+            raise UsageError(
+                f"--resume: the run in {options.out} has another {different.replace('_', ' ')}",
+                "give the options of the run that is to go on, or name another --out",
+            )
+        for made in writing.iterdir():
+            shutil.rmtree(options.out / made.name, ignore_errors=True)
+            made.rename(options.out / made.name)
+    finally:
+        shutil.rmtree(writing, ignore_errors=True)
     return job
 
 
-def settled(prepared: Prepared, plan: ChosenPlan, start: Path) -> Job:
-    """The job for a plan.
+@contextmanager
+def alone_in(out: Path, lock: str) -> Iterator[None]:
+    """Hold one of the locks of a run's folder.
+
+    Raises:
+        UsageError: another process has it.
+    """
+    try:
+        with LocalFolder(out).lock(lock):
+            yield
+    except InUseError:
+        raise UsageError(
+            f"--out {out}: a run is going on there", "wait for it, or end it with SIGTERM; or name another --out"
+        ) from None
+
+
+def settled(prepared: Prepared, plan: ChosenPlan, start: Path, weights: str) -> Job:
+    """The job for a plan; `weights`: the digest of those it starts from.
 
     Raises:
         UsageError: the recipe asks for more steps than the plan has.
@@ -111,6 +143,7 @@ def settled(prepared: Prepared, plan: ChosenPlan, start: Path) -> Job:
         plan_digest=plan.digest,
         manifest_sha256=hashlib.sha256(prepared.shards.read(MANIFEST_NAME)).hexdigest(),
         start=start.resolve(),
+        start_sha256=weights,
         out=options.out.resolve(),
         context=plan.about.context,
         rows_per_step=plan.about.rows_per_step,
@@ -118,13 +151,17 @@ def settled(prepared: Prepared, plan: ChosenPlan, start: Path) -> Job:
     )
 
 
-def admit_shards(prepared: Prepared, start: Path, admission: Path) -> None:
-    """Refuse shards whose audit did not pass, and write the lineage so far. Raises RefusedShardsError."""
+def admit_shards(prepared: Prepared, start: Path, admission: Path) -> str:
+    """Refuse shards whose audit did not pass, and write the lineage so far. Raises RefusedShardsError.
+
+    Returns:
+        A digest of the weights in `start`.
+    """
     from workflows.train.lineage import admit
 
     accepted = prepared.options.accept_findings
     review = None if accepted is None else read_review(accepted)
-    admit(prepared.shards, prepared.options.stage, start, review, admission)
+    return admit(prepared.shards, prepared.options.stage, start, review, admission)
 
 
 def check_machine(prepared: Prepared) -> None:
@@ -187,4 +224,4 @@ def start_of(prepared: Prepared) -> Path:
 
 def _differences(found: dict[str, Any], wanted: dict[str, Any]) -> Sequence[str]:
     """Parts of a description that decide the weights."""
-    return [name for name in ("text", "vision", "image_token", "tokenizer") if found[name] != wanted[name]]
+    return [name for name in ("text", "rope", "vision", "image_token", "tokenizer") if found[name] != wanted[name]]

@@ -44,10 +44,11 @@ def main(work: Path) -> None:
     told["align"] = train_stage(jobs["align"], ranks, stop)
     told["pictures"] = list(zip(*ranks.gathered(pictures), strict=True))
 
-    try:
-        train_stage(jobs["exploding"], ranks, stop)
-    except CurateError as error:
-        told["exploding"] = error.message
+    for name in ("exploding", "unlearnable"):
+        try:
+            train_stage(jobs[name], ranks, stop)
+        except CurateError as error:
+            told[name] = error.message
     if ranks.first:
         (work / "told.json").write_bytes(orjson.dumps(told))
     ranks.wait()

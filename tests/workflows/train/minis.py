@@ -1,5 +1,6 @@
 """A model smaller than `tiny`, for tests: the same classes, 128 tokens of context."""
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,15 +11,32 @@ import torch
 from workflows.train.batch import Batch, Row, batch_of
 from workflows.train.model import ModelDescription, configuration, load_model
 from workflows.train.packed import IGNORED, PackedModel
+from workflows.train.ranks import Ranks
 
 CPU = torch.device("cpu")
 CONTEXT = 128
 
 
+class Alone(Ranks):
+    """One rank, which needs no process group to talk to itself."""
+
+    def gathered(self, value: object) -> list[object]:
+        return [value]
+
+    def summed(self, values: Sequence[float]) -> list[float]:
+        return list(values)
+
+    def wait(self) -> None:
+        return
+
+
 @cache
 def mini() -> ModelDescription:
     tiny = load_model("tiny")
-    return tiny.model_copy(update={"name": "mini", "max_context_tokens": CONTEXT, "loss_chunk_tokens": 48})
+    rope = tiny.rope.model_copy(update={"original_max_position_embeddings": 4})
+    return tiny.model_copy(
+        update={"name": "mini", "max_context_tokens": CONTEXT, "loss_chunk_tokens": 48, "rope": rope}
+    )
 
 
 def mini_file(folder: Path) -> Path:

@@ -39,6 +39,11 @@ def test_states_are_those_of_a_real_model_under_adam() -> None:
     assert trained(mini(), ALIGN) == sum(parameter.numel() for parameter in learning)
 
 
+def test_gradients_of_several_rows_are_added_up_in_float32() -> None:
+    one, several = states_gb(FULL, MID, 8), states_gb(FULL, MID, 8, rows=2)
+    assert several["gradients_fp32"] == 2 * one["gradients_bf16"]
+
+
 def test_operations_are_those_that_torch_counts() -> None:
     """But for attention: eager computes the half that its mask throws away, so that is taken out on both sides."""
     model = fresh()

@@ -6,12 +6,12 @@ import pytest
 import torch
 from transformers import AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface, eager_mask
-from transformers.models.gpt_oss.modeling_gpt_oss import eager_attention_forward
+from transformers.models.gpt_oss.modeling_gpt_oss import GptOssRotaryEmbedding, eager_attention_forward
 
 from pipelines.errors import CurateError
 from tests.workflows.train.minis import CPU, fresh, mini
-from workflows.train.attention import assert_attention, assert_frequencies, compare_with_eager
-from workflows.train.model import Attention
+from workflows.train.attention import SHORT, assert_attention, assert_frequencies, compare_with_eager
+from workflows.train.model import Attention, configuration, load_model
 
 
 def without_sinks(module: Any, query: Any, key: Any, value: Any, mask: Any, **given: Any) -> Any:
@@ -29,9 +29,22 @@ def through_documents(module: Any, query: Any, key: Any, value: Any, mask: Any, 
     return eager_attention_forward(module, query, key, value, causal.to(query.dtype), **given)
 
 
+def without_window(module: Any, query: Any, key: Any, value: Any, mask: Any, **given: Any) -> Any:
+    """Keeps documents apart, and lets each token see all of its own before it."""
+    length = query.shape[2]
+    own = torch.zeros(length, dtype=torch.long)
+    starts = [0, *(sum(SHORT[: number + 1]) for number in range(len(SHORT)))]
+    for number, start in enumerate(starts):
+        own[start:] = number
+    seen = (own[:, None] == own[None]) & torch.ones(length, length).tril().bool()
+    whole = torch.where(seen, 0.0, torch.finfo(query.dtype).min)[None, None]
+    return eager_attention_forward(module, query, key, value, whole.to(query.dtype), **given)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _kernels() -> None:
-    for name, kernel in (("drops_sinks", without_sinks), ("drops_masks", through_documents)):
+    kernels = (("drops_sinks", without_sinks), ("drops_masks", through_documents), ("drops_window", without_window))
+    for name, kernel in kernels:
         AttentionInterface.register(name, kernel)
         AttentionMaskInterface.register(name, eager_mask)
 
@@ -44,6 +57,16 @@ def test_eager_attention_in_bfloat16_passes_the_comparison() -> None:
 def test_a_kernel_that_drops_sinks_or_masks_is_refused(kernel: str) -> None:
     with pytest.raises(CurateError, match=kernel):
         compare_with_eager(mini(), kernel, CPU, torch.float32)
+
+
+def test_a_kernel_that_ignores_the_window_of_the_full_model_is_refused() -> None:
+    full = load_model("medgpt-oss-20b")
+    assert full.text.sliding_window == 128
+    small = mini().text.model_copy(update={"sliding_window": full.text.sliding_window})
+    model = mini().model_copy(update={"text": small})
+    assert compare_with_eager(model, "eager", CPU, torch.float32) < 0.02
+    with pytest.raises(CurateError, match="drops_window"):
+        compare_with_eager(model, "drops_window", CPU, torch.float32)
 
 
 def test_a_model_with_another_attention_than_asked_for_is_refused() -> None:
@@ -63,3 +86,10 @@ def test_frequencies_that_were_rounded_to_bfloat16_are_refused() -> None:
     rotary.inv_freq = rotary.inv_freq.float()  # float32 again, with the digits gone
     with pytest.raises(CurateError, match="YaRN"):
         assert_frequencies(model)
+
+
+def test_a_shorter_context_keeps_the_frequencies_that_the_weights_were_trained_with() -> None:
+    full = load_model("medgpt-oss-20b")
+    short = full.model_copy(update={"max_context_tokens": 32_768})
+    frequencies = [GptOssRotaryEmbedding(config=configuration(one).text_config).inv_freq for one in (full, short)]
+    assert torch.equal(*frequencies)

@@ -1,34 +1,26 @@
 """Checkpoints that are damaged or of another training are refused, by the name of the file."""
 
 import hashlib
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from pipelines.errors import CurateError, UsageError
-from tests.workflows.train.minis import mini
-from workflows.train.checkpoint import ABOUT, Checkpoint, FileFacts, finished, load, newest
+from tests.workflows.train.minis import Alone, mini
+from workflows.train.checkpoint import ABOUT, Checkpoint, FileFacts, finished, make_universal, newest, save, verify
 from workflows.train.job import Job
-from workflows.train.ranks import Ranks
+from workflows.train.loop import THROUGH
 from workflows.train.recipe import load_train_recipe
-
-
-class Alone(Ranks):
-    """One rank, which needs no process group to talk to itself."""
-
-    def gathered(self, value: object) -> list[object]:
-        return [value]
-
-    def wait(self) -> None:
-        return
 
 
 @pytest.fixture
 def job(tmp_path: Path) -> Job:
     return Job(
         model=mini(), recipe=load_train_recipe("mid"), shards="s", plan_folder="s", plan="plan.arrow",
-        plan_digest="d", manifest_sha256="0" * 64, start=tmp_path, out=tmp_path / "out", context=128, rows_per_step=4,
+        plan_digest="d", start_sha256="w",
+        manifest_sha256="0" * 64, start=tmp_path, out=tmp_path / "out", context=128, rows_per_step=4,
         steps=10,
     )  # fmt: skip
 
@@ -76,11 +68,35 @@ def test_one_flipped_bit_is_noticed(job: Job) -> None:
     found = newest(job)
     assert found is not None
     with pytest.raises(CurateError, match="other bytes"):
-        load(job, Alone(0, 0, 1, 1), None, *found)  # type: ignore[arg-type]
+        verify(Alone(0, 0, 1, 1), *found)
+
+
+def test_a_checkpoint_is_not_rewritten_where_there_is_no_room(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = written(job, 3)
+    free = shutil.disk_usage(job.out).free / 1e9
+    monkeypatch.setattr("workflows.train.checkpoint.checkpoint_gb", lambda *_: 0.75 * free)  # room for one, not two
+    with pytest.raises(CurateError, match="another number of ranks"):
+        make_universal(job, Alone(0, 0, 1, 1), place)
+
+
+def test_the_way_through_a_spike_that_its_error_names_is_open(job: Job) -> None:
+    written(job, 3)
+    assert "--resume --set spike=null" in THROUGH
+    assert newest(job.model_copy(update={"recipe": load_train_recipe("mid", ["spike=null"])})) is not None
+
+
+def test_what_a_killed_save_left_takes_no_room_from_the_next(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = job.out / "checkpoints" / ".writing" / "step-00000003"
+    left.mkdir(parents=True)
+    monkeypatch.setattr("workflows.train.checkpoint.checkpoint_gb", lambda *_: 1e12)  # more than there is
+    with pytest.raises(CurateError, match="are free"):
+        save(job, Alone(0, 0, 1, 1), None, 4, [])  # type: ignore[arg-type]
+    assert not left.exists()
 
 
 @pytest.mark.parametrize(("change", "named"), [
     ({"manifest_sha256": "1" * 64}, "manifest sha256"), ({"plan_digest": "other"}, "plan digest"),
+    ({"start_sha256": "other"}, "start sha256"),
     ({"steps": 11}, "steps"), ({"recipe": load_train_recipe("mid", ["seed=1"])}, "seed"),
 ])  # fmt: skip
 def test_a_checkpoint_of_another_training_is_refused(job: Job, change: dict[str, object], named: str) -> None:

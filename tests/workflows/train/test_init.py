@@ -116,6 +116,15 @@ def test_a_language_model_of_another_shape_or_tokenizer_is_refused(
         init_joined(mini(), language, vision, tmp_path / "out", 0)
 
 
+def test_a_language_model_of_other_rotary_positions_is_refused(language: Path, vision: Path, tmp_path: Path) -> None:
+    place = language / "config.json"
+    config = json.loads(place.read_bytes())
+    config["rope_parameters"]["original_max_position_embeddings"] *= 2
+    place.write_text(json.dumps(config))
+    with pytest.raises(UsageError, match="original_max_position_embeddings"):
+        init_joined(mini(), language, vision, tmp_path / "out", 0)
+
+
 def test_random_weights_follow_from_the_seed_and_the_processor_fits_them(tmp_path: Path) -> None:
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         init_random(mini(), tmp_path / name, seed)

@@ -20,7 +20,8 @@ def job(tmp_path: Path) -> Job:
     (tmp_path / FAILURES).mkdir()
     return Job(
         model=mini(), recipe=load_train_recipe("mid"), shards="s", plan_folder="s", plan="plan.arrow",
-        plan_digest="d", manifest_sha256="0" * 64, start=tmp_path, out=tmp_path, context=128, rows_per_step=4, steps=10,
+        plan_digest="d", start_sha256="w",
+        manifest_sha256="0" * 64, start=tmp_path, out=tmp_path, context=128, rows_per_step=4, steps=10,
     )  # fmt: skip
 
 
@@ -46,18 +47,34 @@ def test_a_rank_that_was_killed_is_named_and_not_those_that_missed_it(job: Job) 
         _told(job, 1)
 
 
-def test_ranks_that_ended_in_order_finished_or_were_stopped(job: Job) -> None:
-    append(job.out / METRICS, {"step": 1})
-    with pytest.raises(StoppedError) as told:
+@pytest.mark.parametrize(("step", "said"), [(7, "checkpoint of step 7"), (0, "before the first step")])
+def test_ranks_that_say_so_were_stopped(job: Job, step: int, said: str) -> None:
+    for rank in range(2):
+        (job.out / FAILURES / f"{rank}.json").write_bytes(orjson.dumps({"status": 130, "step": step}))
+    with pytest.raises(StoppedError, match=said) as told:
         _told(job, 1)
     assert told.value.status == 130
+
+
+def test_a_rank_that_failed_is_told_of_where_others_were_stopped(job: Job) -> None:
+    (job.out / FAILURES / "0.json").write_bytes(orjson.dumps({"status": 130, "step": 7}))
+    word(job, 1, 1, error="no room")
+    with pytest.raises(CurateError, match="rank 1: no room"):
+        _told(job, 1)
+
+
+def test_ranks_that_left_an_export_and_no_word_are_done(job: Job) -> None:
     (job.out / EXPORT).mkdir()
     _told(job, 0)
 
 
-def test_ranks_that_never_began_are_told_of(job: Job) -> None:
-    with pytest.raises(CurateError, match="could not be started"):
+@pytest.mark.parametrize("earlier", [False, True])
+def test_ranks_that_never_began_are_told_of_whatever_an_earlier_run_left(job: Job, earlier: bool) -> None:
+    if earlier:
+        append(job.out / METRICS, {"step": 1})
+    with pytest.raises(CurateError, match="could not be started") as told:
         _told(job, 1)
+    assert told.value.status == 1
 
 
 def test_ranks_have_time_to_write_a_checkpoint_before_they_are_killed(job: Job) -> None:
@@ -78,6 +95,16 @@ def test_metrics_have_no_gap_and_no_repeat_after_a_resume(tmp_path: Path) -> Non
     forget_after(path, 3)
     append(path, {"step": 4, "loss": 9.0})
     assert [row["loss"] for row in read_metrics(path)] == [1.0, 2.0, 3.0, 9.0]
+
+
+def test_metrics_are_replaced_and_never_written_over(tmp_path: Path) -> None:
+    path, before = tmp_path / METRICS, tmp_path / "before"
+    for step in range(1, 6):
+        append(path, {"step": step})
+    before.hardlink_to(path)  # the bytes that a kill in the middle would have left
+    forget_after(path, 3)
+    assert (len(read_metrics(before)), len(read_metrics(path))) == (5, 3)
+    assert sorted(tmp_path.iterdir()) == [before, path]
 
 
 def test_first_and_last_loss_are_means_over_a_tenth() -> None:

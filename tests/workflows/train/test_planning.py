@@ -46,8 +46,8 @@ def chosen(shards: LocalFolder, tmp_path: Path, world: int = 2, *overrides: str)
 def job_of(plan: ChosenPlan, shards: LocalFolder, start: Path) -> Job:
     return Job(
         model=mini(), recipe=RECIPE, shards=shards.place, plan_folder=plan.place, plan=plan.name,
-        plan_digest=plan.digest, manifest_sha256="0" * 64, start=start, out=start / "out", context=plan.about.context,
-        rows_per_step=plan.about.rows_per_step, steps=plan.about.steps,
+        plan_digest=plan.digest, start_sha256="w", manifest_sha256="0" * 64, start=start, out=start / "out",
+        context=plan.about.context, rows_per_step=plan.about.rows_per_step, steps=plan.about.steps,
     )  # fmt: skip
 
 

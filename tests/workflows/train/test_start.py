@@ -1,6 +1,7 @@
 """What is refused before anything is trained, and with which exit status."""
 
 import dataclasses
+import hashlib
 import shutil
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -10,14 +11,16 @@ from typing import Any
 import orjson
 import pytest
 
+from pipelines.audit.lineage import check_weights
 from pipelines.errors import CurateError, UsageError
+from sources.storage import LocalFolder
 from tests.end_to_end.runs import curate, curate_json
 from tests.workflows.train.made_shards import write_build
 from tests.workflows.train.minis import mini, mini_file
 from workflows.train.init import init_random
-from workflows.train.job import Job, write_job
-from workflows.train.lineage import RefusedShardsError
-from workflows.train.start import TrainOptions, make_job, prepare
+from workflows.train.job import LAUNCHING, RUNNING, Job, write_job
+from workflows.train.lineage import RefusedShardsError, write_lineage
+from workflows.train.start import TrainOptions, alone_in, make_job, prepare
 
 
 @pytest.fixture(scope="module")
@@ -104,17 +107,60 @@ def test_a_review_that_expired_accepts_nothing(options: TrainOptions, tmp_path: 
         made(options, accept_findings=accepted)
 
 
-def test_the_lineage_of_the_stage_before_is_carried_on(options: TrainOptions, base: Path, tmp_path: Path) -> None:
-    from workflows.train.lineage import write_lineage
-
+def trained(options: TrainOptions, base: Path, place: Path) -> Path:
+    """Weights beside which lies the lineage of a run with these options."""
     made(options)
-    before = tmp_path / "before"
-    shutil.copytree(base / "init", before)
-    write_lineage(options.out / "admission", before, {"model.safetensors": "1" * 64})
+    shutil.copytree(base / "init", place)
+    digest = hashlib.sha256((place / "model.safetensors").read_bytes()).hexdigest()
+    write_lineage(options.out / "admission", place, {"model.safetensors": digest})
+    return place
+
+
+def test_the_lineage_of_the_stage_before_is_carried_on(options: TrainOptions, base: Path, tmp_path: Path) -> None:
+    before = trained(options, base, tmp_path / "before")
     made(options, stage="instruct", start=before, out=tmp_path / "next")
     lineage = orjson.loads((tmp_path / "next" / "admission" / "lineage.json").read_bytes())
     assert [one["stage"] for one in lineage["stages"]] == ["mid", "instruct"]
     assert (tmp_path / "next" / "admission" / lineage["stages"][0]["manifest"]["path"]).is_file()
+
+
+def test_a_second_training_in_the_same_stage_hides_nothing_of_the_first(
+    options: TrainOptions, base: Path, tmp_path: Path
+) -> None:
+    accepted = review(tmp_path, "reason: looked at\naccept: all\n")
+    shutil.rmtree(tmp_path / "mid")
+    write_build(tmp_path / "mid", samples=12, leaks=True)
+    leaking = dataclasses.replace(options, accept_findings=accepted)
+    before = trained(leaking, base, tmp_path / "before")
+    other = write_build(tmp_path / "other", samples=16)
+    again = dataclasses.replace(options, shards=str(other), start=before, out=tmp_path / "again")
+    after = trained(again, base, tmp_path / "after")
+    weights = check_weights(LocalFolder(after), date.today())  # noqa: DTZ011 - as the command takes it
+    assert (weights.verdict, weights.problems) == ("clean", ())
+    assert [(one.stage.stage, one.stage.accepted is not None) for one in weights.stages] == [
+        ("mid", True), ("mid", False),
+    ]  # fmt: skip
+    manifests = [one.stage.manifest.sha256 for one in weights.stages]
+    assert manifests == [
+        hashlib.sha256((place / "manifest.json").read_bytes()).hexdigest() for place in (Path(options.shards), other)
+    ]
+
+
+ALTERED: dict[str, Callable[[Path], object]] = {
+    "weights": lambda place: (place / "model.safetensors").write_bytes(b"others"),
+    "an audit": lambda place: next(place.glob("lineage/*/contamination.json")).write_bytes(b"{}"),
+    "more weights": lambda place: (place / "more.safetensors").write_bytes(b"others"),
+}
+
+
+@pytest.mark.parametrize("altered", ALTERED)
+def test_weights_whose_lineage_does_not_hold_are_not_started_from(
+    options: TrainOptions, base: Path, tmp_path: Path, altered: str
+) -> None:
+    before = trained(options, base, tmp_path / "before")
+    ALTERED[altered](before)
+    with pytest.raises(RefusedShardsError, match="--from"):
+        made(options, stage="instruct", start=before, out=tmp_path / "next")
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
@@ -154,6 +200,50 @@ def test_a_folder_that_holds_a_run_is_only_gone_on_with_when_asked_and_by_the_sa
     with pytest.raises(UsageError, match="clip"):
         made(options, resume=True, overrides=("clip=2",))
     made(options, resume=True, overrides=("keep=5",))
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+RESUMED: dict[str, tuple[Callable[[TrainOptions, Path], dict[str, Any]], str]] = {
+    "other shards": (lambda _, work: {"shards": str(write_build(work / "other", samples=16))}, "manifest sha256"),
+    "shards without an audit": (
+        lambda _, work: {"shards": str(write_build(work / "other", samples=16, audited=False))}, "audit",
+    ),
+    "other weights": (lambda _, work: {"start": others(work / "others")}, "start sha256"),
+}  # fmt: skip
+
+
+def others(place: Path) -> Path:
+    init_random(mini(), place, 1)
+    return place
+
+
+@pytest.mark.parametrize("case", RESUMED)
+def test_a_resume_that_is_refused_leaves_admission_and_plan_as_they_were(
+    options: TrainOptions, tmp_path: Path, case: str
+) -> None:
+    write_job(made(options))
+    before = everything(options.out)
+    assert any(name.startswith("admission/") for name in before)
+    assert any(name.startswith("plan/") for name in before)
+    change, named = RESUMED[case]
+    with pytest.raises(CurateError, match=named):
+        made(options, resume=True, **change(options, tmp_path))
+    assert everything(options.out) == before
+    made(options, resume=True)
+
+
+@pytest.mark.parametrize("lock", [LAUNCHING, RUNNING])
+def test_a_folder_in_which_a_run_is_going_on_is_left_alone(options: TrainOptions, lock: str) -> None:
+    write_job(made(options))
+    before = everything(options.out / "admission")
+    with alone_in(options.out, lock):
+        told = curate_json("train", "--stage", "mid", "--shards", options.shards, "--model", options.model, "--from",
+                           options.start, "--out", options.out, "--resume", status=2)  # fmt: skip
+    assert "going on" in told["error"]
+    assert everything(options.out / "admission") == before
 
 
 def test_the_command_answers_with_the_exit_status_and_one_object(options: TrainOptions) -> None:

@@ -1,0 +1,104 @@
+"""What a rank looks at before it trains: that shards, manifest and plan are those that were admitted."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import orjson
+import pytest
+
+from pipelines.errors import BudgetError
+from tests.workflows.train import made_shards
+from tests.workflows.train.made_shards import key_of, write_build
+from tests.workflows.train.minis import Alone, mini, mini_file
+from workflows.train.data import rows_of
+from workflows.train.engine import zero_config
+from workflows.train.init import init_random
+from workflows.train.job import Job
+from workflows.train.lineage import RefusedShardsError
+from workflows.train.loop import Loop
+from workflows.train.rank import check_shards
+from workflows.train.start import TrainOptions, make_job, prepare
+
+ALONE = Alone(0, 0, 1, 1)
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    return made(tmp_path)
+
+
+def made(tmp_path: Path) -> Job:
+    init_random(mini(), tmp_path / "init", 0)
+    shards = write_build(tmp_path / "mid", samples=12)
+    options = TrainOptions(
+        "mid", str(shards), str(mini_file(tmp_path)), tmp_path / "init", tmp_path / "out", 1, 1, False, None, ()
+    )
+    return make_job(prepare(options))
+
+
+def rebuilt(job: Job) -> None:
+    """Other shards in the same place, whose manifest fits them."""
+    shutil.rmtree(job.shards)
+    write_build(Path(job.shards).parent, samples=16, audited=False)
+
+
+def flipped(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def admitted_again(job: Job) -> None:
+    path = job.out / "admission" / "lineage.json"
+    document = orjson.loads(path.read_bytes())
+    document["stages"][-1]["manifest"]["sha256"] = "0" * 64
+    path.write_bytes(orjson.dumps(document))
+
+
+CHANGED: dict[str, tuple[Callable[[Job], object], str]] = {
+    "shards that were built again": (rebuilt, "the manifest"),
+    "a flipped bit": (lambda job: flipped(next(Path(job.shards).glob("*.tar"))), ".tar"),
+    "a missing shard": (lambda job: next(Path(job.shards).glob("*.tar")).unlink(), ".tar"),
+    "the admission of others": (admitted_again, "admission"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGED)
+def test_a_rank_refuses(job: Job, change: str) -> None:
+    check_shards(job, ALONE)
+    work, named = CHANGED[change]
+    work(job)
+    with pytest.raises(RefusedShardsError, match=named) as refused:
+        check_shards(job, ALONE)
+    assert refused.value.status == 3
+
+
+def test_a_rank_refuses_another_plan(job: Job) -> None:
+    with pytest.raises(RefusedShardsError, match="the plan"):
+        check_shards(job.model_copy(update={"plan_digest": "0" * 64}), ALONE)
+
+
+def test_samples_that_cannot_be_read_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = made_shards.film
+    monkeypatch.setattr(made_shards, "film", lambda number: b"no picture" if number in {1, 4} else whole(number))
+    job = made(tmp_path)
+    steps = list(rows_of(job, ALONE, 0))
+    assert sum(row.left_out for rows in steps for row in rows) == 2
+    assert not {key_of(1), key_of(4)} & {key for rows in steps for row in rows for key in row.keys}
+
+
+def test_more_bad_samples_than_the_recipe_allows_end_the_run(job: Job) -> None:
+    loop = Loop(job, ALONE, None, None)  # type: ignore[arg-type]
+    loop.hold_to_budget(left_out=16, samples=4)
+    loop.hold_to_budget(left_out=0, samples=1_980)
+    loop.hold_to_budget(left_out=4, samples=0)
+    with pytest.raises(BudgetError, match="21 of 2,005") as refused:
+        loop.hold_to_budget(left_out=1, samples=0)
+    assert refused.value.status == 4
+
+
+@pytest.mark.parametrize(("world", "kind"), [(1, {"grad_accum_dtype": "fp32"}), (4, None)])
+def test_gradients_of_several_rows_are_added_up_in_float32(job: Job, world: int, kind: object) -> None:
+    assert job.rows_per_step == 4
+    assert zero_config(job, world, universal=False).get("data_types") == kind
