@@ -26,7 +26,7 @@ PACKED = {
     "pmc_vqa": ("PMC-VQA", "images", "images.zip", "images/"),
     "pmc_vqa_v2": ("PMC-VQA", "figures", "images_2.zip", "figures/"),
     "slake": ("Slake1.0", "imgs", "imgs.zip", "imgs/"),
-    "medpix_2": ("MedPix-2.0", "images", "images.zip", ""),
+    "medpix_2": ("MedPix-2.0/MedPix-2-0", "images", "images.zip", ""),
     "allava": ("ALLaVA-4V", "allava_laion/images", "allava_laion/images.zip", "images/"),
     "llava_med_alignment": ("LLaVA-Med", "data/images", "data/images.zip", ""),
     "quilt_1m": ("quilt_1m", "quilt_1m", "images_part_1.zip", "quilt_1m/"),
