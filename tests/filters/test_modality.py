@@ -43,6 +43,15 @@ def test_a_text_that_names_two_modalities_decides_for_neither() -> None:
     assert judged("unknown", None, "unknown", None, frozenset({"ct", "xray"})).modality == "unknown"
 
 
+def test_words_alone_make_no_picture_not_medical() -> None:
+    said = frozenset({"diagram"})
+    assert judged("unknown", None, "unknown", None, said).modality == "unknown"
+    scan = {"mri": 0.6, "ct": 0.3, "xray": 0.08, "not_medical": 0.02}
+    assert judged("unknown", None, "unknown", scan, said).modality == "mri"
+    drawing = {"diagram": 0.4, "ct": 0.35, "mri": 0.25}
+    assert judged("unknown", None, "unknown", drawing, said).modality == "not_medical"
+
+
 @pytest.mark.parametrize(
     ("code", "said", "kind"),
     [("MG", NOTHING, "mammography"), ("XA", NOTHING, "angiography"), ("DX", NOTHING, None),
