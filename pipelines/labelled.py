@@ -184,7 +184,7 @@ def looker(model: str, path: str | None, sha256: str | None) -> tuple[str, Calla
         raise UsageError("--model biomedclip needs its files", "give --path DIR and --sha256; see docs/modality.md")
     from filters.biomedclip import BiomedClip
 
-    measurer = BiomedClip(path, sha256, prompts=False)
+    measurer = BiomedClip(path, sha256, batch=1, prompts=False)  # batches are padded, and pictures come singly
     return measurer.network, partial(_by_biomedclip, measurer)
 
 
