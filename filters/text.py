@@ -73,6 +73,12 @@ _MOJIBAKE = re.compile(
 _WORD = re.compile(r"\w+")
 _SPACES = re.compile(r"\W+")
 _OPTION_LETTER = re.compile(r"^\W*(?:option\s+)?([a-z])\s*(?:[.):].*)?$", re.IGNORECASE | re.DOTALL)
+SCRIPTS = (
+    "arabic", "armenian", "bengali", "cjk", "cyrillic", "devanagari", "ethiopic", "georgian", "greek", "gujarati",
+    "gurmukhi", "hangul", "hebrew", "kannada", "khmer", "lao", "latin", "malayalam", "mongolian", "myanmar", "oriya",
+    "sinhala", "tamil", "telugu", "thai", "tibetan",
+)  # fmt: skip
+"""Writings that a recipe may ask for, of those that `script_of` tells."""
 _SCRIPTS = {"CJK": "cjk", "HIRAGANA": "cjk", "KATAKANA": "cjk", "HANGUL": "hangul"}
 
 

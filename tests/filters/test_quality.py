@@ -3,12 +3,14 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from pydantic import ValidationError
 
 from filters.images import fault_of
 from filters.measure import LINKS
 from filters.quality import Quality
 from filters.quality_rules import RULE_SETS
 from filters.text import TextQuality, mojibake_share, repeated_share, script_of
+from pipelines.label_settings import QualitySettings
 from sources.schema import IMAGES, SAMPLES
 
 DEFAULT = RULE_SETS["default"]
@@ -109,7 +111,16 @@ def test_short_answers_of_questions_are_no_labels() -> None:
 def test_another_writing_goes_only_where_it_is_not_wanted() -> None:
     chinese, english = sample("胸部CT显示右肺结节影"), sample("A nodule in the right lung")
     assert reasons(chinese, english) == [None, None]
-    assert reasons(chinese, english, languages=("latin",)) == ["quality.language", None]
+    assert reasons(chinese, english, scripts=("latin",)) == ["quality.language", None]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("english", "no writing"), ("Latin", "did you mean 'latin'"), ("cyrilic", "mean 'cyrillic'")]
+)
+def test_a_writing_that_there_is_not_is_refused_with_the_nearest(name: str, told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        QualitySettings(scripts=(name,))
+    assert QualitySettings(scripts=("latin", "cjk")).limits()["scripts"] == ("latin", "cjk")
 
 
 def test_scripts_are_told_by_most_letters() -> None:
