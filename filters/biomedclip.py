@@ -274,11 +274,12 @@ def _offline() -> Iterator[None]:
     from huggingface_hub import constants
 
     before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
-    logging.disable(logging.WARNING)
+    logged = logging.root.manager.disable
+    logging.disable(max(logged, logging.WARNING))
     try:
         yield
     finally:
-        logging.disable(logging.NOTSET)
+        logging.disable(logged)
         constants.HF_HUB_OFFLINE = before
 
 

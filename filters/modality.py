@@ -200,7 +200,7 @@ class Modality:
     """
 
     name = "modality"
-    version = 1
+    version = 2
     reads = ("links", "images")
     columns = ("task",)
 
@@ -248,12 +248,13 @@ class Modality:
         return None
 
     def _objection(self, row: Mapping[str, Any]) -> Reason | None:
-        if self.compound == "drop" and (row["panels"] or 0) > 1:
+        # Two knees on black have a gutter, too: what a header or a corpus of one modality names is no figure.
+        if self.compound == "drop" and (row["panels"] or 0) > 1 and row["modality_from"] not in {"dicom", "card"}:
             return Reason.MODALITY_COMPOUND
         if row["modality"] == "unknown":
             return Reason.MODALITY_UNWANTED if self.unknown == "drop" else None
         if row["modality"] == "not_medical" and not self._is_wanted(row):
-            return Reason.MODALITY_NOT_MEDICAL if self.not_medical == "drop" or self.keep is not None else None
+            return Reason.MODALITY_NOT_MEDICAL if self.not_medical == "drop" else None
         return None if self.keep is None or self._is_wanted(row) else Reason.MODALITY_UNWANTED
 
     def _is_wanted(self, row: Mapping[str, Any]) -> bool:

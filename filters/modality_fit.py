@@ -92,7 +92,8 @@ def unseen(
 ) -> Evaluation:
     """Each data set judged by a head that was fitted on all the others; of all pictures the first `judged` count.
 
-    Only pictures count whose modality another data set has, too: nobody can name what he was never shown.
+    Only pictures count whose modality another data set has, too: nobody can name what he was never shown. The one
+    temperature of all folds is chosen on all data sets, the judged one among them.
     """
     words, origins = np.array(labels), np.array(datasets)
     folds = _folds(features, words, origins, network)

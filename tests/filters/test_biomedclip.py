@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import pickle
 import string
 import subprocess
@@ -158,6 +159,16 @@ def test_other_settings_are_another_version_and_stop_a_worker(directory: Path, t
     assert BiomedClip(str(tmp_path), sha256_of(tmp_path)).version != before.version
     with pytest.raises(WeightsError, match="differ between machines"):
         embedded(before, pictures(1))
+
+
+def test_logging_is_as_quiet_after_loading_as_before() -> None:
+    logging.disable(logging.ERROR)
+    try:
+        with biomedclip._offline():
+            assert logging.root.manager.disable == logging.ERROR
+        assert logging.root.manager.disable == logging.ERROR
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def test_a_device_without_room_for_the_model_ends_the_run() -> None:

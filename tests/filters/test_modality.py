@@ -124,6 +124,20 @@ def test_a_list_keeps_modalities_and_kinds() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("origin", "reason"),
+    [("dicom", None), ("card", None), ("model", "modality.compound"), ("text", "modality.compound")],
+)
+def test_two_knees_of_a_film_are_no_figure(origin: str, reason: str | None) -> None:
+    table = images({"image_id": "knees", "modality": "xray", "modality_from": origin, "panels": 2})
+    assert verdicts(Modality(None, "drop", "keep", "drop", {}), table, ["knees"]) == [reason]
+
+
+def test_what_is_not_medical_is_kept_beside_a_list_where_the_recipe_says_so() -> None:
+    step = Modality(["ct"], "keep", "keep", "keep", {})
+    assert verdicts(step, PICTURES, ["ct"], ["chart"], ["mg"]) == [None, None, "modality.unwanted"]
+
+
 def test_the_evidence_names_the_picture_and_what_told() -> None:
     step = Modality(["ct"], "drop", "keep", "keep", {})
     answer = step.decide(pa.table({"task": ["vqa"]}), {"images": PICTURES, "links": links(["ct", "figure"])})
