@@ -106,7 +106,7 @@ def _held_by(source: str) -> dict[str, tuple[str, ...]]:
     """Every corpus that one holds, directly or through others: canonical name -> the way from its holder to the one."""
     holds = {_canonical(card.name): card.holds for card in catalogue().values() if card.holds}
     ways: dict[str, tuple[str, ...]] = {}
-    level = [(name, (source,)) for name in holds.get(_canonical(source), ())]
+    level: list[tuple[str, tuple[str, ...]]] = [(name, (source,)) for name in holds.get(_canonical(source), ())]
     while level:
         name, way = level.pop(0)
         corpus = _canonical(name)
