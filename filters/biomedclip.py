@@ -9,6 +9,7 @@ model's parameters must be in it.
 
 import hashlib
 import logging
+import multiprocessing
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -28,7 +29,11 @@ from sources.pictures import Picture
 CONFIG = "open_clip_config.json"
 WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 TEXT_CONFIG = "config.json"
+SETTINGS = (CONFIG, TEXT_CONFIG, "special_tokens_map.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt")
+"""Files that embeddings and labels depend on besides the weights; not all of them need be there."""
 CONTEXT = 256
+LONG = 4
+"""Longer side over shorter up to which a picture is resized as a whole, bit for bit as open_clip does."""
 HINT = "docs/modality.md has the command that fetches the published files"
 
 
@@ -41,7 +46,6 @@ class BiomedClip:
 
     fields = ("embedding", "modality_scores")
     whole = True
-    version = 1
 
     def __init__(self, path: str, sha256: str, *, device: str = "auto", batch: int = 32, prompts: bool = True) -> None:
         """Nothing is loaded yet, but the files are looked at.
@@ -52,13 +56,9 @@ class BiomedClip:
         self.path, self.sha256, self.device, self.batch, self.prompts = path, sha256, device, batch, prompts
         self.network = f"biomedclip-{sha256[:16]}"
         self.name = f"{self.network}{'-zero-shot' if prompts else ''}"
-        weights = weights_file(Path(path))
-        found = _file_sha256(weights, weights.stat().st_mtime_ns)
-        if found != sha256:
-            raise WeightsError(
-                f"model biomedclip: {weights.name} has the sha256 {found}, not the one that was given: the file is "
-                f"truncated, or another model's; {HINT}"
-            )
+        _expect_weights(Path(path), sha256)
+        self.settings = _settings_sha256(path)
+        self.version = f"2-{self.settings[:16]}"
 
     @property
     def gpus(self) -> float:
@@ -82,7 +82,7 @@ class BiomedClip:
         found: list[Mapping[str, Any]] = [{"embedding": row.astype("<f2").tobytes()} for row in embeddings]
         if not self.prompts:
             return found
-        labels, scores = _loaded(self.path, self.sha256, self.device).by_prompts(embeddings)
+        labels, scores = self._model().by_prompts(embeddings)
         return [
             {**one, "modality_scores": orjson.dumps(dict(zip(labels, row, strict=True))).decode()}
             for one, row in zip(found, scores.round(4).tolist(), strict=True)
@@ -90,7 +90,7 @@ class BiomedClip:
 
     def _embedded(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """N x D of length one, rounded to 16 bits."""
-        model, found = _loaded(self.path, self.sha256, self.device), []
+        model, found = self._model(), []
         start = 0
         while start < len(pixels):
             some = pixels[start : start + self.batch]
@@ -105,6 +105,9 @@ class BiomedClip:
                 continue
             start += len(some)
         return np.concatenate(found).astype(np.float16).astype(np.float32)
+
+    def _model(self) -> "_Model":
+        return _loaded(self.path, self.sha256, self.settings, self.device)
 
 
 class _Model:
@@ -170,6 +173,31 @@ def weights_file(directory: Path) -> Path:
     return found
 
 
+def _expect_weights(directory: Path, sha256: str) -> None:
+    """Look at the weights of this machine.
+
+    Raises:
+        WeightsError: they are not there, or not those of the hash.
+    """
+    weights = weights_file(directory)
+    found = _file_sha256(weights, weights.stat().st_mtime_ns)
+    if found != sha256:
+        raise WeightsError(
+            f"model biomedclip: {weights.name} has the sha256 {found}, not the one that was given: the file is "
+            f"truncated, or another model's; {HINT}"
+        )
+
+
+def _settings_sha256(path: str) -> str:
+    """Of the names and bytes of the files of SETTINGS that are there."""
+    digest = hashlib.sha256()
+    for file in (Path(path) / name for name in SETTINGS):
+        if file.is_file():
+            data = file.read_bytes()
+            digest.update(f"{file.name} {len(data)}\n".encode() + data)
+    return digest.hexdigest()
+
+
 @lru_cache(maxsize=4)
 def _file_sha256(path: Path, _stamp: int) -> str:
     with path.open("rb") as file:
@@ -189,14 +217,22 @@ def _settings(path: str) -> tuple[int, tuple[float, ...], tuple[float, ...], dic
 
 
 @lru_cache(maxsize=1)
-def _loaded(path: str, sha256: str, device: str) -> _Model:
-    """The model, once a process."""
-    del sha256  # checked when the measurer was made; here it is what tells models apart
+def _loaded(path: str, sha256: str, settings: str, device: str) -> _Model:
+    """The model, once a process.
+
+    Raises:
+        WeightsError: it cannot be loaded, or the files of this machine are others than the driver's.
+    """
+    _expect_weights(Path(path), sha256)  # the driver has looked at its own files: this may be another machine
+    if _settings_sha256(path) != settings:
+        raise WeightsError(f"model biomedclip: configuration or tokenizer in {path} differ between machines; copy them")
     try:
         import open_clip  # type: ignore[import-untyped]
         import torch
     except ImportError:
         raise WeightsError("model biomedclip: open_clip is not installed; pip install 'curate[biomedclip]'") from None
+    if multiprocessing.parent_process() is not None:
+        torch.set_num_threads(1)  # a worker has one core; Ray's workers have OMP_NUM_THREADS
     chosen = torch.device("cuda" if device == "cuda" or (device == "auto" and torch.cuda.is_available()) else "cpu")
     _, mean, std, text = _settings(path)
     with _offline(), _text_config(Path(path)) as bert:
@@ -210,10 +246,26 @@ def _loaded(path: str, sha256: str, device: str) -> _Model:
             raise WeightsError(
                 f"model biomedclip: the weights do not fit the model of {CONFIG} ({type(error).__name__}); {HINT}"
             ) from None
-    model.eval().to(chosen)
+    _placed(model.eval(), chosen)
     shape = (3, 1, 1)
     middle, spread = (torch.tensor(values, device=chosen).reshape(shape) for values in (mean, std))
     return _Model(model, tokenizer, middle, spread, chosen)
+
+
+def _placed(model: Any, device: Any) -> None:
+    """Move the model to its device.
+
+    Raises:
+        WeightsError: it has no room there; no record is to blame.
+    """
+    try:
+        model.to(device)
+    except Exception as error:
+        if not _is_out_of_memory(error):
+            raise
+        raise WeightsError(
+            f"model biomedclip: {device} has no room for the model: start fewer workers, or set `device: cpu`"
+        ) from None
 
 
 @contextmanager
@@ -222,11 +274,12 @@ def _offline() -> Iterator[None]:
     from huggingface_hub import constants
 
     before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
-    logging.disable(logging.WARNING)
+    logged = logging.root.manager.disable
+    logging.disable(max(logged, logging.WARNING))
     try:
         yield
     finally:
-        logging.disable(logging.NOTSET)
+        logging.disable(logged)
         constants.HF_HUB_OFFLINE = before
 
 
@@ -247,10 +300,15 @@ def _resized(image: Image.Image, side: int) -> Image.Image:
     """The shorter side to `side` by bicubic resampling, then the middle: open_clip's own preparation."""
     width, height = image.size
     scale = side / min(width, height)
-    size = (max(side, int(width * scale)), max(side, int(height * scale)))
-    large = image.resize(size, Image.Resampling.BICUBIC)
-    left, top = round((size[0] - side) / 2), round((size[1] - side) / 2)
-    return large.crop((left, top, left + side, top + side))
+    across, down = (max(side, int(width * scale)), max(side, int(height * scale)))
+    left, top = round((across - side) / 2), round((down - side) / 2)
+    if max(across, down) <= LONG * side:
+        large = image.resize((across, down), Image.Resampling.BICUBIC)
+        return large.crop((left, top, left + side, top + side))
+    # Only the middle is made: of 8 x 8,000,000 pixels the whole would have 150 GB.
+    x, y = width / across, height / down
+    box = (left * x, top * y, min((left + side) * x, width), min((top + side) * y, height))
+    return image.resize((side, side), Image.Resampling.BICUBIC, box)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

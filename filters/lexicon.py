@@ -15,7 +15,8 @@ _WORDS: dict[str, str] = {
     "angiography": r"angiogra(?:m|ms|phy|phic)|arteriogra(?:m|ms|phy)",
     "mammography": r"mammogra(?:m|ms|phy|phic)|tomosynthesis",
     "xray": r"x[- ]?rays?|radiograph(?:s|ic)?|roentgenogra(?:m|ms)|orthopantomogra(?:m|ms)|cxr|fluoroscop(?:y|ic)",
-    "ultrasound": r"ultrasound|ultrasonogra(?:m|ms|phy|phic)|sonogra(?:m|ms|phy|phic)|echocardiogra(?:m|ms|phy|phic)"
+    "ultrasound": r"(?:endoscopic|endobronchial|laparoscopic) (?:ultrasound|ultrasonography)|ultrasound"
+    r"|ultrasonogra(?:m|ms|phy|phic)|sonogra(?:m|ms|phy|phic)|echocardiogra(?:m|ms|phy|phic)"
     r"|doppler",
     "histopathology": r"histopatholog(?:y|ic|ical)|histolog(?:y|ic|ical)|h&e|h & e|ha?ematoxylin"
     r"|immunohistochem(?:istry|ical)|biopsy specimens?",
@@ -23,15 +24,18 @@ _WORDS: dict[str, str] = {
     "oct": r"(?-i:OCT)|optical coherence tomogra(?:m|ms|phy|phic)",
     "pet": r"(?-i:PET)|positron emission tomogra(?:m|phy)|fdg[- ]pet",
     "dermoscopy": r"dermoscop(?:y|ic)|dermatoscop(?:y|ic)",
-    "endoscopy": r"endoscop(?:y|ic)|colonoscop(?:y|ic)|gastroscop(?:y|ic)|bronchoscop(?:y|ic)|laparoscop(?:y|ic)"
-    r"|cystoscop(?:y|ic)",
-    "fundus": r"fundus|fundoscop(?:y|ic)|funduscop(?:y|ic)|retinal photographs?",
+    "endoscopy": r"(?:endoscop|colonoscop|gastroscop|bronchoscop|cystoscop)(?:y|ic(?! (?:\w+ ){0,2}(?:resection"
+    r"|dissection|surgery|retrograde|sleeve|clip|clips|stent|stents|stenting|treatment|\w+(?:ectomy|ostomy|plasty|tomy))\b))"
+    r"|laparoscop(?:y|ic (?:view|image|picture|photograph|appearance|finding)s?)",
+    "fundus": r"(?:retinal|ocular) fundus|fundus(?:es)? (?:photo(?:graph)?s?|photograph(?:y|ic)|images?|imaging"
+    r"|pictures?|camera|autofluorescence|examination)|fundoscop(?:y|ic)|funduscop(?:y|ic)|retinal photographs?",
     "photo": r"clinical photographs?|intraoperative photographs?|gross (?:specimen|photograph)s?",
-    "other_medical": r"electrocardiogra(?:m|ms|phy)|(?:ecg|ekg|eeg)(?! (?:lead|electrode)s?\b)"
+    "other_medical": r"electrocardiogra(?:m|ms|phy)"
+    r"|(?:ecg|ekg|eeg)(?![- ](?:leads?|electrodes?|gat(?:ed|ing)|trigger(?:ed|ing)?)\b)"
     r"|scintigra(?:m|phy|phic)|bone scans?",
     "chart": r"bar (?:chart|graph)s?|line (?:chart|graph)s?|pie charts?|kaplan[- ]meier|scatter ?plots?|box ?plots?"
     r"|forest plots?|funnel plots?|histogram of",
-    "diagram": r"flow ?charts?|flow diagrams?|schematic (?:diagram|illustration|representation|drawing)s?|prisma",
+    "diagram": r"flow ?charts?|flow diagrams?|schematic (?:diagram|illustration|representation|drawing)s?",
     "table": r"table listing|table summari[sz]ing",
 }
 MENTION = re.compile("|".join(rf"(?P<{name}>\b(?:{words})\b)" for name, words in _WORDS.items()), re.IGNORECASE)
@@ -39,7 +43,7 @@ _CLAUSE = re.compile(r"[.;:!?\n]|,? (?:but|however|although|whereas) ", re.IGNOR
 _BEFORE = re.compile(
     r"\b(?:no|not|without|never|neither|nor|cannot|unlike|instead of|rather than|declined|refused|deferred|absence of"
     r"|prior|previous|earlier|compared (?:to|with)|comparison|correlat\w+|recommend\w*|suggest\w*|follow[- ]?up|further"
-    r"|subsequent|advis\w+|consider)\b[^.;:]{0,40}$",
+    r"|subsequent|advis\w+|consider|status[- ]post|s/p|underwent|undergone|undergoing|history of)\b[^.;:]{0,40}$",
     re.IGNORECASE,
 )
 _AFTER = re.compile(
@@ -65,6 +69,8 @@ def said_by(text: str) -> frozenset[str]:
             denied = _BEFORE.search(clause[max(start - NEAR, 0) : start]) or _AFTER.search(clause[end : end + NEAR])
             if not denied and mention.lastgroup is not None:
                 found.add(mention.lastgroup)
+    if "histopathology" in found:  # a micrograph of a stained section, as an angiogram by CT is CT
+        found.discard("microscopy")
     return frozenset(found)
 
 

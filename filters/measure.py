@@ -71,6 +71,11 @@ class Pictures:
         self.pixel_hash = pixel_hash
         self.measurers = tuple(measurers)
 
+    @property
+    def gpus(self) -> float:
+        """What a worker of it needs: a GPU where a model asks for one."""
+        return max((float(getattr(other, "gpus", 0.0)) for other in self.measurers), default=0.0)
+
     def parameters(self) -> dict[str, Any]:
         """Everything that the answers depend on."""
         chosen: dict[str, Any] = {"max_pixels": self.max_pixels, "frames": self.frames, "pixel_hash": self.pixel_hash}

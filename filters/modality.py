@@ -21,13 +21,15 @@ from filters.verdicts import decided, nulls_for_nan
 from sources.schema import Reason, Verdict
 
 Evidence = Literal["dicom", "card", "model", "text"]
-RELIABILITY: dict[Evidence, float] = {"dicom": 0.9999, "card": 0.995, "model": 0.98, "text": 0.85}
+RELIABILITY: dict[Evidence, float] = {"dicom": 0.9999, "card": 0.995, "model": 0.98, "text": 0.66}
 """Probability with which each is right at most. Header and model: chosen, so that no model outvotes a header. Card: a
 corpus with one modality has now and then a mislabelled scan (1 of 461 in a published MRI set). Text: words of captions
-and questions, measured (docs/modality.md)."""
+and questions, the worse of two measured sets (docs/modality.md)."""
 CONFIDENCE = 0.45
 """Probability below which a picture's modality is `unknown`: on data sets that a head has not seen, less than a tenth
-of the pictures is below it (docs/modality.md). A text that names two modalities gives each 0.425."""
+of the pictures is below it (docs/modality.md). A text that names two modalities gives each 0.33."""
+SEEN = 0.1
+"""What a model must give to `not_medical` before words that say so count: captions speak of charts and of much else."""
 _PLACE = {name: number for number, name in enumerate(CLASSES)}
 
 
@@ -58,8 +60,8 @@ def judged(
         told["card"] = _pointing([card], RELIABILITY["card"])
     if model:
         told["model"] = _believed(_by_class(model), RELIABILITY["model"])
-    if said:
-        told["text"] = _pointing(sorted({KINDS.get(label, label) for label in said}), RELIABILITY["text"])
+    if heard := _heard(said, model):
+        told["text"] = _pointing(heard, RELIABILITY["text"])
     if not told:
         return Judged("unknown", None, 0.0, "none", {})
     logs = np.sum([np.log(one) for one in told.values()], axis=0)
@@ -72,6 +74,17 @@ def judged(
     source = next((name for name, top in shown.items() if CLASSES[best] in top), "model")
     kind = _kind(CLASSES[best], header_code, model, said)
     return Judged(CLASSES[best], kind, score, source, shown)
+
+
+def _heard(said: frozenset[str], model: Mapping[str, float] | None) -> list[str]:
+    """The classes that texts assert; none where they say `not_medical` of what no model takes for it.
+
+    Words alone never make a picture `not_medical`, which is dropped by default.
+    """
+    classes = {KINDS.get(label, label) for label in said}
+    if "not_medical" in classes and (not model or _by_class(model)[_PLACE["not_medical"]] < SEEN):
+        return []
+    return sorted(classes)
 
 
 def _pointing(classes: Sequence[str], reliability: float) -> npt.NDArray[np.float64]:
@@ -116,7 +129,7 @@ class Labels:
     """Puts modality, kind and evidence into the images table, from what was measured and what samples say."""
 
     name = "modality_labels"
-    version = 1
+    version = 2
     columns = ("turns",)
 
     def __init__(
@@ -187,7 +200,7 @@ class Modality:
     """
 
     name = "modality"
-    version = 1
+    version = 2
     reads = ("links", "images")
     columns = ("task",)
 
@@ -235,12 +248,13 @@ class Modality:
         return None
 
     def _objection(self, row: Mapping[str, Any]) -> Reason | None:
-        if self.compound == "drop" and (row["panels"] or 0) > 1:
+        # Two knees on black have a gutter, too: what a header or a corpus of one modality names is no figure.
+        if self.compound == "drop" and (row["panels"] or 0) > 1 and row["modality_from"] not in {"dicom", "card"}:
             return Reason.MODALITY_COMPOUND
         if row["modality"] == "unknown":
             return Reason.MODALITY_UNWANTED if self.unknown == "drop" else None
         if row["modality"] == "not_medical" and not self._is_wanted(row):
-            return Reason.MODALITY_NOT_MEDICAL if self.not_medical == "drop" or self.keep is not None else None
+            return Reason.MODALITY_NOT_MEDICAL if self.not_medical == "drop" else None
         return None if self.keep is None or self._is_wanted(row) else Reason.MODALITY_UNWANTED
 
     def _is_wanted(self, row: Mapping[str, Any]) -> bool:

@@ -62,7 +62,7 @@ def text_fault(row: Row, limits: Mapping[str, Any]) -> Fault | None:
         broken = rule(row, limits)
         if broken is not None:
             return Fault(reason, *broken)
-    wanted = limits["languages"]
+    wanted = limits["scripts"]
     if wanted is not None and row["script"] is not None and row["script"] not in wanted:
         return Fault(Reason.QUALITY_LANGUAGE, 1, 0)
     return None

@@ -11,7 +11,7 @@ RULE_SETS: dict[str, dict[str, Any]] = {
         "max_repeated": 0.5,
         "max_mojibake": 0.02,
         "max_markup": 0,
-        "languages": None,
+        "scripts": None,
     },
     # Lingshu (2506.07044, section 3): pictures of 64 px and more; its 10 to 1,024 tokens are the defaults of `tokens`.
     "lingshu": {"min_side_px": 64},

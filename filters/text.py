@@ -23,8 +23,9 @@ TEXT_QUALITY = pa.schema(
 )
 """One row a sample. `label_only`: all that is said is "Figure 2" or the like; `boilerplate`: all that is said is what
 publishers put under any picture; `mojibake`: share of characters that are text decoded wrongly; `repeated`: share of
-words in runs of words that come again; `markup`: HTML tags and entities; `script`: the writing of most letters;
-`answer_empty`, `answer_repeats` (the question) and `answer_no_option`: of samples with question and answer."""
+words in runs of words that come again; `markup`: HTML tags and entities of captions and reports, elsewhere 0;
+`script`: the writing of most letters; `answer_empty`, `answer_repeats` (the question) and `answer_no_option`: of
+samples with question and answer."""
 
 LONGEST = 20_000
 """Characters that are looked at. A caption of 2 MB shows on its first pages what it is."""
@@ -32,25 +33,37 @@ _RUN = 5
 """Words. Shorter runs come again in honest lists of findings."""
 
 _LABEL = re.compile(
-    r"\W*(?:(?:supplementary|supplemental|extended data|additional)\s+)?(?:fig(?:ure)?s?|image|panel|table|plate|scheme"
-    r"|photo(?:graph)?|illustration|slide|video|case|图|表|рис(?:унок)?|abb(?:ildung)?)?\W*"
-    r"(?:(?:no|nr)\b\W*)?(?:[a-z]?\d{1,4}[a-z]?|[ivx]{1,5}|[a-z])?(?:\W+(?:[a-z]|\d{1,3}|and|to|continued|cont))*\W*",
+    r"\W*+(?:(?:(?:supplementary|supplemental|extended data|additional)\s+)?+(?:fig(?:ure)?s?|image|panel|table|plate"
+    r"|scheme|photo(?:graph)?|illustration|slide|video|case|图|表|рис(?:унок)?|abb(?:ildung)?)\W*+(?:(?:no|nr)\b\W*+)?+"
+    r"(?:[a-z]?\d{1,4}[a-z]?|[ivx]{1,5}|[a-z]|and|to|continued|cont)?"
+    r"|\d{1,4}[a-z]?|[ivx]{1,5}(?!\W+\d)|[a-z](?!\W+\d))?"
+    r"(?:\W++(?:[a-z]|\d{1,3}|and|to|continued|cont)\b)*+\W*+",
     re.IGNORECASE,
 )
+"""A word for a figure and its number, or a bare number or letter; "T2", "L4" and "I-131" are findings. Runs of other
+characters are possessive: three in a row would be tried in cubic time."""
+_REST = r"(?:[^.]|(?<=\bdr)\.|(?<=\bprof)\.|(?<=\bmrs)\.|(?<=\bmr)\.|(?<=\bms)\.|(?<=\b[a-z])\.|\.(?=\w))*+"
+"""To the end of the sentence: what comes after a credit may be the caption."""
+_GAP = r"(?:(?!©|\(c\))\W)*+"
 _BOILERPLATE = re.compile(
-    r"\W*(?:click (?:here|on the image)\b.*|see (?:the )?(?:text|legend|caption|main text)(?: for (?:more )?details?)?"
-    r"|(?:image|figure|photo) (?:not available|unavailable|courtesy of .*|removed.*|is missing)"
-    r"|no (?:caption|description|legend)(?: (?:available|provided))?|(?:copyright|©|\(c\)) .*|all rights reserved"
-    r"|(?:caption|legend|description|title|n/?a|none|null|nan|untitled|image|picture|photo)"
-    r"|download(?: .*)?|view larger version.*"
-    r"|this (?:image|figure) (?:is|was) (?:licensed|published|distributed) under .*|open in a new tab.*)\W*",
-    re.IGNORECASE | re.DOTALL,
-)
+    rf"(?:{_GAP}(?:click (?:here|on the image)\b{_REST}"
+    rf"|see (?:the )?(?:text|legend|caption|main text)(?: for (?:more )?details?)?+"
+    rf"|(?:image|figure|photo) (?:not available|unavailable|courtesy of {_REST}|removed{_REST}|is missing)"
+    rf"|no (?:caption|description|legend)(?: (?:available|provided))?+|(?:copyright|©|\(c\)\s*(?=(?:19|20)\d\d)){_REST}"
+    rf"|all rights reserved|(?:used|reproduced|reprinted) (?:with|by) permission{_REST}"
+    rf"|(?:caption|legend|description|title|n/?a|none|null|nan|untitled|image|picture|photo)"
+    rf"|download(?: {_REST})?+|view larger version{_REST}|open in a new tab{_REST}"
+    rf"|this (?:image|figure) (?:is|was) (?:licensed|published|distributed) under {_REST})(?!\w){_GAP})++",
+    re.IGNORECASE,
+)  # fmt: skip
+_NAME = r"(?:p|br|div|span|a|b|i|u|em|strong|sub|sup|img|table|tr|td|th|ul|ol|li|h[1-6]|font|html|body|xref|italic|bold"
 _MARKUP = re.compile(
-    r"</?(?:p|br|div|span|a|b|i|u|em|strong|sub|sup|img|table|tr|td|th|ul|ol|li|h[1-6]|font|html|body|xref|italic|bold"
-    r"|ext-link|inline-formula|tex-math)\b[^<>]{0,200}>|&(?:[a-z]{2,8}|#\d{2,5}|#x[0-9a-f]{2,5});",
+    _NAME.join((r"</?", r"|ext-link|inline-formula|tex-math)"))
+    + r"(?:\s+[\w:-]{1,40}\s*=\s*(?:\"[^\"<>]{0,400}\"|'[^'<>]{0,400}'|[^\s<>\"']{1,400})){0,20}\s*/?>"
+    r"|&(?!(?:lt|gt|amp);)(?:[a-z]{2,8}|#\d{2,5}|#x[0-9a-f]{2,5});",
     re.IGNORECASE,
 )
+"""Tags and entities, but for those of `<`, `>` and `&`, which are read for what they stand for ("p&lt;0.05")."""
 _THOUGHT = re.compile(r"</?(?:think|answer|image)>", re.IGNORECASE)
 _MOJIBAKE = re.compile(
     "[\u00c2\u00c3][\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122]"
@@ -60,6 +73,12 @@ _MOJIBAKE = re.compile(
 _WORD = re.compile(r"\w+")
 _SPACES = re.compile(r"\W+")
 _OPTION_LETTER = re.compile(r"^\W*(?:option\s+)?([a-z])\s*(?:[.):].*)?$", re.IGNORECASE | re.DOTALL)
+SCRIPTS = (
+    "arabic", "armenian", "bengali", "cjk", "cyrillic", "devanagari", "ethiopic", "georgian", "greek", "gujarati",
+    "gurmukhi", "hangul", "hebrew", "kannada", "khmer", "lao", "latin", "malayalam", "mongolian", "myanmar", "oriya",
+    "sinhala", "tamil", "telugu", "thai", "tibetan",
+)  # fmt: skip
+"""Writings that a recipe may ask for, of those that `script_of` tells."""
 _SCRIPTS = {"CJK": "cjk", "HIRAGANA": "cjk", "KATAKANA": "cjk", "HANGUL": "hangul"}
 
 
@@ -67,7 +86,7 @@ class TextQuality:
     """Measures the texts of samples: TEXT_QUALITY."""
 
     name = "text_quality"
-    version = 1
+    version = 2
     columns = ("turns", "task", "question", "options", "answer")
 
     def parameters(self) -> dict[str, Any]:
@@ -89,7 +108,7 @@ def _measured(row: Mapping[str, Any]) -> dict[str, Any]:
         "boilerplate": short is not None and _BOILERPLATE.fullmatch(short) is not None,
         "mojibake": round(mojibake_share(text), 4),
         "repeated": round(repeated_share(text), 4),
-        "markup": len(_MARKUP.findall(_THOUGHT.sub(" ", text))),
+        "markup": len(_MARKUP.findall(_THOUGHT.sub(" ", text))) if row["task"] in {"caption", "report"} else 0,
         "script": script_of(text),
         **_of_answer(row["question"], row["options"], row["answer"]),
     }

@@ -112,7 +112,7 @@ class IngestTask:
 def corpus_parameters(corpus: Corpus) -> dict[str, Any]:
     """What of a corpus its samples depend on, besides its records. Holds no raw name."""
     site_key = corpus.identity.site_key
-    told = {"description", "home", "fetch", "note", "made_from", "ignored"}  # to people, and to other commands
+    told = {"description", "home", "fetch", "note", "made_from", "holds", "ignored"}  # people, and other commands
     parameters = corpus.card.model_dump(exclude={*told, "layout"})
     parameters["name"] = corpus.name
     parameters["images"] = corpus.card.layout.images

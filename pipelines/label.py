@@ -5,7 +5,6 @@ of them put together (`filters/modality.py`); the samples of the same fragment a
 """
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -157,8 +156,3 @@ def _biomedclip(settings: ModalitySettings) -> tuple[Labels, tuple[AnyMeasurer, 
             "fit it again with `curate label fit --model biomedclip`",
         )
     return Labels(head, digest, settings.confidence), (measurer,)
-
-
-def gpus_of(measurers: Sequence[AnyMeasurer]) -> float:
-    """GPUs that a worker needs which measures with these."""
-    return max((float(getattr(other, "gpus", 0.0)) for other in measurers), default=0.0)

@@ -1,5 +1,6 @@
 """What a recipe may say under `steps.modality` and `steps.quality`."""
 
+import difflib
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
@@ -7,6 +8,7 @@ from pydantic import Field, field_validator
 from filters.modality import CONFIDENCE
 from filters.modality_classes import LABELS
 from filters.quality_rules import RULE_SETS
+from filters.text import SCRIPTS
 from sources.cards import Strict
 
 
@@ -58,8 +60,18 @@ class QualitySettings(Strict):
     max_repeated: Annotated[float, Field(gt=0, le=1)] | None = None
     max_mojibake: Annotated[float, Field(ge=0, le=1)] | None = None
     max_markup: Annotated[int, Field(ge=0)] | None = None
-    languages: tuple[str, ...] | None = None
-    """Scripts of writing that are wanted (latin, cjk, arabic, cyrillic, greek, hebrew, devanagari ...)."""
+    scripts: tuple[str, ...] | None = None
+    """Writings that are wanted (latin, cjk, arabic, cyrillic, greek, hebrew, devanagari ...); not languages."""
+
+    @field_validator("scripts")
+    @classmethod
+    def _writings(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for name in value or ():
+            if name not in SCRIPTS:
+                nearest = difflib.get_close_matches(name.casefold(), SCRIPTS, 1, 0.6)
+                meant = f"did you mean {nearest[0]!r}? " if nearest else ""
+                raise ValueError(f"{name!r} is no writing; {meant}there are {', '.join(SCRIPTS)}")
+        return value
 
     def limits(self) -> dict[str, object]:
         """The limits in force: those of the rule set, and over them what is said here."""

@@ -2,9 +2,9 @@
 
 import csv
 import io
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePosixPath
@@ -24,7 +24,10 @@ from sources.pictures import Limits, Picture, PictureError, open_picture
 from sources.storage import Folder
 
 MANIFEST = "manifest.csv"
-_PICTURES = ("*.jpg", "*.jpeg", "*.png", "*.tif", "*.tiff", "*.bmp", "*.gif", "*.webp", "*.dcm")
+_SUFFIXES = ("jpg", "jpeg", "png", "tif", "tiff", "bmp", "gif", "webp", "dcm")
+_PICTURES = tuple(f"*.{end}" for suffix in _SUFFIXES for end in (suffix, suffix.upper()))
+AHEAD = 4
+"""Files that are read before they are looked at: their bytes are in memory."""
 _THUMBNAIL = 16
 
 
@@ -76,23 +79,28 @@ def collected(
     look: Callable[[Picture], npt.NDArray[np.floating[Any]]],
     together: Mapping[str, str],
     told: Callable[[int, int], None] | None = None,
+    least: int = 0,
 ) -> Collection:
     """Read and look at all labelled pictures under some folders.
 
     `mapping`: words of the folders -> labels of ours, before the usual ones; `together`: data set -> the name under
-    which it is counted with others that share pictures with it.
+    which it is counted with others that share pictures with it; `least`: labels that there must be.
 
     Raises:
         UsageError: a place holds neither a manifest nor folders of pictures, or nothing is left.
     """
     left_out: Counter[str] = Counter()
     found = [one for place in places for one in _listed(place, mapping, left_out)]
+    if len({one.label for one in found}) < least:
+        raise UsageError(
+            f"{', '.join(places)}: pictures of {' and '.join(sorted({one.label for one in found})) or 'no label'} only",
+            f"a head tells at least two labels apart; labels are {', '.join(LABELS)}",
+        )
     kept, seen = [], []
     with ThreadPoolExecutor(1) as ahead:
-        reads = iter([(one, ahead.submit(_read, one)) for one in found])
-        for number, (one, read) in enumerate(reads):
+        for number, (one, data) in enumerate(_reads(found, ahead)):
             try:
-                picture = _decoded(read.result())
+                picture = _decoded(data)
                 seen.append((look(picture), _thumbnail(picture)))
                 kept.append(Labelled(one.folder, one.path, one.label, together.get(one.dataset, one.dataset)))
             except PictureError:
@@ -103,6 +111,19 @@ def collected(
         raise UsageError(f"{', '.join(places)}: no labelled picture", f"labels are {', '.join(LABELS)}")
     features, thumbnails = (np.stack([pair[place] for pair in seen]) for place in (0, 1))
     return Collection(tuple(kept), features, thumbnails.astype(np.float32), dict(sorted(left_out.items())))
+
+
+def _reads(found: Sequence[Labelled], ahead: ThreadPoolExecutor) -> Iterator[tuple[Labelled, bytes]]:
+    """The bytes of each picture, a few of them read ahead."""
+    reading: deque[tuple[Labelled, Future[bytes]]] = deque()
+    for one in found:
+        reading.append((one, ahead.submit(_read, one)))
+        if len(reading) > AHEAD:
+            first, read = reading.popleft()
+            yield first, read.result()
+    while reading:
+        first, read = reading.popleft()
+        yield first, read.result()
 
 
 def _listed(place: str, mapping: Mapping[str, str], left_out: Counter[str]) -> Iterator[Labelled]:
@@ -127,7 +148,10 @@ def _listed(place: str, mapping: Mapping[str, str], left_out: Counter[str]) -> I
 def _of_manifest(
     folder: Folder, manifest: str, mapping: Mapping[str, str], left_out: Counter[str]
 ) -> Iterator[Labelled]:
-    rows = list(csv.DictReader(io.StringIO(folder.read(manifest).decode("utf-8-sig"))))
+    try:
+        rows = list(csv.DictReader(io.StringIO(folder.read(manifest).decode("utf-8-sig"), newline="")))
+    except (UnicodeDecodeError, csv.Error):
+        raise UsageError(f"{manifest}: no CSV in UTF-8", "save it as UTF-8; docs/modality.md shows the form") from None
     if not rows or "path" not in rows[0] or not {"modality", "label"} & set(rows[0]):
         raise UsageError(f"{manifest}: needs the columns path and modality", "docs/modality.md shows the form")
     above = folder_of(str(PurePosixPath(folder.place).parent))
@@ -184,7 +208,7 @@ def looker(model: str, path: str | None, sha256: str | None) -> tuple[str, Calla
         raise UsageError("--model biomedclip needs its files", "give --path DIR and --sha256; see docs/modality.md")
     from filters.biomedclip import BiomedClip
 
-    measurer = BiomedClip(path, sha256, prompts=False)
+    measurer = BiomedClip(path, sha256, batch=1, prompts=False)  # batches are padded, and pictures come singly
     return measurer.network, partial(_by_biomedclip, measurer)
 
 

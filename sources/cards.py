@@ -183,7 +183,9 @@ class Card(Strict):
     forms: tuple[CardForm, ...] = ()
     """Other forms of the same corpus, tried in this order where the card's own is not there."""
     made_from: tuple[str, ...] = ()
-    """The corpora that this one was made from, or holds."""
+    """The corpora that this one was made from."""
+    holds: tuple[str, ...] = ()
+    """The corpora whose questions or pictures are among its own, rewritten or not: not all of them need be."""
     note: str = ""
     """What is odd about the corpus, for people: traps, and what could not be checked."""
 

@@ -1,5 +1,6 @@
 """`curate label`: train and measure what tells pictures of one modality from another."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -42,14 +43,21 @@ def fit(
 
     from filters.modality import CONFIDENCE
     from filters.modality_fit import fit_head, unseen
+    from pipelines.errors import UsageError
     from pipelines.labelled import collected, looker
 
+    if not out.parent.is_dir() or out.is_dir():
+        raise UsageError(f"--out {out}: its folder is not there", "make the folder, and name a file in it")
     network, look = looker(model, path, sha256)
-    found = collected(data, _pairs(mapped), look, _pairs(together), _progress)
+    found = collected(data, _pairs(mapped), look, _pairs(together), _progress, least=2)
+    if len(set(found.labels)) < 2:
+        raise UsageError("pictures of one label only could be decoded", "a head tells at least two labels apart")
     head = fit_head(found.features, found.labels, found.datasets, network)
     measured = unseen(found.features, found.labels, found.datasets, network, CONFIDENCE, len(found.labels)).report()
     head = replace(head, recipe={**head.recipe, "unseen": measured, "left_out": dict(found.left_out)})
-    out.write_bytes(head.to_bytes())
+    unfinished = out.with_name(f".{out.name}.{os.getpid()}")
+    unfinished.write_bytes(head.to_bytes())
+    unfinished.replace(out)
     answer = {"head": str(out), "network": network, "pictures": len(found.labels), "unseen": measured}
     print_json(answer) if as_json else say(
         "\n".join([f"{out}: a head of {len(found.labels)} pictures", *_lines(measured)])

@@ -1,4 +1,4 @@
-"""The provenance channel: eval sets that were made from a corpus that the data holds."""
+"""The provenance channel: eval sets made from a corpus of the data, and corpora of the data that hold an eval set."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,24 +7,8 @@ from functools import lru_cache
 
 from sources.cards import catalogue
 
-MADE_FROM: Mapping[str, tuple[str, ...]] = {
-    "biomedica": ("pmc",),
-    "llava_med": ("pmc_15m",),
-    "medicat": ("pmc",),
-    "medpix_2": ("medpix",),
-    "mimic_cxr_jpg": ("mimic_cxr",),
-    "mimic_cxr_vqa": ("mimic_cxr",),
-    "pmc_15m": ("pmc",),
-    "pmc_oa": ("pmc",),
-    "pmc_vqa": ("pmc_oa",),
-    "pubmedvision": ("llava_med", "pmc_oa"),
-    "rad_restruct": ("iu_xray",),
-    "roco": ("pmc",),
-    "rocov2": ("pmc",),
-    "vqa_med_2019": ("medpix",),
-    "vqa_rad": ("medpix",),
-}
-"""Corpus -> what it was made from (reference/papers.md A5 and E3). Cards of the catalogue and of eval sets add more."""
+MADE_FROM: Mapping[str, tuple[str, ...]] = {"pmc_15m": ("pmc",)}
+"""Corpus -> what it was made from, of those that have no card: cards say it of themselves."""
 
 ALIASES: Mapping[str, str] = {
     "chestxray14": "nih_cxr",
@@ -50,7 +34,10 @@ _UNFOLDED = re.compile(r"[^a-z0-9]+")
 
 @dataclass(frozen=True)
 class Derivation:
-    """An eval set and a corpus in the data that it was made from, with the way between them (both ends included)."""
+    """An eval set and a corpus in the data that it was made from, or that holds it or what it was made from.
+
+    `path` is the way between them, both ends included.
+    """
 
     source: str
     eval_set: str
@@ -91,7 +78,7 @@ def _parents() -> Mapping[str, tuple[str, ...]]:
 
 
 def derivations(made_from: Mapping[str, Sequence[str]], sources: Iterable[str]) -> list[Derivation]:
-    """Which of the data's sources the eval sets were made from, directly or through other corpora.
+    """Which of the data's sources the eval sets were made from, or are held by, directly or through other corpora.
 
     Args:
         made_from: eval set -> the corpora that its card names.
@@ -104,12 +91,29 @@ def derivations(made_from: Mapping[str, Sequence[str]], sources: Iterable[str]) 
     found: list[Derivation] = []
     for eval_set in sorted(made_from):
         ways = ancestors(made_from[eval_set])
-        found.extend(
-            Derivation(source, eval_set, (eval_set, *ways[_canonical(source)]))
-            for source in named
-            if _canonical(source) in ways
-        )
+        inside: dict[str, tuple[str, ...]] = {_canonical(eval_set): (), **ways}
+        for source in named:
+            held = _held_by(source)
+            shared = sorted(inside.keys() & held.keys(), key=lambda name: (len(inside[name]), name))
+            if _canonical(source) in ways:
+                found.append(Derivation(source, eval_set, (eval_set, *ways[_canonical(source)])))
+            elif shared:
+                found.append(Derivation(source, eval_set, (eval_set, *inside[shared[0]], *held[shared[0]])))
     return found
+
+
+def _held_by(source: str) -> dict[str, tuple[str, ...]]:
+    """Every corpus that one holds, directly or through others: canonical name -> the way from its holder to the one."""
+    holds = {_canonical(card.name): card.holds for card in catalogue().values() if card.holds}
+    ways: dict[str, tuple[str, ...]] = {}
+    level: list[tuple[str, tuple[str, ...]]] = [(name, (source,)) for name in holds.get(_canonical(source), ())]
+    while level:
+        name, way = level.pop(0)
+        corpus = _canonical(name)
+        if corpus not in ways:
+            ways[corpus] = way
+            level.extend((inner, (name, *way)) for inner in holds.get(corpus, ()))
+    return ways
 
 
 def _canonical(name: str) -> str:

@@ -13,8 +13,9 @@ from sources.schema import Reason
 from sources.uris import PICTURE
 
 MAX_REPORT_BYTES = 4 * 2**20
-_HEADER = re.compile(r"^[ \t]*([A-Z][A-Z/&,()\- ]{2,60}?)[ \t]*:", re.MULTILINE)
-"""A section begins with its name in capitals and a colon at the start of a line."""
+_HEADER = re.compile(r"^[ \t]*([A-Z][A-Za-z/&,()\- ]{2,60}?)[ \t]*:", re.MULTILINE)
+"""A section begins with its name and a colon at the start of a line: a known name however it is written, any other one
+in capitals."""
 _SECTIONS = {
     "findings": ("FINDINGS", "FINDINGS AND IMPRESSION", "FINDINGS/IMPRESSION", "FINDING"),
     "impression": ("IMPRESSION", "IMPRESSIONS", "CONCLUSION", "CONCLUSIONS"),
@@ -26,6 +27,18 @@ _SECTIONS = {
     "comparison": ("COMPARISON", "COMPARISONS"),
 }  # fmt: skip
 _COLUMN_OF = {name: column for column, names in _SECTIONS.items() for name in names}
+_ENDS = frozenset({
+    "ADDENDUM", "ATTENDING", "ATTESTATION", "DICTATED", "DICTATED BY", "EXAM", "EXAMINATION", "FINAL REPORT",
+    "NOTIFICATION", "NOTIFICATIONS", "PROCEDURE", "PROVIDER", "RADIOLOGIST", "RECOMMENDATION", "RECOMMENDATIONS",
+    "RECOMMENDATION(S)", "SIGNED", "SIGNED BY", "STUDY", "TRANSCRIBED BY", "WET READ",
+})  # fmt: skip
+"""Names of no column that end findings and impression, too. Any other name in capitals in there is an organ's."""
+_SIGNATURE = re.compile(
+    r"^[ \t]*(?:electronically[ \t]+)?(?:signed|dictated|transcribed|verified|approved|finali[sz]ed|authenticated"
+    r"|(?:reviewed|read|interpreted|reported)(?:[ \t]+and[ \t]+\w+)?[ \t]+by)\b[^\n]*",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""A line that says who wrote the report: nothing that a picture shows, and a person's name."""
 _BLANK_LINES = re.compile(r"\n[ \t]*\n")
 
 
@@ -33,13 +46,14 @@ class ReportsReader:
     """Reads text files of reports: a record a file, whose key is its path.
 
     Its pictures are those in the folder beside it that is called like it without the suffix (`s50.txt`, `s50/1.jpg`).
-    Columns: `findings, impression, indication, technique, comparison`, and `text`, the last paragraph of a report that
-    has neither findings nor impression. Options: `pictures`, globs of the pictures (default: none); `path`, a regular
-    expression whose named groups are columns made from the file's path.
+    Columns: `findings, impression, indication, technique, comparison`, and `text`, the last paragraph of a report
+    without the headings of findings and impression. Lines that sign a report are in none. Options: `pictures`, globs
+    of the pictures (default: none); `path`, a regular expression whose named groups
+    are columns made from the file's path.
     """
 
     unit: Literal["file", "folder"] = "folder"
-    version: int = 1
+    version: int = 2
     options: frozenset[str] = frozenset({"pictures", "path"})
 
     def plan(self, corpus: Corpus, paths: Sequence[str]) -> Iterator[Fragment]:
@@ -71,20 +85,45 @@ class ReportsReader:
 
 
 def sections(report: str) -> dict[str, str]:
-    """The sections of a report by column: of several of one kind the first that says something."""
-    headers = list(_HEADER.finditer(report))
+    """The sections of a report by column: of several of one kind the first that says something.
+
+    Headings inside findings and impression that are no section's (`LUNGS:`) are part of them.
+    """
+    report = _SIGNATURE.sub("", report)
+    headers = _headers(report)
+    told = any(column in {"findings", "impression"} for _, _, column in headers)
     found: dict[str, str] = {}
-    for number, header in enumerate(headers):
-        column = _COLUMN_OF.get(" ".join(header.group(1).split()))
-        end = headers[number + 1].start() if number + 1 < len(headers) else len(report)
-        text = _flowing(report[header.end() : end])
+    for number, (_, begin, column) in enumerate(headers):
+        end = headers[number + 1][0] if number + 1 < len(headers) else len(report)
+        own = report[begin:end]
+        text = _flowing(own if told else _BLANK_LINES.split(own.lstrip())[0])
         if column is not None and text and column not in found:
             found[column] = text
-    if "findings" not in found and "impression" not in found:
-        last = _flowing(_BLANK_LINES.split(report.strip())[-1])
-        if last:
-            found["text"] = last
+    unnamed = "" if told else _last_paragraph(report)
+    return {**found, "text": unnamed} if unnamed else found
+
+
+def _headers(report: str) -> list[tuple[int, int, str | None]]:
+    """Where each section's heading begins and ends, and its column; None of a section that no column has."""
+    found: list[tuple[int, int, str | None]] = []
+    for header in _HEADER.finditer(report):
+        name = " ".join(header.group(1).split())
+        column = _COLUMN_OF.get(name.upper())
+        inside = bool(found) and found[-1][2] in {"findings", "impression"}
+        if column is not None or name.upper() in _ENDS or (name.isupper() and not inside):
+            found.append((header.start(), header.end(), column))
     return found
+
+
+def _last_paragraph(report: str) -> str:
+    """The last paragraph that is not under the heading of a section."""
+    for paragraph in reversed(_BLANK_LINES.split(report)):
+        header = _HEADER.match(paragraph.strip())
+        name = " ".join(header.group(1).split()).upper() if header else ""
+        text = _flowing(paragraph)
+        if text and name not in _COLUMN_OF and name not in _ENDS:
+            return text
+    return ""
 
 
 def _record(corpus: Corpus, entry: FileEntry, pattern: re.Pattern[str] | None) -> Record | Unreadable:

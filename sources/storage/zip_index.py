@@ -15,6 +15,8 @@ MAX_DIRECTORY_BYTES = 512 * 2**20
 MAX_RATIO = 100
 RATIO_COUNTS_FROM = 16 * 2**20
 """A member of more than 16 MiB that claims 100 times its packed bytes is a bomb, as for archives of pictures."""
+PACKING_BYTES = 64 * 2**10
+"""What packing may add to a member that cannot be packed, at most."""
 _END, _END64, _LOCATOR64 = b"PK\5\6", b"PK\6\6", b"PK\6\7"
 _MEMBER, _LOCAL = b"PK\1\2", b"PK\3\4"
 _STORED, _DEFLATED = 0, 8
@@ -29,12 +31,13 @@ class ZipError(ValueError):
 
 @dataclass(frozen=True)
 class Member:
-    """Where a member lies, and its sizes packed and unpacked."""
+    """Where a member lies, its sizes packed and unpacked, and the CRC-32 of its bytes."""
 
     offset: int
     packed: int
     size: int
     method: int
+    crc: int
 
     @property
     def is_bomb(self) -> bool:
@@ -58,8 +61,8 @@ class ZipIndex:
         hashes = np.array([_hash(name) for name, _ in rows], np.uint64)
         order = np.argsort(hashes, kind="stable")
         self._hashes_m: npt.NDArray[np.uint64] = hashes[order]
-        fields = [(one.offset, one.packed, one.size, one.method) for _, one in rows]
-        self._fields_m = np.array(fields, np.int64).reshape(-1, 4)[order]
+        fields = [(one.offset, one.packed, one.size, one.method, one.crc) for _, one in rows]
+        self._fields_m = np.array(fields, np.int64).reshape(-1, 5)[order]
         bases = np.array([_hash(rows[place][0].rpartition("/")[2]) for place in order], np.uint64)
         self._by_base = np.argsort(bases, kind="stable")
         self._bases: npt.NDArray[np.uint64] = bases[self._by_base]
@@ -82,12 +85,14 @@ class ZipIndex:
         return self._at(int(self._by_base[place])) if matching.sum() == 1 else None
 
     def _at(self, place: int) -> Member:
-        offset, packed, size, method = (int(value) for value in self._fields_m[place])
-        return Member(offset, packed, size, method)
+        offset, packed, size, method, crc = (int(value) for value in self._fields_m[place])
+        return Member(offset, packed, size, method, crc)
 
 
 def unpacked(file: BinaryIO, member: Member) -> bytes:
     """The bytes of a member; none where what is there does not unpack to what was stated."""
+    if member.packed > member.size + (0 if member.method == _STORED else PACKING_BYTES):
+        return b""  # it would be read whole: an entry of ten bytes may claim to have all of the archive packed
     file.seek(member.offset)
     head = file.read(_LOCAL_BYTES)
     if len(head) < _LOCAL_BYTES or not head.startswith(_LOCAL):
@@ -96,13 +101,17 @@ def unpacked(file: BinaryIO, member: Member) -> bytes:
     file.seek(member.offset + _LOCAL_BYTES + name + extra)
     data = file.read(member.packed)
     if member.method == _STORED:
-        return data if len(data) == member.size else b""
+        return _whole(data, member)
     try:
         inflater = zlib.decompressobj(-zlib.MAX_WBITS)
         whole = inflater.decompress(data, member.size + 1)
     except zlib.error:
         return b""
-    return whole if len(whole) == member.size else b""
+    return _whole(whole, member)
+
+
+def _whole(data: bytes, member: Member) -> bytes:
+    return data if len(data) == member.size and zlib.crc32(data) == member.crc else b""
 
 
 def _directory(file: BinaryIO, size: int) -> bytes:
@@ -147,7 +156,7 @@ def _members(directory: bytes) -> Iterator[tuple[str, Member]]:
         if len(head) < _MEMBER_BYTES or not head.startswith(_MEMBER):
             raise ZipError("is damaged: its central directory cannot be read; download it again")
         flags, method = struct.unpack("<HH", head[8:12])
-        packed, size = struct.unpack("<II", head[20:28])
+        crc, packed, size = struct.unpack("<III", head[16:28])
         name_bytes, extra_bytes, comment_bytes = struct.unpack("<HHH", head[28:34])
         (offset,) = struct.unpack("<I", head[42:46])
         begin = place + _MEMBER_BYTES
@@ -157,7 +166,7 @@ def _members(directory: bytes) -> Iterator[tuple[str, Member]]:
         size, packed, offset = _wide(extra, [size, packed, offset])
         name = raw.decode("utf-8" if flags & 0x800 else "cp437", "replace")
         if method in (_STORED, _DEFLATED) and not flags & _ENCRYPTED and _is_safe(name):
-            yield name, Member(offset, packed, size, method)
+            yield name, Member(offset, packed, size, method, crc)
 
 
 def _wide(extra: bytes, values: list[int]) -> list[int]:

@@ -12,8 +12,9 @@ from typing import BinaryIO, NoReturn
 from sources.storage.folder import MAX_READ_BYTES, FileStat, Folder, StoreError, TooLargeError
 from sources.storage.zip_index import Member, ZipError, ZipIndex, unpacked
 
-HELD = 64
-"""Indexes that a process holds: PubMedVision has 20 zips."""
+HELD = 4096
+"""Indexes that a process holds, those used last. Every picture is looked for in all zips of its corpus, so that fewer
+than those would be read again for each; a million members take 64 MB."""
 
 
 @dataclass(frozen=True)
@@ -176,6 +177,7 @@ def _index(base: Folder, stat: FileStat) -> ZipIndex:
             _held[key] = ZipIndex(file, stat.size)
         if len(_held) > HELD:
             _held.popitem(last=False)
+    _held.move_to_end(key)
     return _held[key]
 
 

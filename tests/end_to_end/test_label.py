@@ -53,6 +53,26 @@ def test_a_folder_without_labels_is_wrong_usage(tmp_path: Path) -> None:
 
 
 @needs_model
+@pytest.mark.parametrize(
+    ("manifest", "out", "told"),
+    [
+        (b"path,modality\na.JPG,ct\n", "head.npz", "pictures of ct only"),
+        ("path,modality\ncafé.JPG,ct\n".encode("latin-1"), "head.npz", "UTF-8"),
+        (b"path,modality\na.JPG,ct\nb.JPG,mri\n", "missing/head.npz", "folder is not there"),
+    ],
+)
+def test_what_no_head_can_come_of_is_told_before_a_picture_is_looked_at(
+    tmp_path: Path, manifest: bytes, out: str, told: str
+) -> None:
+    (tmp_path / "manifest.csv").write_bytes(manifest)
+    for name in ("a.JPG", "b.JPG"):
+        Image.new("L", (64, 64)).save(tmp_path / name)
+    answer = curate("label", "fit", tmp_path, "--out", tmp_path / out)
+    assert answer.returncode == 2
+    assert told in answer.stderr
+
+
+@needs_model
 def test_biomedclip_needs_its_files(tmp_path: Path) -> None:
     told = curate("label", "fit", labelled(tmp_path), "--out", tmp_path / "head.npz", "--model", "biomedclip")
     assert told.returncode == 2

@@ -25,7 +25,7 @@ CAPTIONS = {
     "strip": "Radiograph of the left femur of a child that fell from a tree, with a fracture of the shaft.",
 }
 NONE = {"modality": {"model": "none"}, "quality": {}}
-RESULTS = {"chart": "modality.not_medical", "label": "quality.label_only", "strip": "quality.aspect"}
+RESULTS = {"label": "quality.label_only", "strip": "quality.aspect"}
 
 
 def drawn(name: str) -> Image.Image:
@@ -80,11 +80,10 @@ def test_texts_label_pictures_and_rules_drop_what_breaks_them(place: Path) -> No
     found = pictures(place / "run")
     told = {name: (row["modality"], row["modality_from"]) for name, row in found.items()}
     assert told == {
-        "ct": ("ct", "text"), "mri": ("mri", "text"), "denied": ("unknown", "none"), "chart": ("not_medical", "text"),
+        "ct": ("ct", "text"), "mri": ("mri", "text"), "denied": ("unknown", "none"), "chart": ("unknown", "none"),
         "figure": ("xray", "text"), "label": ("unknown", "none"), "strip": ("xray", "text"),
     }  # fmt: skip
     assert {name: row["panels"] for name, row in found.items() if row["panels"] != 1} == {"figure": 2}
-    assert found["chart"]["modality_kind"] == "chart"
     assert reasons(place / "run") == RESULTS
 
 
@@ -94,7 +93,7 @@ def test_the_modality_reaches_the_shards(place: Path) -> None:
     with tarfile.open(tar) as archive:
         members = [archive.extractfile(one) for one in archive if one.name.endswith(".json")]
         told = sorted(orjson.loads(member.read())["images"][0]["modality"] for member in members if member)
-    assert told == ["ct", "mri", "unknown", "xray"]
+    assert told == ["ct", "mri", "unknown", "unknown", "xray"]
 
 
 def test_another_threshold_opens_no_picture_again(place: Path) -> None:
@@ -109,7 +108,7 @@ def test_another_threshold_opens_no_picture_again(place: Path) -> None:
     assert (reused["pictures"], reused["modality labels"], reused["modality"]) == (True, True, False)
     assert reasons(place / "again") == {
         "ct": "modality.unwanted", "mri": "modality.unwanted", "denied": "modality.unwanted",
-        "figure": "modality.compound", "label": "modality.unwanted",
+        "chart": "modality.unwanted", "figure": "modality.compound", "label": "modality.unwanted",
     }  # fmt: skip
 
 

@@ -2,14 +2,18 @@
 
 import hashlib
 import json
+import logging
+import pickle
 import string
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from filters import biomedclip
 from filters.biomedclip import BiomedClip
@@ -98,7 +102,7 @@ def test_zero_shot_probabilities_are_of_every_label(directory: Path) -> None:
 def test_a_device_out_of_memory_gets_half_the_batch(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     measurer = BiomedClip(str(directory), sha256_of(directory), batch=8)
     expected = embedded(BiomedClip(str(directory), sha256_of(directory), batch=2), pictures(5))
-    model = biomedclip._loaded(str(directory), sha256_of(directory), "auto")
+    model = measurer._model()
     real, sizes = model.embedded, []
 
     def small_device(pixels: Any) -> Any:
@@ -132,6 +136,80 @@ def test_weights_of_another_model_are_refused(directory: Path, tmp_path: Path) -
     torch.save(state, tmp_path / "open_clip_pytorch_model.bin")
     with pytest.raises(WeightsError, match="do not fit the model"):
         embedded(BiomedClip(str(tmp_path), sha256_of(tmp_path)), pictures(1))
+
+
+def copied(directory: Path, place: Path) -> Path:
+    for file in directory.iterdir():
+        (place / file.name).write_bytes(file.read_bytes())
+    return place
+
+
+def test_a_worker_whose_weights_are_others_than_the_driver_s_loads_none(directory: Path, tmp_path: Path) -> None:
+    sent = pickle.dumps(BiomedClip(str(copied(directory, tmp_path)), sha256_of(tmp_path)))
+    state = torch.load(tmp_path / "open_clip_pytorch_model.bin", weights_only=True)
+    torch.save({name: value * 1.5 for name, value in state.items()}, tmp_path / "open_clip_pytorch_model.bin")
+    with pytest.raises(WeightsError, match="not the one that was given"):
+        embedded(pickle.loads(sent), pictures(1))
+
+
+def test_other_settings_are_another_version_and_stop_a_worker(directory: Path, tmp_path: Path) -> None:
+    before = BiomedClip(str(copied(directory, tmp_path)), sha256_of(tmp_path))
+    config = tmp_path / "open_clip_config.json"
+    config.write_text(config.read_text().replace("0.48", "0.5"))
+    assert BiomedClip(str(tmp_path), sha256_of(tmp_path)).version != before.version
+    with pytest.raises(WeightsError, match="differ between machines"):
+        embedded(before, pictures(1))
+
+
+def test_logging_is_as_quiet_after_loading_as_before() -> None:
+    logging.disable(logging.ERROR)
+    try:
+        with biomedclip._offline():
+            assert logging.root.manager.disable == logging.ERROR
+        assert logging.root.manager.disable == logging.ERROR
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def test_a_device_without_room_for_the_model_ends_the_run() -> None:
+    class Large:
+        def to(self, device: str) -> None:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(WeightsError, match="fewer workers"):
+        biomedclip._placed(Large(), "cuda")
+
+
+@pytest.mark.parametrize("size", [(150, 100), (101, 333), (640, 641), (160, 160), (64, 900), (900, 100)])
+def test_the_middle_of_a_picture_is_what_resizing_the_whole_would_give(size: tuple[int, int]) -> None:
+    noise = Image.fromarray(np.random.default_rng(1).integers(0, 256, (size[1], size[0], 3), np.uint8))
+    image = noise.filter(ImageFilter.GaussianBlur(2))  # Pillow cuts off what overshoots at sharp edges, pass by pass
+    scale = 224 / min(size)
+    whole = image.resize([max(224, int(side * scale)) for side in size], Image.Resampling.BICUBIC)
+    left, top = (round((side - 224) / 2) for side in whole.size)
+    expected = np.asarray(whole.crop((left, top, left + 224, top + 224)), int)
+    assert np.abs(np.asarray(biomedclip._resized(image, 224), int) - expected).max() <= 2
+
+
+def test_a_very_long_picture_is_never_made_larger_than_its_middle(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes, real = [], Image.Image.resize
+
+    def watched(image: Image.Image, size: tuple[int, int], *rest: Any) -> Image.Image:
+        sizes.append(size)
+        return real(image, size, *rest)
+
+    monkeypatch.setattr(Image.Image, "resize", watched)
+    assert biomedclip._resized(Image.new("RGB", (8, 100_000)), 224).size == (224, 224)
+    assert sizes == [(224, 224)]
+
+
+def test_the_command_of_the_page_that_fetches_the_files_exists() -> None:
+    page = (Path(__file__).parents[2] / "docs/modality.md").read_text()
+    command = next(line for line in page.splitlines() if "BiomedCLIP-PubMedBERT" in line and "download" in line).split()
+    helped = subprocess.run(
+        [Path(sys.executable).parent / command[0], command[1], "--help"], capture_output=True, text=True, check=True
+    )
+    assert all(word in helped.stdout for word in command if word.startswith("--"))
 
 
 def test_a_directory_without_weights_says_what_is_missing(tmp_path: Path) -> None:

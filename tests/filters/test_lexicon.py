@@ -22,6 +22,17 @@ def asked(question: str, answer: str) -> frozenset[str]:
         ("Six months later a pet dog was run over by a cat.", set()),
         ("EKG leads overlie the chest.", set()),
         ("Nothing is said here.", set()),
+        ("Mass in the gastric fundus", set()),
+        ("Thickened gallbladder fundus", set()),
+        ("Colour fundus photograph of the left eye", {"fundus"}),
+        ("Acquired on a 3T Siemens Prisma.", set()),
+        ("Endoscopic ultrasound of the pancreas", {"ultrasound"}),
+        ("Endoscopic view of a polyp", {"endoscopy"}),
+        ("Specimen of a laparoscopic cholecystectomy", set()),
+        ("Patient status post colonoscopy", set()),
+        ("ECG-gated cardiac CT", {"ct"}),
+        ("Photomicrograph (hematoxylin and eosin)", {"histopathology"}),
+        ("Photomicrograph of a blood smear", {"microscopy"}),
     ],
 )
 def test_a_caption_says_what_it_shows(text: str, labels: set[str]) -> None:

@@ -43,6 +43,15 @@ def test_a_text_that_names_two_modalities_decides_for_neither() -> None:
     assert judged("unknown", None, "unknown", None, frozenset({"ct", "xray"})).modality == "unknown"
 
 
+def test_words_alone_make_no_picture_not_medical() -> None:
+    said = frozenset({"diagram"})
+    assert judged("unknown", None, "unknown", None, said).modality == "unknown"
+    scan = {"mri": 0.6, "ct": 0.3, "xray": 0.08, "not_medical": 0.02}
+    assert judged("unknown", None, "unknown", scan, said).modality == "mri"
+    drawing = {"diagram": 0.4, "ct": 0.35, "mri": 0.25}
+    assert judged("unknown", None, "unknown", drawing, said).modality == "not_medical"
+
+
 @pytest.mark.parametrize(
     ("code", "said", "kind"),
     [("MG", NOTHING, "mammography"), ("XA", NOTHING, "angiography"), ("DX", NOTHING, None),
@@ -113,6 +122,20 @@ def test_a_list_keeps_modalities_and_kinds() -> None:
     assert verdicts(step, PICTURES, ["ct"], ["mg"], ["chart"], ["what"], ["figure"]) == [
         None, None, "modality.not_medical", "modality.unwanted", "modality.compound",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("origin", "reason"),
+    [("dicom", None), ("card", None), ("model", "modality.compound"), ("text", "modality.compound")],
+)
+def test_two_knees_of_a_film_are_no_figure(origin: str, reason: str | None) -> None:
+    table = images({"image_id": "knees", "modality": "xray", "modality_from": origin, "panels": 2})
+    assert verdicts(Modality(None, "drop", "keep", "drop", {}), table, ["knees"]) == [reason]
+
+
+def test_what_is_not_medical_is_kept_beside_a_list_where_the_recipe_says_so() -> None:
+    step = Modality(["ct"], "keep", "keep", "keep", {})
+    assert verdicts(step, PICTURES, ["ct"], ["chart"], ["mg"]) == [None, None, "modality.unwanted"]
 
 
 def test_the_evidence_names_the_picture_and_what_told() -> None:

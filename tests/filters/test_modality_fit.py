@@ -2,6 +2,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from filters import modality_fit
 from filters.efficientnet import FEATURES, NETWORK
 from filters.modality_classes import LABELS
 from filters.modality_fit import Evaluation, fit_head, nearest, unseen
@@ -98,3 +99,20 @@ def test_the_shipped_head_is_of_the_network_and_tells_how_it_was_measured() -> N
     assert set(head.labels) <= set(LABELS)
     measured = head.recipe["unseen"]
     assert measured["pictures"] == sum(sum(row.values()) for row in measured["confusion"].values())
+
+
+@pytest.mark.parametrize("block", [1, 512])
+def test_more_pictures_than_features_give_the_solution_of_as_many_equations(
+    block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(3)
+    words, origins = np.array(["ct", "mri"] * 20), np.array(["one"] * 20 + ["two"] * 20)
+    few = rng.normal(size=(40, 6)) + (words == "ct")[:, None]
+    wide = np.concatenate([few, np.zeros((40, 50))], axis=1)  # 56 features of 40 pictures: the other way of solving
+    narrow = modality_fit._solved(few, words, origins, "n", 0.1, {})
+    monkeypatch.setattr(modality_fit, "RIDGE", modality_fit.RIDGE * 40 / 6)  # it is a share by the smaller side
+    other = modality_fit._solved(wide, words, origins, "n", 0.1, {})
+    assert np.allclose(narrow.weights[:, :6], other.weights[:, :6], atol=1e-5)
+    whole = modality_fit.nearest(few, list(words), list(origins), 40)
+    monkeypatch.setattr(modality_fit, "BLOCK", block)
+    assert modality_fit.nearest(few, list(words), list(origins), 40) == whole

@@ -1,13 +1,16 @@
+from time import perf_counter
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from pydantic import ValidationError
 
 from filters.images import fault_of
 from filters.measure import LINKS
 from filters.quality import Quality
 from filters.quality_rules import RULE_SETS
 from filters.text import TextQuality, mojibake_share, repeated_share, script_of
+from pipelines.label_settings import QualitySettings
 from sources.schema import IMAGES, SAMPLES
 
 DEFAULT = RULE_SETS["default"]
@@ -38,8 +41,11 @@ def reasons(*rows: dict[str, Any], **limits: Any) -> list[str | None]:
         ("Image not available", "boilerplate"), ("See text for details.", "boilerplate"),
         ("© 2019 The Authors. All rights reserved.", "boilerplate"),
         ("Click here to view larger version", "boilerplate"),
+        ("(C) 2019 The Authors.", "boilerplate"), ("Image courtesy of Dr. J. Roe.", "boilerplate"),
+        ("Copyright 2012 by a publisher. Used with permission.", "boilerplate"),
+        ('Mass <a href="x.html">here</a>', "markup"), ("Figure (continued)", "label_only"), ("3 and 4", "label_only"),
         ("The patient\u00e2\u20ac\u2122s na\u00c3\u00afve T\u00e2\u20ac\u201ccells", "mojibake"),
-        ("A <b>large</b> mass in the <i>left</i> lung", "markup"), ("Opacity &gt; 3&nbsp;cm in the lung", "markup"),
+        ("A <b>large</b> mass in the <i>left</i> lung", "markup"), ("Opacity of 3&nbsp;cm in the lung", "markup"),
         ("mass in the left upper lobe " * 6, "repeated"),
     ],
 )  # fmt: skip
@@ -53,7 +59,10 @@ def test_a_caption_that_says_nothing_or_is_broken_is_dropped(said: str, reason: 
         "Figure 2: axial CT shows a nodule", "Chest radiograph, case 3, day 4.", "T2 weighted image",
         "p < 0.05 and n > 3 patients", "Opacity of 3 cm; mass <2 cm>", "Naïve T cells, β-catenin, 3 µm, Å",
         "胸部CT显示右肺结节", "صورة شعاعية للصدر",
-        "Normal. Normal. Normal.", "mixed cellularity",
+        "Normal. Normal. Normal.", "mixed cellularity", "T2", "L4", "I-131", "P&lt;0.05 &amp; a <b and c> d",
+        "(C) Axial T2-weighted MRI shows a mass in the left kidney.",
+        "Image courtesy of Dr Roe. Axial CT showing a 3 cm liver abscess.",
+        "Image removed at surgery. Gross specimen of the spleen.", "© 2019 The Authors. Axial CT of the chest.",
     ],
 )  # fmt: skip
 def test_an_honest_caption_stays(said: str) -> None:
@@ -82,6 +91,19 @@ def test_answers_are_held_against_question_and_options(
     assert reasons(row) == [None if reason is None else f"quality.{reason}"]
 
 
+@pytest.mark.parametrize("task", ["text", "instruct", "dialogue"])
+def test_markup_is_of_captions_and_reports(task: str) -> None:
+    assert reasons(sample("Write <b>bold</b> words and 3&nbsp;cm.", task)) == [None]
+
+
+@pytest.mark.parametrize("said", ["-" * 190 + "hello", "figure " * 56, "copyright " * 39, "a " * 90 + "mass"])
+def test_a_text_that_is_almost_a_label_or_a_copyright_line_takes_no_time(said: str) -> None:
+    began = perf_counter()
+    for _ in range(50):
+        reasons(sample(said))
+    assert perf_counter() - began < 2
+
+
 def test_short_answers_of_questions_are_no_labels() -> None:
     assert reasons(sample("a", "vqa", question="Which panel?", answer="a")) == [None]
 
@@ -89,7 +111,16 @@ def test_short_answers_of_questions_are_no_labels() -> None:
 def test_another_writing_goes_only_where_it_is_not_wanted() -> None:
     chinese, english = sample("胸部CT显示右肺结节影"), sample("A nodule in the right lung")
     assert reasons(chinese, english) == [None, None]
-    assert reasons(chinese, english, languages=("latin",)) == ["quality.language", None]
+    assert reasons(chinese, english, scripts=("latin",)) == ["quality.language", None]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("english", "no writing"), ("Latin", "did you mean 'latin'"), ("cyrilic", "mean 'cyrillic'")]
+)
+def test_a_writing_that_there_is_not_is_refused_with_the_nearest(name: str, told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        QualitySettings(scripts=(name,))
+    assert QualitySettings(scripts=("latin", "cjk")).limits()["scripts"] == ("latin", "cjk")
 
 
 def test_scripts_are_told_by_most_letters() -> None:

@@ -12,8 +12,9 @@ from sources.find import find_corpus
 from sources.identity import Identity
 from sources.mapping import image_uris, to_sample
 from sources.readers.registry import reader_named
-from sources.records import Corpus, Record
+from sources.records import Corpus, CorpusError, Record
 from sources.storage import LocalFolder
+from tests.sources import corpora
 from tests.sources.corpora import KEY, PROMPTS
 from tests.sources.corpora_fixtures import MAKERS
 
@@ -187,7 +188,7 @@ def test_every_question_of_a_picture_is_a_sample_with_the_licence_of_its_row(tmp
     assert Counter(sample["images"][0]["uri"] for sample in read.samples).most_common(1)[0][1] == 2
     assert {sample["license"] for sample in read.samples} == {"CC-BY-4.0"}
     assert {sample["split"] for sample in read.samples} == {"train"}
-    assert read.groups("article")[0] == {"PMID30000000"}
+    assert read.groups("article")[0] == set(), "the paper of a data set is no article of its pictures"
     assert read.samples[0]["options"] == ["light", "electron", "none of the above"]
 
 
@@ -217,6 +218,37 @@ def test_films_of_a_hospital_have_the_report_of_their_accession_number(tmp_path:
 
 def test_cases_of_medpix_are_named_as_in_the_other_corpora_of_its_pictures(tmp_path: Path) -> None:
     assert Read(tmp_path, "medpix_2").groups("case")[0] == {"MPX1009", "synpic46283"}
+
+
+def test_test_cases_of_medpix_are_not_trained_on(tmp_path: Path) -> None:
+    assert "Made-up MPX1013_synpic60000." not in Read(tmp_path / "a", "medpix_2").said()
+    assert Read(tmp_path / "b", "medpix_2", "test").said() == ["Made-up MPX1013_synpic60000."]
+
+
+def test_labelled_questions_of_pubmedqa_from_the_hub_are_split_by_the_list_of_the_test_half(tmp_path: Path) -> None:
+    assert [sample["split"] for sample in Read(tmp_path, "pubmedqa").samples] == ["train", "test"]
+
+
+def test_labelled_questions_of_pubmedqa_without_the_list_of_the_test_half_are_refused(tmp_path: Path) -> None:
+    MAKERS["pubmedqa"](tmp_path)
+    (tmp_path / "PubMedQA/test_ground_truth.json").unlink()
+    card = catalogue()["pubmedqa"]
+    corpus = find_corpus(card, card.name, [LocalFolder(tmp_path)], Identity(card.name))
+    assert corpus is not None
+    with pytest.raises(CorpusError, match=r"test_ground_truth\.json"):
+        corpora.samples(corpus)
+
+
+@pytest.mark.parametrize("name", ["path_vqa", "pubmedvision_alignment", "pubmedvision_instruct", "deid_files", "slake"])
+def test_a_licence_that_is_not_the_pictures_own_is_not_told(name: str) -> None:
+    card = catalogue()[name]
+    assert card.license == "unknown"
+    assert card.note
+
+
+def test_both_cards_of_the_indiana_reports_have_the_same_terms() -> None:
+    terms = {(catalogue()[name].license, catalogue()[name].access) for name in ("iu_xray", "indiana_reports")}
+    assert terms == {("unknown", "noncommercial")}
 
 
 def test_figures_of_medicat_have_the_licence_of_their_article_or_none(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import shutil
 import struct
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from sources.find import find_corpus
 from sources.identity import Identity
 from sources.records import CorpusError
 from sources.storage import FileStat, LocalFolder, TooLargeError
-from sources.storage.zip_index import ZipError, ZipIndex
+from sources.storage.zip_index import ZipError, ZipIndex, unpacked
 from sources.storage.zipped import ZippedFolder, zipped
 from tests.sources.corpora_fixtures import MAKERS
 from tests.sources.corpora_fixtures.writing import put, put_zip
@@ -26,7 +27,7 @@ PACKED = {
     "pmc_vqa": ("PMC-VQA", "images", "images.zip", "images/"),
     "pmc_vqa_v2": ("PMC-VQA", "figures", "images_2.zip", "figures/"),
     "slake": ("Slake1.0", "imgs", "imgs.zip", "imgs/"),
-    "medpix_2": ("MedPix-2.0", "images", "images.zip", ""),
+    "medpix_2": ("MedPix-2.0/MedPix-2-0", "images", "images.zip", ""),
     "allava": ("ALLaVA-4V", "allava_laion/images", "allava_laion/images.zip", "images/"),
     "llava_med_alignment": ("LLaVA-Med", "data/images", "data/images.zip", ""),
     "quilt_1m": ("quilt_1m", "quilt_1m", "images_part_1.zip", "quilt_1m/"),
@@ -100,6 +101,48 @@ def test_a_member_that_is_damaged_is_empty_and_one_that_claims_too_much_is_too_l
     (tmp_path / "other.zip").write_bytes(data)
     [stat] = LocalFolder(tmp_path).glob(["other.zip"])
     assert zipped(LocalFolder(tmp_path), [stat]).read("other/a.jpg") == b""
+
+
+def test_a_member_whose_bytes_have_rotted_is_empty(tmp_path: Path) -> None:
+    data = bytearray(zip_of("a.jpg", b"made-up pixels", zipfile.ZIP_STORED))
+    data[data.index(b"pixels")] ^= 1
+    index = ZipIndex(io.BytesIO(data), len(data))
+    found = index.member("a.jpg")
+    assert found is not None
+    assert unpacked(io.BytesIO(data), found) == b""
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_member_that_claims_to_be_packed_in_far_more_than_it_holds_is_not_read(method: int) -> None:
+    class Watched(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            assert size is not None
+            assert size < 2**20, "as many bytes as the directory claims"
+            return super().read(size)
+
+    data = zip_of("a.jpg", b"ten bytes.", method)
+    found = ZipIndex(io.BytesIO(data), len(data)).member("a.jpg")
+    assert found is not None
+    assert unpacked(Watched(data), found) == b"ten bytes."
+    assert unpacked(Watched(data), replace(found, packed=10**11)) == b""
+
+
+def test_the_directory_of_each_of_many_zips_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(70):
+        put_zip(tmp_path / f"part_{number:02}.zip", {f"{number}.jpg": b"made up"})
+    base, made = LocalFolder(tmp_path), []
+    monkeypatch.setattr("sources.storage.zipped.ZipIndex", lambda *given: made.append(1) or ZipIndex(*given))
+    folder = zipped(base, base.glob(["*.zip"]))
+    for number in (0, 69, 1):
+        assert folder.read(f"{number}.jpg") == b"made up"
+    assert len(made) == 70
+
+
+def zip_of(name: str, data: bytes, method: int) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive:
+        archive.writestr(name, data)
+    return file.getvalue()
 
 
 def test_names_that_lead_out_and_encrypted_members_are_not_there(tmp_path: Path) -> None:

@@ -36,6 +36,42 @@ def test_words_in_lower_case_with_a_colon_begin_no_section() -> None:
     assert sections("FINDINGS: Seen are: a node.\nNote: nothing.") == {"findings": "Seen are: a node. Note: nothing."}
 
 
+def test_headings_of_organs_are_part_of_the_section_they_are_in() -> None:
+    report = (
+        "INDICATION: Cough.\n\nFINDINGS:\n LUNGS: Clear.\n HEART: Normal.\n\nIMPRESSION: Normal.\nNOTIFICATION: Told."
+    )
+    assert sections(report) == {
+        "indication": "Cough.", "findings": "LUNGS: Clear. HEART: Normal.", "impression": "Normal."
+    }  # fmt: skip
+
+
+def test_known_headings_are_found_however_they_are_written() -> None:
+    report = "Findings: Clear lungs.\n\nImpression: Normal.\n\nSigned by Dr Roe"
+    assert sections(report) == {"findings": "Clear lungs.", "impression": "Normal."}
+
+
+@pytest.mark.parametrize(
+    "signature",
+    [
+        "Electronically signed by Dr. Roe 01/02/2020",
+        "Dictated by: Roe, Jane",
+        "SIGNED: Jane Roe",
+        "Read by Jane Roe MD",
+    ],
+)
+@pytest.mark.parametrize("body", ["FINDINGS:\n LUNGS: Clear.\n", "IMPRESSION: Clear.\n", "Lungs are clear.\n\n"])
+def test_who_signed_a_report_is_in_no_section(body: str, signature: str) -> None:
+    found = sections(f"{body}\n{signature}")
+    assert len(found) == 1
+    assert "Roe" not in str(found)
+
+
+def test_the_last_paragraph_without_a_heading_is_the_text_and_in_no_other_section() -> None:
+    report = "INDICATION: Cough.\n\nThe lungs are clear.\n\nCOMPARISON: None."
+    assert sections(report) == {"indication": "Cough.", "comparison": "None.", "text": "The lungs are clear."}
+    assert "text" not in sections("INDICATION: Cough.\n\nCOMPARISON: None.")
+
+
 def test_an_empty_report_says_nothing() -> None:
     assert sections("\n \n") == {}
 

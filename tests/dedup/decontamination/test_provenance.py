@@ -31,6 +31,18 @@ def test_sets_with_one_parent_are_not_made_from_one_another() -> None:
     assert [one.source for one in derivations(made_from("vqa_rad"), ["medpix"])] == ["medpix"]
 
 
+def test_a_corpus_that_holds_an_eval_set_is_found() -> None:
+    found = derivations(made_from("medqa", "medmcqa", "pubmedqa", "vqa_rad"), ["pmc_llama_instructions", "medquad"])
+    assert [(one.eval_set, one.source, one.path) for one in found] == [
+        (name, "pmc_llama_instructions", (name, "pmc_llama_instructions")) for name in ("medmcqa", "medqa", "pubmedqa")
+    ]
+
+
+def test_a_corpus_that_holds_what_an_eval_set_was_made_from_is_found() -> None:
+    [found] = derivations({"ward_exam": ["medqa"]}, ["medical_o1_sft"])
+    assert found.path == ("ward_exam", "medqa", "medical_o1_sft")
+
+
 def test_a_set_of_ones_own_names_its_corpora() -> None:
     [found] = derivations({"ward_questions": ["ward_notes"]}, ["ward_notes", "other"])
     assert found.path == ("ward_questions", "ward_notes")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.sources.corpora_fixtures.writing import csv_text, picture, put, put_json, put_pictures
+from tests.sources.corpora_fixtures.writing import csv_text, picture, put, put_json, put_jsonl, put_pictures
 from tests.sources.dicom_files import bytes_of, picture_of
 
 SECTIONED = """                                 FINAL REPORT
@@ -124,8 +124,8 @@ def _iu_xray(data: Path) -> None:
 
 
 def _medpix_2(data: Path) -> None:
-    """Names of pictures without their suffix; the case of a picture in a second file."""
-    names = ("MPX1009_synpic46283", "MPX1009_synpic46295", "MPX1011_synpic51216")
+    """Names of pictures without their suffix; its case in a second file, its split by its own file."""
+    names = ("MPX1009_synpic46283", "MPX1009_synpic46295", "MPX1011_synpic51216", "MPX1013_synpic60000")
     described = [
         {
             "Type": "CT",
@@ -153,11 +153,15 @@ def _medpix_2(data: Path) -> None:
             "Case": {"Title": "A made-up case", "History": "Made up.", "Findings": "N/A"},
             "Topic": {"Title": "Made up"},
         }
-        for case in ("MPX1009", "MPX1011")
+        for case in ("MPX1009", "MPX1011", "MPX1013")
     ]
-    put_json(data / "MedPix-2.0/Descriptions.json", described)
-    put_json(data / "MedPix-2.0/Case_topic.json", cases)
-    put_pictures(data / "MedPix-2.0/images", [f"{name}.png" for name in names])
+    top = data / "MedPix-2.0/MedPix-2-0"
+    put_json(top / "Descriptions.json", described)
+    put_jsonl(top / "splitted_dataset/descriptions_train.jsonl", described[:3])
+    put_jsonl(top / "splitted_dataset/descriptions_train_1.jsonl", described[:1])
+    put_jsonl(top / "splitted_dataset/descriptions_test.jsonl", described[3:])
+    put_json(top / "Case_topic.json", cases)
+    put_pictures(top / "images", [f"{name}.png" for name in names])
 
 
 MAKERS: dict[str, Callable[[Path], None]] = {
