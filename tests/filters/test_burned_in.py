@@ -48,6 +48,12 @@ def test_a_cover_hides_every_pixel_of_its_box_and_leaves_what_is_far() -> None:
     assert (hidden[:20] == pixels[:20]).all()
 
 
+@pytest.mark.parametrize("box", [Box(5, 5, 3, 3), Box(30, 10, 10, 20), Box(70, 5, 80, 9)])
+def test_a_box_that_would_cover_nothing_is_an_error(box: Box) -> None:
+    with pytest.raises(ValueError, match="covers nothing"):
+        covered(np.zeros((64, 64), np.uint8), [box])
+
+
 @needs_reader
 def test_writing_is_told_by_kind_place_and_length_and_never_by_what_it_says() -> None:
     ground = grounds(1)[0]
