@@ -5,13 +5,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from filters.phi_capitals import sentence_cased
 from filters.phi_dates import age_spans, date_spans
-from filters.phi_names import is_given_name, model_spans, parts_of, rule_spans
+from filters.phi_names import is_given_name, model_spans, parts_of, rule_spans, spans_of_capitals
 from filters.phi_numbers import number_spans
 from filters.phi_spans import Kind, Span, merged
 from filters.phi_speech import speech_spans
 
-VERSION = 1
+VERSION = 2
 """Raised when the same text may be redacted in another way."""
 
 Names = Literal["rules", "model"]
@@ -52,7 +53,7 @@ def find(texts: Sequence[str], names: Names, known: Iterable[Known] = ()) -> lis
         ImportError: `names` is `model` and the model is not installed.
     """
     literals = [literal for one in known for literal in _spellings(one)]
-    found = [[*_by_rules(text), *(model_spans(text) if names == "model" else ())] for text in texts]
+    found = [list(_found(text, names)) for text in texts]
     literals += [
         Known("name", part)
         for text, spans in zip(texts, found, strict=True)
@@ -68,12 +69,18 @@ def find(texts: Sequence[str], names: Names, known: Iterable[Known] = ()) -> lis
     return [merged(spans) for spans in found]
 
 
-def _by_rules(text: str) -> Iterator[Span]:
+def _found(text: str, names: Names) -> Iterator[Span]:
     yield from date_spans(text)
     yield from age_spans(text)
     yield from number_spans(text)
     yield from rule_spans(text)
     yield from speech_spans(text)
+    copy = sentence_cased(text)
+    if copy is not None:
+        yield from spans_of_capitals(copy)
+        yield from (span for span in number_spans(copy) if span.kind == "address")
+    if names == "model":
+        yield from model_spans(text if copy is None else copy)
 
 
 def _pattern(literals: Sequence[Known]) -> re.Pattern[str] | None:

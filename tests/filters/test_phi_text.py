@@ -1,5 +1,7 @@
 import random
+import re
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -8,7 +10,7 @@ from filters.phi import known_values, redact_row
 from filters.phi_names import model_is_installed
 from filters.phi_spans import Span, merged, redacted
 from filters.phi_text import Known, Names, find
-from tests.filters.planted_texts import planted_texts
+from tests.filters.planted_texts import Planted, planted_texts
 
 with_model = pytest.param(
     "model", marks=pytest.mark.skipif(not model_is_installed(), reason="the language model of [phi] is not installed")
@@ -36,6 +38,56 @@ def test_planted_identifiers_are_found_by_kind(names: Names) -> None:
             kind,
             wilson(sum(found), len(found)),
         )
+
+
+def share_without_names(texts: list[Planted], change: Callable[[str], str], names: Names) -> float:
+    """Of the names planted, how many are gone from the texts as `change` writes them."""
+    gone = []
+    for one in texts:
+        left = clean(change(one.text), names=names)
+        for kind, value in one.values:
+            words = change(value).replace("^", " ").replace(",", " ").split()
+            if kind == "name":
+                gone.append(not any(re.search(rf"\b{re.escape(word)}\b", left) for word in words if len(word) > 2))
+    return sum(gone) / len(gone)
+
+
+def test_names_in_reports_all_in_capitals_are_found_nearly_as_often() -> None:
+    share = share_without_names(planted_texts(300, 1), str.upper, "rules")
+    print(f"names found in capitals: {share:.3f}")
+    assert share >= 0.88
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        (
+            "PATIENT JOHN SMITH WAS SEEN TODAY. DISCUSSED WITH DR. PATEL BY PHONE.",
+            "PATIENT [NAME] WAS SEEN TODAY. DISCUSSED WITH DR. [NAME] BY PHONE.",
+        ),
+        (
+            "MR. OKONKWO IS A 65-YEAR-OLD MAN. JOHN SMITH REPORTS PAIN.",
+            "MR. [NAME] IS A 65-YEAR-OLD MAN. [NAME] REPORTS PAIN.",
+        ),
+        ("DR SMITH", "DR [NAME]"), ("MRS. JONES", "MRS. [NAME]"), ("Seen by Dr.Smith.", "Seen by Dr.[NAME]."),
+        ("REFERRED BY: DR XIU WANG", "REFERRED BY: DR [NAME]"),
+        ("mrs smith was seen by dr jones.", "mrs [NAME] was seen by dr [NAME]."),
+        ("HE LIVES AT 12 WILLOW CREEK ROAD.", "HE LIVES AT [ADDRESS]."),
+    ],
+)  # fmt: skip
+def test_names_are_found_whatever_their_case(text: str, left: str) -> None:
+    assert clean(text) == left
+
+
+@pytest.mark.parametrize("change", [str.upper, str.lower])
+def test_terms_of_medicine_are_nobodys_name_in_one_case_either(change: Callable[[str], str]) -> None:
+    for text in (
+        "MR imaging of the brain; MS lesions are seen in the white matter. Is this an MR image?",
+        "Discussed with the surgical team. Parkinson disease and Crohn's disease. Thomas test positive.",
+        "Hodgkin lymphoma, Wilms tumor. A Foley catheter is in place. EGFR and KRAS were sought.",
+        "The heart is normal in size. No pleural effusion or pneumothorax. Old granulomatous disease.",
+    ):
+        assert clean(change(text)) == change(text)
 
 
 @pytest.mark.parametrize("names", ["rules", with_model])
