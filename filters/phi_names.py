@@ -80,8 +80,8 @@ _ACTS = re.compile(
 """What only people do."""
 _AFTER_MODALITY = frozenset(
     """
-    imaging spectroscopy arthrograms enterography sequence sequences scanner signal findings features technique protocol suite
-    perfusion contin flare flares lesion lesions plaque plaques relapse patients system safe compatible conditional
+    imaging spectroscopy arthrograms enterography sequence sequences scanner signal findings features technique protocol
+    suite perfusion contin flare flares lesion lesions plaque plaques relapse patients system safe compatible
     """.split()  # noqa: SIM905 - a list of words reads better as one text
 )
 """What follows MR, MS and DR where they are imaging, a disease or a drug."""

@@ -53,6 +53,12 @@ _IMAGING = frozenset(
         "spectroscopy",
         "perfusion",
         "system",
+        "lesion",
+        "lesions",
+        "plaque",
+        "plaques",
+        "contin",
+        "arthrograms",
     )
 )
 """What follows `mr`, `ms` and `dr` where they are imaging or a disease."""
