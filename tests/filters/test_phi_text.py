@@ -152,7 +152,7 @@ def test_a_name_that_one_text_of_a_record_shows_is_found_in_all_of_them() -> Non
 def test_placeholders_of_pictures_stay_whatever_a_header_says() -> None:
     row = {"turns": [{"role": "user", "text": "<image>\nAn image of Image."}], "question": None, "answer": None,
            "options": None, "meta": None}  # fmt: skip
-    new, _ = redact_row(row, "rules", [Known("name", "Image")])
+    new, _ = redact_row(row, "rules", [Known("name", "Imagé")])
     assert new["turns"][0]["text"] == "<image>\nAn [NAME] of [NAME]."
 
 
@@ -207,3 +207,49 @@ def test_ages_from_ninety_on_are_found_in_short_forms_and_in_words() -> None:
 )  # fmt: skip
 def test_ratios_scores_and_versions_are_no_dates(text: str) -> None:
     assert clean(text) == text
+
+
+@pytest.mark.parametrize(
+    ("column", "kind"),
+    [
+        ("Patient ID", "id"), ("Medical Record Number", "id"), ("patient_mrn", "id"), ("MRN_NUM", "id"),
+        ("Hospital Number", "id"), ("Date of Birth", "date"), ("Study Date", "date"), ("Birth Date", "date"),
+        ("PatientBirthDate", "date"), ("Zip Code", "address"), ("Patient", "name"), ("Patient Name", "name"),
+        ("E-Mail", "email"), ("Modality", None), ("findings", None), ("image", None), ("patient_age", None),
+    ],
+)  # fmt: skip
+def test_columns_say_what_they_hold_however_their_names_are_written(column: str, kind: str | None) -> None:
+    assert [one.kind for one in known_values({column: "Ala Bama"})] == ([] if kind is None else [kind])
+
+
+def test_numbers_and_nested_values_of_identifying_columns_are_sought() -> None:
+    row = {"mrn": 448812, "patient": {"name": "Xiomara"}, "old": [{"patient id": 99123.0}], "Patient": "p0017"}
+    assert {(one.kind, one.value) for one in known_values(row)} == {
+        ("id", "448812"), ("name", "Xiomara"), ("id", "99123"), ("id", "p0017"),
+    }  # fmt: skip
+    texts = {"turns": None, "question": "see 448812 for priors", "answer": None, "options": None}
+    new, _ = redact_row({**texts, "meta": '{"mrn":448812,"old":99123.0}'}, "rules", known_values(row))
+    assert (new["question"], new["meta"]) == ("see [ID] for priors", '{"mrn":"[ID]","old":"[ID]"}')
+
+
+@pytest.mark.parametrize(
+    ("header", "text", "left"),
+    [
+        ("Wang^Xiaodong=王^小東=", "患者王小東，男。王小東主诉", "患者[NAME]，男。[NAME]主诉"),
+        ("GARCIA^ANA", "señora García was", "señora [NAME] was"), ("MUELLER^JOSE", "Müller; josé", "[NAME]; [NAME]"),
+        ("OBRIEN^AOIFE", "O\u2019Brien", "[NAME]"), ("O'BRIEN^AOIFE", "O\u2019Brien", "[NAME]"),
+        ("Smith-Jones^Anne", "Smith Jones, jones", "[NAME], [NAME]"),
+        ("NG^TA", "Ng is here. An NG tube.", "[NAME] is here. An NG tube."),
+        ("BROWN^WILL", "Brown is, Will Brown; brown fat will", "[NAME] is, [NAME]; brown fat will"),
+        ("TEST^PATIENT", "The patient has a test.", "The patient has a test."),
+        ("HEAD^PHANTOM", "CT phantom of the head", "CT phantom of the head"),
+    ],
+)  # fmt: skip
+def test_a_headers_name_is_found_as_people_spell_it_and_common_words_stay(header: str, text: str, left: str) -> None:
+    assert clean(text, Known("name", header)) == left
+
+
+def test_short_numbers_and_words_of_medicine_are_sought_as_nobodys_id() -> None:
+    text = "a chest MRI at 100 mg"
+    assert clean(text, Known("id", "100"), Known("id", "MRI"), Known("id", "CHEST")) == text
+    assert clean("see CT01 of WILLOWBROOK", Known("id", "CT01"), Known("id", "WILLOWBROOK")) == "see [ID] of [ID]"
