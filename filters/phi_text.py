@@ -193,21 +193,9 @@ def _otherwise_spelt(word: str) -> Iterator[str]:
 
 
 _NOBODYS = frozenset(
-    (
-        "patient",
-        "anonymous",
-        "anonymized",
-        "anonymised",
-        "unknown",
-        "test",
-        "phantom",
-        "none",
-        "null",
-        "deidentified",
-        "subject",
-        "volunteer",
-        "will",
-    )  # fmt: skip
+    """
+    patient anonymous anonymized anonymised unknown test phantom none null deidentified subject volunteer will
+    """.split()  # noqa: SIM905 - a list of words reads better as one text
 )
 """What stands in headers that name nobody, and words that are too common to be sought."""
 _SURNAMES_TOO = frozenset(
@@ -215,7 +203,8 @@ _SURNAMES_TOO = frozenset(
     white young long short ward woods wood day child english brown black green gray grey rose may mark grace hill bush
     stone rice bean fish lamb park parks page price rich sharp small strong swift waters wells west east north south
     marsh field fields brook banks bank bone bones foot hand back cook baker king bishop pope love joy faith hope
-    low good summer winter berry cotton glass house hall hunter fisher miller carter mason potter turner walker hart case cross
+    low good summer winter berry cotton glass house hall hunter fisher miller carter mason potter turner walker
+    hart case cross
     """.split()  # noqa: SIM905 - a list of words reads better as one text
 )
 """Surnames that are words: alone they are sought with a capital only."""
