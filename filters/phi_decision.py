@@ -102,7 +102,9 @@ class Phi:
         if self.burned_in_text == "keep":
             return None
         written = [box for box in row["boxes"] if box["kind"] != ANNOTATION]
-        unsure = row["problem"] or (row["said"] and not row["boxes"])
+        if row["problem"]:  # nobody knows what is written there, and it is the machine's fault: this spends the budget
+            return Outcome(Verdict.QUARANTINE, None, said=found)
+        unsure = row["said"] and not row["boxes"]
         if unsure or (written and (self.burned_in_text == "quarantine" or row["left_over"])):
             return Outcome(Verdict.QUARANTINE, Reason.PHI_BURNED_IN, said=found)
         boxes = row["boxes"] if self.burned_in_text == "redact" else written
