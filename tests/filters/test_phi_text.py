@@ -253,3 +253,29 @@ def test_short_numbers_and_words_of_medicine_are_sought_as_nobodys_id() -> None:
     text = "a chest MRI at 100 mg"
     assert clean(text, Known("id", "100"), Known("id", "MRI"), Known("id", "CHEST")) == text
     assert clean("see CT01 of WILLOWBROOK", Known("id", "CT01"), Known("id", "WILLOWBROOK")) == "see [ID] of [ID]"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ala-Gly-Val-" * 4000,
+        "Ab-" * 15_000,
+        "O'Mac" * 9000,
+        "Ab." * 15_000,
+        "12 " * 15_000,
+        "Ab " * 15_000,
+        "A^" * 20_000,
+    ],
+)
+def test_long_runs_of_one_kind_take_no_more_time_than_other_texts(text: str) -> None:
+    started = time.process_time()
+    find([text], "rules")
+    assert time.process_time() - started < 3
+
+
+def test_thousands_of_names_are_found_in_one_text() -> None:
+    names = [f"X{chr(97 + n % 26)}{chr(97 + n // 26 % 26)}{chr(97 + n // 676)}oo" for n in range(4000)]
+    started = time.process_time()
+    left = clean(" ".join(f"Dr. {name}, {name.upper()}." for name in names))
+    assert left.count("[NAME]") == 8000
+    assert time.process_time() - started < 6

@@ -4,8 +4,12 @@ import pytest
 import yaml
 
 from filters import ocr
+from filters.phi_decision import Phi
+from filters.phi_pictures import Examination
 from pipelines.errors import UsageError
+from pipelines.graph import graph_of
 from pipelines.phi import settings as phi_settings
+from pipelines.phi.pictures import Privacy
 from pipelines.phi.review import load_review
 from pipelines.phi.settings import PhiSettings
 from pipelines.recipe_file import load_recipe
@@ -101,3 +105,12 @@ def test_a_review_that_cannot_be_used_is_an_error_that_says_why(
 def test_a_review_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
         load_review(str(tmp_path / "gone.yaml"))
+
+
+def test_another_way_of_looking_at_pictures_is_another_step(tmp_path: Path) -> None:
+    recipe = load_recipe(None, recipe_with(tmp_path), ())
+    chains = []
+    for timeout_s in (1.0, 2.0):
+        look = Examination(metadata=True, writing=True, reading="none", timeout_s=timeout_s, verify=True)
+        chains.append(graph_of(recipe, None, Privacy(Phi("strip", "quarantine"), look)).fingerprints("ingest"))
+    assert chains[0]["phi"] != chains[1]["phi"]
