@@ -21,11 +21,16 @@ PACKAGE = "rapidocr_onnxruntime"
 _SCRIPT = Path(__file__).with_name("ocr_worker.py")
 _START_S = 120.0
 """To import the libraries and load the models; 1 s on an idle machine."""
+_READY = b'"ready"'
 _CHUNK_BYTES = 2**20
 
 
 class OcrError(Exception):
     """The reader died, or did not come back in time. Says nothing of the picture."""
+
+
+class StartError(ImportError):
+    """The reader is installed, and does not start: its libraries or weights are broken, or memory is short."""
 
 
 @dataclass(frozen=True)
@@ -45,21 +50,38 @@ def is_installed() -> bool:
 def read_writing(grey: Grey, timeout_s: float) -> list[Line]:
     """The lines of writing in a picture of H x W grey levels.
 
+    What a busy machine or another picture did to the reader is not this picture's fault: it is asked twice, the second
+    time with a reader of its own.
+
     Raises:
-        OcrError: it took longer than `timeout_s`, or the reader died: the next picture gets a new one.
+        OcrError: twice it took longer than `timeout_s`, or the reader died: the next picture gets a new one.
+        StartError: the reader does not start.
         ImportError: the reader is not installed.
     """
-    fresh = not _READERS or not _READERS[0].alive
-    if fresh:
+    try:
+        return _reader().read(grey, timeout_s)
+    except OcrError:
+        end_reader()
+    try:
+        return _reader().read(grey, timeout_s)
+    except OcrError:
+        end_reader()
+        raise
+
+
+def _reader() -> "_Reader":
+    """This process's reader, started where there is none."""
+    if not _READERS or not _READERS[0].alive:
         if not is_installed():
             raise ImportError(f"{PACKAGE} is not installed")
         end_reader()
         _READERS.append(_Reader())
-    try:
-        return _READERS[0].read(grey, timeout_s + (_START_S if fresh else 0.0))
-    except OcrError:
-        end_reader()
-        raise
+        try:
+            _READERS[0].wait_until_ready(_START_S)
+        except OcrError:
+            end_reader()
+            raise StartError(f"{PACKAGE} is installed and does not start") from None
+    return _READERS[0]
 
 
 class _Reader:
@@ -80,6 +102,17 @@ class _Reader:
     def alive(self) -> bool:
         """Whether it may be asked: it is this process's own (not one from before a fork), and runs."""
         return self.owner == os.getpid() and self._process.poll() is None
+
+    def wait_until_ready(self, timeout_s: float) -> None:
+        """Wait for its first word, which it says once its models are loaded.
+
+        Raises:
+            OcrError: it did not come.
+        """
+        deadline = time.monotonic() + timeout_s
+        length = int.from_bytes(self._receive(8, deadline), "little")
+        if length != len(_READY) or self._receive(length, deadline) != _READY:
+            raise OcrError("died")
 
     def read(self, grey: Grey, timeout_s: float) -> list[Line]:
         """Ask, and wait.

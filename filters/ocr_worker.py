@@ -1,14 +1,15 @@
 """Reads writing with RapidOCR in a process of its own: run as a script by `ocr.py`, never imported.
 
-Standard input holds requests: a line of JSON (height, width), then H x W grey bytes. Standard output answers each with
-eight little-endian bytes of length, then JSON: a list of [left, top, right, bottom, text, confidence].
+Standard input holds requests: a line of JSON (height, width), then H x W grey bytes. Standard output answers with eight
+little-endian bytes of length, then JSON: first "ready", once its models are loaded, then for each request a list of
+[left, top, right, bottom, text, confidence].
 """
 
 import json
 import os
 import resource
 import sys
-from typing import Any
+from typing import Any, BinaryIO
 
 
 def main() -> None:
@@ -23,14 +24,18 @@ def main() -> None:
 
     cv2.setNumThreads(1)
     engine = RapidOCR(intra_op_num_threads=1, inter_op_num_threads=1)
+    _answer(answers, b'"ready"')
     while line := requests.readline():
         asked = json.loads(line)
         height, width = asked["height"], asked["width"]
         grey = np.frombuffer(requests.read(height * width), np.uint8).reshape(height, width)
         found, _ = engine(cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR))
-        answer = json.dumps([_line(points, text, score) for points, text, score in found or ()]).encode()
-        answers.write(len(answer).to_bytes(8, "little") + answer)
-        answers.flush()
+        _answer(answers, json.dumps([_line(points, text, score) for points, text, score in found or ()]).encode())
+
+
+def _answer(answers: BinaryIO, answer: bytes) -> None:
+    answers.write(len(answer).to_bytes(8, "little") + answer)
+    answers.flush()
 
 
 def _line(points: Any, text: str, score: Any) -> list[Any]:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,17 +17,28 @@ MOST_FINDINGS = 100
 
 _COLUMNS: dict[Kind, str] = {
     "name": (
-        r"(?:patient|doctor|physician|provider|author|first|last|family|given|sur|full|referring|operator)[\s_]?name"
-        r"|(?:patient|doctor)_?(?:first|family|last)_?name|^name$|^surname$|radiologist$"
+        r"(?:patient|pat|doctor|physician|provider|author|first|last|family|given|sur|full|middle|maiden|referring|"
+        r"operator|reader|technologist)_?name|(?:patient|doctor)_?(?:first|family|last)_?name|^name$|^surname$|"
+        r"radiologist$|^patient$|(?:referring|attending|ordering|performing|reading)_(?:physician|doctor|provider)$"
     ),
-    "date": r"birth_?date|date_of_birth|^dob$|study_?date|admission_?date|exam_?date|discharge_?date",
-    "id": r"^mrn$|medical_record|^patient_?id$|^accession|^ssn$|^(?:patient|hospital|case)_?(?:no|num|number)$",
-    "phone": r"phone|telephone|^fax$|^mobile$",
+    "date": (
+        r"birth_?date|date_of_birth|^(?:patient_)?dob$|"
+        r"(?:study|admission|exam|examination|discharge|visit|report|service)_?date|"
+        r"date_of_(?:exam|examination|study|visit|admission|discharge|service|death)"
+    ),
+    "id": (
+        r"(?:^|_)mrn(?:$|_)|medical_record|(?:^|_)patient_?id(?:$|_)|^accession|^ssn$|social_security|"
+        r"^(?:patient|hospital|case|encounter|visit|account|insurance)_?(?:no|num|number)$|^nhs_(?:no|number)$"
+    ),
+    "phone": r"phone|telephone|(?:^|_)fax$|^mobile",
     "email": r"e_?mail",
-    "address": r"address|^street$|^zip_?code$|^postcode$",
+    "address": r"address|^street$|(?:^|_)(?:zip|postal)_?code$|^zip$|(?:^|_)postcode$",
 }
-IDENTIFYING_COLUMNS = {kind: re.compile(pattern, re.IGNORECASE) for kind, pattern in _COLUMNS.items()}
-"""Names of a record's columns whose values identify: they are sought in its texts."""
+IDENTIFYING_COLUMNS = {kind: re.compile(pattern) for kind, pattern in _COLUMNS.items()}
+"""Names of a record's columns, as `plain_name` writes them, whose values identify: they are sought in its texts."""
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_NO_LETTER = re.compile(r"[^a-z0-9]+")
+_DEEPEST = 8
 
 
 @dataclass(frozen=True)
@@ -39,16 +50,41 @@ class Finding:
     length: int
 
 
+def plain_name(column: str) -> str:
+    """A column's name in small letters with `_` between its words: `Patient ID`, `patientId`, `PATIENT-ID` alike."""
+    return _NO_LETTER.sub("_", _CAMEL.sub("_", column).lower()).strip("_")
+
+
+def identifying_kind(column: str) -> Kind | None:
+    """What a column with this name says of a person, if anything."""
+    plain = plain_name(column)
+    return next((kind for kind, pattern in IDENTIFYING_COLUMNS.items() if pattern.search(plain)), None)
+
+
 def known_values(row: Mapping[str, Any]) -> list[Known]:
-    """The identifying values of a record that say by their column's name what they are."""
-    found = []
-    for column, value in row.items():
-        if not isinstance(value, str) or not 1 < len(value) <= 100:
-            continue
-        kind = next((kind for kind, pattern in IDENTIFYING_COLUMNS.items() if pattern.search(column)), None)
-        if kind is not None:
-            found.append(Known(kind, value))
-    return found
+    """The identifying values of a record that say by their column's name what they are, nested ones included."""
+    return [
+        Known(kind, value)
+        for column, value in row.items()
+        for kind, value in _named_values(column, value, None, 0)
+        if 1 < len(value) <= 100
+    ]
+
+
+def _named_values(name: str, value: Any, around: Kind | None, depth: int) -> Iterator[tuple[Kind, str]]:
+    """Texts and numbers beneath a name; `around` is what the name of a list says of its items."""
+    kind = around or identifying_kind(name)
+    if isinstance(value, Mapping) and depth < _DEEPEST:
+        for inner, item in value.items():
+            # {"patient": {"name": ...}}: a name alone says little, with the one around it it does
+            own = identifying_kind(str(inner)) or identifying_kind(f"{name}_{inner}")
+            yield from _named_values(str(inner), item, own, depth + 1)
+    elif isinstance(value, (list, tuple)) and depth < _DEEPEST:
+        for item in value:
+            yield from _named_values(name, item, kind if not isinstance(item, Mapping) else None, depth + 1)
+    elif kind is not None and isinstance(value, (str, int, float)) and not isinstance(value, bool):
+        said = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+        yield "id" if kind == "name" and any(mark.isdigit() for mark in said) else kind, said
 
 
 def redact_row(
@@ -125,7 +161,8 @@ def _each_value(value: Any, change: Callable[[str], str]) -> Any:
         return [_each_value(item, change) for item in value]
     if isinstance(value, dict):
         return {name: _each_value(item, change) for name, item in value.items()}
-    if isinstance(value, int) and not isinstance(value, bool):
-        told = change(str(value))
-        return value if told == str(value) else told
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        said = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+        told = change(said)
+        return value if told == said else told
     return value

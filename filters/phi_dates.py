@@ -23,16 +23,38 @@ _MONTH = r"(?:0?[1-9]|1[0-2])"
 _YEAR = r"(?:19|20)\d{2}"
 _NO_MEASURE = r"(?!\s*(?:months?|weeks?|days?|hours?|years?|mm|cm|mg|ml|mL|%)\b)(?![\d%])(?!\.\d)"
 _BEFORE = r"(?<![\w.,/:+=<>~-])"
+"""Of forms that may be a ratio or a measure."""
+_FREE = r"(?<![\w./-])(?<!\d,)"
+"""Of forms with a whole year, which stand after any mark: `DOB:1956-03-04`, `<date>2019-08-14`."""
+_OTHER_MONTH = (
+    r"(?:januar|jänner|februar|märz|mai|juni|juli|oktober|dezember|"
+    r"janvier|février|fevrier|mars|avril|juin|juillet|août|aout|septembre|octobre|novembre|décembre|decembre|"
+    r"enero|febrero|marzo|abril|mayo|junio|julio|agosto|septiembre|setiembre|octubre|noviembre|diciembre|"
+    r"gennaio|febbraio|aprile|maggio|giugno|luglio|settembre|ottobre|dicembre|"
+    r"janeiro|fevereiro|março|marco|maio|junho|julho|setembro|outubro|novembro|dezembro)\b"
+)
+"""German, French, Spanish, Italian, Portuguese; those spelt as in English are in the list above."""
 
 _PATTERNS = tuple(
     re.compile(pattern, flags)
     for pattern, flags in (
-        (rf"{_BEFORE}{_YEAR}([-/.]){_MONTH}\1{_DAY}(?![\d])", 0),
-        (rf"{_BEFORE}{_DAY}([-/.]){_DAY}\1{_YEAR}(?!\d)", 0),
+        (rf"{_FREE}{_YEAR}([-/.]){_MONTH}\1{_DAY}(?![\d])", 0),
+        (rf"{_FREE}{_DAY}([-/.]){_DAY}\1{_YEAR}(?!\d)", 0),
+        (
+            rf"{_FREE}{_DAY}\.?\s*(?:de\s+|der\s+)?(?:{_OTHER_MONTH}|{_ANY_MONTH})\s*(?:de\s+|del\s+)?{_YEAR}\b",
+            re.IGNORECASE,
+        ),
+        (rf"{_FREE}{_DAY}(?:\.|er|º)?\s+(?:de\s+)?{_OTHER_MONTH}", re.IGNORECASE),
+        (rf"\b{_OTHER_MONTH}\s+(?:de\s+|del\s+)?{_YEAR}\b", re.IGNORECASE),
+        (rf"{_FREE}{_DAY}\.\s+{_CAPITAL_MONTH}", 0),
+        (rf"{_BEFORE}(?:0[1-9]|[12]\d|3[01])\.(?:0[1-9]|1[0-2])\.\d{{2}}(?![\d.])", 0),
+        (rf"(?<=[A-Za-z][:=>]){_DAY}/{_DAY}/\d{{2}}{_NO_MEASURE}(?![/-])", 0),
+        (rf"(?:(?<=ompared to )|(?<=ompared with )){_MONTH}/{_DAY}(?=\s*(?:[.;)](?!\d)|$))", 0),
+        (rf"{_FREE}(?:0[1-9]|1[0-2])/{_YEAR}(?![\d/])", 0),
         (rf"{_BEFORE}{_DAY}/{_DAY}/\d{{2}}{_NO_MEASURE}(?![/-])", 0),
         (rf"{_BEFORE}(?:0[1-9]|[12]\d|3[01])-(?:0[1-9]|1[0-2])-\d{{2}}{_NO_MEASURE}(?![/-])", 0),
         (
-            rf"{_BEFORE}{_DAY}(?:st|nd|rd|th)?(?:\s+of)?[\s-]*{_ANY_MONTH}[\s,'\u2019-]*(?:{_YEAR}|(?<=['\u2019-])\d{{2}})\b",
+            rf"{_FREE}{_DAY}(?:st|nd|rd|th)?(?:\s+of)?[\s-]*{_ANY_MONTH}[\s,'\u2019-]*(?:{_YEAR}|(?<=['\u2019-])\d{{2}})\b",
             re.IGNORECASE,
         ),
         (rf"{_BEFORE}{_DAY}(?:st|nd|rd|th)\s+(?:of\s+)?{_CAPITAL_MONTH}", 0),
@@ -46,15 +68,22 @@ _PATTERNS = tuple(
 )
 _CUED = re.compile(
     r"\b(?:D\.?O\.?B\.?|date of birth|birth ?date|born(?: on)?|dated|date|admitted(?: on)?|discharged(?: on)?|"
-    r"dictated(?: on)?|exam(?:ination)? date|study date|seen on|visit(?: on)?)\s*[:=]?\s*"
+    r"dictated(?: on)?|exam(?:ination)? date|study date|seen on|visit(?: on)?|"
+    r"date of (?:exam(?:ination)?|study|service|visit|procedure|surgery)|taken on|scanned on)\s*[:=]?\s*"
     rf"({_MONTH}[/-]{_DAY}(?:[/-]\d{{2,4}})?|{_DAY}[./-]{_MONTH}(?:[./-]\d{{2,4}})?|\d{{6}}|\d{{8}})(?!\d)(?!\s*[x\u00d7])",
     re.IGNORECASE,
 )
 _UNIT = r"(?:year|yr|y)s?"
 _OLD = r"(?:9\d|1[0-2]\d)"
+_OLD_WORDS = (
+    r"ninety(?:[\s-](?:one|two|three|four|five|six|seven|eight|nine))?|"
+    r"(?:one|a) hundred(?:(?: and)?[\s-](?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve))?"
+)
 _AGES = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
+        rf"(?<![\d.,/-])({_OLD})\s?[MF](?=\s+(?:with|who|presents|presenting|presented|s/p|status|h/o|hx|admitted|p/w|w/))",
+        rf"\b({_OLD_WORDS})(?=[\s-]+{_UNIT}[\s-]*(?:old|of age))",
         rf"(?<![\d.,/-])({_OLD})(?:[\s-]*{_UNIT}[\s./-]*o(?:ld|\b|\.))",
         rf"(?<![\d.,/-])({_OLD})\s*{_UNIT}\s+of\s+age\b",
         rf"\b(?:aged?|at the age of|age of|age at \w+)\s*[:=]?\s*(?:of\s+|is\s+)?({_OLD})(?!\d|[.,]\d|%)",

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import orjson
 import pyarrow as pa
 
-from filters.phi_pictures import ANNOTATION
+from filters.phi_pictures import ANNOTATION, UNREAD
 from sources.schema import VERDICTS, Reason, Verdict
 
 Ruling = Literal["accept", "mask", "drop"]
@@ -26,7 +26,7 @@ its file, or, where neither can be done to the file itself, its pixels stored `a
 
 @dataclass(frozen=True)
 class Decision:
-    """A reviewer's word on one picture. `boxes` are what is covered; None: what was found."""
+    """A reviewer's word on one picture. `boxes` are what is covered; None: what was found, where that will do."""
 
     image_id: str
     ruling: Ruling
@@ -54,7 +54,7 @@ class Phi:
     review: Mapping[str, Decision] = field(default_factory=dict)
 
     name = "phi"
-    version = 1
+    version = 2
     columns = ("images",)
 
     def parameters(self) -> dict[str, Any]:
@@ -102,7 +102,9 @@ class Phi:
         if self.burned_in_text == "keep":
             return None
         written = [box for box in row["boxes"] if box["kind"] != ANNOTATION]
-        unsure = row["problem"] or (row["said"] and not row["boxes"])
+        if row["problem"]:  # nobody knows what is written there, and it is the machine's fault: this spends the budget
+            return Outcome(Verdict.QUARANTINE, None, said=found)
+        unsure = row["said"] and not row["boxes"]
         if unsure or (written and (self.burned_in_text == "quarantine" or row["left_over"])):
             return Outcome(Verdict.QUARANTINE, Reason.PHI_BURNED_IN, said=found)
         boxes = row["boxes"] if self.burned_in_text == "redact" else written
@@ -112,12 +114,17 @@ class Phi:
         return Outcome(Verdict.EDIT, Reason.PHI_BURNED_IN, treatment, {**found, "covered": len(boxes)})
 
     def _reviewed(self, row: Mapping[str, Any], decision: Decision, found: dict[str, Any]) -> Outcome:
-        said = {**found, "review": {"ruling": decision.ruling, "who": decision.who, "why": decision.why}}
+        said: dict[str, Any] = {
+            **found,
+            "review": {"ruling": decision.ruling, "who": decision.who, "why": decision.why},
+        }
         if decision.ruling == "drop":
             return Outcome(Verdict.DROP, Reason.PHI_BURNED_IN, said=said)
         if decision.ruling == "mask":
-            written = [_corners(box) for box in row["boxes"] if box["kind"] != ANNOTATION]
-            boxes = written if decision.boxes is None else [list(box) for box in decision.boxes]
+            boxes = _to_cover(row, decision)
+            if boxes is None:
+                said["review"]["needs"] = "boxes"
+                return Outcome(Verdict.QUARANTINE, Reason.PHI_BURNED_IN, said=said)
             treatment = {"boxes": boxes, "strip": False, "anew": True}
             return Outcome(Verdict.EDIT, Reason.PHI_BURNED_IN, treatment, {**said, "covered": len(boxes)})
         strip = self._strip(row)
@@ -127,9 +134,29 @@ class Phi:
 
     def _strip(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
         """How metadata goes: out of the file, or, where the file cannot be taken apart, with the file."""
+        if row["metadata"] is None:  # nobody saw what the file carries, so nothing of it is kept
+            return {"boxes": [], "strip": False, "anew": True}
         if self.metadata == "keep" or not (row["metadata"] or row["container"]):
             return None
         return {"boxes": [], "strip": row["container"] is None, "anew": row["container"] is not None}
+
+
+def _to_cover(row: Mapping[str, Any], decision: Decision) -> list[list[int]] | None:
+    """The boxes that a reviewer's `mask` covers; None where they would leave the picture as it is, or not do.
+
+    What was found does only where it was read, and nothing that identifies could be read beneath it. A reviewer's own
+    boxes are taken as they are, once each lies at least partly on the picture.
+    """
+    if decision.boxes is None:
+        written = [box for box in row["boxes"] if box["kind"] != ANNOTATION]
+        unsure = row["left_over"] or row["problem"] or any(box["kind"] == UNREAD for box in written)
+        return None if unsure or not written else [_corners(box) for box in written]
+    width, height = row["width"], row["height"]
+    for left, top, right, bottom in decision.boxes:
+        outside = (width is not None and left >= width) or (height is not None and top >= height)
+        if outside or left >= right or top >= bottom:
+            return None
+    return [list(box) for box in decision.boxes] or None
 
 
 def _findings(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ _CAPS = rf"[{_UPPER}][{_UPPER}'\u2019-]{{1,24}}"
 _ALL_CAPS = rf"{_CAPS}(?:,\s*|\s+){_CAPS}(?:\s+{_INITIAL}(?![\w]))?"
 _COMMA = rf"{_NAME},\s*{_NAME}(?:\s+{_INITIAL})?"
 
-_TITLED = re.compile(rf"\b{TITLES}\.?\s+({_FULL}|{_CAPS}(?:\s+{_CAPS})?)")
+_TITLED = re.compile(rf"\b{TITLES}({_FULL}|{_CAPS}(?:\s+{_CAPS})?)")
 _CUE = (
     r"\b(?i:patient(?:['\u2019]s)?(?:\s+name)?|pt\.?(?:\s+name)?|name|surname|first name|last name|signed(?: by)?|"
     r"(?:electronically|digitally) signed by|dictated by|transcribed by|reported by|reviewed by|read by|verified by|"
@@ -36,14 +36,14 @@ _CUE = (
     r"ordering (?:physician|provider)|attending(?: physician)?|radiologist|physician|surgeon|sonographer|technologist|"
     r"operator|consultant|author|provider|next of kin|emergency contact|guardian|cc)"
 )
-_CUED = re.compile(rf"{_CUE}\s*[:\uff1a]\s*(?:{TITLES}\.?\s+)?({_COMMA}|{_ALL_CAPS}|{_FULL}|{_CAPS}\b)")
+_CUED = re.compile(rf"{_CUE}\s*[:\uff1a]\s*(?:{TITLES})?({_COMMA}|{_ALL_CAPS}|{_FULL}|{_CAPS}\b)")
 _SPOKEN = re.compile(
     r"\b(?i:signed by|signed electronically:?|dictated by|reported by|"
     r"reviewed by|read by|verified by|requested by|referred by|"
     r"approved by|"
     r"interpreted by|discussed with|seen by|named|(?:is|was|am) called|my name is|known as|spoke with|"
     r"(?:wife|husband|son|daughter|brother|sister|mother|father|niece|nephew|partner|caregiver|carer),?)"
-    rf"\s+(?:{TITLES}\.?\s+)?({_FULL})"
+    rf"\s+(?:{TITLES})?({_FULL})"
 )
 _PATIENT = re.compile(rf"\b(?i:patient|pt|client|resident|baby|gentleman|lady)\s+({_NAME}\s+(?:{_INITIAL}\s+)?{_NAME})")
 _ACTING = re.compile(
@@ -70,6 +70,21 @@ _SURNAMES_TOO = frozenset(
     {"Ward", "White", "Young", "Long", "Short", "Red", "Woods", "Child", "Day", "Wood", "English"}
 )
 """Words that are surnames after a given name."""
+_FAMILY = ("wife", "husband", "son", "daughter", "brother", "sister", "mother", "father", "niece", "nephew", "partner",
+           "caregiver", "carer")  # fmt: skip
+"""In a text in capitals anything may follow these."""
+_ACTS = re.compile(
+    r",?\s+(?:is an? \d|was (?:seen (?:in clinic|by|today|for)|admitted|informed|referred|discharged|told|asked)|"
+    r"reports|reported|denies|denied|presented|presents|states|stated|complains|complained|returned|underwent|lives)\b"
+)
+"""What only people do."""
+_AFTER_MODALITY = frozenset(
+    """
+    imaging spectroscopy arthrograms enterography sequence sequences scanner signal findings features technique protocol
+    suite perfusion contin flare flares lesion lesions plaque plaques relapse patients system safe compatible
+    """.split()  # noqa: SIM905 - a list of words reads better as one text
+)
+"""What follows MR, MS and DR where they are imaging, a disease or a drug."""
 _ALONE = re.compile(rf"(?<![\w'\u2019-])({_NAME})(?![\w-])")
 _CANDIDATE = re.compile(rf"[{_UPPER}][a-zß-ÿ]{{2,}}|[{_UPPER}]{{3,}}")
 _TOKEN = re.compile(r"[^\W\d_][\w'\u2019-]*")
@@ -98,6 +113,26 @@ def rule_spans(text: str) -> Iterator[Span]:
         words = [word for word in _TOKEN.findall(match.group(1)) if word not in NOT_A_NAME]
         if words and not set(words) <= _PUBLIC_INSTITUTION:
             yield Span(match.start() + match.group(1).index(words[0]), match.end(), "institution")
+
+
+def spans_of_capitals(copy: str) -> Iterator[Span]:
+    """Names in the copy of a text in capitals (`phi_capitals.py`), where a word that is no name may have its capital.
+
+    So only titles, headings, signatures and given names tell them.
+    """
+    for pattern in (_TITLED, _CUED, _SPOKEN, _LETTERS, _ACTING):
+        for match in pattern.finditer(copy):
+            span = _trimmed(copy, match.start(1), match.end(1))
+            if span is None or (pattern is not _TITLED and _is_no_name(copy, span)):
+                continue
+            if pattern is _ACTING and not _ACTS.match(copy, span.stop):
+                continue
+            words = [word.lower() for word in _TOKEN.findall(copy[span.start : span.stop])]
+            if pattern is _SPOKEN and match.group().lower().startswith(_FAMILY) and not _ACTS.match(copy, span.stop):
+                continue
+            if not any(word in _AFTER_MODALITY or word.endswith(MEDICAL_ENDINGS) for word in words):
+                yield span
+    yield from _with_given_names(copy)
 
 
 def model_spans(text: str) -> Iterator[Span]:

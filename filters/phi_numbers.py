@@ -62,9 +62,11 @@ _STATE = (
     r"(?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|PA|RI|S[CD]|T[NX]|UT|V[AT]|"
     r"W[AIVY])"
 )
-_TOWN = r"(?:,\s*[A-Z][A-Za-z'\u2019.-]+(?:\s[A-Z][A-Za-z'\u2019.-]+){0,2})"
+_TOWN = r"(?:,\s*[A-Z][A-Za-z'\u2019.-]{1,40}(?:\s[A-Z][A-Za-z'\u2019.-]{1,40}){0,2})"
+_STREET_WORD = r"[A-Z][A-Za-z'\u2019]{1,40}"
+_PLACE_WORD = r"[A-Z][A-Za-z'\u2019.-]{1,40}"
 _HOUSE = (
-    rf"(?<![\w.,-])\d{{1,5}}[A-Za-z]?,?\s+(?:[NSEW]\.?\s+)?(?:(?:\d{{1,3}}(?:st|nd|rd|th)|[A-Z][A-Za-z'\u2019]+)\s+){{1,3}}"
+    rf"(?<![\w.,-])\d{{1,5}}[A-Za-z]?,?\s+(?:[NSEW]\.?\s+)?(?:(?:\d{{1,3}}(?:st|nd|rd|th)|{_STREET_WORD})\s+){{1,3}}"
     rf"{_STREET}\b\.?(?:,?\s*(?:Apt|Apartment|Suite|Unit|Flat|#)\.?\s*\w{{1,6}})?{_TOWN}?(?:,?\s*{_STATE})?"
     r"(?:,?\s+\d{5}(?:-\d{4})?|,?\s+[A-Z]{1,2}\d[A-Z\d]?\s\d[A-Z]{2})?\b"
 )
@@ -73,12 +75,12 @@ _ADDRESSES = tuple(
     for pattern in (
         _HOUSE,
         r"\bP\.?\s?O\.?\s?Box\s+\d{1,6}\b",
-        rf"(?<![\w])[A-Z][A-Za-z'\u2019.-]+(?:\s[A-Z][A-Za-z'\u2019.-]+){{0,2}},\s*{_STATE},?\s+\d{{5}}(?:-\d{{4}})?(?!\d)",
+        rf"(?<![\w]){_PLACE_WORD}(?:\s{_PLACE_WORD}){{0,2}},\s*{_STATE},?\s+\d{{5}}(?:-\d{{4}})?(?!\d)",
     )
 )
 _LIVES = re.compile(
     r"\b(?:lives? (?:in|at)|living (?:in|at)|resid(?:es|ing|ent)(?: in| at| of)?|native of|home in|address\s*:)\s+"
-    r"([A-Z][A-Za-z'\u2019-]+(?:[\s,]+[A-Z][A-Za-z'\u2019-]+){0,3})"
+    r"([A-Z][A-Za-z'\u2019-]{1,40}(?:[\s,]+[A-Z][A-Za-z'\u2019-]{1,40}){0,3})"
 )
 _DIGIT_RUN = re.compile(r"(?<![\w.,/+=-])(?:[A-Z]{1,3}-?)?\d{6,20}(?![\w-])(?!,\d)")
 _MOST_PLAIN_DIGITS = 6

@@ -15,7 +15,7 @@ from filters.statistics import grey_of
 from sources.pictures import Limits, Picture, eight_bits, open_picture
 from sources.pictures.metadata import ContainerError, metadata_of
 
-VERSION = 1
+VERSION = 2
 
 ANNOTATION, UNREAD = "annotation", "unread"
 """Kinds of writing that are no identifier: a scanner's, and what nothing could read."""
@@ -35,19 +35,26 @@ PHI_IMAGES = pa.schema(
         pa.field("container", pa.string()),
         pa.field("said", pa.bool_()),
         pa.field("left_over", pa.bool_()),
+        pa.field("width", pa.int32()),
+        pa.field("height", pa.int32()),
     ]
 )
 """One row per picture looked at. `metadata`: what its file carries besides pixels; `boxes`: writing, `kind` an
-identifier's, `annotation` or `unread`; `problem`: why it could not be read (`timeout`, `died`); `container`: why its
-metadata cannot be taken out; `said`: whether a DICOM header says that there is burned-in text; `left_over`: whether
-something that identifies can still be read once the boxes are covered. Values are nowhere in it."""
+identifier's, `annotation` or `unread`; `problem`: why it could not be read (`timeout`, `died`, `error`); `container`:
+why its metadata cannot be taken out; `said`: whether a DICOM header says that there is burned-in text; `left_over`:
+whether something that identifies can still be read once the boxes are covered. Of a picture on which looking failed
+`metadata` is null: nobody saw it. `width` and `height` are null where pixels were not looked at. Values are nowhere in
+it."""
 
 Reading = Literal["rapidocr", "none"]
 
 
 @dataclass(frozen=True)
 class Examination:
-    """How pictures are looked at: `writing` False leaves pixels alone; `verify` reads them again once covered."""
+    """How pictures are looked at: `writing` False leaves pixels alone; `verify` reads them again once covered.
+
+    Also where nothing is masked by policy: a reviewer may answer `mask`.
+    """
 
     metadata: bool
     writing: bool
@@ -74,7 +81,7 @@ class Examination:
             ImportError: the reader of writing is not installed.
         """
         row: dict[str, Any] = {"image_id": image_id, "metadata": [], "boxes": [], "problem": None, "container": None}
-        row |= {"said": False, "left_over": False}
+        row |= {"said": False, "left_over": False, "width": None, "height": None}
         if self.metadata:
             try:
                 row["metadata"] = [{"kind": one.kind, "length": one.length} for one in metadata_of(data)]
@@ -82,6 +89,7 @@ class Examination:
                 row["container"] = str(error)
         if self.writing:
             picture = open_picture(data, limits).frame(frame)
+            row |= {"width": picture.width, "height": picture.height}
             row |= self._written(grey_of(picture), said=picture.facts.get("BurnedInAnnotation") == "YES")
         return row
 
@@ -109,10 +117,15 @@ def covered(pixels: Any, boxes: list[Box]) -> Any:
     """A copy of 8-bit pixels (H x W or H x W x 3) in which the boxes, a little widened, are one even grey or colour.
 
     It is the median of what stands around a box, so that a cover is seen and shows nothing.
+
+    Raises:
+        ValueError: a box is empty, or lies outside the picture, so that nothing would be covered.
     """
     out = pixels.copy()
     for box in boxes:
         height, width = out.shape[:2]
+        if not (box.left < min(box.right, width) and box.top < min(box.bottom, height)):
+            raise ValueError("a box covers nothing of the picture")
         by = max(int(SPREAD * (box.bottom - box.top)), 2)
         top, bottom = max(box.top - by // 2, 0), min(box.bottom + by // 2, height)
         left, right = max(box.left - by, 0), min(box.right + by, width)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from filters.phi_spans import Span
-from filters.phi_words import GIVEN_NAMES, NOT_A_NAME
+from filters.phi_words import GIVEN_NAMES, MEDICAL_ENDINGS, NOT_A_NAME
 
 _MOST_CAPITALS = 0.01
 _FEWEST_LETTERS = 40
@@ -40,6 +40,28 @@ _ALONE = frozenset(name.lower() for name in GIVEN_NAMES) - {
 """Given names that are no common words in lower case."""
 _WORD = r"[a-z][a-z'\u2019-]{2,}"
 _TITLED = re.compile(rf"\b(?:dr|mr|mrs|ms|miss|mister|missus|doctor)\b\s?\.?\s+({_WORD}(?:\s+{_WORD})?)")
+_SHORT_TITLED = re.compile(rf"\b(?:[Dd]r|[Mm]rs?)\b\.?\s*({_WORD}(?:\s+{_WORD})?)")
+_IMAGING = frozenset(
+    (
+        "sequence",
+        "sequences",
+        "scanner",
+        "signal",
+        "features",
+        "technique",
+        "suite",
+        "spectroscopy",
+        "perfusion",
+        "system",
+        "lesion",
+        "lesions",
+        "plaque",
+        "plaques",
+        "contin",
+        "arthrograms",
+    )
+)
+"""What follows `mr`, `ms` and `dr` where they are imaging or a disease."""
 _GREETED = re.compile(
     rf"\b(?:hi|hello|hey|morning|afternoon|evening|bye|thanks|thank you|okay|alright|welcome|this is|named|"
     rf"(?:next )?patient(?: is)?|name is|name's|seeing|called|meet)\s*,?\s+({_WORD}(?:\s+{_WORD})?)"
@@ -48,16 +70,21 @@ _GIVEN = re.compile(rf"\b({_WORD})\b(?:\s+({_WORD})(?=\s*[.,?]|\s+(?:is|was|has|
 
 
 def speech_spans(text: str) -> Iterator[Span]:
-    """Names in a transcript; none in a text that has capital letters."""
+    """Names in a transcript, titled ones in any text without capitals; none in a text that has them."""
     letters = sum(character.isalpha() for character in text)
     capitals = sum(character.isupper() for character in text)
-    if letters < _FEWEST_LETTERS or capitals > _MOST_CAPITALS * letters:
+    if capitals > _MOST_CAPITALS * letters + 1:
         return
-    for match in _TITLED.finditer(text):
-        yield from _leading(match, least=1)
+    transcript = letters >= _FEWEST_LETTERS and capitals <= _MOST_CAPITALS * letters
+    for match in (_TITLED if transcript else _SHORT_TITLED).finditer(text):
+        first = match.group(1).split()[0]
+        if first not in _IMAGING and not first.endswith(MEDICAL_ENDINGS):
+            yield from _leading(match)
+    if not transcript:
+        return
     for match in _GREETED.finditer(text):
         if match.group(1).split()[0] in _NAMES:
-            yield from _leading(match, least=1)
+            yield from _leading(match)
     for match in _GIVEN.finditer(text):
         first, last = match.group(1), match.group(2)
         if first in _ALONE:
@@ -65,14 +92,14 @@ def speech_spans(text: str) -> Iterator[Span]:
             yield Span(match.start(1), match.end(2) if surname else match.end(1), "name")
 
 
-def _leading(match: re.Match[str], least: int) -> Iterator[Span]:
-    """The words of the first group up to the first common one, where there are enough of them."""
-    stop, count = match.start(1), 0
+def _leading(match: re.Match[str]) -> Iterator[Span]:
+    """The words of the first group up to the first common one, where there is one."""
+    stop = match.start(1)
     for word in re.finditer(r"\S+", match.group(1)):
         if word.group() in _COMMON:
             break
-        stop, count = match.start(1) + word.end(), count + 1
+        stop = match.start(1) + word.end()
         if word.group() not in _NAMES:
             break
-    if count >= least:
+    if stop > match.start(1):
         yield Span(match.start(1), stop, "name")

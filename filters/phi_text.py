@@ -1,17 +1,21 @@
 """Identifiers in the texts of one record: found by rules, by a language model, and by what its header says."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
+from filters.phi_capitals import sentence_cased
 from filters.phi_dates import age_spans, date_spans
-from filters.phi_names import is_given_name, model_spans, parts_of, rule_spans
+from filters.phi_names import model_spans, parts_of, rule_spans, spans_of_capitals
 from filters.phi_numbers import number_spans
 from filters.phi_spans import Kind, Span, merged
 from filters.phi_speech import speech_spans
+from filters.phi_words import NOT_A_NAME
 
-VERSION = 1
+VERSION = 2
 """Raised when the same text may be redacted in another way."""
 
 Names = Literal["rules", "model"]
@@ -36,10 +40,14 @@ _LONGEST_LITERAL = 200
 
 @dataclass(frozen=True)
 class Known:
-    """A value that identifies, as a header or a column of the same record says it."""
+    """A value that identifies, as a header or a column of the same record says it.
+
+    `capital`: it is a common word, too, and one with a small letter is no name.
+    """
 
     kind: Kind
     value: str
+    capital: bool = False
 
 
 def find(texts: Sequence[str], names: Names, known: Iterable[Known] = ()) -> list[list[Span]]:
@@ -52,7 +60,7 @@ def find(texts: Sequence[str], names: Names, known: Iterable[Known] = ()) -> lis
         ImportError: `names` is `model` and the model is not installed.
     """
     literals = [literal for one in known for literal in _spellings(one)]
-    found = [[*_by_rules(text), *(model_spans(text) if names == "model" else ())] for text in texts]
+    found = [list(_found(text, names)) for text in texts]
     literals += [
         Known("name", part)
         for text, spans in zip(texts, found, strict=True)
@@ -60,48 +68,156 @@ def find(texts: Sequence[str], names: Names, known: Iterable[Known] = ()) -> lis
         if span.kind == "name"
         for part in parts_of(text[span.start : span.stop])
     ]
-    pattern = _pattern(literals)
-    if pattern is not None:
-        kinds = {one.value.casefold(): one.kind for one in literals}
+    if literals:
+        sought = _Literals(literals)
         for text, spans in zip(texts, found, strict=True):
-            spans.extend(_literal_spans(text, pattern, kinds))
+            spans.extend(sought.spans(text))
     return [merged(spans) for spans in found]
 
 
-def _by_rules(text: str) -> Iterator[Span]:
+def _found(text: str, names: Names) -> Iterator[Span]:
     yield from date_spans(text)
     yield from age_spans(text)
     yield from number_spans(text)
     yield from rule_spans(text)
     yield from speech_spans(text)
+    copy = sentence_cased(text)
+    if copy is not None:
+        yield from spans_of_capitals(copy)
+        yield from (span for span in number_spans(copy) if span.kind == "address")
+    if names == "model":
+        yield from model_spans(text if copy is None else copy)
 
 
-def _pattern(literals: Sequence[Known]) -> re.Pattern[str] | None:
-    values = sorted({one.value for one in literals if len(one.value) <= _LONGEST_LITERAL}, key=lambda v: (-len(v), v))
-    if not values:
+class _Literals:
+    """Values to be sought, in any case and with any accent: single words by look-up, others by a pattern."""
+
+    def __init__(self, literals: Sequence[Known]) -> None:
+        self._words: dict[str, Known] = {}
+        phrases: dict[str, Known] = {}
+        for one in literals:
+            value = _folded(one.value).casefold()
+            if value and len(value) <= _LONGEST_LITERAL:
+                (self._words if _TOKEN.fullmatch(value) and not _CJK.search(value) else phrases).setdefault(value, one)
+        self._phrases = phrases
+        self._pattern = _alternatives([value for value in phrases if not _CJK.search(value)], _WORD_EDGE)
+        self._joined = _alternatives([value for value in phrases if _CJK.search(value)], "{}")
+
+    def spans(self, text: str) -> Iterator[Span]:
+        """Where they stand in a text."""
+        folded = _folded(text)
+        for match in _TOKEN.finditer(folded) if self._words else ():
+            known = self._words.get(match.group().casefold())
+            if known is not None and (not known.capital or _has_capital(match.group())):
+                yield Span(match.start(), match.end(), known.kind)
+        for pattern in (self._pattern, self._joined):
+            for match in () if pattern is None else pattern.finditer(folded):
+                known = self._phrases.get(match.group().casefold())
+                yield Span(match.start(), match.end(), "name" if known is None else known.kind)
+
+
+_TOKEN = re.compile(r"[^\W_]+")
+_CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+"""Writing without blanks between words."""
+_MARKS = str.maketrans("\u2018\u2019\u02bc`\u2010\u2011\u2013", "''''---")
+
+
+def _folded(text: str) -> str:
+    """The text without accents, quotes and hyphens of one kind; as long as it was, character by character."""
+    if text.isascii():
+        return text.translate(_MARKS)
+    return "".join(_base(character) for character in text).translate(_MARKS)
+
+
+@lru_cache(maxsize=4096)
+def _base(character: str) -> str:
+    base = unicodedata.normalize("NFKD", character)[0]
+    return base if base.isalpha() and character.isalpha() and not _CJK.match(character) else character
+
+
+def _alternatives(values: Iterable[str], edges: str) -> re.Pattern[str] | None:
+    ordered = sorted(values, key=lambda value: (-len(value), value))
+    if not ordered:
         return None
-    return re.compile(_WORD_EDGE.format(f"(?:{'|'.join(re.escape(value) for value in values)})"), re.IGNORECASE)
+    return re.compile(edges.format(f"(?:{'|'.join(re.escape(value) for value in ordered)})"), re.IGNORECASE)
 
 
-def _literal_spans(text: str, pattern: re.Pattern[str], kinds: dict[str, Kind]) -> Iterator[Span]:
-    for match in pattern.finditer(text):
-        yield Span(match.start(), match.end(), kinds.get(match.group().casefold(), "name"))
+def _has_capital(word: str) -> bool:
+    """Whether a word may be a name for its case: `Brown` and `BROWN`, of two letters only `Ng`."""
+    return word[0].isupper() and (len(word) > 2 or not word.isupper())
 
 
 def _spellings(known: Known) -> Iterator[Known]:
     """The forms in which a header's value may stand in a text."""
     value = known.value.strip(" \0^=")
     if known.kind == "name":
-        words = [word for word in re.split(r"[\s^=,;]+", value) if word]
-        if len(words) > 1:
-            yield from (
-                Known("name", f"{a}{mark}{b}") for mark in (" ", ", ", "^", ",") for a in words for b in words if a != b
-            )
-        yield from (Known("name", word) for word in words if len(word) > 2 or not word.isascii())
+        for group in value.split("="):
+            yield from _spellings_of_name([word for word in re.split(r"[\s^,;]+", group) if word])
     elif known.kind == "date":
         yield from (Known("date", form) for form in _dates(value))
-    elif len(value) > 2:
+    elif known.kind == "id":
+        digits = any(character.isdigit() for character in value)
+        if (digits and len(value) > 3) or (len(value) > 4 and not _is_common(value)):
+            yield Known("id", value, capital=not digits)
+    elif len(value) > 2 and not _is_common(value):
         yield Known(known.kind, value)
+
+
+def _spellings_of_name(words: Sequence[str]) -> Iterator[Known]:
+    """Every two of its words beside one another, and each alone where it may be told from a common word."""
+    if any(_CJK.search(word) for word in words):
+        yield Known("name", "".join(words))
+        yield from (Known("name", word) for word in words if len(word) > 1)
+        return
+    parts = [part for word in words for part in (word, *word.split("-"))] if any("-" in one for one in words) else words
+    for a in parts:
+        for b in parts:
+            if a != b and not (_is_common(a) and _is_common(b)):
+                yield from (Known("name", f"{a}{mark}{b}") for mark in (" ", ", ", "^", ",") if len(f"{a}{b}") > 3)
+    for word in parts:
+        if len(word) < 2 or _is_common(word):
+            continue
+        unsure = len(word) < 3 or word.lower() in _SURNAMES_TOO
+        for form in {word, *_otherwise_spelt(word)}:
+            yield Known("name", form, capital=unsure)
+
+
+def _otherwise_spelt(word: str) -> Iterator[str]:
+    """`MUELLER` also as `Müller` (folded), `OBRIEN` as `O'Brien`, `O'BRIEN` as `OBrien`."""
+    if len(word) > 4:
+        yield re.sub(r"([aou])e", r"\1", word, flags=re.IGNORECASE)
+    if "'" in word or "\u2019" in word:
+        yield word.replace("'", "").replace("\u2019", "")
+    elif len(word) > 4 and word[0] in "oOdD" and word[1].lower() not in "aeiou":
+        yield f"{word[0]}'{word[1:]}"
+
+
+_NOBODYS = frozenset(
+    """
+    patient anonymous anonymized anonymised unknown test phantom none null deidentified subject volunteer will
+    """.split()  # noqa: SIM905 - a list of words reads better as one text
+)
+"""What stands in headers that name nobody, and words that are too common to be sought."""
+_SURNAMES_TOO = frozenset(
+    """
+    white young long short ward woods wood day child english brown black green gray grey rose may mark grace hill bush
+    stone rice bean fish lamb park parks page price rich sharp small strong swift waters wells west east north south
+    marsh field fields brook banks bank bone bones foot hand back cook baker king bishop pope love joy faith hope
+    low good summer winter berry cotton glass house hall hunter fisher miller carter mason potter turner walker
+    hart case cross
+    """.split()  # noqa: SIM905 - a list of words reads better as one text
+)
+"""Surnames that are words: alone they are sought with a capital only."""
+
+
+def _is_common(word: str) -> bool:
+    lower = word.lower()
+    return lower in _NOBODYS or (
+        lower not in _SURNAMES_TOO and (word.title() in NOT_A_NAME or word.upper() in _MODALITIES)
+    )
+
+
+_MODALITIES = frozenset({"MRI", "CT", "MR", "US", "PET", "XRAY", "DX", "CR", "DR", "NM", "XA", "MG"})
 
 
 def _dates(value: str) -> Iterator[str]:
@@ -122,8 +238,3 @@ def _dates(value: str) -> Iterator[str]:
         for name in (word, word[:3]):
             yield from (f"{d} {name} {year}", f"{name} {d}, {year}", f"{name} {d} {year}", f"{d} {name}", f"{name} {d}")
     yield f"{year}{month}{day}"
-
-
-def is_identifying_word(word: str) -> bool:
-    """Whether a word alone, in any case, is a common given name."""
-    return is_given_name(word)

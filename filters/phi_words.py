@@ -101,7 +101,11 @@ _AFTER_EPONYM = """
 AFTER_EPONYM = frozenset(_AFTER_EPONYM.split())
 """What follows an eponym, as a word of its own."""
 
-TITLES = r"(?:Dr|Drs|Mr|Mrs|Ms|Miss|Mx|Prof|Professor|Doctor|Rev|Sgt|Señora?|Sra|Herr|Frau|Mme|Monsieur|Madame)"
+TITLES = (
+    r"(?:(?:(?i:Drs?|Mrs|Miss|Mx|Prof|Professor|Doctor|Rev|Sgt|Señora?|Sra|Herr|Frau|Mme|Monsieur|Madame)|[Mm][rs])"
+    r"(?:\.\s*|\s+)|M[RS]\.\s*)"
+)
+"""With the stop or blank that follows. `MR` and `MS` without a stop are an imaging method and a disease."""
 
 _NOT_A_NAME = """
     Index Screw Criterion Pediatric Plate Device Maladaptive Ratio Valve Mode Protocol System Model Software Camera

@@ -1,7 +1,7 @@
 """What burned-in writing is: a scanner's annotation, or something that points at a person.
 
 Readers of writing leave out spaces and mistake a letter now and then, so words are told by whether a line can be cut
-into known ones. What cannot, is long enough and reads like letters, is taken for a name.
+into known ones. What cannot, and is of three letters and more, is taken for a name.
 """
 
 import re
@@ -15,8 +15,9 @@ from filters.phi_names import is_given_name
 from filters.phi_numbers import number_spans
 from filters.phi_spans import Kind
 from filters.phi_words import GIVEN_NAMES, MEDICAL_ENDINGS, NOT_A_NAME
+from filters.surnames import SURNAMES
 
-VERSION = 1
+VERSION = 2
 
 _ANNOTATIONS = """
     A P L R S I H F AP PA LAT LL RL RT LT LEFT RIGHT LEFTSIDE OBL OBLIQUE SUP INF ANT POST MED LATERAL MEDIAL
@@ -45,7 +46,7 @@ _ANNOTATIONS = """
     YEAR YEARS YR YRS WEEK WEEKS DAY DAYS HOUR HOURS HRS MINS AGE SEX MALE FEMALE AM PM TIME FIG FIGURE TABLE PANEL
     CASE CONTROL BEFORE AFTER FIRST SECOND LAST THE AND IN AT TO FOR BY FROM VS NO YES N VIEW VIEWS STUDY EXAM SCAN
     CT MR MRI US PET XRAY X RAY XR CR DX ECG EKG ULTRASOUND RADIOGRAPH OD OS OU FUNDUS MACULA DISC RETINA OCT IR ART
-    HS ADULT CHILD PEDS PED NEONATE FETUS FETAL HC BPD FL AC CRL EFW GA EDD LMP
+    HS MRN PID DOB ADULT CHILD PEDS PED NEONATE FETUS FETAL HC BPD FL AC CRL EFW GA EDD LMP
 """
 ANNOTATIONS = frozenset(_ANNOTATIONS.split())
 """What scanners, viewers and sonographers write: positions, sides, units, settings, organs, makers."""
@@ -82,12 +83,15 @@ _MISREAD = str.maketrans({"O": "0", "o": "0", "D": "0", "I": "1", "l": "1", "|":
 _MISREAD_NUMBER = re.compile(r"(?=[^ ]*\d[^ ]*\d[^ ]*\d)[\dOoDIl|SBZ./-]{6,}")
 """Letters that a reader takes for digits, where most of what stands together are digits."""
 _LETTERS = re.compile(r"[^\W\d_]+")
-_SHORTEST_NAME = 5
+_SHORTEST_NAME = 3
 """Letters that cannot be cut into known words, from which on they are taken for a name."""
 _SHORTEST_NEAR = 6
 _LONGEST_WORD = 12
+_SHORTEST_UNSURE_NAME = 5
 _LEAST_SURE = 0.8
-"""Of the reader, for a name that nothing else speaks for. Textures that it reads as letters are mostly below."""
+"""Of the reader, for a short name that nothing else speaks for."""
+_TEXTURE = 0.6
+"""Below this it is mostly a texture that the reader took for letters."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,10 @@ def kind_of(text: str, confidence: float = 1.0) -> Kind | None:
 
 
 def _is_name(text: str, confidence: float) -> bool:
-    unknown = [run for run in _LETTERS.findall(text) if not is_annotation(run)]
+    runs = _LETTERS.findall(text)
+    unknown = [run for run in runs if not is_annotation(run)]
+    if _is_full_name(text, runs):
+        return True
     if not unknown:
         return False
     longest = max(len(run) for run in unknown)
@@ -135,7 +142,21 @@ def _is_name(text: str, confidence: float) -> bool:
         return True
     if longest > 3 and any(is_given_name(word) for word in _words(text)):
         return True
-    return longest >= _SHORTEST_NAME and confidence >= _LEAST_SURE
+    shortest = _SHORTEST_NAME if confidence >= _LEAST_SURE else _SHORTEST_UNSURE_NAME
+    return longest >= shortest and confidence >= _TEXTURE
+
+
+def _is_full_name(text: str, runs: list[str]) -> bool:
+    """Whether words without digits beside them are a surname and others, of which one is no annotation's.
+
+    Also two surnames (`LONG WARD`, `LI MA`), but not two of which scanners write both (`LONG`, `MA`).
+    """
+    if not 2 <= len(runs) <= 4 or any(character.isdigit() for character in text):
+        return False
+    words = [run.upper() for run in runs]
+    return any(word in SURNAMES for word in words) and any(
+        len(word) > 1 and word not in ANNOTATIONS and (word in SURNAMES or not is_annotation(word)) for word in words
+    )
 
 
 def is_annotation(run: str) -> bool:
@@ -143,6 +164,8 @@ def is_annotation(run: str) -> bool:
     if not run.isascii():
         return len(run) < 2
     word = run.upper()
+    if len(word) > 2 and word in SURNAMES and word not in ANNOTATIONS:
+        return False
     if len(word) < 3 or word in _vocabulary():
         return True
     if word.title() in GIVEN_NAMES:

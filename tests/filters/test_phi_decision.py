@@ -13,7 +13,7 @@ A, B = "a" * 32, "b" * 32
 
 def picture(image_id: str = A, **found: Any) -> dict[str, Any]:
     row = {"image_id": image_id, "metadata": [], "boxes": [], "problem": None, "container": None, "said": False}
-    return {**row, "left_over": False, **found}
+    return {**row, "left_over": False, "width": 64, "height": 64, **found}
 
 
 def box(kind: str) -> dict[str, Any]:
@@ -38,7 +38,8 @@ EXIF = {"metadata": [{"kind": "exif", "length": 120}]}
         ("quarantine", {"boxes": [box("name")]}, "quarantine", "phi.burned_in"),
         ("quarantine", {"boxes": [box("unread")]}, "quarantine", "phi.burned_in"),
         ("quarantine", {"boxes": [box("annotation")]}, "keep", None),
-        ("quarantine", {"problem": "timeout"}, "quarantine", "phi.burned_in"),
+        ("quarantine", {"problem": "timeout"}, "quarantine", "phi.error"),
+        ("mask", {"problem": "died", "boxes": []}, "quarantine", "phi.error"),
         ("quarantine", {"said": True}, "quarantine", "phi.burned_in"),
         ("quarantine", {"said": True, "boxes": [box("annotation")]}, "keep", None),
         ("quarantine", {"problem": "error"}, "quarantine", "phi.error"),
@@ -81,9 +82,36 @@ def test_reviewers_go_before_the_policy_and_are_named(ruling: Any, boxes: Any, v
     word = Decision(A, ruling, "M. Reviewer", "seen", boxes)
     row, treatments = decided(Phi("strip", "quarantine", {A: word}), picture(boxes=[box("name"), box("annotation")]))
     assert row["verdict"] == verdict
-    assert len(treatments[0]["boxes"]) if treatments else covered == 0
+    assert (len(treatments[0]["boxes"]) if treatments else 0) == covered
     told = orjson.loads(row["evidence"])["images"][0]["review"]
     assert told == {"ruling": ruling, "who": "M. Reviewer", "why": "seen"}
+
+
+@pytest.mark.parametrize(
+    ("found", "boxes"),
+    [
+        ({"problem": "timeout"}, None), ({"problem": "error", "metadata": None}, None), ({"said": True}, None),
+        ({"boxes": [box("annotation")]}, None), ({"boxes": [box("name")], "left_over": True}, None),
+        ({"boxes": [box("unread")]}, None), ({}, None), ({"boxes": [box("name")]}, ()),
+        ({"boxes": [box("name")]}, ((5, 5, 3, 3),)), ({"boxes": [box("name")]}, ((1, 1, 9, 9), (30, 10, 10, 20))),
+        ({"boxes": [box("name")]}, ((70, 5, 80, 9),)),
+    ],
+)  # fmt: skip
+def test_a_reviewers_mask_that_would_cover_nothing_or_not_do_releases_no_picture(
+    found: dict[str, Any], boxes: Any
+) -> None:
+    for policy in ("quarantine", "mask", "keep"):
+        step = Phi("strip", policy, {A: Decision(A, "mask", "M. Reviewer", "seen", boxes)})  # type: ignore[arg-type]
+        row, treatments = decided(step, picture(**found))
+        assert (row["verdict"], row["reason"], treatments) == ("quarantine", "phi.burned_in", [])
+        assert orjson.loads(row["evidence"])["images"][0]["review"]["needs"] == "boxes"
+
+
+def test_an_accepted_picture_that_nobody_could_look_at_is_stored_without_what_its_file_carries() -> None:
+    step = Phi("strip", "quarantine", {A: Decision(A, "accept", "M. Reviewer", "a chart")})
+    row, (treatment,) = decided(step, picture(problem="error", metadata=None))
+    assert row["verdict"] == "edit"
+    assert treatment["anew"]
 
 
 def test_the_worst_of_a_samples_pictures_decides_and_none_of_its_pictures_is_then_treated() -> None:

@@ -4,7 +4,8 @@ import pytest
 
 from filters.burned_in import Box
 from filters.ocr import Line
-from filters.phi_writing import judged, kind_of
+from filters.phi_writing import ANNOTATIONS, judged, kind_of
+from filters.surnames import SURNAMES
 from tests.filters.planted_writing import harmless, identifying
 
 
@@ -38,6 +39,20 @@ def test_annotations_of_scanners_are_no_identifiers(text: str) -> None:
 )  # fmt: skip
 def test_names_dates_and_numbers_are_told_with_a_readers_mistakes(text: str, kind: str) -> None:
     assert kind_of(text) == kind
+
+
+def test_common_surnames_are_names_alone_and_beside_a_given_name() -> None:
+    given = ("ZARA", "JISU", "AVA", "ADA", "NITA", "MEI", "OLU")
+    words = sorted(word for word in SURNAMES if len(word) > 2 and word not in ANNOTATIONS)
+    alone = [word for word in words if kind_of(word) != "name"]
+    full = [f"{last} {first}" for last in words for first in given if kind_of(f"{last} {first}") != "name"]
+    assert (alone, full) == ([], [])
+    assert [kind_of(text) for text in ("WANG LI", "LI MA", "LONG ZARA", "NG MEI")] == ["name"] * 4
+
+
+def test_a_name_that_was_not_read_surely_is_no_annotation() -> None:
+    assert kind_of("OKONKWO ADAEZE", 0.79) == "name"
+    assert kind_of("xuq", 0.7) is None
 
 
 def test_pieces_that_stand_in_one_row_are_read_together() -> None:

@@ -4,11 +4,19 @@ import pytest
 import yaml
 
 from filters import ocr
+from filters.phi_decision import Phi
+from filters.phi_pictures import Examination
 from pipelines.errors import UsageError
+from pipelines.graph import graph_of
 from pipelines.phi import settings as phi_settings
+from pipelines.phi.pictures import Privacy
 from pipelines.phi.review import load_review
 from pipelines.phi.settings import PhiSettings
 from pipelines.recipe_file import load_recipe
+from sources.cards import Card, Layout
+from sources.identity import Identity
+from sources.records import Corpus
+from sources.storage import LocalFolder
 
 IMAGE = "0123456789abcdef" * 2
 
@@ -35,6 +43,22 @@ def test_what_is_asked_for_and_not_installed_is_an_error_that_says_how_to_get_it
     monkeypatch.setattr(ocr, "is_installed", lambda: False)
     with pytest.raises(UsageError, match=r"not installed: pip install 'curate\[phi\]'"):
         load_recipe(None, recipe_with(tmp_path, **asked), ())
+
+
+@pytest.mark.parametrize("policy", ["mask", "redact"])
+def test_what_cannot_be_read_again_is_not_masked(tmp_path: Path, policy: str) -> None:
+    with pytest.raises(UsageError, match="needs a reader"):
+        load_recipe(None, recipe_with(tmp_path, burned_in_text=policy, ocr="none"), ())
+
+
+@pytest.mark.parametrize(("reader", "covered"), [("dicom", True), ("jsonl", False)])
+def test_dicom_is_looked_at_whatever_its_identifiers_are_said_to_be(tmp_path: Path, reader: str, covered: bool) -> None:
+    card = Card(
+        name="scans", reader=reader, task="caption", access="open", identifiers="public", layout=Layout(files=("*",))
+    )
+    corpus = Corpus("scans", LocalFolder(tmp_path), card, Identity("scans"), ())
+    assert PhiSettings().covers(corpus) is covered
+    assert not PhiSettings(enabled=False).covers(corpus)
 
 
 @pytest.mark.parametrize(
@@ -66,6 +90,9 @@ def test_a_review_says_of_each_picture_what_who_and_why(tmp_path: Path) -> None:
         ([{"image": "film7.png", "decision": "drop", "who": "x", "why": "x"}], "image"),
         ([{"image": IMAGE, "decision": "drop", "who": "x", "why": "x"}] * 2, "two decisions"),
         ([{"image": IMAGE, "decision": "drop", "who": "x", "why": "x", "boxes": [[1, 2, 3, 4]]}], "boxes with 'drop'"),
+        ([{"image": IMAGE, "decision": "mask", "who": "x", "why": "x", "boxes": []}], "cover nothing"),
+        ([{"image": IMAGE, "decision": "mask", "who": "x", "why": "x", "boxes": [[9, 2, 3, 4]]}], "cover nothing"),
+        ([{"image": IMAGE, "decision": "mask", "who": "x", "why": "x", "boxes": [[1, 20, 3, 4]]}], "cover nothing"),
     ],
 )
 def test_a_review_that_cannot_be_used_is_an_error_that_says_why(
@@ -78,3 +105,12 @@ def test_a_review_that_cannot_be_used_is_an_error_that_says_why(
 def test_a_review_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
         load_review(str(tmp_path / "gone.yaml"))
+
+
+def test_another_way_of_looking_at_pictures_is_another_step(tmp_path: Path) -> None:
+    recipe = load_recipe(None, recipe_with(tmp_path), ())
+    chains = []
+    for timeout_s in (1.0, 2.0):
+        look = Examination(metadata=True, writing=True, reading="none", timeout_s=timeout_s, verify=True)
+        chains.append(graph_of(recipe, None, Privacy(Phi("strip", "quarantine"), look)).fingerprints("ingest"))
+    assert chains[0]["phi"] != chains[1]["phi"]

@@ -1,0 +1,74 @@
+"""Sentences in capitals, as older report systems write them: told as if only what may be a name had its capital."""
+
+import re
+
+from filters.phi_words import NOT_A_NAME
+
+_LEAST_LETTERS = 4
+_MOSTLY = 0.7
+"""The share of a sentence's letters that are capitals from which on capitals say nothing about names."""
+_SENTENCE = re.compile(r"[^\n.!?:;]*(?:[.!?:;](?!\s)[^\n.!?:;]*)*(?:[.!?:;]+|\n|$)")
+_WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
+_PLAIN = frozenset(
+    word.lower() for word in NOT_A_NAME - {"White", "Young", "Long", "Short", "Ward", "English"}
+) | frozenset(
+    """
+    about above again against because been before being below both came can cannot could did do does done down each
+    few further having how just may might more most must now off once only out own per please should some still such
+    them through too until up very what who whom why will would you your i me my we us him himself herself
+
+    reports reported denies denied states stated presents presented complains complained returned returns underwent
+    tolerated lives called calls said says asked agreed arrived left went walks seen spoke discussed informed advised
+    reviewed dictated transcribed verified interpreted approved requested referred performed electronically digitally
+    phone telephone pager today yesterday tomorrow tonight morning afternoon evening night week clinic office bedside
+
+    time hours hour days minutes ago since onset fall fever cough fatigue nausea vomiting dyspnea shortness breath
+    weakness size shape increased decreased interval change changes consistent suspicious suggestive representing
+    evidence focal definite significant suspected possible probable likely known noted identified visualized seen
+    appearing appears remain remains demonstrated obtained available comparison previous recent new
+    and/or lobe lobes base bases apex airspace space opacity opacities silhouette tube line tip wire catheter device
+    degenerative disc level levels soft tissues cavity wall walls margin margins calcified calcification
+    mediastinum mediastinal hilar hilum trachea diaphragm costophrenic angle angles sulcus hemidiaphragm
+    grossly clear intact stable mildly slightly markedly moderately otherwise overall best better worse
+    nurse resident team surgeon radiologist physician patient pt wife husband son daughter mother father brother
+    sister family friend man woman boy girl male female year-old old yo aged lady gentleman
+    """.split()  # noqa: SIM905 - a list of words reads better as one text
+)
+_KEPT = frozenset(
+    {"mri", "ct", "pet", "us", "ap", "pa", "iv", "ii", "iii", "md", "rn", "phd", "mbbs", "frcr", "np", "do"}
+)
+"""Abbreviations and degrees: they stay in capitals."""
+
+
+def sentence_cased(text: str) -> str | None:
+    """A copy of the same length in which sentences in capitals have them only where a name may be; None: it has none.
+
+    What stands at a place of the copy stands at the same place of the text.
+    """
+    parts, changed = [], False
+    for match in _SENTENCE.finditer(text):
+        sentence = match.group()
+        letters = sum(character.isalpha() for character in sentence)
+        capitals = sum(character.isupper() for character in sentence)
+        if letters >= _LEAST_LETTERS and capitals > _MOSTLY * letters:
+            sentence, changed = _WORD.sub(_cased, sentence), True
+        parts.append(sentence)
+    copy = "".join(parts)
+    return copy if changed and len(copy) == len(text) else None
+
+
+def _cased(match: re.Match[str]) -> str:
+    word = match.group()
+    lower = word.lower()
+    if len(word) < 2 or lower in _KEPT:
+        return word
+    told = lower if lower in _PLAIN else _titled(word, lower)
+    return told if len(told) == len(word) else word  # a few letters change their number with their case
+
+
+def _titled(word: str, lower: str) -> str:
+    """`O'BRIEN` as `O'Brien`, `MCALLISTER` as `McAllister`, `JONES'S` as `Jones's`."""
+    for start in ("mc", "o'", "o\u2019", "d'", "d\u2019"):
+        if lower.startswith(start) and len(lower) > len(start) + 2:
+            return start.capitalize() + lower[len(start) :].capitalize()
+    return lower[0].upper() + word[1:].lower()

@@ -1,0 +1,32 @@
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+
+from sources.dicom.identifiers import IDENTIFYING, NESTED, header_identifiers
+
+
+def test_every_identifying_element_is_read_on_top_and_in_nested_items() -> None:
+    dataset, values = Dataset(), set()
+    for number, (keyword, kind) in enumerate(IDENTIFYING.items()):
+        value = f"20190{number % 9 + 1}14" if kind == "date" else f"VALUE{number}"
+        setattr(dataset, keyword, value)
+        values.add((kind, value))
+    for number, keyword in enumerate(NESTED):
+        item = Dataset()
+        item.PatientID = f"NESTED{number}"
+        deeper = Dataset()
+        deeper.StudyID = f"DEEP{number}"
+        item.RequestAttributesSequence = Sequence([deeper])
+        setattr(dataset, keyword, Sequence([item]))
+        values |= {("id", f"NESTED{number}"), ("id", f"DEEP{number}")}
+    assert set(header_identifiers(dataset)) == values
+
+
+def test_items_in_items_without_end_are_left_alone() -> None:
+    dataset = Dataset()
+    inner = dataset
+    for number in range(9):
+        item = Dataset()
+        item.PatientID = f"DEPTH{number}"
+        inner.OtherPatientIDsSequence = Sequence([item])
+        inner = item
+    assert [value for _, value in header_identifiers(dataset)] == ["DEPTH0", "DEPTH1"]
