@@ -1,5 +1,6 @@
 """What tells two alike questions apart: a number, a unit, a side, a negation, an opposite or a name that differs."""
 
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 
@@ -41,7 +42,7 @@ def _gaps(index: TextIndex, document: Document, text: int, places: Places) -> It
     Before the first and after the last matched token the sample has as many tokens as the text, of the same piece.
     """
     low = int(index.starts[text])
-    present = np.flatnonzero(places >= 0)
+    present = _anchors(places, index.kinds[low : low + len(places)] & 3 == NUMERAL)
     forms, tokens = index.vocabulary.forms, document.all.tokens
 
     def own(start: int, stop: int) -> list[Token]:
@@ -63,29 +64,46 @@ def _gaps(index: TextIndex, document: Document, text: int, places: Places) -> It
         yield own(last + 1, len(places)), other(int(places[last]) + 1, min(end, int(places[last]) + 1 + missing))
 
 
+def _anchors(places: Places, numerals: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Matched tokens but for numerals beside a difference, which belong to it: "mm3 (1%)" has a 3, as "mm3 (3%)" has.
+
+    All of them where nothing else is matched.
+    """
+    anchors = matched = np.flatnonzero(places >= 0)
+    while len(anchors):
+        steps = (np.diff(anchors) > 1) | (np.diff(places[anchors]) > 1)
+        before = np.concatenate([[anchors[0] > 0], steps])
+        after = np.concatenate([steps, [anchors[-1] < len(places) - 1]])
+        loose = numerals[anchors] & (before | after)
+        if not loose.any():
+            return anchors
+        anchors = anchors[~loose]
+    return matched
+
+
 def _contradictions(own: list[Token], other: list[Token]) -> set[str]:
     found = set()
     own_kinds, other_kinds = _by_kind(own), _by_kind(other)
     for kind in ("numerals", "unit", "laterality", "opposite", "entity"):
-        one, two = own_kinds.get(kind, set()), other_kinds.get(kind, set())
+        one, two = own_kinds.get(kind, Counter()), other_kinds.get(kind, Counter())
         if one - two and two - one:
             found.add(kind)
-    if own_kinds.get("turned", set()) != other_kinds.get("turned", set()) and len(other) <= len(own) + SLOT_TOKENS:
+    if ("turned" in own_kinds) != ("turned" in other_kinds) and len(other) <= len(own) + SLOT_TOKENS:
         found.add("negation")
     return found
 
 
-def _by_kind(tokens: list[Token]) -> dict[str, set[int]]:
-    kinds: dict[str, set[int]] = {}
+def _by_kind(tokens: list[Token]) -> dict[str, Counter[int]]:
+    kinds: dict[str, Counter[int]] = {}
     for value, kind in tokens:
         if kind & 3 == NUMERAL:
-            kinds.setdefault("numerals", set()).add(value)
+            kinds.setdefault("numerals", Counter())[value] += 1
         elif value in negations():
-            kinds.setdefault("turned", set()).add(1)
+            kinds.setdefault("turned", Counter())[value] += 1
         elif (guarded := kinds_of_words().get(value)) is not None:
-            kinds.setdefault(guarded, set()).add(_written_out().get(value, value))
+            kinds.setdefault(guarded, Counter())[_written_out().get(value, value)] += 1
         elif kind & NAME:
-            kinds.setdefault("entity", set()).add(value)
+            kinds.setdefault("entity", Counter())[value] += 1
     return kinds
 
 

@@ -16,6 +16,7 @@ from dedup.decontamination.text_settings import TEXT_HITS, TextSettings
 from dedup.kernels import eval_search
 from tests.dedup.decontamination.texts import (
     ALL,
+    BLOOD,
     EFFUSION,
     ENZYME,
     INCOME,
@@ -107,6 +108,7 @@ def test_what_is_no_leak_is_not_found(case):
 
 SIBLINGS = {
     "another_year": (INCOME, INCOME["question"].replace("1850", "1950"), "numerals"),
+    "another_number_beside_a_number": (BLOOD, BLOOD["question"].replace("(1%)", "(3%)"), "numerals"),
     "another_side": (EFFUSION, EFFUSION["question"].replace("left", "right"), "laterality"),
     "another_unit": (EFFUSION, EFFUSION["question"].replace("20 ml", "20 mm"), "unit"),
     "negation_left_out": (TUMOUR, TUMOUR["question"].replace("does not arise", "does arise"), "negation"),

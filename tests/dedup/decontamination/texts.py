@@ -35,6 +35,11 @@ EFFUSION = {
     "answer": "yes",
     "options": [],
 }
+BLOOD = {
+    "question": "Which disorder of a farmer with weight loss explains leucocytes of 4,800 per mm³ (1%)?",
+    "answer": "lymphoma",
+    "options": [],
+}
 INCOME = {
     "question": "What was the average life expectancy of a miner in Cornwall in the year 1850 according to the census?",
     "answer": "28",
