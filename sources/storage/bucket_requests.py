@@ -209,10 +209,10 @@ class Bucket:
         """The connection, once the bucket has answered: what is wrong with it is told early, and as what it is."""
         store = store_of(self.scheme, self.name, FIRST_PATIENCE_S if self.url in _away else PATIENCE_S)
         with _first:
-            if (self.url, id(store)) not in _answered:
+            if id(store) not in _answered:
                 first = store_of(self.scheme, self.name, FIRST_PATIENCE_S)
                 next(iter(first.list(".curate-is-there", chunk_size=1)), None)
-                _answered.add((self.url, id(store)))
+                _answered[id(store)] = store
         return store
 
 
@@ -274,7 +274,8 @@ class _Taken:
         return next(self._parts)
 
 
-_answered: set[tuple[str, int]] = set()
+_answered: "dict[int, S3Store | GCSStore]" = {}
+"""By identity, and held here, so that no later connection has the identity of one that answered."""
 _AWAY = (errno.EHOSTUNREACH, errno.ETIMEDOUT, errno.EREMOTEIO)
 _away: set[str] = set()
 """Buckets that one request has waited for in vain: the next ones, which tidy up, do not wait as long again."""
