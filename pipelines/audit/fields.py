@@ -10,11 +10,11 @@ import yaml
 from pipelines.errors import UsageError
 from sources.cards import FIELD_NAMES, GROUP_KINDS, Card, Layout, Strict
 from sources.choices import BY_LETTER
-from sources.columns import REST, text_of
+from sources.columns import PICTURE_NAMES, REST, text_of
 from sources.records import RecordError
 
 ALSO = {
-    "file_name": "image", "filename": "image", "image_path": "image", "image_name": "image", "img": "image",
+    **{name: "image" for name in PICTURE_NAMES if name not in FIELD_NAMES},
     "messages": "conversations", "conversatons": "conversations", "prompt": "instruction", "response": "output",
     "explanation": "rationale", "report": "text", "pmcid": "article", "patient_id": "patient", "study_id": "study",
     "case_id": "case", "question_id": "id", "qid": "id",

@@ -11,7 +11,7 @@ from pipelines.audit.coverage import gaps_of_sets, unmeasured
 from pipelines.audit.document import contamination
 from pipelines.audit.evals import Evals
 from pipelines.audit.given_probes import GivenProbes
-from pipelines.audit.kinds import LINKS, UNNAMED
+from pipelines.audit.kinds import IN_RUNS, LINKS, UNLISTED, UNNAMED, UNREADABLE
 from pipelines.audit.looking import Looked
 from pipelines.audit.review import Review
 from pipelines.audit.settings import DecontaminateSettings
@@ -46,10 +46,17 @@ def gaps(looked: Looked, evals: Evals) -> list[str]:
     return told
 
 
+_WHY = {
+    LINKS: "are links that lead out of the folder",
+    UNNAMED: "are pictures that no record names",
+    UNREADABLE: "cannot be read (`unreadable` in contamination.json names them; audited alone, one says why)",
+    UNLISTED: "are tars that the manifest of the shards does not list",
+    IN_RUNS: "are of runs that lie in the folder: audit these by themselves",
+}
+
+
 def _why(ending: str) -> str:
-    return {LINKS: "are links that lead out of the folder", UNNAMED: "are pictures that no record names"}.get(
-        ending, f"({ending}) that no reader is for"
-    )
+    return _WHY.get(ending, f"({ending}) that no reader is for")
 
 
 def told(
