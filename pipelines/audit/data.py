@@ -3,13 +3,11 @@
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
 from itertools import islice
 from pathlib import PurePosixPath
-from typing import Any
 
 from pipelines.audit.fields import GivenFields, Seen, are_numbers, card_of
 from pipelines.audit.kinds import (
@@ -26,6 +24,7 @@ from pipelines.audit.kinds import (
     reader_of,
     saved_folders,
 )
+from pipelines.audit.picture_columns import with_pictures
 from pipelines.errors import UsageError
 from pipelines.places import folder_of
 from shards.manifest import MANIFEST_NAME, Manifest, ManifestError, ShardEntry, read_manifest
@@ -34,13 +33,12 @@ from sources.cards import Card, Layout
 from sources.columns import REST
 from sources.endings import ending_of
 from sources.identity import Identity
-from sources.passed_over import names_picture
 from sources.readers.image_folder import USUAL_METADATA
 from sources.readers.registry import reader_named
 from sources.readers.text import text_start
-from sources.records import Corpus, CorpusError, Record, RecordError
+from sources.records import Corpus, CorpusError, Record
 from sources.storage import BucketFolder, FileStat, Folder, with_listing
-from sources.uris import PICTURE, written_images
+from sources.uris import PICTURE
 
 SNIFFED = 200
 """Records that are looked at to tell columns."""
@@ -200,7 +198,8 @@ def _of_files(
     for number, (card, files) in enumerate(groups, start=1):
         own = name if len(groups) == 1 else f"{name}_{number}"
         corpus = _corpus(folder, files, own, card.reader, replace(identity, source=own))
-        corpora.append(_with_pictures(replace(corpus, card=card.model_copy(update={"name": own}))))
+        corpus = replace(corpus, card=card.model_copy(update={"name": own}))
+        corpora.append(with_pictures(corpus, islice(_records(corpus), SNIFFED)))
     form = "+".join(sorted({corpus.card.reader for corpus in corpora}))
     beside = tuple(stat.path for stat in pictures)
     total = others + Counter(left_out or {}) + Counter({UNREADABLE: len(unreadable)})
@@ -246,7 +245,7 @@ def _groups(
         lots = [files] if reader == "hf" else [[stat] for stat in files]
         first, silent = None, []
         for lot in lots:
-            corpus = _corpus(folder, lot, name, reader, identity)
+            corpus = _with_items(_corpus(folder, lot, name, reader, identity), given)
             try:
                 card = _card(corpus, given)
             except UsageError as error:
@@ -300,6 +299,13 @@ def _corpus(folder: Folder, stats: Sequence[FileStat], name: str, reader: str, i
     return _plain(root, tuple(sorted(stat.path for stat in stats)), name, reader, identity)
 
 
+def _with_items(corpus: Corpus, given: GivenFields | None) -> Corpus:
+    """The corpus, of a JSON document with where its records are."""
+    if given is None or given.items is None or corpus.card.reader != "json":
+        return corpus
+    return replace(corpus, card=corpus.card.model_copy(update={"options": {"items": given.items}}))
+
+
 def _card(corpus: Corpus, given: GivenFields | None) -> Card | None:
     """The card of a corpus, from what its first records hold; None where none of them can be read.
 
@@ -315,12 +321,17 @@ def _card(corpus: Corpus, given: GivenFields | None) -> Card | None:
             if record.finished:
                 return corpus.card
     except CorpusError as error:
-        raise UsageError(str(error), _FORMS) from None
+        hint = (
+            "say with --fields FILE which member holds the records: `items: NAME`"
+            if "{items: " in str(error)
+            else _FORMS
+        )
+        raise UsageError(str(error), hint) from None
     if not answers:
         return None
     seen.answers_are_numbers = are_numbers(answers)
-    reader = corpus.card.reader
-    if reader in ("json", "jsonl") and {"conversations", "conversatons"} & set(seen.columns) and given is None:
+    reader, no_map = corpus.card.reader, given is None or not given.columns
+    if reader in ("json", "jsonl") and {"conversations", "conversatons"} & set(seen.columns) and no_map:
         reader = "llava"
     named = reader not in ("webdataset", "llava")
     return card_of(corpus.name, reader, seen, given, named=named, pictures=pictures, shown=not corpus.identity.keyed)
@@ -351,50 +362,3 @@ def _image_folder(
     others.update(ending_of(stat.path) for own in by_reader.values() for stat in own if stat.path != metadata)
     total = others + Counter(left_out or {})
     return Data(name, "image_folder", (replace(corpus, card=card),), None, dict(sorted(total.items())))
-
-
-def _with_pictures(corpus: Corpus) -> Corpus:
-    """The corpus with the columns whose values in its first records name pictures that are there, and their folder."""
-    written: list[str] = []
-    named: dict[str, list[str]] = {}
-    for record in islice(_records(corpus), SNIFFED):
-        if PICTURE in record.row:
-            continue
-        with suppress(RecordError):  # of a record that is quarantined when it is read
-            own = written_images(corpus, corpus.files[0], record)
-            written += own
-            for column, value in record.row.items():
-                values = value if isinstance(value, list) else [value]
-                named.setdefault(column, []).extend(one for one in values if names_picture(one) and one not in own)
-    lists = [uris for uris in (written, *named.values()) if uris]
-    folder = next((found for uris in lists if (found := _folder_of(corpus.root, uris)) is not None), None)
-    if folder is None:
-        return corpus
-    if folder:
-        layout = corpus.card.layout.model_copy(update={"images": folder})
-        corpus = replace(corpus, card=corpus.card.model_copy(update={"layout": layout}))
-    prefix = f"{folder}/" if folder else ""
-    return _with_columns(corpus, [name for name, uris in named.items() if _any_there(corpus.root, prefix, uris)])
-
-
-def _with_columns(corpus: Corpus, others: Sequence[str]) -> Corpus:
-    """The corpus with more columns of pictures beside its own."""
-    card = corpus.card
-    if not others or card.reader == "webdataset":
-        return corpus
-    own = [card.fields[name] for name in ("image", "images") if name in card.fields] or ["image"]
-    columns = [part for column in own[:1] for part in (column if isinstance(column, tuple) else (column,))]
-    fields = {name: column for name, column in card.fields.items() if name != "images"}
-    added = {"image": tuple(dict.fromkeys((*columns, *others)))}
-    return replace(corpus, card=card.model_copy(update={"fields": {**fields, **added}}))
-
-
-def _folder_of(root: Folder, uris: Sequence[str]) -> str | None:
-    """The folder directly under the root, or the root (empty), under which some of the pictures lie; None: neither."""
-    if _any_there(root, "", uris):
-        return ""
-    return next((name for name in root.names() if root.has_folder(name) and _any_there(root, f"{name}/", uris)), None)
-
-
-def _any_there(root: Folder, prefix: str, uris: Sequence[str]) -> bool:
-    return any(root.stat(f"{prefix}{uri}") is not None for uri in uris[:20])

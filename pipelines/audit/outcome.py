@@ -36,6 +36,12 @@ def gaps(looked: Looked, evals: Evals) -> list[str]:
     """What was not there or could not be read, in sentences."""
     told = gaps_of_sets(evals, looked.protected.sets)
     told += changed(looked.protected.sets, evals, required=True)
+    return told + _gaps_of_data(looked)
+
+
+def _gaps_of_data(looked: Looked) -> list[str]:
+    """What of the data nobody looked at."""
+    told = []
     for source, reasons in looked.inputs.unread.items():
         told += [f"source {source}: {count:,} x {reason}" for reason, count in reasons.items()]
     for name, count in looked.found.failed.items():
@@ -70,6 +76,7 @@ def told(
     )
     sets = looked.protected.sets
     document["not_covered"] += unmeasured(sets, None if looked.calibration is None else looked.calibration.measured)
+    document["not_covered"] += _gaps_of_data(looked)
     if looked.calibration is None:
         return document
     items = {one.name: one.items for one in looked.protected.sets}

@@ -20,7 +20,7 @@ def turn(role: str, text: str) -> dict[str, str]:
         [{"role": role, "content": text} for role, text in (("system", "s"), ("user", "q"), ("assistant", "a"))],
         [{"from": "system", "value": "s"}, {"from": "user", "value": " q "}, {"from": "assistant", "value": "a"},
          {"from": "human", "value": ""}],
-        [{"role": "system", "content": ["s"]}, {"role": "user", "content": [{"type": "text", "text": "q", "image": None}]},
+        [{"role": "system", "content": ["s"]}, {"role": "user", "content": [{"type": "text", "text": "q"}]},
          {"role": "assistant", "content": [{"type": "output_text", "text": "a"}]}],
     ],
     ids=["llava", "chat", "with_an_empty_turn", "in_parts"],

@@ -285,3 +285,15 @@ def test_columns_that_name_pictures_that_are_there_are_pictures(tmp_path: Path) 
     for place in (tmp_path / "a.jsonl", tmp_path):
         (sample,) = samples(recognised(str(place), "data", None, None))
         assert [image["uri"] for image in sample["images"]] == ["films/one.png", "films/two.png"]  # type: ignore[attr-defined]
+
+
+def test_records_inside_a_json_document_are_read_where_the_map_says(tmp_path: Path) -> None:
+    document = {"version": [1], "data": {"rows": [{"question": "What is it?", "answer": "a cyst"}]}}
+    (tmp_path / "a.json").write_bytes(orjson.dumps(document))
+    with pytest.raises(UsageError) as refused:
+        recognised(str(tmp_path / "a.json"), "data", None, None)
+    assert "`items: NAME`" in refused.value.hint
+    for said in ("items: data.rows\n", "items: data.rows\nquestion: question\nanswer: answer\n"):
+        (tmp_path / "fields.yaml").write_text(said)
+        (sample,) = samples(recognised(str(tmp_path / "a.json"), "data", read_fields(tmp_path / "fields.yaml"), None))
+        assert (sample["question"], sample["answer"]) == ("What is it?", "a cyst")
