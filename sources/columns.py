@@ -29,8 +29,8 @@ USED: Mapping[str, frozenset[str]] = {
 }
 """Fields that a sample of a task takes its words from."""
 PICTURE_NAMES = (
-    "image", "images", "img", "image_path", "image_name", "image_file", "img_path", "file_name", "filename", "picture",
-    "pictures", "picture_path", "photo",
+    "image", "images", "img", "img_name", "image_path", "image_name", "image_file", "img_path", "file_name",
+    "filename", "picture", "pictures", "picture_path", "photo",
 )  # fmt: skip
 """Columns that hold a record's pictures, or name them, where everything of a record is asked for."""
 SENTENCE_WORDS = 8

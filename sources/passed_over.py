@@ -10,12 +10,12 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from sources.columns import MAX_NESTED, takes_rest
-from sources.readers.member_names import PICTURES
+from sources.readers.member_names import PICTURES, extension
 from sources.records import Corpus, Record
 
 PASSED_OVER = "@passed_over"
 """Column in which a reader says itself, as `kind_of` does, what it left of a record."""
-_NAMED = re.compile(rf"[^\n]{{1,1000}}\.(?:{'|'.join(sorted(PICTURES))})", re.IGNORECASE)
+MAX_NAME_CHARACTERS = 1000
 _URL = re.compile(r"(?:https?|ftp)://", re.IGNORECASE)
 _INLINE = re.compile(r"(?:data:image/[\w.+-]+;base64,)?([A-Za-z0-9+/]{64})")
 _KIND = re.compile(r"(column|member) [\w.()]{1,41}, not looked at")
@@ -45,7 +45,10 @@ def passed_over(corpus: Corpus, record: Record, uris: Collection[str]) -> list[s
 
 def names_picture(value: Any) -> bool:
     """Whether a value is written like the name of a picture's file."""
-    return isinstance(value, str) and _NAMED.fullmatch(value.strip()) is not None and _URL.match(value) is None
+    if not isinstance(value, str) or len(value) > MAX_NAME_CHARACTERS:
+        return False
+    name = value.strip()
+    return extension(name) in PICTURES and "\n" not in name and _URL.match(name) is None
 
 
 def _is_left(value: Any, uris: Collection[str], deep: int) -> bool:

@@ -245,7 +245,7 @@ def _groups(
         lots = [files] if reader == "hf" else [[stat] for stat in files]
         first, silent = None, []
         for lot in lots:
-            corpus = _with_items(_corpus(folder, lot, name, reader, identity), given)
+            corpus = _with_options(_corpus(folder, lot, name, reader, identity), given)
             try:
                 card = _card(corpus, given)
             except UsageError as error:
@@ -299,11 +299,17 @@ def _corpus(folder: Folder, stats: Sequence[FileStat], name: str, reader: str, i
     return _plain(root, tuple(sorted(stat.path for stat in stats)), name, reader, identity)
 
 
-def _with_items(corpus: Corpus, given: GivenFields | None) -> Corpus:
-    """The corpus, of a JSON document with where its records are."""
-    if given is None or given.items is None or corpus.card.reader != "json":
-        return corpus
-    return replace(corpus, card=corpus.card.model_copy(update={"options": {"items": given.items}}))
+def _with_options(corpus: Corpus, given: GivenFields | None) -> Corpus:
+    """The corpus, of a JSON document with where its records are, of a table with what stands between its columns."""
+    options = {}
+    if corpus.card.reader == "json" and given is not None and given.items is not None:
+        options["items"] = given.items
+    if corpus.card.reader == "csv" and corpus.files[0].lower().endswith(".csv"):
+        names = _head(corpus.root, corpus.files[0]).partition(b"\n")[0]
+        marks = [mark for mark in (b";", b"\t", b"|") if mark in names and b"," not in names]
+        if marks:
+            options["delimiter"] = max(marks, key=names.count).decode()
+    return replace(corpus, card=corpus.card.model_copy(update={"options": options})) if options else corpus
 
 
 def _card(corpus: Corpus, given: GivenFields | None) -> Card | None:
@@ -334,7 +340,9 @@ def _card(corpus: Corpus, given: GivenFields | None) -> Card | None:
     if reader in ("json", "jsonl") and {"conversations", "conversatons"} & set(seen.columns) and no_map:
         reader = "llava"
     named = reader not in ("webdataset", "llava")
-    return card_of(corpus.name, reader, seen, given, named=named, pictures=pictures, shown=not corpus.identity.keyed)
+    shown = not corpus.identity.keyed
+    card = card_of(corpus.name, reader, seen, given, named=named, pictures=pictures, shown=shown)
+    return card.model_copy(update={"options": {**corpus.card.options, **card.options}})
 
 
 def _records(corpus: Corpus) -> Iterator[Record]:

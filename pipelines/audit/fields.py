@@ -131,18 +131,13 @@ def card_of(
         name=name,
         reader=reader,
         layout=Layout(files=("**/*",)),
-        options=_options(reader, base, given),
+        options={} if base is None else {"answer_base": base},
         fields=fields if named or mapped else {},
         task=task,
         access="open",
         identifiers="public",
         meta=(REST,),
     )
-
-
-def _options(reader: str, base: int | str | None, given: GivenFields | None) -> dict[str, Any]:
-    items = given.items if given is not None and reader in ("json", "llava") else None
-    return {name: value for name, value in (("answer_base", base), ("items", items)) if value is not None}
 
 
 def are_numbers(answers: Sequence[Any]) -> bool:

@@ -120,7 +120,7 @@ def test_what_a_reader_had_in_hand_and_left_makes_it_incomplete_on_either_side(p
     (mine / "test.jsonl").write_bytes(orjson.dumps({"id": "1", "question": "What is it?", "shot": "one.png"}))
     data = tmp_path / "data"
     data.mkdir()
-    (data / "a.csv").write_text("id;text\n1;Lost\n")
+    (data / "a.csv").write_text("what,is,this\n1,Lost,3\n")
     with tarfile.open(data / "b.tar", "w") as tar:
         for name, inside in (("one.txt", b"Nothing of the kind."), ("one.pyd", b"\0\1")):
             info = tarfile.TarInfo(name)

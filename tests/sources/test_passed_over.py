@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import datasets
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,7 +15,7 @@ import pytest
 
 from sources.mapping import to_sample
 from sources.readers.registry import reader_named
-from sources.records import Record
+from sources.records import Corpus, Record
 from tests.sources.corpora import PROMPTS, corpus_in, planned
 from tests.sources.packed_files import png
 
@@ -113,16 +114,26 @@ def test_a_build_takes_of_a_tar_what_it_always_took(tmp_path: Path) -> None:
     assert (pictures, told) == ([png(1)], [])
 
 
-def test_every_column_of_bytes_is_a_picture_where_everything_is_asked_for(tmp_path: Path) -> None:
-    hf = {"bytes": png(1), "path": None}
-    row = {"text": "A film.", "image": hf, "view2": {"bytes": png(2), "path": None}, "jpg": png(3),
-           "deep": {"in": {"it": png(4)}}}  # fmt: skip
-    pq.write_table(pa.Table.from_pylist([row]), tmp_path / "a.parquet")
-    corpus = corpus_in(tmp_path, "parquet", "a.parquet", task="caption", meta=("*",))
-    reader, (fragment,) = reader_named("parquet"), planned(corpus)
+def shown(corpus: Corpus) -> tuple[list[bytes], list[str]]:
+    """The pictures of the only record, and what of it is told."""
+    reader, (fragment,) = reader_named(corpus.card.reader), planned(corpus)
     (record,) = reader.read(corpus, fragment)
     assert isinstance(record, Record)
-    found = to_sample(corpus, fragment.path, record, PROMPTS)
-    pictures = [reader.open_picture(corpus, fragment, one["uri"]) for one in found["images"]]  # type: ignore[attr-defined]
-    assert pictures == [png(1), png(2), png(3)]
-    assert found["passed_over"] == ["column deep, not looked at"]
+    row = to_sample(corpus, fragment.path, record, PROMPTS)
+    return [reader.open_picture(corpus, fragment, one["uri"]) for one in row["images"]], row["passed_over"]  # type: ignore[attr-defined]
+
+
+def test_every_column_of_bytes_is_a_picture_where_everything_is_asked_for(tmp_path: Path) -> None:
+    row = {"text": "A film.", "image": {"bytes": png(1), "path": None}, "view2": {"bytes": png(2), "path": None},
+           "jpg": png(3), "deep": {"in": {"it": png(4)}}}  # fmt: skip
+    pq.write_table(pa.Table.from_pylist([row]), tmp_path / "a.parquet")
+    corpus = corpus_in(tmp_path, "parquet", "a.parquet", task="caption", meta=("*",))
+    assert shown(corpus) == ([png(1), png(2), png(3)], ["column deep, not looked at"])
+
+
+def test_every_picture_of_a_saved_set_is_taken_where_everything_is_asked_for(tmp_path: Path) -> None:
+    features = datasets.Features(text=datasets.Value("string"), image_1=datasets.Image(), image_2=datasets.Image())
+    row = {"text": "A film.", **{f"image_{n}": {"bytes": png(n), "path": None} for n in (1, 2)}}
+    datasets.Dataset.from_list([row], features=features).save_to_disk(tmp_path)
+    corpus = corpus_in(tmp_path, "hf", "**/*.arrow", task="caption", meta=("*",))
+    assert shown(corpus) == ([png(1), png(2)], [])

@@ -268,7 +268,7 @@ def test_one_broken_file_does_not_hide_the_others_and_is_told(tmp_path: Path) ->
     (tmp_path / "a.jsonl").write_bytes(lines({"text": "In."}))
     pq.write_table(pa.table({"text": ["Lost."]}), tmp_path / "b.parquet")
     (tmp_path / "b.parquet").write_bytes((tmp_path / "b.parquet").read_bytes()[:-20])
-    (tmp_path / "c.csv").write_text("id;text\n1;Lost\n")
+    (tmp_path / "c.csv").write_text("what,is,this\n1,Lost,3\n")
     (tmp_path / "d.tar").write_bytes(b"")
     data = recognised(str(tmp_path), "data", None, None)
     assert len(samples(data)) == 1
@@ -276,6 +276,12 @@ def test_one_broken_file_does_not_hide_the_others_and_is_told(tmp_path: Path) ->
     assert data.unreadable == ("data: b.parquet", "data: c.csv", "data: d.tar")
     with pytest.raises(UsageError, match="is not a Parquet file, or is truncated"):
         recognised(str(tmp_path / "b.parquet"), "data", None, None)
+
+
+def test_what_stands_between_the_columns_of_a_table_is_told_by_its_first_line(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id;text\n1;Fever, and a cough.\n")
+    (sample,) = samples(recognised(str(tmp_path / "a.csv"), "data", None, None))
+    assert sample["turns"][0]["text"] == "Fever, and a cough."  # type: ignore[index]
 
 
 def test_columns_that_name_pictures_that_are_there_are_pictures(tmp_path: Path) -> None:
