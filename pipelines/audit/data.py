@@ -103,7 +103,7 @@ def _listing(folder: Folder) -> tuple[list[FileStat], Counter[str]]:
             continue
         if is_hidden_data(stat.path):
             stats.append(stat)
-        elif not any(part.startswith(".") for part in stat.path.split("/")):
+        elif stat.path.endswith(f"shards/{MANIFEST_NAME}"):
             left_out[IN_RUNS] += 1
     return sorted(stats, key=lambda stat: stat.path), left_out
 

@@ -57,7 +57,7 @@ _WHY = {
     UNNAMED: "are pictures that no record names",
     UNREADABLE: "cannot be read (`unreadable` in contamination.json names them; audited alone, one says why)",
     UNLISTED: "are tars that the manifest of the shards does not list",
-    IN_RUNS: "are of runs that lie in the folder: audit these by themselves",
+    IN_RUNS: "are manifests of runs that lie in the folder: audit these runs by themselves",
 }
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 
 from pipelines.audit.data import Data, names_for, recognised
 from pipelines.audit.fields import GivenFields, fields_by_name, read_fields
+from pipelines.audit.kinds import IN_RUNS
 from pipelines.errors import UsageError
 from sources.mapping import Prompts, to_sample
 from sources.readers.registry import reader_named
@@ -262,6 +263,14 @@ def test_hidden_files_of_people_are_read_and_those_of_programs_are_none(tmp_path
     data = recognised(str(tmp_path), "data", None, None)
     assert len(samples(data)) == 2
     assert data.left_out == {".npy": 1}
+
+
+def test_a_run_inside_the_folder_is_told_and_an_audit_is_not(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(lines({"text": "In."}))
+    for name in ("run/shards/manifest.json", "run/.curate-run", "audit/contamination.json", "audit/.curate-run"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    assert recognised(str(tmp_path), "data", None, None).left_out == {IN_RUNS: 1}
 
 
 def test_one_broken_file_does_not_hide_the_others_and_is_told(tmp_path: Path) -> None:
