@@ -17,7 +17,8 @@ PASSED_OVER = "@passed_over"
 """Column in which a reader says itself, as `kind_of` does, what it left of a record."""
 MAX_NAME_CHARACTERS = 1000
 _URL = re.compile(r"(?:https?|ftp)://", re.IGNORECASE)
-_INLINE = re.compile(r"(?:data:image/[\w.+-]+;base64,)?([A-Za-z0-9+/]{64})")
+_DATA_URL = "data:image/"
+_INLINE = re.compile(r"[A-Za-z0-9+/]{64}")
 _KIND = re.compile(r"(column|member) [\w.()]{1,41}, not looked at")
 _PLAIN_NAME = re.compile(r"[A-Za-z]\w{0,39}", re.ASCII)
 
@@ -61,13 +62,13 @@ def _is_left(value: Any, uris: Collection[str], deep: int) -> bool:
 
 
 def _is_inline(text: str) -> bool:
-    """Whether a text is a picture in base64."""
+    """Whether a text is a picture in base64, or holds one as a URL."""
     found = _INLINE.match(text)
     if found is None:
-        return False
+        return _DATA_URL in text
     from sources.pictures.formats import sniff  # the codecs beside it are loaded where there is such a text
 
-    return sniff(b64decode(found.group(1))) is not None
+    return sniff(b64decode(found.group())) is not None
 
 
 def _shown(corpus: Corpus, name: str) -> str:

@@ -36,6 +36,7 @@ def sample(folder: Path, row: dict[str, Any], **card: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(("row", "told"), [
     ({"x": base64.b64encode(PICTURE).decode()}, LEFT),
     ({"x": [{"url": "data:image/png;base64," + base64.b64encode(PICTURE).decode()}]}, LEFT),
+    ({"x": "![](data:image/png;base64," + base64.b64encode(PICTURE).decode() + ")"}, LEFT),
     ({"x": base64.b64encode(PICTURE).decode(), "image": "a.png"}, LEFT),
     ({"x": "films/a film 1.PNG"}, LEFT),
     ({"x": ["a.png"]}, LEFT),
