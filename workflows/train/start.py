@@ -84,10 +84,11 @@ def make_job(prepared: Prepared) -> Job:
     options = prepared.options
     before = _earlier(options)
     check_machine(prepared)
-    start = start_of(prepared)
     writing, view = options.out / PREPARING, options.out / VIEW
     shutil.rmtree(writing, ignore_errors=True)
     try:
+        admit_shards(prepared, None, writing / ADMISSION)  # before weights are made or read for such shards
+        start = start_of(prepared)
         weights = admit_shards(prepared, start, writing / ADMISSION)
         plan = choose_plan(prepared.shards, prepared.model, prepared.recipe, options.world, start, writing / VIEW)
         if plan.place == LocalFolder(writing / VIEW).place:
@@ -151,8 +152,10 @@ def settled(prepared: Prepared, plan: ChosenPlan, start: Path, weights: str) -> 
     )
 
 
-def admit_shards(prepared: Prepared, start: Path, admission: Path) -> str:
+def admit_shards(prepared: Prepared, start: Path | None, admission: Path) -> str:
     """Refuse shards whose audit did not pass, and write the lineage so far. Raises RefusedShardsError.
+
+    `start`: None judges the shards alone.
 
     Returns:
         A digest of the weights in `start`.
