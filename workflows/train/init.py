@@ -156,15 +156,11 @@ def _check_rope(model: ModelDescription, language: Path) -> None:
 
 def _finish(model: ModelDescription, out: Path, bases: list[dict[str, Any]]) -> None:
     """The processor, what the model is, and what it was made from."""
-    from transformers import LlavaImageProcessor, LlavaProcessor
+    from transformers import LlavaProcessor
 
-    side = model.vision.image_size
-    pictures = LlavaImageProcessor(
-        do_pad=True, size={"shortest_edge": side}, crop_size={"height": side, "width": side}
-    )  # as LLaVA-1.5 (2310.03744): padded to a square, so that nothing at the rim is cut off
     kind: Any = LlavaProcessor
     kind(
-        image_processor=pictures,
+        image_processor=_picture_processor(model),
         tokenizer=load_fast(out / TOKENIZER_FILE, model),
         patch_size=model.vision.patch_size,
         vision_feature_select_strategy="default",
@@ -174,6 +170,20 @@ def _finish(model: ModelDescription, out: Path, bases: list[dict[str, Any]]) -> 
     (out / "curate_model.json").write_text(model.model_dump_json(indent=1) + "\n", encoding="utf-8")
     made = {**_base(out, "--out"), "name": model.name}
     (out / BASES).write_text(json.dumps([*bases, made], indent=1) + "\n", encoding="utf-8")
+
+
+def _picture_processor(model: ModelDescription) -> Any:
+    from transformers import GotOcr2ImageProcessor, LlavaImageProcessor
+    from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
+
+    side = model.vision.image_size
+    square = {"height": side, "width": side}
+    if model.max_tiles == 1:  # as LLaVA-1.5 (2310.03744): padded to a square, so that nothing at the rim is cut off
+        return LlavaImageProcessor(do_pad=True, size={"shortest_edge": side}, crop_size=square)
+    return GotOcr2ImageProcessor(
+        size=square, crop_to_patches=True, min_patches=1, max_patches=model.max_tiles,
+        image_mean=OPENAI_CLIP_MEAN, image_std=OPENAI_CLIP_STD,
+    )  # fmt: skip
 
 
 def _base(directory: Path, option: str) -> dict[str, Any]:

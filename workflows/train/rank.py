@@ -10,19 +10,22 @@ from typing import TYPE_CHECKING
 import orjson
 
 from pipelines.errors import CurateError, presentable
-from workflows.train.job import ADMISSION, FAILURES, METRICS, RUNNING, STOPPED, Job, read_job
-from workflows.train.ranks import Ranks, ranks_of_environment
-from workflows.train.start import alone_in
+from workflows.train.stopping import StopRequest
 
 if TYPE_CHECKING:
-    from workflows.train.loop import StopRequest
+    from workflows.train.job import Job
+    from workflows.train.ranks import Ranks
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str], stop: StopRequest) -> int:
     """Train, and leave a word in `OUT/failures/` where that did not work or was stopped. Returns the exit status.
 
     DeepSpeed's launcher adds `--local_rank=N`; it says what the environment says.
     """
+    from workflows.train.job import FAILURES, RUNNING, STOPPED, read_job
+    from workflows.train.ranks import ranks_of_environment
+    from workflows.train.start import alone_in
+
     job = read_job(Path(next(word for word in arguments if not word.startswith("--"))))
     ranks = ranks_of_environment()
     word = job.out / FAILURES / f"{ranks.rank}.json"
@@ -30,7 +33,7 @@ def main(arguments: list[str]) -> int:
     _leave(word, {"status": None, "pid": os.getpid(), "host": os.uname().nodename})
     try:
         with alone_in(job.out, RUNNING) if ranks.first else nullcontext():
-            status = _run(job, ranks)
+            status = _run(job, ranks, stop)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is told without values of a record
         shown = presentable(error, f"rank {ranks.rank}")
         ours = isinstance(error, CurateError)
@@ -43,14 +46,13 @@ def main(arguments: list[str]) -> int:
     return status
 
 
-def _run(job: Job, ranks: Ranks) -> int:
+def _run(job: "Job", ranks: "Ranks", stop: StopRequest) -> int:
     """Meet the other ranks, train, part."""
     import torch
 
     from workflows.train.engine import join_ranks
-    from workflows.train.loop import StopRequest
+    from workflows.train.job import STOPPED
 
-    stop = StopRequest()
     if ranks.device.type == "cpu":
         cores = len(os.sched_getaffinity(0)) // ranks.local_world
         torch.set_num_threads(job.recipe.cpu_threads or max(1, cores))
@@ -61,7 +63,7 @@ def _run(job: Job, ranks: Ranks) -> int:
     return 0 if done else STOPPED
 
 
-def train_stage(job: Job, ranks: Ranks, stop: "StopRequest") -> bool:
+def train_stage(job: "Job", ranks: "Ranks", stop: StopRequest) -> bool:
     """A stage among ranks that have met: from the newest checkpoint to the export, or (False) to a stop that was asked.
 
     Raises:
@@ -73,10 +75,13 @@ def train_stage(job: Job, ranks: Ranks, stop: "StopRequest") -> bool:
     from workflows.train.data import rows_of
     from workflows.train.engine import make_engine
     from workflows.train.export import export
+    from workflows.train.job import METRICS
     from workflows.train.loop import Loop
-    from workflows.train.metrics import forget_after
+    from workflows.train.metrics import boards, forget_after
+    from workflows.train.validation import HeldOut
 
-    check_shards(job, ranks)
+    if not check_shards(job, ranks, stop):
+        return False
     checkpoint.clear_leftovers(job, ranks)
     found = checkpoint.newest(job)
     if found is not None:
@@ -93,6 +98,10 @@ def train_stage(job: Job, ranks: Ranks, stop: "StopRequest") -> bool:
         loop.losses.extend(found[1].losses)
     if ranks.first:
         forget_after(job.out / METRICS, loop.step)
+        loop.boards = boards(job.out, job.recipe, loop.step)
+    held_out = HeldOut(job, ranks)
+    if held_out.rows:
+        loop.held_out = lambda: held_out.losses(engine)
 
     def save() -> None:
         checkpoint.save(job, ranks, engine, loop.step, loop.losses)
@@ -103,7 +112,7 @@ def train_stage(job: Job, ranks: Ranks, stop: "StopRequest") -> bool:
     return done
 
 
-def check_ranks_alike(job: Job, ranks: Ranks) -> None:
+def check_ranks_alike(job: "Job", ranks: "Ranks") -> None:
     """Compare this rank's attention with the plain one, and its versions with the others'."""
     import torch
 
@@ -122,8 +131,11 @@ def check_ranks_alike(job: Job, ranks: Ranks) -> None:
                 raise CurateError(f"rank {rank} has {name} {value}, this one {mine[name]}", "make all nodes alike")
 
 
-def check_shards(job: Job, ranks: Ranks) -> None:
+def check_shards(job: "Job", ranks: "Ranks", stop: StopRequest | None = None) -> bool:
     """Hash manifest, plan and this rank's share of the shards; what is trained on is what was admitted.
+
+    Returns:
+        Whether all were looked at; a rank that is asked to stop looks at no further ones.
 
     Raises:
         RefusedShardsError: it is not.
@@ -131,6 +143,7 @@ def check_shards(job: Job, ranks: Ranks) -> None:
     from shards.manifest import MANIFEST_NAME, read_manifest
     from shards.plan_file import open_plan
     from sources.storage import folder_at
+    from workflows.train.job import ADMISSION
     from workflows.train.lineage import RefusedShardsError, admitted_manifest
     from workflows.train.planning import shards_over
 
@@ -149,6 +162,8 @@ def check_shards(job: Job, ranks: Ranks) -> None:
             )
     wrong = []
     for entry in read_manifest(folder).every_shard[ranks.rank :: ranks.world]:
+        if stop is not None and stop.asked:
+            break
         try:
             with folder.open(entry.name) as file:
                 digest = file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
@@ -163,9 +178,10 @@ def check_shards(job: Job, ranks: Ranks) -> None:
             + (f", nor have {len(everywhere) - 1} others" if len(everywhere) > 1 else ""),
             "`curate shards verify` says more; restore the shards",
         )
+    return stop is None or not ranks.summed([float(stop.asked)])[0]
 
 
-def _last_step(job: Job) -> int:
+def _last_step(job: "Job") -> int:
     """The step of the newest checkpoint; 0 where there is none."""
     from workflows.train.checkpoint import finished
 
@@ -177,4 +193,4 @@ def _leave(path: Path, document: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:], StopRequest()))

@@ -19,10 +19,11 @@ from workflows.train.job import ADMISSION, EXPORT, JOB, Job, read_job
 from workflows.train.model import ModelDescription, load_model
 from workflows.train.planning import VIEW, ChosenPlan, choose_plan
 from workflows.train.recipe import TrainRecipe, load_train_recipe
+from workflows.train.tokenizer import TOKENIZER_FILE, check_tokenizer
 
 INIT = "init"
 PREPARING = ".preparing"
-NEEDED = ("torch", "torchvision", "transformers", "accelerate", "deepspeed")
+NEEDED = ("torch", "torchvision", "transformers", "accelerate", "deepspeed", "tensorboard")
 """Packages of the extra `train`; `transformers` spreads weights over ranks only with `accelerate` there."""
 
 
@@ -178,6 +179,8 @@ def check_machine(prepared: Prepared) -> None:
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         raise CurateError(f"training needs {', '.join(missing)}: not installed", "pip install 'curate[train]'")
+    if prepared.recipe.wandb is not None and find_spec("wandb") is None:
+        raise CurateError("wandb is not installed", "pip install wandb, or leave --set wandb away")
     import torch
 
     gpus = torch.cuda.device_count()
@@ -222,6 +225,7 @@ def start_of(prepared: Prepared) -> Path:
     wrong = _differences(found.model_dump(), model.model_dump())
     if wrong:
         raise UsageError(f"--from {place}: it is a {found.name} with another {wrong[0]}", f"--model {found.name}")
+    check_tokenizer(place / TOKENIZER_FILE, model)
     return place
 
 

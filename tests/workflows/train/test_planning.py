@@ -74,7 +74,7 @@ def test_every_rank_gets_as_many_rows_and_together_they_get_every_sample(shards:
     row = by_rank[0][0][0]
     assert int((row.ids == mini().image_token.id).sum()) == len(row.pictures) * mini().image_tokens
     assert bytes(row.ids[row.ids < 256].astype(np.uint8)).startswith(b"user")
-    assert all(picture.shape == (3, 28, 28) for picture in row.pictures)
+    assert all(picture.shape == (1, 3, 28, 28) for picture in row.pictures)
 
 
 @pytest.mark.parametrize("world", [3, 8])
