@@ -63,10 +63,8 @@ def check(model_name: str, start: Path | None, nproc: int, work: Path) -> dict[s
         spec = place / "spec.json"
         spec.write_text(Spec(model=model, small=small, start=start.resolve(), work=place).model_dump_json())
         found = _ranks(spec, nproc)
-    unproved = [*ALWAYS_UNPROVED]
-    if not gpu:
-        context = model.max_context_tokens
-        unproved = [one.format(attention=model.attention.text, context=context) for one in WITHOUT_GPU] + unproved
+    context, left = model.max_context_tokens, () if gpu else WITHOUT_GPU if small is not model else WITHOUT_GPU[2:]
+    unproved = [*(one.format(attention=model.attention.text, context=context) for one in left), *ALWAYS_UNPROVED]
     return {
         "ok": all(one["status"] != "failed" for one in found), "model": model.name, "ranks": nproc,
         "device": torch.cuda.get_device_name() if gpu else "cpu", "checks": found, "unproved": unproved,

@@ -45,8 +45,14 @@ def main(spec: Spec) -> int:
     """Run all checks in order; the exit status says nothing of what they found."""
     ranks = ranks_of_environment()
     join_ranks(ranks)
-    checks = Checks(spec, ranks)
-    for name, work in checks.all().items():
+    run_checks(spec, ranks)
+    dist.destroy_process_group()
+    return 0
+
+
+def run_checks(spec: Spec, ranks: Ranks) -> None:
+    """Run them among ranks that have met; what each found is a line of `told.jsonl`."""
+    for name, work in Checks(spec, ranks).all().items():
         began = time.perf_counter()
         try:
             told = work()
@@ -60,8 +66,6 @@ def main(spec: Spec) -> int:
                    "told": told or "needs a GPU"}  # fmt: skip
             with (spec.work / "told.jsonl").open("ab") as file:
                 file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
-    dist.destroy_process_group()
-    return 0
 
 
 class Checks:
@@ -81,7 +85,7 @@ class Checks:
     def all(self) -> dict[str, Check]:
         """By name. Where the steps are of another model, their names say so."""
         model, small = self.spec.model, self.spec.small
-        of = "full-size" if small == model else f"{small.name} in place of {model.name}:"
+        of = "full-size" if small == model and self.gpu else f"{small.name} in place of the full size:"
         return {
             "versions and devices of all ranks": self.alike,
             f"attention {model.attention.text} against eager on packed rows with sinks": self.attention,
@@ -170,6 +174,7 @@ class Checks:
         loop.step = step
         loop.run(_rows(self.job, self.ranks, step), lambda: checkpoint.save(
             self.job, self.ranks, engine, loop.step, loop.losses) if loop.step == STEPS else None)  # fmt: skip
+        self.ranks.wait()  # until the first has written its metrics
 
     def _memory(self) -> str:
         if not self.gpu:

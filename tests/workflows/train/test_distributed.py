@@ -24,11 +24,12 @@ from tests.end_to_end.runs import curate_json
 from tests.workflows.train.made_shards import film, key_of, sample_turns, write_build
 from tests.workflows.train.minis import mini, mini_file
 from workflows.train.batch import Row, batch_of
+from workflows.train.check import Spec
 from workflows.train.data import Pixels
 from workflows.train.init import init_random
 from workflows.train.job import METRICS, Job, write_job
 from workflows.train.metrics import BOARD, read_metrics
-from workflows.train.model import parameter_counts, part_of
+from workflows.train.model import Attention, parameter_counts, part_of
 from workflows.train.packed import IGNORED, PackedModel
 from workflows.train.start import TrainOptions, make_job, prepare
 from workflows.train.weights import load_strictly
@@ -83,6 +84,10 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     (work / "aligned.job").rename(work / "align.job")
     settled("exploding", "mid", *FAST, "learning_rate={language: 1e30}")
     settled("unlearnable", "mid", *FAST, "balance=1e39")  # more than float32 holds, in the gradient alone
+    (work / "check").mkdir()
+    kernel = mini().model_copy(update={"attention": Attention(text="flash_attention_4")})
+    spec = Spec(model=kernel, small=mini(), start=work / "init", work=work / "check")
+    (work / "check" / "spec.json").write_text(spec.model_dump_json())
     environment = {**os.environ, "TORCH_EXTENSIONS_DIR": str(work / "compiled"), "OMP_NUM_THREADS": "1",
                    "PYTHONPATH": str(Path(__file__).parents[3]), "HF_HUB_OFFLINE": "1"}  # fmt: skip
     done = subprocess.run(
@@ -195,6 +200,20 @@ def test_tensorboard_shows_every_step_once_also_after_a_resume(outcome: Outcome)
             "validation/films"} <= set(events.Tags()["scalars"])  # fmt: skip
     shown = [(event.step, event.value) for event in events.Scalars("loss")]
     assert shown == [(row["step"], pytest.approx(row["loss"], rel=1e-6)) for row in rows]
+
+
+def test_a_check_runs_what_it_can_without_gpus_and_names_what_it_cannot(outcome: Outcome) -> None:
+    lines = (outcome.work / "check" / "told.jsonl").read_bytes().splitlines()
+    found = {one["name"]: (one["status"], one["told"]) for one in map(orjson.loads, lines)}
+    status = {name: status for name, (status, _) in found.items()}
+    assert status == {
+        "versions and devices of all ranks": "passed",
+        "attention flash_attention_4 against eager on packed rows with sinks": "not run",
+        "one layer of mini at 128 tokens, forward and backward": "not run",
+        "bandwidth of an all-reduce": "passed",
+        "mini in place of the full size: 20 steps under ZeRO-3": "passed",
+        "mini in place of the full size: save, load, and the same losses again": "passed",
+    }, found
 
 
 def test_nothing_is_compiled(outcome: Outcome) -> None:

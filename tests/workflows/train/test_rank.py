@@ -1,13 +1,15 @@
 """What a rank looks at before it trains: that shards, manifest and plan are those that were admitted."""
 
+import os
 import shutil
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import orjson
 import pytest
 
-from pipelines.errors import BudgetError
+from pipelines.errors import BudgetError, CurateError
 from tests.workflows.train import made_shards
 from tests.workflows.train.made_shards import key_of, write_build
 from tests.workflows.train.minis import Alone, mini, mini_file
@@ -19,6 +21,7 @@ from workflows.train.lineage import RefusedShardsError
 from workflows.train.loop import Loop
 from workflows.train.rank import check_shards
 from workflows.train.start import TrainOptions, make_job, prepare
+from workflows.train.stopping import STOPPING, StopRequest
 
 ALONE = Alone(0, 0, 1, 1)
 
@@ -28,9 +31,9 @@ def job(tmp_path: Path) -> Job:
     return made(tmp_path)
 
 
-def made(tmp_path: Path) -> Job:
+def made(tmp_path: Path, samples: int = 12) -> Job:
     init_random(mini(), tmp_path / "init", 0)
-    shards = write_build(tmp_path / "mid", samples=12)
+    shards = write_build(tmp_path / "mid", samples=samples, pictures=(1,) if samples > 12 else (1, 1, 0, 2))
     options = TrainOptions(
         "mid", str(shards), str(mini_file(tmp_path)), tmp_path / "init", tmp_path / "out", 1, 1, False, None, ()
     )
@@ -86,6 +89,31 @@ def test_samples_that_cannot_be_read_are_counted(tmp_path: Path, monkeypatch: py
     steps = list(rows_of(job, ALONE, 0))
     assert sum(row.left_out for rows in steps for row in rows) == 2
     assert not {key_of(1), key_of(4)} & {key for rows in steps for row in rows for key in row.keys}
+
+
+def test_too_many_bad_samples_in_a_row_are_told_in_one_sentence_though_a_process_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(made_shards, "film", lambda _: b"no picture")
+    job = made(tmp_path, samples=40)
+    with pytest.raises(CurateError, match="bad samples in a row") as refused:
+        list(rows_of(job.model_copy(update={"recipe": job.recipe.model_copy(update={"workers": 1})}), ALONE, 0))
+    assert "Traceback" not in refused.value.message
+    assert refused.value.status == 1
+
+
+@pytest.fixture
+def stop() -> Iterator[StopRequest]:
+    before = {number: signal.getsignal(number) for number in STOPPING}
+    yield StopRequest()
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_a_rank_that_is_asked_to_stop_hashes_no_further_shards(job: Job, stop: StopRequest) -> None:
+    assert check_shards(job, ALONE, stop)
+    os.kill(os.getpid(), signal.SIGUSR1)
+    assert not check_shards(job, ALONE, stop)
 
 
 def test_more_bad_samples_than_the_recipe_allows_end_the_run(job: Job) -> None:

@@ -284,6 +284,15 @@ def test_weights_that_are_not_those_that_init_wrote_are_not_started_from(options
         made(options, start=place, out=tmp_path / "two")
 
 
+def test_weights_beside_another_tokenizer_are_not_started_from(options: TrainOptions, tmp_path: Path) -> None:
+    place = tmp_path / "start"
+    shutil.copytree(options.start, place)  # type: ignore[arg-type]
+    text = (place / "tokenizer.json").read_text(encoding="utf-8")
+    (place / "tokenizer.json").write_text(text.replace("<|return|>", "<|rather|>"), encoding="utf-8")
+    with pytest.raises(UsageError, match="return"):
+        made(options, start=place)
+
+
 def test_a_missing_package_is_named(options: TrainOptions, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workflows.train.start.NEEDED", ("torch", "no_such_package"))
     with pytest.raises(CurateError, match="no_such_package"):
