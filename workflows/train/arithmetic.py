@@ -34,11 +34,14 @@ def trained(model: ModelDescription, recipe: TrainRecipe) -> int:
 def states_gb(model: ModelDescription, recipe: TrainRecipe, world: int, rows: int = 1) -> dict[str, float]:
     """ZeRO-3's share of a GPU: weights in bf16, gradients, master weights and two moments of Adam in float32.
 
-    Gradients are bf16 where a rank has one row a step, and float32 where it adds up those of several `rows`.
+    Gradients are bf16 where a rank has one row a step, and float32 where it adds up those of several `rows`. With
+    `zero_hpz_partition_size` the weights are there a second time, spread over so many GPUs.
     """
     total, learning = parameter_counts(model)["total"], trained(model, recipe)
     return {
         "weights_bf16": 2 * total / world / GB,
+        **({"weights_again_bf16": 2 * total / recipe.zero_hpz_partition_size / GB}
+           if recipe.zero_hpz_partition_size > 1 else {}),
         **({"gradients_fp32": 4 * learning / world / GB} if rows > 1 else
            {"gradients_bf16": 2 * learning / world / GB}),
         "master_fp32": 4 * learning / world / GB,

@@ -1,6 +1,7 @@
 """What each rank of `curate train check` does; the first one writes down what was found."""
 
 import copy
+import gc
 import math
 import sys
 import time
@@ -156,6 +157,9 @@ class Checks:
             raise CurateError("there were no steps", "see the check before")
         self.engine.deepspeed.destroy()
         self.engine = None
+        gc.collect()
+        if self.gpu:  # two models have no room beside each other
+            torch.cuda.empty_cache()
         place = self.job.out / checkpoint.CHECKPOINTS / f"step-{STEPS:08d}"
         about = checkpoint.Checkpoint.model_validate_json((place / checkpoint.ABOUT).read_bytes())
         checkpoint.verify(self.ranks, place, about)

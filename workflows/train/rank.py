@@ -83,6 +83,7 @@ def train_stage(job: "Job", ranks: "Ranks", stop: StopRequest) -> bool:
     if not check_shards(job, ranks, stop):
         return False
     checkpoint.clear_leftovers(job, ranks)
+    checkpoint.refuse_full_disk(job, ranks)  # now, and not after the first 200 steps
     found = checkpoint.newest(job)
     if found is not None:
         checkpoint.verify(ranks, *found)
@@ -123,8 +124,9 @@ def check_ranks_alike(job: "Job", ranks: "Ranks") -> None:
     import transformers
 
     device = torch.cuda.get_device_name() if ranks.device.type == "cuda" else "cpu"
-    mine = {"torch": torch.__version__, "transformers": transformers.__version__, "deepspeed": deepspeed.__version__,
-            "device": device}  # fmt: skip
+    nccl = ".".join(map(str, torch.cuda.nccl.version())) if ranks.device.type == "cuda" else "none"
+    mine = {"torch": torch.__version__, "NCCL": nccl, "transformers": transformers.__version__,
+            "deepspeed": deepspeed.__version__, "device": device}  # fmt: skip
     for rank, theirs in enumerate(ranks.gathered(mine)):
         for name, value in theirs.items():
             if value != mine[name]:
