@@ -22,7 +22,7 @@ from workflows.train.attention import compare_with_eager
 from workflows.train.batch import Row
 from workflows.train.check import Spec
 from workflows.train.engine import Engine, join_ranks, make_engine
-from workflows.train.job import ADMISSION, METRICS, Job
+from workflows.train.job import ADMISSION, CHECKPOINTS, METRICS, Job
 from workflows.train.lineage import LINEAGE
 from workflows.train.loop import Loop
 from workflows.train.metrics import read_metrics
@@ -160,7 +160,7 @@ class Checks:
         gc.collect()
         if self.gpu:  # two models have no room beside each other
             torch.cuda.empty_cache()
-        place = self.job.out / checkpoint.CHECKPOINTS / f"step-{STEPS:08d}"
+        place = self.job.out / CHECKPOINTS / f"step-{STEPS:08d}"
         about = checkpoint.Checkpoint.model_validate_json((place / checkpoint.ABOUT).read_bytes())
         checkpoint.verify(self.ranks, place, about)
         engine = make_engine(self.job, self.ranks, universal=False)

@@ -174,7 +174,7 @@ def _finish(model: ModelDescription, out: Path, bases: list[dict[str, Any]]) -> 
 
 def _picture_processor(model: ModelDescription) -> Any:
     from transformers import GotOcr2ImageProcessor, LlavaImageProcessor
-    from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
+    from transformers.utils.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
     side = model.vision.image_size
     square = {"height": side, "width": side}

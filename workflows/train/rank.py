@@ -5,7 +5,7 @@ import sys
 from contextlib import nullcontext
 from hashlib import file_digest, sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -124,7 +124,8 @@ def check_ranks_alike(job: "Job", ranks: "Ranks") -> None:
     import transformers
 
     device = torch.cuda.get_device_name() if ranks.device.type == "cuda" else "cpu"
-    nccl = ".".join(map(str, torch.cuda.nccl.version())) if ranks.device.type == "cuda" else "none"
+    version: Any = torch.cuda.nccl.version
+    nccl = ".".join(map(str, version())) if ranks.device.type == "cuda" else "none"
     mine = {"torch": torch.__version__, "NCCL": nccl, "transformers": transformers.__version__,
             "deepspeed": deepspeed.__version__, "device": device}  # fmt: skip
     for rank, theirs in enumerate(ranks.gathered(mine)):
