@@ -1,4 +1,4 @@
-"""What is asked of a model for a look, and what is refused; answers themselves are in tests/end_to_end/test_train.py."""
+"""What is asked of a model for a look, and what is refused; answers are in tests/end_to_end/test_train.py."""
 
 from pathlib import Path
 
