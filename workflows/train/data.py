@@ -18,7 +18,8 @@ from sources.storage import BucketFolder, folder_at
 from workflows.train.batch import Row
 from workflows.train.job import Job
 from workflows.train.planning import shards_over
-from workflows.train.ranks import STOPPING, Ranks
+from workflows.train.ranks import Ranks
+from workflows.train.stopping import STOPPING
 
 
 class Pixels:

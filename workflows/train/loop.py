@@ -2,12 +2,10 @@
 
 import math
 import os
-import signal
 import statistics
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from types import FrameType
 from typing import Any, NoReturn
 
 import orjson
@@ -20,7 +18,8 @@ from workflows.train.arithmetic import mfu
 from workflows.train.batch import Row, batch_of
 from workflows.train.engine import Engine
 from workflows.train.job import BAD_BATCH, METRICS, Job
-from workflows.train.ranks import STOPPING, Ranks
+from workflows.train.ranks import Ranks
+from workflows.train.stopping import StopRequest
 
 Rows = Iterator[Sequence[Row]]
 """For each step from where the run stands: the rows of this rank."""
@@ -29,18 +28,6 @@ LEAST_SEEN = 20
 FEW = 16
 """Bad samples that end no run, however short it is."""
 THROUGH = "--resume --set spike=null goes through it from the last checkpoint; "
-
-
-class StopRequest:
-    """Whether SIGTERM or SIGINT came; the step in hand is finished first."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        for number in STOPPING:
-            signal.signal(number, self._ask)
-
-    def _ask(self, _number: int, _frame: FrameType | None) -> None:
-        self.asked = True
 
 
 class Loop:

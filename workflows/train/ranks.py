@@ -1,7 +1,6 @@
 """The processes of a run: which one this is, and the few words they exchange."""
 
 import os
-import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,8 +10,6 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
-"""Signals that ask a run to write a checkpoint and end."""
 TIMEOUT = timedelta(minutes=30)
 """How long a rank waits for the others: longer than writing a checkpoint takes."""
 LONG = timedelta(hours=24)

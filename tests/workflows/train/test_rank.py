@@ -17,7 +17,7 @@ from workflows.train.init import init_random
 from workflows.train.job import Job
 from workflows.train.lineage import RefusedShardsError
 from workflows.train.loop import Loop
-from workflows.train.rank import check_shards
+from workflows.train.preflight import check_shards
 from workflows.train.start import TrainOptions, make_job, prepare
 
 ALONE = Alone(0, 0, 1, 1)

@@ -1,0 +1,168 @@
+"""A run under Slurm that is signalled in the middle of a slow save, requeued, and gone on with.
+
+    apt-get install slurm-wlm munge; python -m benchmarks.slurm_requeue /tmp/slurm_requeue
+
+Starts a Slurm of one node by hand (munged, slurmctld, slurmd; as root), trains the tiny model on two ranks twice with
+the very files that `curate train --launcher slurm --submit` writes: once left alone, once with `scancel --batch
+--signal=USR1` in the middle of a save. Every save takes 90 s: a sitecustomize makes fsync of a checkpoint's files slow.
+The losses of both runs have to be the same to the last digit. About 12 minutes, nearly all of them waiting.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tests.workflows.train.made_shards import write_build
+
+PROJECT = Path(__file__).resolve().parents[1]
+SAVE_S = 90
+SLOW_DISK = f"""
+import os, time
+fsync, slept = os.fsync, []
+def slow(file):
+    if "/checkpoints/.writing" in os.readlink(f"/proc/self/fd/{{file}}") and not slept:
+        slept.append(time.sleep({SAVE_S}))
+    elif slept and "checkpoint.json" in os.readlink(f"/proc/self/fd/{{file}}"):
+        slept.clear()
+    fsync(file)
+os.fsync = slow
+"""
+CONF = """
+ClusterName=one
+SlurmctldHost={host}
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+AuthInfo=socket={run}/munge.sock
+StateSaveLocation={run}/state
+SlurmdSpoolDir={run}/spool
+SlurmctldPidFile={run}/slurmctld.pid
+SlurmdPidFile={run}/slurmd.pid
+SlurmctldPort=26837
+SlurmdPort=26838
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SelectType=select/linear
+JobAcctGatherType=jobacct_gather/none
+AccountingStorageType=accounting_storage/none
+MpiDefault=none
+ReturnToService=2
+MinJobAge=3600
+NodeName={host} CPUs={cpus} RealMemory=4000 State=UNKNOWN
+PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP
+"""
+
+
+@contextmanager
+def slurm(run: Path) -> Iterator[None]:
+    """A Slurm of one node, for this process and what it starts."""
+    for name in ("state", "spool"):
+        (run / name).mkdir(parents=True)
+    key, conf = run / "munge.key", run / "slurm.conf"
+    key.write_bytes(os.urandom(128))
+    key.chmod(0o600)
+    run.chmod(0o755)
+    conf.write_text(CONF.format(host=socket.gethostname(), run=run, cpus=os.cpu_count()))
+    os.environ["SLURM_CONF"] = str(conf)
+    daemons = [
+        subprocess.Popen(["munged", "--foreground", "--force", f"--key-file={key}", f"--socket={run}/munge.sock",
+                          f"--pid-file={run}/munged.pid", f"--seed-file={run}/seed", f"--log-file={run}/munged.log"]),
+    ]  # fmt: skip
+    time.sleep(2)
+    try:
+        for daemon in ("slurmctld", "slurmd"):
+            with (run / f"{daemon}.log").open("wb") as log:
+                daemons.append(subprocess.Popen([daemon, "-D", "-f", conf], stdout=log, stderr=log))
+        wait_until(lambda: "idle" in told("sinfo", "--noheader"), 60, "the node to be idle")
+        yield
+    finally:
+        subprocess.run(["scancel", "--user", "root"], check=False)
+        time.sleep(2)
+        for daemon_process in reversed(daemons):
+            daemon_process.send_signal(signal.SIGTERM)
+            daemon_process.wait(30)
+
+
+def told(*command: str) -> str:
+    """What a command prints."""
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def wait_until(holds: Any, seconds: float, what: str) -> None:
+    """Look every half second."""
+    end = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > end:
+            raise TimeoutError(what)
+        time.sleep(0.5)
+
+
+def submitted(work: Path, out: Path) -> str:
+    """Hand a run over to Slurm by the command, and return the number of its job."""
+    done = subprocess.run(
+        [sys.executable, "-m", "workflows.cli", "train", "--stage", "mid", "--shards", work / "mid" / "shards", "--model",
+         "tiny", "--from", work / "init", "--out", out, "--nproc", "2", "--launcher", "slurm", "--submit", "--json",
+         *(word for one in ("workers=0", "epochs=2", "warmup_steps=2", "save_every=3", "steps=6", "rows_per_step=4",
+                            "learning_rate={vision: 1e-3, projector: 3e-3, language: 3e-3}")
+           for word in ("--set", one))],
+        cwd=PROJECT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    print(done.stderr, file=sys.stderr)
+    if done.returncode:
+        raise RuntimeError(done.stdout)
+    return str(json.loads(done.stdout)["submitted"]).rpartition(" ")[2]
+
+
+def state(job: str) -> str:
+    """Of a job, as Slurm says."""
+    return told("scontrol", "show", "job", job).partition("JobState=")[2].partition(" ")[0]
+
+
+def losses(out: Path) -> list[float]:
+    """Of every step."""
+    return [orjson.loads(line)["loss"] for line in (out / "metrics.jsonl").read_bytes().splitlines()]
+
+
+def main(work: Path) -> None:
+    """Both runs, and what they come to."""
+    shutil.rmtree(work, ignore_errors=True)
+    (work / "slow").mkdir(parents=True)
+    (work / "slow" / "sitecustomize.py").write_text(SLOW_DISK)
+    write_build(work / "mid", "mid", samples=96)
+    subprocess.run([sys.executable, "-m", "workflows.cli", "train", "init", "--out", work / "init"], cwd=PROJECT,
+                   check=True)  # fmt: skip
+    os.environ["PYTHONPATH"] = str(work / "slow")
+    with slurm(work / "slurm"):
+        whole = submitted(work, work / "whole")
+        wait_until(lambda: state(whole) in {"COMPLETED", "FAILED"}, 900, "the run that is left alone")
+        print(f"left alone: {state(whole)}; {(work / 'whole' / 'save_seconds.json').read_text()}")
+
+        job = submitted(work, work / "moved")
+        writing = work / "moved" / "checkpoints" / ".writing"
+        wait_until(writing.is_dir, 300, "a save")
+        time.sleep(15)
+        began = time.monotonic()
+        told("scancel", "--batch", "--signal=USR1", job)
+        wait_until(lambda: state(job) not in {"RUNNING"}, 300, "the job to be requeued")
+        print(f"signalled 15 s into the save; {state(job)} {time.monotonic() - began:.0f} s later")
+        told("scontrol", "update", f"JobId={job}", "StartTime=now")  # Slurm lets requeued jobs wait two minutes
+        wait_until(lambda: state(job) in {"COMPLETED", "FAILED"}, 900, "the requeued run")
+        print(f"requeued: {state(job)}, {told('scontrol', 'show', 'job', job).partition('Restarts=')[2][:1]} restarts")
+    print("".join((work / "moved" / f"slurm-{job}.log").read_text().splitlines(keepends=True)[-12:]))
+    for number, (one, other) in enumerate(zip(losses(work / "whole"), losses(work / "moved"), strict=True), 1):
+        print(f"step {number}: {one!r} {other!r} {'same' if one == other else 'DIFFERENT'}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]).resolve())
