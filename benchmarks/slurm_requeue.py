@@ -111,9 +111,10 @@ def wait_until(holds: Any, seconds: float, what: str) -> None:
 def submitted(work: Path, out: Path) -> str:
     """Hand a run over to Slurm by the command, and return the number of its job."""
     done = subprocess.run(
-        [sys.executable, "-m", "workflows.cli", "train", "--stage", "mid", "--shards", work / "mid" / "shards", "--model",
-         "tiny", "--from", work / "init", "--out", out, "--nproc", "2", "--launcher", "slurm", "--submit", "--json",
-         *(word for one in ("workers=0", "epochs=2", "warmup_steps=2", "save_every=3", "steps=6", "rows_per_step=4",
+        [sys.executable, "-m", "workflows.cli", "train", "--stage", "mid", "--shards", work / "mid" / "shards",
+         "--model", "tiny", "--from", work / "init", "--out", out, "--nproc", "2", "--launcher", "slurm", "--submit",
+         "--json",
+         *(word for one in ("workers=0", "epochs=4", "warmup_steps=2", "save_every=3", "steps=6", "rows_per_step=4",
                             "learning_rate={vision: 1e-3, projector: 3e-3, language: 3e-3}")
            for word in ("--set", one))],
         cwd=PROJECT, capture_output=True, text=True, check=False,
@@ -154,7 +155,7 @@ def main(work: Path) -> None:
         time.sleep(15)
         began = time.monotonic()
         told("scancel", "--batch", "--signal=USR1", job)
-        wait_until(lambda: state(job) not in {"RUNNING"}, 300, "the job to be requeued")
+        wait_until(lambda: state(job) != "RUNNING", 300, "the job to be requeued")
         print(f"signalled 15 s into the save; {state(job)} {time.monotonic() - began:.0f} s later")
         told("scontrol", "update", f"JobId={job}", "StartTime=now")  # Slurm lets requeued jobs wait two minutes
         wait_until(lambda: state(job) in {"COMPLETED", "FAILED"}, 900, "the requeued run")
