@@ -93,7 +93,7 @@ def k8s_values(job: Job, nodes: int, nproc: int, *, gpus: bool) -> dict[str, str
         "mount": orjson.dumps(f"/{job.out.parts[1]}").decode(),
         "workers": str(nodes - 1),
         "grace_seconds": str(shutdown_seconds(job) + 60),
-        "gpus": f"nvidia.com/gpu: {nproc}, " if gpus else "",
+        "gpus": f'nvidia.com/gpu: "{nproc}", ' if gpus else "",
         "cpus": str(nproc * (1 + job.recipe.workers) if not gpus else 16 * nproc),
         "memory": f"{nproc * (128 if gpus else 8)}Gi",
     }

@@ -1,13 +1,10 @@
-"""The files that clusters start a run with. Slurm itself runs them in `benchmarks/slurm_requeue.py`."""
+"""The files that clusters start a run with. Slurm itself, and signals to real ranks: `benchmarks/launching.py`."""
 
 import copy
 import itertools
-import os
 import re
 import shutil
-import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +20,10 @@ from tests.workflows.train.made_shards import write_build
 from tests.workflows.train.minis import mini, mini_file
 from workflows.train.cluster import read_hostfile, submit, write_launch
 from workflows.train.init import init_random
-from workflows.train.job import FAILURES, JOB, Job, read_job
+from workflows.train.job import FAILURES, JOB, Job, read_job, write_job
 from workflows.train.launch import SIGNALS, note_save, shutdown_seconds
 from workflows.train.node import forget_others, node_command
+from workflows.train.outcome import main as outcome
 from workflows.train.recipe import load_train_recipe
 
 PYTORCH_JOB: dict[str, Any] = {
@@ -115,7 +113,7 @@ def test_the_manifest_is_a_pytorchjob_of_so_many_nodes(job: Job, nodes: int, gro
         }
         kubernetes_validate.validate(whole, kubernetes_validate.latest_version().rpartition(".")[0], strict=True)
         [container] = pod["containers"]
-        assert container["resources"]["limits"]["nvidia.com/gpu"] == 8
+        assert container["resources"]["limits"]["nvidia.com/gpu"] == "8"
         assert container["command"][3:] == [str(job.out / JOB), "--nodes", str(nodes), "--nproc", "8"]
         assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
 
@@ -213,36 +211,36 @@ def test_what_a_cluster_refuses_is_told(tmp_path: Path) -> None:
         submit(["ls", str(tmp_path / "absent")])
 
 
-@pytest.fixture(scope="module")
-def handed_over(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of one rank that the command handed over to Slurm, and nobody started yet."""
-    work = tmp_path_factory.mktemp("handed_over")
-    init_random(mini(), work / "init", 0)
-    shards = write_build(work / "mid", samples=12)
-    done = curate("train", "--stage", "mid", "--shards", shards, "--model", mini_file(work), "--from", work / "init",
-                  "--out", work / "out", "--launcher", "slurm", "--set", "workers=0", "--json")  # fmt: skip
+def test_what_is_handed_over_to_slurm_is_a_job_that_nobody_has_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    init_random(mini(), tmp_path / "init", 0)
+    shards = write_build(tmp_path / "mid", samples=12)
+    given = [
+        "train", "--stage", "mid", "--shards", str(shards), "--model", str(mini_file(tmp_path)), "--from",
+        str(tmp_path / "init"), "--out", str(tmp_path / "out"), "--nodes", "2", "--nproc", "2", "--json",
+    ]  # fmt: skip
+    assert curate(*given).returncode == 2  # on several machines, by none of them
+    assert not (tmp_path / "out").exists()
+    done = curate(*given, "--launcher", "slurm")
     assert done.returncode == 0, done.stdout + done.stderr
-    told = orjson.loads(done.stdout)
-    assert told["command"] == ["sbatch", str(work / "out" / "launch" / "train.sbatch")]
-    return work / "out"
+    script = tmp_path / "out" / "launch" / "train.sbatch"
+    assert orjson.loads(done.stdout)["command"] == ["sbatch", str(script)]
+    job = read_job(tmp_path / "out" / JOB)
+    assert job.rows_per_step % 4 == 0
+    assert (job.out / "admission" / "lineage.json").is_file()
+    assert "--nodes 2 --nproc 2" in script.read_text()
 
 
-def test_a_rank_that_is_told_to_stop_as_it_starts_says_so_and_is_not_requeued(handed_over: Path) -> None:
-    job = read_job(handed_over / JOB)
-    command = node_command(job, 1, 1, {"MASTER_PORT": "29577"})
-    torchrun = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    word = handed_over / FAILURES / "0.json"
-    while not word.is_file():
-        time.sleep(0.05)
-        assert torchrun.poll() is None
-    os.kill(torchrun.pid, signal.SIGUSR1)
-    torchrun.wait(120)
-    assert orjson.loads(word.read_bytes()) == {"status": 130, "step": 0, "before": 0}
-    told = subprocess.run([command[0], "-m", "workflows.train.outcome", str(handed_over / JOB), "--asked"],
-                          capture_output=True, text=True, check=False)  # fmt: skip
-    assert told.returncode == 1
-    assert "before the first step" in told.stderr
-    word.write_bytes(orjson.dumps({"status": 130, "step": 6, "before": 3}))
-    again = subprocess.run([command[0], "-m", "workflows.train.outcome", str(handed_over / JOB), "--asked"],
-                           capture_output=True, text=True, check=False)  # fmt: skip
-    assert again.returncode == 130
+@pytest.mark.parametrize(("step", "status"), [(6, 130), (3, 1)])
+def test_only_a_run_that_got_further_is_requeued(job: Job, step: int, status: int) -> None:
+    write_job(job)
+    (job.out / FAILURES / "0.json").write_bytes(orjson.dumps({"status": 130, "step": step, "before": 3}))
+    assert outcome([str(job.out / JOB), "--asked"]) == status
+
+
+def test_a_run_that_failed_is_not_requeued_even_where_it_was_asked_to_stop(job: Job) -> None:
+    write_job(job)
+    word = {"status": 3, "error": "other bytes", "hint": "", "ours": True}
+    (job.out / FAILURES / "0.json").write_bytes(orjson.dumps(word))
+    assert outcome([str(job.out / JOB), "--asked"]) == 3

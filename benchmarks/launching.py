@@ -1,11 +1,15 @@
-"""A run under Slurm that is signalled in the middle of a slow save, requeued, and gone on with.
+"""Launching, for real: a rank that is killed, a signal as the ranks start, and a requeue under Slurm.
 
-    apt-get install slurm-wlm munge; python -m benchmarks.slurm_requeue /tmp/slurm_requeue
+    apt-get install slurm-wlm munge; python -m benchmarks.launching /tmp/launching
 
-Starts a Slurm of one node by hand (munged, slurmctld, slurmd; as root), trains the tiny model on two ranks twice with
-the very files that `curate train --launcher slurm --submit` writes: once left alone, once with `scancel --batch
---signal=USR1` in the middle of a save. Every save takes 90 s: a sitecustomize makes fsync of a checkpoint's files slow.
-The losses of both runs have to be the same to the last digit. About 12 minutes, nearly all of them waiting.
+1. Two ranks over gloo, one killed with SIGKILL: the command names it, and ends within the time-out.
+2. SIGUSR1 to torchrun as its ranks start: they say that they were stopped, and such a run is not requeued.
+3. A Slurm of one node, started by hand (munged, slurmctld, slurmd; as root), trains the tiny model on two ranks twice
+   with the very files that `curate train --launcher slurm --submit` writes: once left alone, once with `scancel --batch
+   --signal=USR1` in the middle of a save. Every save takes 90 s: a sitecustomize makes fsync of a checkpoint's files
+   slow. The losses of both runs have to be the same to the last digit.
+
+About 15 minutes, nearly all of them waiting.
 """
 
 import json
@@ -29,15 +33,17 @@ PROJECT = Path(__file__).resolve().parents[1]
 SAVE_S = 90
 SLOW_DISK = f"""
 import os, time
-fsync, slept = os.fsync, []
+fsync, saves = os.fsync, set()
 def slow(file):
-    if "/checkpoints/.writing" in os.readlink(f"/proc/self/fd/{{file}}") and not slept:
-        slept.append(time.sleep({SAVE_S}))
-    elif slept and "checkpoint.json" in os.readlink(f"/proc/self/fd/{{file}}"):
-        slept.clear()
+    folder, name = os.path.split(os.readlink(f"/proc/self/fd/{{file}}"))
+    if "/checkpoints/.writing" in folder and name.endswith(".pt") and folder not in saves:
+        saves.add(folder)
+        time.sleep({SAVE_S})
     fsync(file)
 os.fsync = slow
 """
+SETTINGS = ("workers=0", "epochs=4", "warmup_steps=2", "save_every=3", "steps=6", "rows_per_step=4",
+            "learning_rate={vision: 1e-3, projector: 3e-3, language: 3e-3}")  # fmt: skip
 CONF = """
 ClusterName=one
 SlurmctldHost={host}
@@ -110,15 +116,8 @@ def wait_until(holds: Any, seconds: float, what: str) -> None:
 
 def submitted(work: Path, out: Path) -> str:
     """Hand a run over to Slurm by the command, and return the number of its job."""
-    done = subprocess.run(
-        [sys.executable, "-m", "workflows.cli", "train", "--stage", "mid", "--shards", work / "mid" / "shards",
-         "--model", "tiny", "--from", work / "init", "--out", out, "--nproc", "2", "--launcher", "slurm", "--submit",
-         "--json",
-         *(word for one in ("workers=0", "epochs=4", "warmup_steps=2", "save_every=3", "steps=6", "rows_per_step=4",
-                            "learning_rate={vision: 1e-3, projector: 3e-3, language: 3e-3}")
-           for word in ("--set", one))],
-        cwd=PROJECT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    command = train(work, out.name, "--launcher", "slurm", "--submit")
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
     print(done.stderr, file=sys.stderr)
     if done.returncode:
         raise RuntimeError(done.stdout)
@@ -135,6 +134,45 @@ def losses(out: Path) -> list[float]:
     return [orjson.loads(line)["loss"] for line in (out / "metrics.jsonl").read_bytes().splitlines()]
 
 
+def train(work: Path, out: str, *more: str) -> list[str]:
+    """The command that trains a tiny model on two ranks."""
+    return [
+        sys.executable, "-m", "workflows.cli", "train", "--stage", "mid", "--shards", f"{work}/mid/shards", "--model",
+        "tiny", "--from", f"{work}/init", "--out", f"{work}/{out}", "--nproc", "2", "--json",
+        *(word for one in SETTINGS for word in ("--set", one)), *more,
+    ]  # fmt: skip
+
+
+def killed_rank(work: Path) -> None:
+    """One of two ranks is killed."""
+    out = work / "killed"
+    command = train(work, "killed", "--set", "steps=null", "--set", "epochs=50")
+    running = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    wait_until(lambda: (out / "metrics.jsonl").is_file() and losses(out), 300, "a step")
+    process = orjson.loads((out / "failures" / "1.json").read_bytes())["pid"]
+    began = time.monotonic()
+    os.kill(process, signal.SIGKILL)
+    said, _ = running.communicate(timeout=300)
+    print(f"rank 1 (process {process}) killed; {time.monotonic() - began:.0f} s later, exit {running.returncode}: "
+          f"{json.loads(said)['error']}")  # fmt: skip
+
+
+def stopped_at_start(work: Path) -> None:
+    """USR1 to torchrun before a rank can have begun."""
+    subprocess.run(train(work, "early", "--launcher", "slurm"), cwd=PROJECT, check=True, capture_output=True)
+    out = work / "early"
+    job = str(out / "job.json")
+    node = subprocess.Popen([sys.executable, "-m", "workflows.train.node", job, "--nodes", "1", "--nproc", "2"],
+                            cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+    wait_until(lambda: len(list((out / "failures").glob("*.json"))) == 2, 300, "both ranks")
+    node.send_signal(signal.SIGUSR1)
+    node.wait(300)
+    words = [orjson.loads(word.read_bytes()) for word in sorted((out / "failures").iterdir())]
+    told_end = subprocess.run([sys.executable, "-m", "workflows.train.outcome", job, "--asked"], cwd=PROJECT,
+                              capture_output=True, text=True, check=False)  # fmt: skip
+    print(f"USR1 as the ranks start: {words}; exit {told_end.returncode}: {told_end.stderr.strip()}")
+
+
 def main(work: Path) -> None:
     """Both runs, and what they come to."""
     shutil.rmtree(work, ignore_errors=True)
@@ -143,6 +181,8 @@ def main(work: Path) -> None:
     write_build(work / "mid", "mid", samples=96)
     subprocess.run([sys.executable, "-m", "workflows.cli", "train", "init", "--out", work / "init"], cwd=PROJECT,
                    check=True)  # fmt: skip
+    killed_rank(work)
+    stopped_at_start(work)
     os.environ["PYTHONPATH"] = str(work / "slow")
     with slurm(work / "slurm"):
         whole = submitted(work, work / "whole")
