@@ -16,8 +16,9 @@ import orjson
 
 from pipelines.errors import CurateError
 from sources.cards import Strict
-from workflows.train.launch import ENVIRONMENT, PROJECT
+from workflows.train.launch import PROJECT
 from workflows.train.model import ModelDescription, load_model
+from workflows.train.rank import ENVIRONMENT
 
 FALLBACK = "tiny"
 LIMIT_S = 900

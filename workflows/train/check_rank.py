@@ -28,7 +28,7 @@ from workflows.train.loop import Loop
 from workflows.train.metrics import read_metrics
 from workflows.train.model import ModelDescription, configuration
 from workflows.train.packed import IGNORED, packed_masks
-from workflows.train.rank import check_ranks_alike
+from workflows.train.preflight import check_ranks_alike
 from workflows.train.ranks import Ranks, ranks_of_environment
 from workflows.train.recipe import load_train_recipe
 from workflows.train.stopping import StopRequest

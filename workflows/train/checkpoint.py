@@ -56,7 +56,7 @@ def save(job: Job, ranks: Ranks, engine: Engine, step: int, losses: Sequence[flo
     home = job.out / CHECKPOINTS
     name = f"step-{step:08d}"
     clear_leftovers(job, ranks)
-    refuse_full_disk(job, ranks)
+    _refuse_full_disk(job, ranks)
     if ranks.first:
         (home / WRITING).mkdir(parents=True)
     ranks.wait()
@@ -90,7 +90,7 @@ def clear_leftovers(job: Job, ranks: Ranks) -> None:
     ranks.wait()
 
 
-def refuse_full_disk(job: Job, ranks: Ranks, times: int = 1) -> None:
+def _refuse_full_disk(job: Job, ranks: Ranks, times: int = 1) -> None:
     """See that there is room for another checkpoint, or for `times` as much: on every rank, for every rank.
 
     Raises:
@@ -168,7 +168,7 @@ def make_universal(job: Job, ranks: Ranks, place: Path) -> None:
         CurateError: there is no room for it.
     """
     target = job.out / CHECKPOINTS / UNIVERSAL / place.name
-    refuse_full_disk(job, ranks, times=2)  # pieces, and what is joined from them
+    _refuse_full_disk(job, ranks, times=2)  # pieces, and what is joined from them
     with ranks.long_work():
         if ranks.first:
             _convert(place, target)

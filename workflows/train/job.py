@@ -15,7 +15,11 @@ CHECKPOINTS = "checkpoints"
 EXPORT = "export"
 ADMISSION = "admission"
 FAILURES = "failures"
+ANSWER = "answer.json"
 BAD_BATCH = "bad_batch.json"
+SAVED = "save_seconds.json"
+LAUNCH = "launch"
+"""Folder of what a cluster starts the run with."""
 LAUNCHING, RUNNING = ".launching", ".running"
 """Locks: of `curate train`, and of the first rank, which lives on where the command was killed."""
 FREE = {"workers", "keep", "save_every", "cpu_threads", "spike", "bad_share", "validation", "wandb"}
@@ -68,3 +72,9 @@ def write_job(job: Job) -> Path:
     path = job.out / JOB
     path.write_text(job.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return path
+
+
+def last_step(out: Path) -> int:
+    """The step of a run's newest checkpoint; 0 where there is none."""
+    whole = (out / CHECKPOINTS).glob("step-*/checkpoint.json")
+    return max((int(path.parent.name.removeprefix("step-")) for path in whole), default=0)

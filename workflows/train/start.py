@@ -15,7 +15,7 @@ from pipelines.places import folder_of
 from shards.manifest import MANIFEST_NAME, ManifestError, read_manifest
 from sources.storage import Folder, LocalFolder
 from sources.storage.folder import InUseError
-from workflows.train.job import ADMISSION, EXPORT, JOB, Job, read_job
+from workflows.train.job import ADMISSION, EXPORT, JOB, LAUNCHING, RUNNING, Job, read_job
 from workflows.train.model import ModelDescription, load_model
 from workflows.train.planning import VIEW, ChosenPlan, choose_plan
 from workflows.train.recipe import TrainRecipe, load_train_recipe
@@ -41,6 +41,7 @@ class TrainOptions:
     resume: bool
     accept_findings: Path | None
     overrides: tuple[str, ...]
+    launcher: str = "local"
 
     @property
     def world(self) -> int:
@@ -125,6 +126,19 @@ def alone_in(out: Path, lock: str) -> Iterator[None]:
         ) from None
 
 
+@contextmanager
+def alone_to_start(out: Path) -> Iterator[None]:
+    """Hold the lock of those who start a run.
+
+    Raises:
+        UsageError: another one has it, or ranks are at work: a command that was killed may have left some.
+    """
+    with alone_in(out, LAUNCHING):
+        with alone_in(out, RUNNING):
+            pass
+        yield
+
+
 def settled(prepared: Prepared, plan: ChosenPlan, start: Path, weights: str) -> Job:
     """The job for a plan; `weights`: the digest of those it starts from.
 
@@ -181,6 +195,8 @@ def check_machine(prepared: Prepared) -> None:
         raise CurateError(f"training needs {', '.join(missing)}: not installed", "pip install 'curate[train]'")
     if prepared.recipe.wandb is not None and find_spec("wandb") is None:
         raise CurateError("wandb is not installed", "pip install wandb, or leave --set wandb away")
+    if options.launcher != "local":
+        return  # the ranks look at their own machines
     import torch
 
     gpus = torch.cuda.device_count()

@@ -1,4 +1,4 @@
-"""Signals that ask a run to end in order. Imports nothing that takes long: they count from a rank's first moment."""
+"""Being told to stop: the signals that ask for it, and the request that ranks look at between two pieces of work."""
 
 import signal
 from types import FrameType
@@ -8,7 +8,7 @@ STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
 
 class StopRequest:
-    """Whether one of them came; the step in hand is finished first."""
+    """Whether one of these signals came; the step in hand is finished first."""
 
     def __init__(self) -> None:
         self.asked = False

@@ -20,7 +20,8 @@ from workflows.train.check_rank import run_checks
 from workflows.train.engine import join_ranks
 from workflows.train.job import METRICS, Job, read_job
 from workflows.train.metrics import read_metrics
-from workflows.train.rank import check_ranks_alike, train_stage
+from workflows.train.preflight import check_ranks_alike
+from workflows.train.rank import train_stage
 from workflows.train.ranks import Ranks, ranks_of_environment
 from workflows.train.stopping import StopRequest
 

@@ -1,6 +1,7 @@
 """What a rank looks at before it trains: that shards, manifest and plan are those that were admitted."""
 
 import os
+import re
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from workflows.train.init import init_random
 from workflows.train.job import Job
 from workflows.train.lineage import RefusedShardsError
 from workflows.train.loop import Loop
-from workflows.train.rank import check_shards
+from workflows.train.preflight import check_ranks_alike, check_shards, facts_of_rank, fault_among
 from workflows.train.start import TrainOptions, make_job, prepare
 from workflows.train.stopping import STOPPING, StopRequest
 
@@ -102,20 +103,6 @@ def test_too_many_bad_samples_in_a_row_are_told_in_one_sentence_though_a_process
     assert refused.value.status == 1
 
 
-@pytest.fixture
-def stop() -> Iterator[StopRequest]:
-    before = {number: signal.getsignal(number) for number in STOPPING}
-    yield StopRequest()
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
-def test_a_rank_that_is_asked_to_stop_hashes_no_further_shards(job: Job, stop: StopRequest) -> None:
-    assert check_shards(job, ALONE, stop)
-    os.kill(os.getpid(), signal.SIGUSR1)
-    assert not check_shards(job, ALONE, stop)
-
-
 def test_more_bad_samples_than_the_recipe_allows_end_the_run(job: Job) -> None:
     loop = Loop(job, ALONE, None, None)  # type: ignore[arg-type]
     loop.hold_to_budget(left_out=16, samples=4)
@@ -130,3 +117,45 @@ def test_more_bad_samples_than_the_recipe_allows_end_the_run(job: Job) -> None:
 def test_gradients_of_several_rows_are_added_up_in_float32(job: Job, world: int, kind: object) -> None:
     assert job.rows_per_step == 4
     assert zero_config(job, world, universal=False).get("data_types") == kind
+
+
+@pytest.fixture
+def stop() -> Iterator[StopRequest]:
+    before = {number: signal.getsignal(number) for number in STOPPING}
+    yield StopRequest()
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_a_stop_is_not_kept_waiting_by_the_hashing_of_shards(job: Job, stop: StopRequest) -> None:
+    assert check_shards(job, ALONE, stop) is True
+    os.kill(os.getpid(), signal.SIGUSR1)
+    assert check_shards(job, ALONE, stop) is False
+
+
+RANK: dict[str, object] = {
+    "host": "n1", "torch": "2", "transformers": "5", "deepspeed": "0", "nccl": "2.27", "device": "B200", "gpu": "a",
+    "gpus": 8, "local_world": 8, "sees": True, "free_gb": 1000.0,
+}  # fmt: skip
+FAULTS: dict[str, tuple[dict[str, object], str]] = {
+    "another folder under the same path": ({"sees": False}, "rank 1 on n1 does not see what rank 0"),
+    "another NCCL": ({"nccl": "2.20"}, r"nccl 2\.20, rank 0 2\.27"),
+    "a GPU that fell off the bus": ({"gpus": 7}, "7 GPUs for 8 ranks"),
+    "the GPU of another rank": ({"gpu": "a"}, "the GPU of rank 0"),
+    "a full disk": ({"free_gb": 250.0}, r"250\.0 GB are free .* 297\.6"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_preflight_names_the_rank_with(fault: str) -> None:
+    assert fault_among([RANK, RANK | {"gpu": "b"}, RANK | {"host": "n2"}], 297.6) is None
+    changed, said = FAULTS[fault]
+    found = fault_among([RANK, RANK | {"gpu": "b"} | changed], 297.6)
+    assert found is not None
+    assert re.search(said, found.message)
+
+
+def test_the_preflight_holds_on_this_machine(job: Job) -> None:
+    check_ranks_alike(job, ALONE)
+    facts = facts_of_rank(job, ALONE, "another token")
+    assert (facts["sees"], facts["device"], facts["gpus"]) == (False, "cpu", None)
