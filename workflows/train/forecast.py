@@ -21,6 +21,7 @@ from workflows.train.arithmetic import (
 )
 from workflows.train.job import CHECKPOINTS, EXPORT, JOB, METRICS
 from workflows.train.launch import LOG
+from workflows.train.metrics import BOARD
 from workflows.train.model import PARTS, ModelDescription, parameter_counts
 from workflows.train.planning import ChosenPlan, choose_plan
 from workflows.train.recipe import TrainRecipe
@@ -75,7 +76,7 @@ def forecast(prepared: Prepared) -> dict[str, Any]:
             "most_at_once": round((recipe.keep + 1) * checkpoint_gb(model, recipe) + export_gb(model), 1),
         },
         "files": [f"{options.out}/{name}" for name in (
-            JOB, METRICS, LOG, "plan/", "admission/", f"{CHECKPOINTS}/step-NNNNNNNN/", f"{EXPORT}/")],
+            JOB, METRICS, f"{BOARD}/", LOG, "plan/", "admission/", f"{CHECKPOINTS}/step-NNNNNNNN/", f"{EXPORT}/")],
         "problems": problems,
     }  # fmt: skip
     return told
