@@ -49,7 +49,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def train(root: Path, stage: str, *more: object) -> dict[str, Any]:
-    settings = ("--set", "workers=0", "--set", "epochs=2", "--set", "rows_per_step=2")
+    settings = ("--set", "cpu_threads=1", "--set", "workers=0", "--set", "epochs=2", "--set", "rows_per_step=2")
     return curate_json("train", "--stage", stage, "--shards", root / stage / "shards", "--model", mini_file(root),
                        "--out", root / f"trained-{stage}", *settings, *more)  # fmt: skip
 

@@ -32,12 +32,13 @@ WITHOUT_GPU = (
 
 
 class Spec(Strict):
-    """What the ranks are told. `small`: the model of the steps, another one where the machine has no GPUs."""
+    """What the ranks are told. `small`: the model of the `steps`, another one where the machine has no GPUs."""
 
     model: ModelDescription
     small: ModelDescription
     start: Path
     work: Path
+    steps: int = 20
 
 
 def check(model_name: str, start: Path | None, nproc: int, work: Path) -> dict[str, Any]:

@@ -33,7 +33,8 @@ from workflows.train.ranks import Ranks, ranks_of_environment
 from workflows.train.recipe import load_train_recipe
 from workflows.train.stopping import StopRequest
 
-STEPS, MORE = 20, 2
+MORE = 2
+"""Steps after the checkpoint."""
 LEAST_NCCL_GB_S = 20.0
 """Of an all-reduce inside a node: NVLink gives hundreds, PCIe without peer access less than this."""
 FAST = ("learning_rate={vision: 1e-3, projector: 3e-3, language: 3e-3}",)
@@ -76,11 +77,12 @@ class Checks:
         self.spec, self.ranks = spec, ranks
         self.gpu = ranks.device.type == "cuda"
         self.engine: Engine | None = None
-        overrides = [f"steps={STEPS + MORE}", "warmup_steps=2", f"save_every={STEPS}", "keep=2", "spike=null"]
+        steps = spec.steps + MORE
+        overrides = [f"steps={steps}", "warmup_steps=2", f"save_every={spec.steps}", "keep=2", "spike=null"]
         self.job = Job(
             model=spec.small, recipe=load_train_recipe("mid", [*overrides, *(() if self.gpu else FAST)]), shards="",
             plan_folder="", plan="", plan_digest="", manifest_sha256="", start=spec.start, start_sha256="",
-            out=spec.work, context=spec.small.max_context_tokens, rows_per_step=ranks.world, steps=STEPS + MORE,
+            out=spec.work, context=spec.small.max_context_tokens, rows_per_step=ranks.world, steps=steps,
         )  # fmt: skip
 
     def all(self) -> dict[str, Check]:
@@ -92,7 +94,7 @@ class Checks:
             f"attention {model.attention.text} against eager on packed rows with sinks": self.attention,
             f"one layer of {model.name} at {model.max_context_tokens:,} tokens, forward and backward": self.layer,
             "bandwidth of an all-reduce": self.bandwidth,
-            f"{of} {STEPS} steps under ZeRO-3": self.steps,
+            f"{of} {self.spec.steps} steps under ZeRO-3": self.steps,
             f"{of} save, load, and the same losses again": self.resume,
         }
 
@@ -144,9 +146,9 @@ class Checks:
             _admitted(self.job)
         self.engine = make_engine(self.job, self.ranks, universal=False)
         self._run(self.engine, 0)
-        rows = read_metrics(self.job.out / METRICS)[:STEPS]
+        rows = read_metrics(self.job.out / METRICS)[: self.spec.steps]
         first, last = rows[0]["loss"], rows[-1]["loss"]
-        if not (len(rows) == STEPS and math.isfinite(last) and last < first):
+        if not (len(rows) == self.spec.steps and math.isfinite(last) and last < first):
             raise CurateError(f"the loss went from {first:.4f} to {last:.4f} in {len(rows)} steps", "see the log")
         speed = np.median([row["tokens_per_second"] for row in rows])
         return f"loss {first:.4f} -> {last:.4f}, {speed:,.0f} tokens/s{self._memory()}"
@@ -160,14 +162,17 @@ class Checks:
         gc.collect()
         if self.gpu:  # two models have no room beside each other
             torch.cuda.empty_cache()
-        place = self.job.out / CHECKPOINTS / f"step-{STEPS:08d}"
+        place = self.job.out / CHECKPOINTS / f"step-{self.spec.steps:08d}"
         about = checkpoint.Checkpoint.model_validate_json((place / checkpoint.ABOUT).read_bytes())
         checkpoint.verify(self.ranks, place, about)
         engine = make_engine(self.job, self.ranks, universal=False)
         checkpoint.load(self.job, self.ranks, engine, place, about)
-        self._run(engine, STEPS)
+        self._run(engine, self.spec.steps)
         losses = [row["loss"] for row in read_metrics(self.job.out / METRICS)]
-        before, again = losses[STEPS : STEPS + MORE], losses[STEPS + MORE : STEPS + 2 * MORE]
+        before, again = (
+            losses[self.spec.steps : self.spec.steps + MORE],
+            losses[self.spec.steps + MORE : self.spec.steps + 2 * MORE],
+        )
         if before != again or not again:
             raise CurateError(f"the losses after it were {before} and are {again}", "see the log")
         size = sum(facts.bytes for facts in about.files.values()) / 1e9
@@ -177,7 +182,7 @@ class Checks:
         loop = Loop(self.job, self.ranks, engine, StopRequest())
         loop.step = step
         loop.run(_rows(self.job, self.ranks, step), lambda: checkpoint.save(
-            self.job, self.ranks, engine, loop.step, loop.losses) if loop.step == STEPS else None)  # fmt: skip
+            self.job, self.ranks, engine, loop.step, loop.losses) if loop.step == self.spec.steps else None)  # fmt: skip
         self.ranks.wait()  # until the first has written its metrics
 
     def _memory(self) -> str:
