@@ -181,8 +181,12 @@ class Checks:
     def _run(self, engine: Engine, step: int) -> None:
         loop = Loop(self.job, self.ranks, engine, StopRequest())
         loop.step = step
-        loop.run(_rows(self.job, self.ranks, step), lambda: checkpoint.save(
-            self.job, self.ranks, engine, loop.step, loop.losses) if loop.step == self.spec.steps else None)  # fmt: skip
+
+        def save() -> None:
+            if loop.step == self.spec.steps:
+                checkpoint.save(self.job, self.ranks, engine, loop.step, loop.losses)
+
+        loop.run(_rows(self.job, self.ranks, step), save)
         self.ranks.wait()  # until the first has written its metrics
 
     def _memory(self) -> str:
