@@ -67,8 +67,8 @@ COVERS = (
     Cover(7, "attention compared by number", [("attention.py", "    if not worst <= TOLERANCE:", "    if False:")],
         "test_attention.py::test_a_kernel_that_drops_sinks_or_masks_is_refused"),
     Cover(8, "rows of a step that the ranks divide", [
-        ("planning.py", "    if rows % world:\n        raise", "    if False:\n        raise")],
-        "test_planning.py::test_ranks_that_would_get_different_numbers_of_rows_are_refused_with_what_would_do"),
+        ("planning.py", "    if recipe.rows_per_step is not None and recipe.rows_per_step % world:", "    if False:")],
+        "test_planning.py::test_rows_that_the_ranks_do_not_divide_are_refused_with_a_number_that_they_do"),
     Cover(9, "a first step that learns", [("recipe.py", "return (step + 1) / warmup", "return step / warmup")],
         "test_recipe.py::test_the_rate_rises_to_its_peak_from_above_zero_and_falls_to_its_end"),
     Cover(9, "universal checkpoints for other numbers of ranks", [

@@ -63,9 +63,9 @@ def save(job: Job, ranks: Ranks, engine: Engine, step: int, losses: Sequence[flo
     engine.deepspeed.save_checkpoint(str(home / WRITING), tag=name, save_latest=False)
     ranks.wait()
     place = home / WRITING / name
-    # One rank lists: on a network disk others may not see all of it yet, and shares of two lists leave files out.
-    names = sorted(str(path.relative_to(place)) for path in place.rglob("*") if path.is_file()) if ranks.first else []
-    written = [place / name for name in ranks.gathered(names)[0]]
+    # The list of one rank for all: on a network file system others may not see every file yet.
+    mine = sorted(str(path.relative_to(place)) for path in place.rglob("*") if path.is_file()) if ranks.first else []
+    written = [place / name for name in ranks.gathered(mine)[0]]
     parts = ranks.gathered(facts_of(place, _share(written, ranks)))
     files = {name: facts for part in parts for name, facts in part.items()}
     if ranks.first:

@@ -76,22 +76,20 @@ def _chosen(
     if own is not None and not reasons:
         return ChosenPlan(shards.place, str(manifest.plan), own.about, own.digest, ())
     settings = _settings(manifest, own.about if own else None, model, recipe, world, context)
-    _refuse_uneven(settings.rows_per_step or world, world)
+    if recipe.rows_per_step is not None and recipe.rows_per_step % world:
+        raise UsageError(
+            f"{world} ranks for {recipe.rows_per_step} rows a step: ranks would get different numbers of rows",
+            f"--set rows_per_step={_rounded_up(recipe.rows_per_step, world)}, or other numbers of ranks",
+        )
     plan = _made(shards, manifest, model, settings, start, view, reasons)
-    rows = plan.about.rows_per_step
-    if settings.rows_per_step is None and rows % world:  # nobody asked for a number: the ranks do
-        settings = settings.model_copy(update={"rows_per_step": -(-rows // world) * world})
-        plan = _made(shards, manifest, model, settings, start, view, reasons)
-    _refuse_uneven(plan.about.rows_per_step, world)
+    if plan.about.rows_per_step % world:  # as many as suit the data; nobody named a number
+        evened = settings.model_copy(update={"rows_per_step": _rounded_up(plan.about.rows_per_step, world)})
+        plan = _made(shards, manifest, model, evened, start, view, reasons)
     return plan
 
 
-def _refuse_uneven(rows: int, world: int) -> None:
-    if rows % world:
-        raise UsageError(
-            f"{world} ranks for {rows} rows a step: ranks would get different numbers of rows",
-            f"--set rows_per_step={-(-rows // world) * world}, or other numbers of ranks",
-        )
+def _rounded_up(rows: int, world: int) -> int:
+    return -(-rows // world) * world
 
 
 def _misfits(
@@ -126,7 +124,7 @@ def _settings(
     context: int,
 ) -> PlanSettings:
     """Those of the plan beside the shards, else the build's mixture, with what the model and the recipe ask for."""
-    rows = recipe.rows_per_step or model.rows_per_step
+    rows = recipe.rows_per_step or (model.rows_per_step and _rounded_up(model.rows_per_step, world))
     if rows is None and about is not None and about.rows_per_step % world == 0:
         rows = about.rows_per_step  # else None: as many as suit the data
     images = model.images

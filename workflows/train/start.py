@@ -93,6 +93,13 @@ def make_job(prepared: Prepared) -> Job:
         start = start_of(prepared)
         weights = admit_shards(prepared, start, writing / ADMISSION)
         plan = choose_plan(prepared.shards, prepared.model, prepared.recipe, options.world, start, writing / VIEW)
+        if (
+            before is not None
+            and prepared.recipe.rows_per_step is None
+            and plan.about.rows_per_step != (rows := before.rows_per_step)
+        ):  # that number suited other ranks
+            same = prepared.recipe.model_copy(update={"rows_per_step": rows})
+            plan = choose_plan(prepared.shards, prepared.model, same, options.world, start, writing / VIEW)
         if plan.place == LocalFolder(writing / VIEW).place:
             plan = replace(plan, place=LocalFolder(view).place)
         job = settled(prepared, plan, start, weights)

@@ -80,14 +80,22 @@ def test_every_rank_gets_as_many_rows_and_together_they_get_every_sample(shards:
     assert all(picture.shape == (1, 3, 28, 28) for picture in row.pictures)
 
 
-@pytest.mark.parametrize("world", [3, 8])
-def test_ranks_that_would_get_different_numbers_of_rows_are_refused_with_what_would_do(
-    shards: LocalFolder, tmp_path: Path, world: int
+def test_rows_that_the_ranks_do_not_divide_are_refused_with_a_number_that_they_do(
+    shards: LocalFolder, tmp_path: Path
 ) -> None:
-    with pytest.raises(UsageError) as refused:
-        chosen(shards, tmp_path, world)
-    fitting = refused.value.hint.partition("rows_per_step=")[2].partition(",")[0]
-    assert chosen(shards, tmp_path, world, f"rows_per_step={fitting}").about.rows_per_step % world == 0
+    with pytest.raises(UsageError, match="3 ranks for 4 rows") as refused:
+        chosen(shards, tmp_path, 3, "rows_per_step=4")
+    assert "rows_per_step=6," in refused.value.hint
+
+
+@pytest.mark.parametrize("of_model", [4, None])
+def test_where_nobody_named_a_number_there_are_rows_for_all_ranks(
+    shards: LocalFolder, tmp_path: Path, of_model: int | None
+) -> None:
+    write_byte_tokenizer(tmp_path / "tokenizer.json")
+    model = mini().model_copy(update={"rows_per_step": of_model})
+    plan = choose_plan(shards, model, RECIPE, 6, tmp_path, tmp_path / "plan")
+    assert plan.about.rows_per_step == 6
 
 
 def test_the_plan_beside_the_shards_is_taken_where_it_fits(shards: LocalFolder, tmp_path: Path) -> None:
@@ -150,13 +158,6 @@ def test_an_epoch_shorter_than_the_ranks_still_gives_each_of_them_a_row(tmp_path
     rows = [row for rank in range(4) for step in rows_of(job, Ranks(rank, rank, 4, 4), 0) for row in step]
     assert len(rows) == 4
     assert all(row.labelled for row in rows)
-
-
-def test_where_nobody_asked_for_a_number_of_rows_the_ranks_decide(shards: LocalFolder, tmp_path: Path) -> None:
-    write_byte_tokenizer(tmp_path / "tokenizer.json")
-    model = mini().model_copy(update={"rows_per_step": None})
-    plan = choose_plan(shards, model, load_train_recipe("mid"), 3, tmp_path, tmp_path / "plan")
-    assert plan.about.rows_per_step % 3 == 0
 
 
 def tiled() -> ModelDescription:

@@ -164,7 +164,10 @@ def test_weights_whose_lineage_does_not_hold_are_not_started_from(
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
-    "a number of ranks that does not divide the rows of a step": ({"nproc": 3}, "rows_per_step=6"),
+    "a number of ranks that does not divide the rows of a step": (
+        {"nproc": 3, "overrides": ("rows_per_step=4",)},
+        "rows_per_step=6",
+    ),
     "a model that needs GPUs": ({"model": "medgpt-oss-20b", "start": None}, "tiny"),
     "a model of that name": ({"model": "tinny"}, "tiny"),
     "weights of another model": ({"model": "tiny"}, "--model mini"),
@@ -297,3 +300,12 @@ def test_a_missing_package_is_named(options: TrainOptions, monkeypatch: pytest.M
     monkeypatch.setattr("workflows.train.start.NEEDED", ("torch", "no_such_package"))
     with pytest.raises(CurateError, match="no_such_package"):
         made(options)
+
+
+def test_a_run_whose_rows_suited_many_ranks_goes_on_with_as_many_rows_on_few(options: TrainOptions) -> None:
+    many = made(options, nproc=6)
+    write_job(many)
+    assert many.rows_per_step == 6
+    assert made(options, nproc=2, resume=True) == many
+    with pytest.raises(UsageError, match="4 ranks for 6 rows"):
+        made(options, nproc=4, resume=True)
