@@ -2,8 +2,8 @@
 # A stage of training by DeepSpeed's own launcher, over ssh (pdsh) from this machine; filled in by
 # `curate train --launcher deepspeed`. Every host has this environment under the same path, and --out on a shared disk.
 #
-# DeepSpeed's launcher kills ranks on a signal and waits for nothing. To stop in order, signal a rank itself:
-#   ssh HOST pkill -USR1 --oldest -f workflows.train.rank
+# DeepSpeed's launcher kills the ranks when it gets a signal. To stop in order, send USR1 to one rank itself:
+# OUT/failures/0.json names process and host of the first.
 set -uo pipefail
 
 export PATH=<<bin>>:$PATH
@@ -11,6 +11,7 @@ export PYTHONPATH=<<project>>${PYTHONPATH:+:$PYTHONPATH}
 job=<<job>>
 
 rm -f <<failures>>/*.json
-<<bin>>/deepspeed --hostfile <<hostfile>> --num_nodes <<nodes>> --num_gpus <<nproc>> --master_port 29500 \
+<<bin>>/deepspeed --hostfile <<hostfile>> --num_nodes <<nodes>> --num_gpus <<nproc>> \
+    --master_addr <<head>> --master_port 29500 --no_ssh_check \
     --module workflows.train.rank "$job"
 exec <<bin>>/python -m workflows.train.outcome "$job" --asked

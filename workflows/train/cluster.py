@@ -43,8 +43,10 @@ def write_launch(
     kept = place / "hostfile"
     kept.write_text("".join(f"{host} slots={nproc}\n" for host in hosts), encoding="utf-8")
     values = common_values(job, nodes, nproc) | {
-        "bin": shlex.quote(str(Path(sys.executable).parent)), "hostfile": shlex.quote(str(kept)),
-    }  # fmt: skip
+        "bin": shlex.quote(str(Path(sys.executable).parent)),
+        "hostfile": shlex.quote(str(kept)),
+        "head": shlex.quote(hosts[0]),
+    }
     path = _filled("train-deepspeed.sh", place / "train.sh", values)
     return path, ["bash", str(path)]
 

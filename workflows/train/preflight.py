@@ -18,6 +18,24 @@ SEEN = ".seen"
 Facts = Mapping[str, Any]
 
 
+def check_own_gpu(job: Job, ranks: Ranks, gpus: int) -> None:
+    """Refuse a node without a GPU for each of its ranks, before the ranks meet; `gpus`: that CUDA finds there.
+
+    Raises:
+        CurateError: there are fewer.
+    """
+    host = os.uname().nodename
+    if not gpus and job.model.attention.text != "eager":
+        raise CurateError(
+            f"{host}: attention {job.model.attention.text} needs GPUs, and CUDA finds none there",
+            "nvidia-smi there says more; the job has to ask for them (--gpus-per-node)",
+        )
+    if gpus and gpus < ranks.local_world:
+        raise CurateError(
+            f"{host}: {gpus} GPUs for {ranks.local_world} ranks", "a rank has a GPU of its own: a smaller --nproc"
+        )
+
+
 def check_ranks_alike(job: Job, ranks: Ranks) -> None:
     """Compare machines and disks of all ranks, and this rank's attention with the plain one.
 
@@ -55,7 +73,6 @@ def facts_of_rank(job: Job, ranks: Ranks, token: str) -> dict[str, Any]:
     import transformers
 
     cuda = ranks.device.type == "cuda"
-    few = cuda and torch.cuda.device_count() <= ranks.local_rank
     seen = job.out / SEEN
     return {
         "host": os.uname().nodename,
@@ -63,10 +80,8 @@ def facts_of_rank(job: Job, ranks: Ranks, token: str) -> dict[str, Any]:
         "transformers": transformers.__version__,
         "deepspeed": deepspeed.__version__,
         "nccl": _nccl_version() if cuda else None,
-        "device": torch.cuda.get_device_name(ranks.device) if cuda and not few else "cpu",
-        "gpu": str(torch.cuda.get_device_properties(ranks.device).uuid) if cuda and not few else None,
-        "gpus": torch.cuda.device_count() if cuda else None,
-        "local_world": ranks.local_world,
+        "device": torch.cuda.get_device_name(ranks.device) if cuda else "cpu",
+        "gpu": str(torch.cuda.get_device_properties(ranks.device).uuid) if cuda else None,
         "sees": seen.is_file() and seen.read_text() == token,
         "free_gb": shutil.disk_usage(job.out).free / 1e9,
     }
@@ -93,10 +108,6 @@ def fault_among(everywhere: Sequence[Facts], needed_gb: float) -> CurateError | 
         for name in ALIKE:
             if facts[name] != first[name]:
                 return CurateError(f"{who} has {name} {facts[name]}, rank 0 {first[name]}", "make all nodes alike")
-        if facts["gpus"] is not None and facts["gpus"] < facts["local_world"]:
-            return CurateError(
-                f"{who}: {facts['gpus']} GPUs for {facts['local_world']} ranks", "ask for a GPU a rank (--nproc)"
-            )
         if facts["gpu"] is not None:
             other = owners.setdefault((facts["host"], facts["gpu"]), rank)
             if other != rank:

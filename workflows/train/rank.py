@@ -86,10 +86,11 @@ def _run(job: Job, stop: StopRequest) -> int:
     import torch
 
     from workflows.train.engine import join_ranks
-    from workflows.train.preflight import check_ranks_alike
+    from workflows.train.preflight import check_own_gpu, check_ranks_alike
     from workflows.train.ranks import ranks_of_environment
 
     ranks = ranks_of_environment()
+    check_own_gpu(job, ranks, torch.cuda.device_count())
     if ranks.device.type == "cpu":
         cores = len(os.sched_getaffinity(0)) // ranks.local_world
         torch.set_num_threads(job.recipe.cpu_threads or max(1, cores))

@@ -20,7 +20,9 @@ from workflows.train.init import init_random
 from workflows.train.job import Job
 from workflows.train.lineage import RefusedShardsError
 from workflows.train.loop import Loop
-from workflows.train.preflight import check_ranks_alike, check_shards, facts_of_rank, fault_among
+from workflows.train.model import load_model
+from workflows.train.preflight import check_own_gpu, check_ranks_alike, check_shards, facts_of_rank, fault_among
+from workflows.train.ranks import Ranks
 from workflows.train.start import TrainOptions, make_job, prepare
 from workflows.train.stopping import STOPPING, StopRequest
 
@@ -135,12 +137,11 @@ def test_a_stop_is_not_kept_waiting_by_the_hashing_of_shards(job: Job, stop: Sto
 
 RANK: dict[str, object] = {
     "host": "n1", "torch": "2", "transformers": "5", "deepspeed": "0", "nccl": "2.27", "device": "B200", "gpu": "a",
-    "gpus": 8, "local_world": 8, "sees": True, "free_gb": 1000.0,
+    "sees": True, "free_gb": 1000.0,
 }  # fmt: skip
 FAULTS: dict[str, tuple[dict[str, object], str]] = {
     "another folder under the same path": ({"sees": False}, "rank 1 on n1 does not see what rank 0"),
     "another NCCL": ({"nccl": "2.20"}, r"nccl 2\.20, rank 0 2\.27"),
-    "a GPU that fell off the bus": ({"gpus": 7}, "7 GPUs for 8 ranks"),
     "the GPU of another rank": ({"gpu": "a"}, "the GPU of rank 0"),
     "a full disk": ({"free_gb": 250.0}, r"250\.0 GB are free .* 297\.6"),
 }
@@ -158,4 +159,15 @@ def test_the_preflight_names_the_rank_with(fault: str) -> None:
 def test_the_preflight_holds_on_this_machine(job: Job) -> None:
     check_ranks_alike(job, ALONE)
     facts = facts_of_rank(job, ALONE, "another token")
-    assert (facts["sees"], facts["device"], facts["gpus"]) == (False, "cpu", None)
+    assert (facts["sees"], facts["device"], facts["gpu"]) == (False, "cpu", None)
+
+
+def test_a_node_without_a_gpu_for_each_of_its_ranks_is_refused(job: Job) -> None:
+    eight = Ranks(0, 0, 8, 16)
+    check_own_gpu(job, eight, 0)  # the model of the tests runs without
+    full = job.model_copy(update={"model": load_model("medgpt-oss-20b")})
+    check_own_gpu(full, eight, 8)
+    with pytest.raises(CurateError, match="flash_attention_4 needs GPUs"):
+        check_own_gpu(full, eight, 0)
+    with pytest.raises(CurateError, match="7 GPUs for 8 ranks"):
+        check_own_gpu(full, eight, 7)
