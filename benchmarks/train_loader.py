@@ -30,12 +30,12 @@ def main() -> int:
     for place, row in enumerate(rows):
         if place % BLOCK >= SKIPPED:
             kinds[place // BLOCK % 2 == 0].append(row | {"processor": used[place + 1] - used[place]})
-    read, memory = (statistics.mean(row["seconds"] for row in kinds[kind]) for kind in (True, False))
+    read, memory = (statistics.median(row["seconds"] for row in kinds[kind]) for kind in (True, False))
     waited = sum(row["wait_seconds"] for row in kinds[True]) / sum(row["seconds"] for row in kinds[True])
-    print(f"{len(kinds[True])} steps read: {read:.3f} s a step, {waited:.2%} of it waiting")
+    print(f"{len(kinds[True])} steps read: {read:.3f} s a step, {waited:.2%} of all waiting")
     print(f"{len(kinds[False])} steps from memory: {memory:.3f} s a step")
     print(f"steps a second, read / from memory: {memory / read:.3f} (bar {BAR})")
-    busy = [statistics.mean(row["processor"] for row in kinds[kind]) for kind in (True, False)]
+    busy = [statistics.median(row["processor"] for row in kinds[kind]) for kind in (True, False)]
     print(f"seconds of the trainer's processor a step: {busy[0]:.3f}, {busy[1]:.3f}; ratio {busy[1] / busy[0]:.3f}")
     return int(memory / read < BAR)
 
