@@ -142,6 +142,61 @@ def init(
     return 0
 
 
+@train.command()
+def sample(
+    checkpoint: Annotated[Path, typer.Option(help="An export, a checkpoint, what init wrote, or a run's folder.")],
+    shards: Annotated[
+        str | None, typer.Option(help="The shards/ folder to take samples from (default: the run's).")
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="Samples.")] = 4,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Of each answer.")] = 64,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+) -> int:
+    """Answer a few samples, held-out ones where there are any: the likeliest token each time, so always the same.
+
+    For a look, not for a score. It prints what the samples say.
+
+    Example: curate train sample --checkpoint trained/instruct
+    """
+    from workflows.train.sample import answered
+
+    with redirect_stdout(sys.stderr):
+        told = answered(checkpoint, shards, count, max_tokens)
+    if as_json:
+        print_json(told)
+    for one in told["samples"]:
+        say(f"{one['sample_id']} ({one['source']})\n  {one['prompt']}\n  wanted: {one['expected']}\n"
+            f"  answer: {one['answer']}")  # fmt: skip
+    return 0
+
+
+@train.command()
+def check(
+    model: Annotated[str, typer.Option(help="A model by name (medgpt-oss-20b, tiny), or its YAML file.")] = "tiny",
+    start: Annotated[Path | None, typer.Option("--from", help="Its weights: of `train init`, or of a stage.")] = None,
+    nproc: Annotated[int, typer.Option(min=1, help="Ranks: one a GPU.")] = 1,
+    work: Annotated[
+        Path, typer.Option(help="A folder on the disk of the run, for a checkpoint that is removed again.")
+    ] = Path(),
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+) -> int:
+    """Try on this node, in minutes, what a stage needs: attention, a long layer, steps, bandwidth, save and resume.
+
+    Each check passes, fails, or could not be run here, by name (exit 1 if one fails); what remains unproved is listed.
+
+    Example: curate train check --model medgpt-oss-20b --from base --nproc 8
+    """
+    from workflows.train.check import check as run_checks
+    from workflows.train.check import check_lines
+
+    with redirect_stdout(sys.stderr):
+        told = run_checks(model, start, nproc, work)
+    if as_json:
+        print_json(told)
+    say("\n".join(check_lines(told)))
+    return 0 if told["ok"] else 1
+
+
 def _init(description: Any, language: Path | None, vision: Path | None, out: Path, seed: int) -> None:
     from pipelines.errors import UsageError
     from workflows.train.init import init_joined, init_random

@@ -22,6 +22,8 @@ LAUNCH = "launch"
 """Folder of what a cluster starts the run with."""
 LAUNCHING, RUNNING = ".launching", ".running"
 """Locks: of `curate train`, and of the first rank, which lives on where the command was killed."""
+FREE = {"workers", "keep", "save_every", "cpu_threads", "spike", "bad_share", "validation", "wandb"}
+"""Of a recipe: what may change when a run goes on."""
 STOPPED = 130
 """Exit status of a run that was told to stop and can go on: as the command's after an interrupt."""
 
@@ -55,10 +57,7 @@ class Job(Strict):
         for name in ("model", "manifest_sha256", "start_sha256", "plan_digest", "context", "rows_per_step", "steps"):
             if getattr(self, name) != getattr(other, name):
                 return name
-        mine, theirs = (
-            job.recipe.model_dump(exclude={"workers", "keep", "save_every", "cpu_threads", "spike", "bad_share"})
-            for job in (self, other)
-        )
+        mine, theirs = (job.recipe.model_dump(exclude=FREE) for job in (self, other))
         return next((f"recipe.{name}" for name in mine if mine[name] != theirs[name]), None)
 
 

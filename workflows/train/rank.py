@@ -114,8 +114,9 @@ def train_stage(job: Job, ranks: "Ranks", stop: StopRequest) -> bool:
     from workflows.train.engine import make_engine
     from workflows.train.export import export
     from workflows.train.loop import Loop
-    from workflows.train.metrics import forget_after
+    from workflows.train.metrics import boards, forget_after
     from workflows.train.preflight import check_shards
+    from workflows.train.validation import HeldOut
 
     if not check_shards(job, ranks, stop):
         return False
@@ -135,6 +136,10 @@ def train_stage(job: Job, ranks: "Ranks", stop: StopRequest) -> bool:
         loop.losses.extend(found[1].losses)
     if ranks.first:
         forget_after(job.out / METRICS, loop.step)
+        loop.boards = boards(job.out, job.recipe, loop.step)
+    held_out = HeldOut(job, ranks)
+    if held_out.rows:
+        loop.held_out = lambda: held_out.losses(engine)
 
     def save() -> None:
         began = time.monotonic()

@@ -19,10 +19,11 @@ from workflows.train.job import ADMISSION, EXPORT, JOB, LAUNCHING, RUNNING, Job,
 from workflows.train.model import ModelDescription, load_model
 from workflows.train.planning import VIEW, ChosenPlan, choose_plan
 from workflows.train.recipe import TrainRecipe, load_train_recipe
+from workflows.train.tokenizer import TOKENIZER_FILE, check_tokenizer
 
 INIT = "init"
 PREPARING = ".preparing"
-NEEDED = ("torch", "torchvision", "transformers", "accelerate", "deepspeed")
+NEEDED = ("torch", "torchvision", "transformers", "accelerate", "deepspeed", "tensorboard")
 """Packages of the extra `train`; `transformers` spreads weights over ranks only with `accelerate` there."""
 
 
@@ -85,10 +86,11 @@ def make_job(prepared: Prepared) -> Job:
     options = prepared.options
     before = _earlier(options)
     check_machine(prepared)
-    start = start_of(prepared)
     writing, view = options.out / PREPARING, options.out / VIEW
     shutil.rmtree(writing, ignore_errors=True)
     try:
+        admit_shards(prepared, None, writing / ADMISSION)  # before weights are made or read for such shards
+        start = start_of(prepared)
         weights = admit_shards(prepared, start, writing / ADMISSION)
         plan = choose_plan(prepared.shards, prepared.model, prepared.recipe, options.world, start, writing / VIEW)
         if (
@@ -172,8 +174,10 @@ def settled(prepared: Prepared, plan: ChosenPlan, start: Path, weights: str) -> 
     )
 
 
-def admit_shards(prepared: Prepared, start: Path, admission: Path) -> str:
+def admit_shards(prepared: Prepared, start: Path | None, admission: Path) -> str:
     """Refuse shards whose audit did not pass, and write the lineage so far. Raises RefusedShardsError.
+
+    `start`: None judges the shards alone.
 
     Returns:
         A digest of the weights in `start`.
@@ -196,6 +200,8 @@ def check_machine(prepared: Prepared) -> None:
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         raise CurateError(f"training needs {', '.join(missing)}: not installed", "pip install 'curate[train]'")
+    if prepared.recipe.wandb is not None and find_spec("wandb") is None:
+        raise CurateError("wandb is not installed", "pip install wandb, or leave --set wandb away")
     if options.launcher != "local":
         return  # the ranks look at their own machines
     import torch
@@ -242,6 +248,7 @@ def start_of(prepared: Prepared) -> Path:
     wrong = _differences(found.model_dump(), model.model_dump())
     if wrong:
         raise UsageError(f"--from {place}: it is a {found.name} with another {wrong[0]}", f"--model {found.name}")
+    check_tokenizer(place / TOKENIZER_FILE, model)
     return place
 
 

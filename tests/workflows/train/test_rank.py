@@ -34,9 +34,9 @@ def job(tmp_path: Path) -> Job:
     return made(tmp_path)
 
 
-def made(tmp_path: Path) -> Job:
+def made(tmp_path: Path, samples: int = 12) -> Job:
     init_random(mini(), tmp_path / "init", 0)
-    shards = write_build(tmp_path / "mid", samples=12)
+    shards = write_build(tmp_path / "mid", samples=samples, pictures=(1,) if samples > 12 else (1, 1, 0, 2))
     options = TrainOptions(
         "mid", str(shards), str(mini_file(tmp_path)), tmp_path / "init", tmp_path / "out", 1, 1, False, None, ()
     )
@@ -92,6 +92,17 @@ def test_samples_that_cannot_be_read_are_counted(tmp_path: Path, monkeypatch: py
     steps = list(rows_of(job, ALONE, 0))
     assert sum(row.left_out for rows in steps for row in rows) == 2
     assert not {key_of(1), key_of(4)} & {key for rows in steps for row in rows for key in row.keys}
+
+
+def test_too_many_bad_samples_in_a_row_are_told_in_one_sentence_though_a_process_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(made_shards, "film", lambda _: b"no picture")
+    job = made(tmp_path, samples=40)
+    with pytest.raises(CurateError, match="bad samples in a row") as refused:
+        list(rows_of(job.model_copy(update={"recipe": job.recipe.model_copy(update={"workers": 1})}), ALONE, 0))
+    assert "Traceback" not in refused.value.message
+    assert refused.value.status == 1
 
 
 def test_more_bad_samples_than_the_recipe_allows_end_the_run(job: Job) -> None:
