@@ -123,7 +123,7 @@ class Layout(Strict):
     `{folder}/images/{id}.jpg`: `folder` of the record file, `split`, `key`, a mapped field or a column.
     """
     archives: tuple[str, ...] = ()
-    """Globs of zips that hold pictures, as if each had been unpacked beside itself; none of them is ever unpacked."""
+    """Globs of archives that hold pictures, as if each had been unpacked beside itself; none is ever unpacked."""
 
 
 FieldMap = dict[Annotated[str, AfterValidator(_known_field)], str | Pick | First | tuple[str | Pick, ...]]
