@@ -86,17 +86,22 @@ def _packed_corpus(
     Raises:
         CorpusError: such an archive cannot be read.
     """
+    nested = False
     for data_root in data_roots:
         for form, patterns in forms:
             if form.reader in READ_ARCHIVES or isinstance(data_root, PackedFolder):
                 continue
             for place, archives, holder, globs in _archived(form, data_root, patterns, path):
                 try:
-                    corpus = _corpus_at(form, name, packed(place, archives, holder), identity, globs)
+                    folder = packed(place, archives, holder)
+                    corpus = _corpus_at(form, name, folder, identity, globs)
                 except ArchiveError as error:
                     raise _unreadable(form, name, error) from None
                 if corpus is not None:
                     return corpus
+                nested = nested or any(is_packed(stat.path) for stat in folder.files())
+    if nested:
+        raise CorpusError(f"{name}: its archive holds archives, which are not looked into: unpack the outer one")
     return None
 
 

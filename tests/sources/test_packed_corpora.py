@@ -200,3 +200,12 @@ def test_a_page_that_was_saved_as_an_archive_is_none(tmp_path: Path) -> None:
     put(tmp_path / "notes.zip", "<html>sign in first</html>")
     with pytest.raises(ArchiveError, match="is no zip"):
         archive_at(LocalFolder(tmp_path), "notes.zip")
+
+
+def test_an_archive_of_archives_is_told(tmp_path: Path) -> None:
+    MAKERS["slake"](tmp_path / "made")
+    zip_up(tmp_path / "made/Slake1.0", tmp_path / "made/inner.zip")
+    shutil.rmtree(tmp_path / "made/Slake1.0")
+    zip_up(tmp_path / "made", tmp_path / "Slake1.0.zip")
+    with pytest.raises(CorpusError, match="unpack the outer one"):
+        find_corpus(catalogue()["slake"], "slake", [LocalFolder(tmp_path)], Identity("slake"))
