@@ -20,6 +20,7 @@ from pipelines.errors import UsageError
 from pipelines.event_log import EventLog
 from pipelines.flow import Flow
 from pipelines.graph import Comparison, Decontamination, Graph, Nearness, Split, graph_of
+from pipelines.group_coverage import group_coverage
 from pipelines.holdout_sides import held_facts, hold_out, sides_of
 from pipelines.ingest import NAME as INGEST
 from pipelines.ingest import VERSION as INGEST_VERSION
@@ -358,5 +359,6 @@ class _Build:
             "engine": self.engine.name,
             "missing": list(self.sources.missing),
             **answer_of(run, steps),
+            "groups": group_coverage(self.out),
             "audit": verdict_in(self.out),
         }

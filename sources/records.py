@@ -123,9 +123,12 @@ class FileEntry:
     row: dict[str, Any] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Record:
-    """One record as the corpus has it. `key` is its id in the file: a row number, a file name, an xml id."""
+    """One record as the corpus has it. `key` is its id in the file: a row number, a file name, an xml id.
+
+    Nobody changes one; it is not frozen, which would take as long as parsing a row of CSV.
+    """
 
     key: str
     row: dict[str, Any]

@@ -2,7 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from sources.dicom.documents import DOCUMENTS, MAX_DOCUMENT_BYTES, document_text
@@ -13,6 +15,8 @@ from sources.pictures import Limits, PictureError
 from sources.readers.folders import expect_unchanged
 from sources.readers.ranges import opened
 from sources.records import Corpus, CorpusError, FileEntry
+from sources.storage import LocalFolder, base_of
+from sources.storage.stats import AT_ONCE, BATCH
 from sources.uris import PICTURE
 
 PICTURES, REPORTS = "pictures", "reports"
@@ -34,9 +38,8 @@ def arranged(corpus: Corpus, entries: Iterator[FileEntry]) -> Iterator[FileEntry
     slices: list[tuple[str, Slice | None]] = []
     study_of: dict[str, str] = {}
     documents: dict[str, list[str]] = defaultdict(list)
-    for entry in entries:
+    for entry, dataset in _with_headers(corpus, entries):
         files[entry.path] = entry
-        dataset = _header(corpus, entry)
         study = "" if dataset is None else _first(dataset, "StudyInstanceUID")
         if reports and dataset is not None and study and _is_document(corpus, entry, dataset):
             documents[study].append(entry.path)
@@ -90,6 +93,16 @@ def _options(corpus: Corpus) -> tuple[str | int, bool, bool]:
     if record not in ("file", "series"):
         raise CorpusError(f"{corpus.name}: options: record: {record!r} is neither 'file' nor 'series'")
     return policy, record == "series", bool(options.get("reports", False))
+
+
+def _with_headers(corpus: Corpus, entries: Iterator[FileEntry]) -> Iterator[tuple[FileEntry, Any]]:
+    """Each file with its header; those that are not on this machine are asked for several at once."""
+    if isinstance(base_of(corpus.root), LocalFolder):
+        yield from ((entry, _header(corpus, entry)) for entry in entries)
+        return
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        while batch := list(islice(entries, BATCH)):
+            yield from zip(batch, pool.map(lambda entry: _header(corpus, entry), batch), strict=True)
 
 
 def _header(corpus: Corpus, entry: FileEntry) -> Any:

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from sources.columns import mapped_columns, takes_rest
 from sources.readers.hf_library import datasets_library
-from sources.records import Corpus, CorpusError, RecordError
+from sources.records import Corpus, CorpusError, Record, RecordError, Unreadable
 
 Feature = Any
 """A feature of `datasets`: its classes are not imported to name them here."""
@@ -33,6 +33,26 @@ def features_of(corpus: Corpus, path: str, schema: pa.Schema) -> dict[str, Featu
         if name in mapped and not _is_picture(feature):
             _expect_value(corpus, path, name, feature)
     return features
+
+
+def has_labels(feature: Feature) -> bool:
+    """Whether any of a column's values is a number that stands for a name: all others are as they are."""
+    if isinstance(feature, Mapping):
+        return any(map(has_labels, feature.values()))
+    if _is_list(feature):
+        return has_labels(feature.feature)
+    return isinstance(feature, datasets_library().ClassLabel)
+
+
+def named_labels(labelled: dict[str, Feature], key: str, row: dict[str, Any]) -> Record | Unreadable:
+    """The record of a row, the values of these columns by name."""
+    if not labelled:
+        return Record(key, row)
+    try:
+        names = {name: decoded(feature, row[name]) for name, feature in labelled.items() if name in row}
+    except RecordError as error:
+        return Unreadable(key, error.reason, str(error))
+    return Record(key, {**row, **names})
 
 
 def decoded(feature: Feature, value: Any) -> Any:
