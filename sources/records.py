@@ -49,6 +49,8 @@ class Corpus:
     """File -> split, where the layout tells splits by file."""
     companion: "Companion | None" = None
     """Where the table that the card joins is too large for memory: its rows for the fragment that is being read."""
+    sought: bool = False
+    """Whether identifying values are sought in its texts: columns that say they hold some are read, mapped or not."""
     repository: "Resolved | None" = None
     """Where an inventory lists an HF data set: what its files are. Elsewhere the reader lists the folder to tell."""
 
