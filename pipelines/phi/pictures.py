@@ -52,7 +52,8 @@ def privacy_of(recipe: Recipe, corpora: Iterable[Corpus]) -> Privacy | None:
         UsageError: the review file cannot be used.
     """
     settings = recipe.steps.phi
-    if not any(settings.covers(corpus) for corpus in corpora):
+    review = load_review(settings.review) if settings.enabled else {}
+    if not review and not any(settings.covers(corpus) for corpus in corpora):
         return None
     examination = Examination(
         metadata=settings.metadata != "keep",
@@ -61,17 +62,26 @@ def privacy_of(recipe: Recipe, corpora: Iterable[Corpus]) -> Privacy | None:
         timeout_s=settings.ocr_timeout_s,
         verify=settings.burned_in_text != "keep",
     )
-    return Privacy(Phi(settings.metadata, settings.burned_in_text, load_review(settings.review)), examination)
+    return Privacy(Phi(settings.metadata, settings.burned_in_text, review), examination)
 
 
 def screen_pictures(flow: Flow, privacy: Privacy) -> None:
-    """Look at the pictures of every covered source that are still wanted, and decide."""
-    looks = [LookTask(privacy.examination, view, number) for number, view in enumerate(flow.views)]
+    """Look at the pictures of every covered source that are still wanted, and decide.
+
+    Also at those that a decision names, whatever their source. Decisions that name none are told.
+    """
+    named = frozenset(privacy.step.review)
+    looks = [LookTask(privacy.examination, view, number, named) for number, view in enumerate(flow.views)]
     found = flow.each(privacy.examination.name, looks)
     flow.views = [view.with_parts(**commit.parts) for view, commit in zip(flow.views, found, strict=True)]
     flow.decide_with(
         privacy.step.name, [RuleTask(privacy.step, view, number) for number, view in enumerate(flow.views)]
     )
+    work = flow.session.work
+    looked = (work.read(view.parts[FOUND], ["image_id"])["image_id"].to_pylist() for view in flow.views if named)
+    unused = sorted(named.difference(*looked))
+    if unused:
+        flow.reporter.say(_UNUSED.format(len(unused), ", ".join(unused[:MOST_TOLD])))
 
 
 @dataclass(frozen=True)
@@ -81,6 +91,8 @@ class LookTask:
     examination: Examination
     view: View
     number: int
+    named: frozenset[str] = frozenset()
+    """Pictures that a decision names: they are looked at in any source."""
     attempt: int = 0
 
     @property
@@ -92,9 +104,12 @@ class LookTask:
         """Commit PHI_IMAGES: a row per distinct picture of the samples still kept; none of a source not covered."""
         work, view, examination = session.work, self.view, self.examination
         covered = session.recipe.steps.phi.covers(session.corpora[view.corpus])
-        asked = _asked(session, view) if covered else []
+        asked = _asked(session, view) if covered or self.named else []
+        asked = asked if covered else [one for one in asked if one.image_id in self.named]
         limits = session.recipe.steps.measure.limits
-        key = key_of(own_fingerprint(examination), covered, view.digests(("images",)), repr(limits))
+        key = key_of(
+            own_fingerprint(examination), covered, view.digests(("images",)), repr(limits), *_only(asked, covered)
+        )
         found = work.find(examination.name, key)
         if found is not None:
             return found
@@ -171,6 +186,11 @@ def treated(session: Session, data: bytes, frame: int, treatment: Mapping[str, A
 
 
 _START = "run python -c 'import rapidocr_onnxruntime' here; give workers more memory; or set steps.phi.ocr: none"
+_UNUSED = (
+    "warning: steps.phi.review: {} decisions are about no picture that came to this step (mistyped, gone, or taken out "
+    "before): {}"
+)
+MOST_TOLD = 3
 _OUTSIDE = "steps.phi.review: a box lies outside the picture that it is to cover"
 _CHANGED = "source {}: a picture changed while the build was running; run the same command again"
 
@@ -182,6 +202,11 @@ class Asked:
     image_id: str
     uri: str
     frame: int
+
+
+def _only(asked: Sequence[Asked], covered: object) -> list[str]:
+    """Of a source that is not covered, which of its pictures are looked at."""
+    return [] if covered else [one.image_id for one in asked]
 
 
 def _asked(session: Session, view: View) -> list[Asked]:
