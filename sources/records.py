@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from sources.readers.hf_repository import Resolved
 
 PhiKind = Literal["name", "date", "id", "phone", "email", "url", "address", "institution", "age"]
+Identifiers = tuple[tuple[PhiKind, str], ...]
+"""Kind and value of what a header says of whom a record tells."""
 FRAGMENT_RECORDS = 4096
 FRAGMENT_BYTES = 16 * 2**20
 MAX_RECORD_BYTES = 64 * 2**20
@@ -133,7 +135,7 @@ class Record:
     row: dict[str, Any]
     finished: bool = False
     """The row is the `{key}.json` of a shard of ours (sources/finished.py): a sample already, not fields to map."""
-    identifiers: tuple[tuple[PhiKind, str], ...] = field(default=(), compare=False, repr=False)
+    identifiers: Identifiers = field(default=(), compare=False, repr=False)
     """What a header says of whom the record tells, kind and value: sought in the record's texts, and never stored."""
 
 
