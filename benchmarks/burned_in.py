@@ -25,7 +25,7 @@ from filters.ocr import read_writing
 from filters.phi_pictures import ANNOTATION, Examination
 from filters.phi_writing import judged
 from sources.pictures import Limits, PictureError
-from tests.filters.planted_writing import harmless, identifying, write
+from tests.filters.planted_writing import Written, harmless, identifying, write
 
 IMAGES = Path(os.environ.get("CURATE_SHARED_DATA", "/work/shared/data")) / "images"
 GROUNDS = (
@@ -56,11 +56,11 @@ def planted(pictures: int) -> dict[str, Any]:
         kind, text = identifying(draw)
         written = write(_grey(draw.choice(places)), text, kind, draw)
         keys = (kind, f"{written.size} px", f"contrast {written.contrast}", written.font, "all")
-        _count(tally, written.pixels, keys)
+        _count(tally, written, keys)
     alarms, others = 0, pictures // 3
     for _ in range(others):
         written = write(_grey(draw.choice(places)), harmless(draw), "annotation", draw)
-        alarms += _identifies(written.pixels)
+        alarms += _identifies(written)
     return {"recall": _recall(tally), "annotations that were taken for identifiers": share(alarms, others)}
 
 
@@ -77,7 +77,7 @@ def turned(pictures: int) -> dict[str, Any]:
         else:
             ground = np.asarray(Image.fromarray(ground).resize((1600, 1600)))
             written = write(ground, text, kind, draw, LARGE)
-        _count(tally, written.pixels, (f"turned by {90 * turns}" if turns else "large", "all"))
+        _count(tally, written, (f"turned by {90 * turns}" if turns else "large", "all"))
     return _recall(tally)
 
 
@@ -115,17 +115,22 @@ def _as_they_are(look: Examination, name: str, most: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _count(tally: dict[str, Counter[str]], pixels: Any, keys: tuple[str, ...]) -> None:
-    nominated = bool(writing_in(pixels))
-    found = nominated and _identifies(pixels)
+def _count(tally: dict[str, Counter[str]], written: Written, keys: tuple[str, ...]) -> None:
+    nominated = bool(writing_in(written.pixels))
+    found = nominated and _identifies(written)
     for key in keys:
         tally["planted"][key] += 1
         tally["nominated"][key] += nominated
         tally["found"][key] += found
 
 
-def _identifies(pixels: Any) -> bool:
-    return bool(writing_in(pixels)) and any(one.kind for one in judged(read_writing(pixels, 120)))
+def _identifies(written: Written) -> bool:
+    """Whether what was written there is taken to identify: the pictures have writing of their own elsewhere."""
+    left, top, right, bottom = written.box
+    return bool(writing_in(written.pixels)) and any(
+        one.kind and one.box.left < right and left < one.box.right and one.box.top < bottom and top < one.box.bottom
+        for one in judged(read_writing(written.pixels, 120))
+    )
 
 
 def _recall(tally: dict[str, Counter[str]]) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from tests.filters.planted_writing import harmless, identifying
         "SUPINE", "SOPINE", "PORTABLE", "PORTAELE", "APUPRIGHT", "LONGRTKIDNEY", "TRANSLIVER", "MedPix?", "MedPixTM",
         "Compressed 27:1", "Page:1of1", "IM:1001", "TE:90TR:4000", "14:32:05", "DFOV:20x20cm",
         "JPEG 4.4:1 Q=90 (lossy)",
-        "T2FLAIRAX", "MI 1.2TIs0.4", "Depth 4.2cm", "HFS", "C:19424", "W:38800", "Z:0,36", "57 YEARS", "Zoom : 50.15%",
+        "T2FLAIRAX", "MI 1.2TIs0.4", "Depth 4.2cm", "HFS", "C:19424", "W:38800", "Z:0,36", "57 YEARS", "Zoom : 50.15%", "AIR2CONCAT", "NEURO", "NEUROBRAIN", "Flip:180", "%FOV100",
+        "Imagesize:192x256",
     ],
 )  # fmt: skip
 def test_annotations_of_scanners_are_no_identifiers(text: str) -> None:
