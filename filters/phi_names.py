@@ -125,7 +125,7 @@ def spans_of_capitals(copy: str) -> Iterator[Span]:
             span = _trimmed(copy, match.start(1), match.end(1))
             if span is None or (pattern is not _TITLED and _is_no_name(copy, span)):
                 continue
-            if pattern is _ACTING and not _ACTS.match(copy, span.stop):
+            if pattern is _ACTING and (not _ACTS.match(copy, span.stop) or _TITLED.match(copy, span.start)):
                 continue
             words = [word.lower() for word in _TOKEN.findall(copy[span.start : span.stop])]
             if pattern is _SPOKEN and match.group().lower().startswith(_FAMILY) and not _ACTS.match(copy, span.stop):
