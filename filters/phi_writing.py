@@ -75,6 +75,8 @@ _ID_CUE = re.compile(
     re.IGNORECASE,
 )
 _TIME = re.compile(r"\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?")
+_WINDOW = re.compile(r"\bW\d{1,5}[:;.,\u00b7]\s?[LI1]-?\d{1,5}\b")
+"""Window and level as PACS print them; a reader takes the `L` for a 1 now and then."""
 _DIGITS = re.compile(
     r"(?<![\d.,:])\d{6,}(?![\d.])|\b[A-Z]{1,3}-?\d{5,}\b|\b[0-9a-f]{8}-[0-9a-f]{4}|\d{3}-\d{2,4}-\d{4}"
 )
@@ -123,7 +125,7 @@ def judged(lines: list[Line]) -> list[Writing]:
 def kind_of(text: str, confidence: float = 1.0) -> Kind | None:
     """Which identifier a line of burned-in writing is, or None for an annotation."""
     text = _MISREAD_NUMBER.sub(lambda match: match.group().translate(_MISREAD), text)
-    plain = _TIME.sub(" ", text)
+    plain = _WINDOW.sub(" ", _TIME.sub(" ", text))
     if any(pattern.search(text) for pattern in _LENIENT_DATES) or next(date_spans(text), None) is not None:
         return "date"
     if _ID_CUE.search(plain) or _DIGITS.search(plain):

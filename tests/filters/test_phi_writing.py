@@ -18,7 +18,7 @@ from tests.filters.planted_writing import harmless, identifying
         "Compressed 27:1", "Page:1of1", "IM:1001", "TE:90TR:4000", "14:32:05", "DFOV:20x20cm",
         "JPEG 4.4:1 Q=90 (lossy)",
         "T2FLAIRAX", "MI 1.2TIs0.4", "Depth 4.2cm", "HFS", "C:19424", "W:38800", "Z:0,36", "57 YEARS", "Zoom : 50.15%",
-        "AIR2CONCAT", "NEURO", "NEUROBRAIN", "Flip:180", "%FOV100",
+        "AIR2CONCAT", "W24672:L9886", "W15843\u00b716782", "NEURO", "NEUROBRAIN", "Flip:180", "%FOV100",
         "Imagesize:192x256",
     ],
 )  # fmt: skip
