@@ -47,8 +47,8 @@ def sentence_cased(text: str, *, small: bool = False) -> str | None:
     text.
     """
     if small:
-        capitals = text.upper()
-        return None if text != text.lower() or len(capitals) != len(text) else sentence_cased(capitals)
+        raised = text.upper()
+        return None if text != text.lower() or len(raised) != len(text) else sentence_cased(raised)
     parts, changed = [], False
     for match in _SENTENCE.finditer(text):
         sentence = match.group()
