@@ -220,12 +220,12 @@ class _Build:
         beside |= {} if audited is None else audited.files
         beside |= energon_published(self.session.work, manifest, shards)
         beside |= packing_published(self.session.work, self.recipe.mixture, manifest, shards)
+        if self.graph.privacy is not None:  # before: once a run is published, nothing is done for it any more
+            write_review(self.session, flow.views, folder)
         publish(folder, self._files(tables, shards) | beside, manifest_bytes(manifest), run)
         if audited is not None:
             audited.write_reports(folder)
         self._without_stale_reports(folder)
-        if self.graph.privacy is not None:
-            write_review(self.session, flow.views, folder)
         if self.session.removal is not None:
             clear_work(flow)
         return self._answer(run, flow.steps)

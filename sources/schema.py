@@ -58,6 +58,7 @@ class Reason(StrEnum):
     PHI_HEADER = "phi.header"
     PHI_BURNED_IN = "phi.burned_in"
     PHI_TEXT = "phi.text"
+    PHI_REVIEWED = "phi.reviewed"
     LICENSE_FORBIDDEN = "license.forbidden"
     ACCESS_FORBIDDEN = "access.forbidden"
     TOKENS_TOO_SHORT = "tokens.too_short"

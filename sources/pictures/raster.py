@@ -23,7 +23,7 @@ from PIL import (
 )
 
 from sources.pictures.codestreams import read_codestream
-from sources.pictures.displayed import displayed
+from sources.pictures.displayed import displayed, is_transparent
 from sources.pictures.guards import codec_errors, pillow_within, silence_loggers, silent_stderr
 from sources.pictures.picture import Facts, Header, Limits, Picture, PictureError, Pixels, check_frame_number
 from sources.schema import Reason
@@ -98,6 +98,16 @@ class Raster:
             image.draft(None, (side, side))
             image.load()
             return self._picture(displayed(image), size)
+
+    def beneath(self) -> Image.Image | None:
+        """The first frame in RGB as readers have it that drop transparency; None where nothing is transparent.
+
+        Raises:
+            PictureError: it cannot be decoded.
+        """
+        with self._calling():
+            self._image.load()
+            return self._image.convert("RGB") if is_transparent(self._image) else None
 
     def _picture(self, shown: Image.Image | Pixels, size: tuple[int, int]) -> Picture:
         image = shown if isinstance(shown, Image.Image) else None

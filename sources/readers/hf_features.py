@@ -6,6 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from sources.columns import mapped_columns, takes_rest
+from sources.identifying import wanted_columns
 from sources.readers.hf_library import datasets_library
 from sources.records import Corpus, CorpusError, Record, RecordError, Unreadable
 
@@ -27,8 +28,8 @@ def features_of(corpus: Corpus, path: str, schema: pa.Schema) -> dict[str, Featu
             f"{corpus.shown(path)}: its features are of a kind that this version of `datasets` does not know"
         ) from None
     mapped = mapped_columns(corpus.card)
-    every = takes_rest(corpus.card)
-    features = {name: feature for name, feature in known.items() if every or name in mapped}
+    wanted, every = wanted_columns(corpus), takes_rest(corpus.card)
+    features = {name: feature for name, feature in known.items() if every or name in wanted}
     for name, feature in features.items():
         if name in mapped and not _is_picture(feature):
             _expect_value(corpus, path, name, feature)
