@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
+import blake3
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -66,7 +67,7 @@ def make_plan(index: Index, manifest: Manifest, manifest_sha256: str, settings: 
     Raises:
         PlanError: the index is of another build or tokenizer than the manifest.
     """
-    if (index.about.build, index.about.tokenizer) != (manifest.build, manifest.tokenizer):
+    if not index.is_of(manifest):
         raise PlanError("the member index is of another build than the manifest: restore both, or build again")
     samples = samples_of(index, len(manifest.shards), settings.images)
     fits = samples.tokens <= settings.context
@@ -126,7 +127,16 @@ def _about(
         padding_rows=int(padding_rows),
         cut=settings.cut,
         rows_per_step_given=settings.rows_per_step is not None,
+        order=_order(epochs),
     )
+
+
+def _order(epochs: Sequence[_Packed]) -> str:
+    digest = blake3.blake3()
+    for epoch in epochs:
+        for numbers in (epoch.sample_n, epoch.start_n, epoch.tokens_n, epoch.starts):
+            digest.update(np.ascontiguousarray(numbers).view(np.uint8).data)
+    return digest.hexdigest(16)
 
 
 @dataclass(frozen=True)
