@@ -109,6 +109,7 @@ def packing_of(about: PlanAbout) -> dict[str, Any]:
         "samples": about.samples,
         "tokens": about.tokens,
         "excluded": about.excluded,
+        "clipped": about.clipped,
         "balance": about.balance.model_dump(),
         "padding_rows": about.padding_rows,
     }

@@ -182,7 +182,7 @@ class _Merge:
         return suffixes
 
     def _members(self, chosen: Chosen, suffixes: set[str]) -> list[SampleMembers]:
-        """The samples of a shard of the union, whose `.tar.idx` is written: without an index they cost a tar's headers."""
+        """The samples of a shard of the union, whose `.tar.idx` is written: seeing a tar once is dear enough."""
         known = self._union.builds[chosen.build].members(chosen.entry)
         members = [sample for sample in known if sample.key not in chosen.removed]
         self._out.write(tar_index_name(chosen.name), tar_index(placed(members)), last=False)

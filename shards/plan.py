@@ -77,7 +77,7 @@ def make_plan(index: Index, manifest: Manifest, manifest_sha256: str, settings: 
     epochs, sums = [], np.zeros(3)
     size = settings.rows_per_step
     for number in range(settings.epochs):
-        uses_n = uses(settings, wanted, samples.words["source"], number)
+        uses_n = uses(settings, wanted, samples.words["source"], samples.tokens, number)
         drawn |= uses_n > 0
         packing = _pack(samples, uses_n, settings, number)
         size = size or fitting_rows_per_step(settings.context, int(packing.row_n.max(initial=-1)) + 1)
@@ -90,7 +90,8 @@ def make_plan(index: Index, manifest: Manifest, manifest_sha256: str, settings: 
         NOT_DRAWN: int(((wanted > 0) & ~drawn).sum()),
     }
     about = _about(manifest, manifest_sha256, settings, size or 1, epochs, excluded, sums.tolist())
-    return MadePlan(about, samples, tuple(epochs))
+    clipped = int((wanted > settings.max_repeats).sum())
+    return MadePlan(about.model_copy(update={"clipped": clipped}), samples, tuple(epochs))
 
 
 def _about(

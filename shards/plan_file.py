@@ -77,6 +77,8 @@ class PlanMixture(_Strict):
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     caps: dict[str, AtLeastOne]
     """Source -> most samples per epoch."""
+    token_caps: dict[str, AtLeastOne] = {}
+    """Source -> most tokens per epoch."""
     max_repeats: AtLeastOne
 
 
@@ -118,6 +120,8 @@ class PlanAbout(_Strict):
     """Whether texts longer than the context were cut into pieces."""
     rows_per_step_given: bool = True
     """False where nobody asked for so many rows: more or fewer samples are to have others."""
+    clipped: Count = 0
+    """Samples that weights and temperature ask for more often than `max_repeats` in an epoch."""
     order: str = ""
     """Digest of which documents lie in which rows, in order ("" in older plans): no other packer's plan has it."""
 
@@ -130,9 +134,12 @@ class PlanAbout(_Strict):
 
 def about_bytes(about: PlanAbout) -> bytes:
     """The JSON in the file: equal contents are equal bytes."""
-    content = about.model_dump(mode="json", exclude=None if about.order else {"order"})
+    content = about.model_dump(mode="json")
+    if not about.order:  # a plan of an earlier version keeps its bytes, and its digest
+        del content["order"], content["clipped"], content["mixture"]["token_caps"]
     content["excluded"] = dict(sorted(about.excluded.items()))
-    content["mixture"]["caps"] = dict(sorted(about.mixture.caps.items()))
+    for name in content["mixture"].keys() & {"caps", "token_caps"}:
+        content["mixture"][name] = dict(sorted(content["mixture"][name].items()))
     content["mixture"]["weights"] = {
         kind: dict(sorted(weights.items())) for kind, weights in sorted(about.mixture.weights.items())
     }
