@@ -45,7 +45,7 @@ def add_part(root: Path, number: int) -> None:
     (root / "notes").mkdir(exist_ok=True)
     films, notes = [], []
     for place in range(PER_PART):
-        name = f"{number}-{place}"
+        name = f"1.2.840.113619.2.55.{number}.{place}"  # as DICOM files are called
         pixels = chance.integers(0, 255, (160, 160), np.uint8)
         Image.fromarray(pixels).save(root / "films" / f"{name}.png", compress_level=1)
         films.append({"id": name, "image": f"{name}.png", "text": _words(chance, 20)})

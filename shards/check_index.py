@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from filters.tokens import HARMONY
 from shards.energon import tar_index_name
-from shards.harmony import RenderError
+from shards.harmony import UNRENDERABLE, RenderError
 from shards.index_file import PART, IndexFileError, open_index
 from shards.index_rows import IndexRows
 from shards.samples import SampleJson
@@ -47,8 +47,8 @@ class Sighted:
         if self._rows is not None:
             try:
                 self._rows.add(content.model_dump(), start, end - start)
-            except RenderError as error:
-                self.faults.append(str(error))
+            except RenderError:  # its message may quote the sample
+                self.faults.append(f"sample {content.sample_id}: {UNRENDERABLE}")
 
     def faults_of_index(self, folder: Folder) -> list[str]:
         """What the index says of the shard and the shard does not."""

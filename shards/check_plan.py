@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from shards.index_file import Index, IndexFileError, open_index
 from shards.manifest import MANIFEST_NAME, Manifest
 from shards.plan_file import Plan, PlanAbout, PlanError, open_plan
-from shards.plan_samples import Samples, samples_of
+from shards.plan_samples import Samples, place_numbers, samples_of
 from sources.storage import Folder
 
 MAX_TOLD = 5
@@ -83,7 +83,7 @@ class _Rows:
     places: int = 0
 
     def __post_init__(self) -> None:
-        self._keys = _keys(self.samples.shard, self.samples.offset)
+        self._keys = place_numbers(self.samples.shard, self.samples.offset)
 
     def faults(self, plan: Plan) -> list[str]:
         first = 0
@@ -122,7 +122,7 @@ class _Rows:
         self, shard_p: NDArray[np.int32], offset_p: NDArray[np.int64], row_p: NDArray[np.int64]
     ) -> NDArray[np.int64]:
         """The number of the sample at each place; one that is none is told, and counts as sample 0."""
-        wanted = _keys(shard_p, offset_p)
+        wanted = place_numbers(shard_p, offset_p)
         found = np.minimum(np.searchsorted(self._keys, wanted), len(self._keys) - 1)
         known = self._keys[found] == wanted
         self._tell(row_p[~known], "a document that is no sample of a training shard in the index")
@@ -132,9 +132,3 @@ class _Rows:
         if len(row_n):
             more = f" (and {len(row_n) - 1} more)" if len(row_n) > 1 else ""
             self.told.append(f"row {row_n[0]}{more}: {what}")
-
-
-def _keys(shard: NDArray[np.int32], offset: NDArray[np.int64]) -> NDArray[np.int64]:
-    """One number for shard and offset, in the order of both: tars stay far below 2^40 bytes."""
-    keys: NDArray[np.int64] = (shard.astype(np.int64) << 40) + offset
-    return keys

@@ -200,6 +200,11 @@ class Place(NamedTuple):
     start: int = 0
 
 
+def piece_tokens(tokens: int, context: int) -> int:
+    """Tokens of each piece, the last aside, of a text that is cut to fit the context: of one that fits, all."""
+    return -(-tokens // max(1, -(-tokens // context)))
+
+
 class PlanRow(NamedTuple):
     """One packed row: its documents in the order they are trained on."""
 
