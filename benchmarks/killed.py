@@ -2,8 +2,7 @@
 
 A build of films and notes (without the search for near-duplicates: this is about writing) is finished, then files are
 added to the corpus, and the build that takes them in is killed (the process group, SIGKILL), started again, and
-killed again; half of the kills fall into the second half of the build, where tars are written. After every fourth it
-is let go, and `run.json`, `tables/` and `shards/` are compared with those of a run that nobody killed, and `shards/`
+killed again; three of four kills come once some of the new tars are there. After every fourth it is let go, and `run.json`, `tables/` and `shards/` are compared with those of a run that nobody killed, and `shards/`
 with those of a build that had all files from the beginning. The bucket is that of a real S3 server of this machine
 (moto_server); uploads that were neither finished nor given up are counted. Exit status 1 where a byte differs.
 """
@@ -30,8 +29,9 @@ from PIL import Image
 from pipelines.places import folder_of
 from tests.object_store.server import S3Server, s3_server
 
-PARTS, NEW_PARTS, PER_PART = 4, 1, 16
-SHARD_SAMPLES = 6
+PARTS, NEW_PARTS, PER_PART = 1, 3, 16
+SHARD_SAMPLES = 3
+POLL_S = 0.05
 KILLS_A_RUN = 4
 WORDS = ("opacity", "nodule", "margin", "lobe", "hilum", "base", "apex", "septum", "chamber", "valve", "density")
 OFF = [f"--set={name}.enabled=false" for name in ("contracts", "steps.near_text", "steps.near_image")]
@@ -117,16 +117,26 @@ class World:
         return sum(stat.path.endswith(".tar") for stat in folder.files("work"))
 
 
-def kill(world: World, run: str, after_s: float) -> bool:
-    """Start a build and kill it; False if it had finished."""
+def kill(world: World, run: str, after_s: float, more_tars: int | None) -> bool:
+    """Start a build, and kill it after some time, or (that much shorter) once so many more tars are there.
+
+    False if it had finished.
+    """
+    before = world.tars(run)
     process = world.started(run)
-    try:
-        process.wait(after_s)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        return True
-    return False
+    started = time.perf_counter()
+    while process.poll() is None:
+        if more_tars is None and time.perf_counter() - started >= after_s:
+            break
+        if more_tars is not None and world.tars(run) - before >= more_tars:
+            time.sleep(after_s / 50)
+            break
+        time.sleep(POLL_S)
+    if process.poll() is not None:
+        return False
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    return True
 
 
 def show(world: World, kills: int, label: str) -> int:
@@ -152,8 +162,8 @@ def show(world: World, kills: int, label: str) -> int:
     killed, places = 0, []
     for number in range(kills):
         run = runs[number // KILLS_A_RUN]
-        low = 0.55 if number % 2 else 0.15
-        if kill(world, run, chance.uniform(low, 1.0) * seconds):
+        more = None if number % KILLS_A_RUN == 0 else chance.randrange(1, 8)
+        if kill(world, run, chance.uniform(0.15, 1.0) * seconds, more):
             killed += 1
             places.append(world.tars(run))
         if number % KILLS_A_RUN == KILLS_A_RUN - 1 or number == kills - 1:

@@ -63,7 +63,8 @@ class PlannedRows(IterableDataset[StepRows]):
     ) -> None:
         """Open a plan and hold it, the manifest and the sizes of the tars against one another.
 
-        `folder` is the `shards/` of a run; the plan lies in it, or in `plan_folder`. `picture` is applied to every
+        `folder` is the `shards/` of a run; the plan lies in it, or in `plan_folder`, with the manifest that it is of
+        where that is another (one that was counted anew with the model's tokenizer). `picture` is applied to every
         decoded picture (uint8 H x W x 3), in the workers. `tokenizer` is the path of the model's tokenizer.json, where
         shards were built for one: the plan knows it by the SHA-256 of the file. `verify` reads a tar for its SHA-256
         before the first of its samples is used. `replace` and `max_bad`: see `RowSettings`.
@@ -77,9 +78,10 @@ class PlannedRows(IterableDataset[StepRows]):
         """
         super().__init__()
         self._folder = _folder_of(folder)
-        self._manifest = read_manifest(self._folder)
-        self._digest = hashlib.sha256(self._folder.read(MANIFEST_NAME)).hexdigest()
         self._plan_folder = self._folder if plan_folder is None else _folder_of(plan_folder)
+        described = self._folder if self._plan_folder.stat(MANIFEST_NAME) is None else self._plan_folder
+        self._manifest = read_manifest(described)
+        self._digest = hashlib.sha256(described.read(MANIFEST_NAME)).hexdigest()
         self._plan = open_plan(self._plan_folder, plan)
         self._plan_name = plan
         self.about = self._plan.about
