@@ -2,9 +2,10 @@
 
 A build of films and notes (without the search for near-duplicates: this is about writing) is finished, then files are
 added to the corpus, and the build that takes them in is killed (the process group, SIGKILL), started again, and
-killed again; three of four kills come once some of the new tars are there. After every fourth it is let go, and `run.json`, `tables/` and `shards/` are compared with those of a run that nobody killed, and `shards/`
-with those of a build that had all files from the beginning. The bucket is that of a real S3 server of this machine
-(moto_server); uploads that were neither finished nor given up are counted. Exit status 1 where a byte differs.
+killed again; three of four kills come once some of the new tars are there. After every fourth it is let go, and
+`run.json`, `tables/` and `shards/` are compared with those of a run that nobody killed, and `shards/` with those of a
+build that had all files from the beginning. The bucket is that of a real S3 server of this machine (moto_server);
+uploads that were neither finished nor given up are counted. Exit status 1 where a byte differs.
 """
 
 import argparse
