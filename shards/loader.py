@@ -30,7 +30,7 @@ from shards.loader_items import StepRows, step_rows
 from shards.loader_order import LoaderError, check_ranks, rows_of_rank, steps_of_worker
 from shards.loader_samples import MAX_SAMPLE_BYTES, SampleReader
 from shards.loader_shards import Shards, check_sizes
-from shards.manifest import MANIFEST_NAME, read_manifest
+from shards.manifest import MANIFEST_NAME, Manifest, read_manifest
 from shards.plan_file import PLAN_NAME, Place, PlanError, PlanRow, open_plan
 from shards.row_reader import Decode, Replace, RowMaker, RowSettings
 from sources.storage import BucketFolder, Folder, LocalFolder, folder_at
@@ -79,9 +79,7 @@ class PlannedRows(IterableDataset[StepRows]):
         super().__init__()
         self._folder = _folder_of(folder)
         self._plan_folder = self._folder if plan_folder is None else _folder_of(plan_folder)
-        described = self._folder if self._plan_folder.stat(MANIFEST_NAME) is None else self._plan_folder
-        self._manifest = read_manifest(described)
-        self._digest = hashlib.sha256(described.read(MANIFEST_NAME)).hexdigest()
+        self._manifest, self._digest = _described(self._folder, self._plan_folder)
         self._plan = open_plan(self._plan_folder, plan)
         self._plan_name = plan
         self.about = self._plan.about
@@ -282,6 +280,12 @@ def _is_tokenizer(given: str, planned: str) -> bool:
         name if _DIGEST.fullmatch(name) else TokenCounts(name).parameters()["tokenizer"] for name in (given, planned)
     )
     return one == other
+
+
+def _described(folder: Folder, plan_folder: Folder) -> tuple[Manifest, str]:
+    """The manifest that lies with the plan, else that of the shards, and its SHA-256."""
+    place = folder if plan_folder.stat(MANIFEST_NAME) is None else plan_folder
+    return read_manifest(place), hashlib.sha256(place.read(MANIFEST_NAME)).hexdigest()
 
 
 def _folder_of(folder: Folder | Path | str) -> Folder:

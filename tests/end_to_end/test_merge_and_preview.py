@@ -143,6 +143,16 @@ def test_a_union_in_a_bucket_is_the_one_on_a_disk(
     assert found == files_in(merged[0])
 
 
+def other_place(place: Path) -> None:
+    with closing(sqlite3.connect(place / ".nv-meta" / "index.sqlite")) as database, database:
+        database.execute("UPDATE sample_parts SET content_byte_offset = content_byte_offset + 512 WHERE rowid = 3")
+
+
+def inside_rows(place: Path) -> int:
+    row = open_plan(LocalFolder(place)).rows(0, 1)[0]
+    return (place / "plan.arrow").read_bytes().index(struct.pack("<d", row.cost))
+
+
 def test_verify_finds_an_index_a_plan_and_a_tar_index_that_do_not_fit(
     merged: tuple[Path, dict[str, Any]], builds: tuple[Path, Path], tmp_path: Path
 ) -> None:
@@ -174,14 +184,6 @@ def test_verify_finds_an_index_a_plan_and_a_tar_index_that_do_not_fit(
         with (place / "other").open("wb") as file:
             write_index(file, about, [changed, *others])
         (place / "other").replace(place / "index.arrow")
-
-    def other_place(place: Path) -> None:
-        with closing(sqlite3.connect(place / ".nv-meta" / "index.sqlite")) as database, database:
-            database.execute("UPDATE sample_parts SET content_byte_offset = content_byte_offset + 512 WHERE rowid = 3")
-
-    def inside_rows(place: Path) -> int:
-        row = open_plan(LocalFolder(place)).rows(0, 1)[0]
-        return (place / "plan.arrow").read_bytes().index(struct.pack("<d", row.cost))
 
     assert "build is" in problems(other("index.arrow"))["index.arrow"]
     assert re.search("build is .*make another", problems(other("plan.arrow"))["plan.arrow"])
