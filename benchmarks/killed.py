@@ -118,21 +118,16 @@ class World:
         return sum(stat.path.endswith(".tar") for stat in folder.files("work"))
 
 
-def kill(world: World, run: str, after_s: float, more_tars: int | None) -> bool:
-    """Start a build, and kill it after some time, or (that much shorter) once so many more tars are there.
+def kill(world: World, run: str, pause_s: float, more_tars: int) -> bool:
+    """Start a build, and kill it a moment after so many more tars are there.
 
     False if it had finished.
     """
     before = world.tars(run)
     process = world.started(run)
-    started = time.perf_counter()
-    while process.poll() is None:
-        if more_tars is None and time.perf_counter() - started >= after_s:
-            break
-        if more_tars is not None and world.tars(run) - before >= more_tars:
-            time.sleep(after_s / 50)
-            break
+    while process.poll() is None and world.tars(run) - before < more_tars:
         time.sleep(POLL_S)
+    time.sleep(pause_s)
     if process.poll() is not None:
         return False
     os.killpg(process.pid, signal.SIGKILL)
@@ -163,8 +158,8 @@ def show(world: World, kills: int, label: str) -> int:
     killed, places = 0, []
     for number in range(kills):
         run = runs[number // KILLS_A_RUN]
-        more = None if number % KILLS_A_RUN == 0 else chance.randrange(1, 8)
-        if kill(world, run, chance.uniform(0.15, 1.0) * seconds, more):
+        more = number % KILLS_A_RUN and chance.randrange(1, 8)  # 0: anywhere in the beginning
+        if kill(world, run, chance.uniform(0, 0.2 if more else 5), more):
             killed += 1
             places.append(world.tars(run))
         if number % KILLS_A_RUN == KILLS_A_RUN - 1 or number == kills - 1:
