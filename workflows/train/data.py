@@ -14,10 +14,9 @@ from shards.loader import LoaderError, PlannedLoader, PlannedRows, StepRows
 from shards.loader_items import Row as LoadedRow
 from shards.manifest import ManifestError
 from shards.plan_file import PlanError
-from sources.storage import BucketFolder, folder_at
+from sources.storage import folder_at
 from workflows.train.batch import Row
 from workflows.train.job import Job
-from workflows.train.planning import shards_over
 from workflows.train.ranks import Ranks
 from workflows.train.stopping import STOPPING
 
@@ -75,18 +74,15 @@ def rows_of(job: Job, ranks: Ranks, start_step: int) -> Iterator[Sequence[Row]]:
         UsageError: there is no manifest or plan that can be used.
         CurateError: the shards are not those of the plan, or too much in them is bad.
     """
-    shards = folder_at(job.shards)
-    folder = shards_over(shards, job.plan_folder)
     pixels = Pixels(job.start)
     try:
         planned = UninterruptedRows(
-            folder, plan=job.plan, rank=ranks.rank, world=ranks.world, start_step=start_step, picture=pixels
-        )
-        # Connections to a bucket do not outlive a fork, and the overlay hides from the loader that there are any.
-        forks = not isinstance(shards, BucketFolder)
-        loader = PlannedLoader(
-            planned, workers=job.recipe.workers if forks else 0, pin_memory=ranks.device.type == "cuda"
-        )
+            folder_at(job.shards), plan=job.plan, plan_folder=job.plan_folder, rank=ranks.rank, world=ranks.world,
+            start_step=start_step, picture=pixels,
+        )  # fmt: skip
+        # Connections to a bucket do not outlive a fork: there the rank reads itself, many ranges at once.
+        workers = job.recipe.workers if planned.start_method == "fork" else 0
+        loader = PlannedLoader(planned, workers=workers, pin_memory=ranks.device.type == "cuda")
         for step in _read(loader):
             yield [_row(row, 0 if number else len(step.bad)) for number, row in enumerate(step.rows)]
     except (PlanError, ManifestError) as error:

@@ -17,6 +17,7 @@ from shards.mixture import PlanSettings
 from shards.names import JSON_SUFFIX
 from shards.plan import make_plan
 from shards.plan_file import PLAN_NAME, PlanAbout, PlanError, open_plan
+from shards.plan_settings import settings_of_plan
 from sources.storage import Folder, LocalFolder
 from workflows.train.model import ModelDescription
 from workflows.train.overlay import OverlaidFolder
@@ -134,11 +135,8 @@ def _settings(
             context=context, rows_per_step=rows, epochs=recipe.epochs or mixture.epochs, seed=mixture.seed,
             weights={"source": dict(mixture.weights)}, images=images,
         )  # fmt: skip
-    return PlanSettings(
-        context=context, rows_per_step=rows, epochs=recipe.epochs or about.epochs, seed=about.seed,
-        weights=about.mixture.weights, temperature=about.mixture.temperature, caps=about.mixture.caps,
-        max_repeats=about.mixture.max_repeats, images=images,
-    )  # fmt: skip
+    changed = {"context": context, "rows_per_step": rows, "epochs": recipe.epochs or about.epochs, "images": images}
+    return settings_of_plan(about).model_copy(update=changed)
 
 
 def _made(
