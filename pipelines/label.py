@@ -113,7 +113,7 @@ def labelling_of(settings: ModalitySettings) -> Labelling:
         settings.keep,
         settings.not_medical,
         settings.unknown,
-        settings.compound,
+        "drop" if settings.compound == "drop" else "keep",
         {"model": model, **labels.parameters()},
     )
     return Labelling(model, (PanelCount(), *measurers), labels, step)

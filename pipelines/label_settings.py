@@ -37,8 +37,8 @@ class ModalitySettings(Strict):
     """Modalities and kinds; None keeps all that are medical."""
     not_medical: Literal["keep", "drop"] = "drop"
     unknown: Literal["keep", "drop"] = "keep"
-    compound: Literal["keep", "drop"] = "keep"
-    """Figures of several panels (MedGemma kept single-panel images only)."""
+    compound: Literal["keep", "split", "drop"] = "keep"
+    """Figures of several panels: whole, a sample for each panel, or none (MedGemma kept single-panel images only)."""
 
     @field_validator("keep")
     @classmethod
