@@ -180,7 +180,7 @@ def _expect_weights(directory: Path, sha256: str) -> None:
         WeightsError: they are not there, or not those of the hash.
     """
     weights = weights_file(directory)
-    found = _file_sha256(weights, weights.stat().st_mtime_ns)
+    found = file_sha256(weights)
     if found != sha256:
         raise WeightsError(
             f"model biomedclip: {weights.name} has the sha256 {found}, not the one that was given: the file is "
@@ -196,6 +196,11 @@ def _settings_sha256(path: str) -> str:
             data = file.read_bytes()
             digest.update(f"{file.name} {len(data)}\n".encode() + data)
     return digest.hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """Of a file that may be large; of one that did not change since, from memory."""
+    return _file_sha256(path, path.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=4)

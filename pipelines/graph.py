@@ -147,9 +147,13 @@ def graph_of(recipe: Recipe, removal: Removal | None = None, privacy: Privacy | 
     return Graph(
         identity=SampleIds(),
         pictures=Pictures(
-            measure.max_pixels, measure.frames, measure.pixel_hash, _measurers(recipe, labelling), measure.ct_windows,
+            measure.max_pixels,
+            measure.frames,
+            measure.pixel_hash,
+            _measurers(recipe, labelling),
+            measure.ct_windows,
             split=labelling is not None and settings.modality is not None and settings.modality.compound == "split",
-        ),  # fmt: skip
+        ),
         token_counts=token_counts,
         measure=Measure(min_side_px=measure.min_side_px),
         filters=tuple(filters),

@@ -88,6 +88,23 @@ def test_texts_label_pictures_and_rules_drop_what_breaks_them(place: Path) -> No
     assert reasons(place / "run") == RESULTS
 
 
+def test_a_picture_has_one_modality_whatever_fragment_speaks_of_it(place: Path) -> None:
+    line = {"id": "other", "text": "A nodule of the right upper lobe that was seen by chance.", "image": "ct.png"}
+    (place / "data/more.jsonl").write_bytes(orjson.dumps(line))
+    unanswered = {"id": "third", "text": "A nodule of the right upper lobe, one year later.", "image": "denied.png"}
+    (place / "data/third.jsonl").write_bytes(orjson.dumps(unanswered))
+    wanted = {"modality": {"model": "none", "keep": ["ct"], "unknown": "drop"}}
+    build(place, "run", wanted)
+    assert pictures(place / "run")["ct"]["modality"] == "ct"
+    gone = {"mri", "denied", "chart", "figure", "label", "strip", "third"}
+    assert reasons(place / "run") == dict.fromkeys(gone, "modality.unwanted")
+    (tar,) = (place / "run/shards").glob("*.tar")
+    with tarfile.open(tar) as archive:
+        members = [archive.extractfile(one) for one in archive if one.name.endswith(".json")]
+        told = [orjson.loads(member.read())["images"][0]["modality"] for member in members if member]
+    assert told == ["ct", "ct"]
+
+
 def test_a_figure_is_split_into_samples_of_its_panels_with_its_groups_and_whole_caption(place: Path) -> None:
     picture = Image.open(place / "data/figure.png")
     exif = Image.Exif()
