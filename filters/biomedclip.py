@@ -10,7 +10,7 @@ model's parameters must be in it.
 import hashlib
 import logging
 import multiprocessing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -32,6 +32,8 @@ TEXT_CONFIG = "config.json"
 SETTINGS = (CONFIG, TEXT_CONFIG, "special_tokens_map.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt")
 """Files that embeddings and labels depend on besides the weights; not all of them need be there."""
 CONTEXT = 256
+LONGEST_TEXT = 20_000
+"""Characters of a text that are cut into tokens."""
 LONG = 4
 """Longer side over shorter up to which a picture is resized as a whole, bit for bit as open_clip does."""
 HINT = "docs/modality.md has the command that fetches the published files"
@@ -88,15 +90,29 @@ class BiomedClip:
             for one, row in zip(found, scores.round(4).tolist(), strict=True)
         ]
 
+    def embedded_texts(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """N x D of length one, rounded to 16 bits: the text tower's output, of the first `CONTEXT` tokens.
+
+        Raises:
+            WeightsError: the model cannot be loaded.
+        """
+        tokens = self._model().tokens([text[:LONGEST_TEXT] for text in texts])
+        return self._in_batches(tokens, lambda model, some: model.embedded_texts(some))
+
     def _embedded(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """N x D of length one, rounded to 16 bits."""
+        return self._in_batches(pixels, lambda model, some: model.embedded(some))
+
+    def _in_batches(
+        self, given: npt.NDArray[Any], look: Callable[["_Model", npt.NDArray[Any]], npt.NDArray[np.float32]]
+    ) -> npt.NDArray[np.float32]:
         model, found = self._model(), []
         start = 0
-        while start < len(pixels):
-            some = pixels[start : start + self.batch]
-            padded = np.concatenate([some, np.zeros((self.batch - len(some), *some.shape[1:]), np.uint8)])
+        while start < len(given):
+            some = given[start : start + self.batch]
+            padded = np.concatenate([some, np.zeros((self.batch - len(some), *some.shape[1:]), some.dtype)])
             try:
-                found.append(model.embedded(padded)[: len(some)])
+                found.append(look(model, padded)[: len(some)])
             except Exception as error:
                 if not _is_out_of_memory(error) or self.batch == 1:
                     raise
@@ -127,6 +143,19 @@ class _Model:
             found: npt.NDArray[np.float32] = self._model.encode_image(given, normalize=True).float().cpu().numpy()
         return found
 
+    def tokens(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
+        """N x CONTEXT."""
+        found: npt.NDArray[np.int64] = self._tokenizer(list(texts), context_length=CONTEXT).numpy()
+        return found
+
+    def embedded_texts(self, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        import torch
+
+        with torch.inference_mode():
+            given = torch.from_numpy(tokens).to(self._device)
+            found: npt.NDArray[np.float32] = self._model.encode_text(given, normalize=True).float().cpu().numpy()
+        return found
+
     def by_prompts(self, embeddings: npt.NDArray[np.float32]) -> tuple[list[str], npt.NDArray[np.float64]]:
         """Labels and N x C probabilities: softmax over all prompts, added up by label."""
         import torch
@@ -142,13 +171,9 @@ class _Model:
         return names, np.stack([chances[:, own == name].sum(axis=1) for name in names], axis=1)
 
     def _of_prompts(self) -> tuple[list[str], npt.NDArray[np.float32]]:
-        import torch
-
         if self._prompts is None:
             pairs = [(label, TEMPLATE + prompt) for label, prompts in PROMPTS.items() for prompt in prompts]
-            with torch.inference_mode():
-                tokens = self._tokenizer([text for _, text in pairs], context_length=CONTEXT).to(self._device)
-                found = self._model.encode_text(tokens, normalize=True).float().cpu().numpy()
+            found = self.embedded_texts(self.tokens([text for _, text in pairs]))
             self._prompts = [label for label, _ in pairs], found
         return self._prompts
 

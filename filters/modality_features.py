@@ -12,10 +12,10 @@ from sources.pictures.panels import figure_panels
 
 
 class EfficientNetFeatures:
-    """Fills `embedding` with the features of EfficientNet-Lite0, 1280 halves."""
+    """Fills `embedding` with the features of EfficientNet-Lite0, 1280 halves, and how much colour there is."""
 
     name = "efficientnet_lite0"
-    version = 1
+    version = 2
     fields = ("embedding",)
     whole = True
     batch = 1

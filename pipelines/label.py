@@ -13,9 +13,10 @@ from filters.measurer import AnyMeasurer
 from filters.modality import Labels, Modality
 from filters.modality_features import EfficientNetFeatures, PanelCount
 from filters.modality_head import SHIPPED, load_head
+from filters.text import TextQuality
 from pipelines.errors import UsageError
 from pipelines.flow import Flow
-from pipelines.label_settings import ModalitySettings
+from pipelines.label_settings import ModalitySettings, QualitySettings
 from pipelines.label_words import heard, said_in
 from pipelines.session import Session
 from pipelines.steps import own_fingerprint
@@ -115,6 +116,25 @@ def labelling_of(settings: ModalitySettings) -> Labelling:
         {"model": model, **labels.parameters()},
     )
     return Labelling(model, (PanelCount(), *measurers), labels, step)
+
+
+def text_quality_of(settings: QualitySettings, labelling: Labelling | None) -> TextQuality:
+    """What measures texts: with BiomedCLIP's text tower where agreement with the pictures is asked for.
+
+    Raises:
+        UsageError: it is asked for, and BiomedCLIP is not the model.
+    """
+    if settings.min_agreement is None:
+        return TextQuality()
+    if labelling is None or labelling.model != "biomedclip":
+        raise UsageError(
+            "steps.quality.min_agreement: needs BiomedCLIP as the model of steps.modality",
+            "write `modality: {biomedclip: {path: DIR, sha256: ...}}`; docs/modality.md says how to fetch it",
+        )
+    from filters.biomedclip import BiomedClip
+
+    (tower,) = (one for one in labelling.measurers if isinstance(one, BiomedClip))
+    return TextQuality(tower)
 
 
 def chosen_model(settings: ModalitySettings) -> str:

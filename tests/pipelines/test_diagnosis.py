@@ -41,7 +41,7 @@ def test_extras_and_weights_are_told_with_their_sha256(tmp_path: Path) -> None:
     assert told["biomedclip"]["sha256"] == own
     assert own in "\n".join(diagnosis_lines(found))
     assert set(found["extras"]) >= {"core", "label", "biomedclip", "phi", "train"}
-    assert told["efficientnet-lite0-two-views"]["known"] is found["extras"]["label"]
+    assert told["efficientnet-lite0-six-views"]["known"] is found["extras"]["label"]
 
 
 def test_weights_that_are_not_there_are_told_with_what_to_do(tmp_path: Path) -> None:
