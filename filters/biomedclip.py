@@ -265,7 +265,7 @@ def _loaded(path: str, sha256: str, settings: str, device: str) -> _Model:
         torch.set_num_threads(1)  # a worker has one core; Ray's workers have OMP_NUM_THREADS
     chosen = torch.device("cuda" if device == "cuda" or (device == "auto" and torch.cuda.is_available()) else "cpu")
     _, mean, std, text = _settings(path)
-    with _offline(), _text_config(Path(path)) as bert:
+    with offline(), _text_config(Path(path)) as bert:
         own = {**text, "hf_model_name": bert, "hf_model_pretrained": False}
         try:
             model = open_clip.create_model(f"local-dir:{path}", load_weights=False, pretrained_text=False, text_cfg=own)
@@ -299,7 +299,7 @@ def _placed(model: Any, device: Any) -> None:
 
 
 @contextmanager
-def _offline() -> Iterator[None]:
+def offline() -> Iterator[None]:
     """Libraries of the hub do not ask it while the model is loaded; what they log meanwhile is not true of it."""
     from huggingface_hub import constants
 
