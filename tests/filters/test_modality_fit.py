@@ -123,7 +123,7 @@ def test_more_pictures_than_features_give_the_solution_of_as_many_equations(
 def test_colour_speaks_against_grey_modalities_and_grey_against_coloured_ones() -> None:
     features, labels, datasets = collection()
     plain = fit_head(features, labels, datasets, "n")
-    head = replace(plain, labels=("ct", "dermoscopy", "pet", "xray"))
+    head = replace(plain, labels=("ct", "dermoscopy", "pet", "xray"), temperature=1.0)
     given = {}
     for colour in (0.0, 0.02, 0.5):
         given[colour] = head.probabilities(np.column_stack([features, np.full(len(features), colour)]))
