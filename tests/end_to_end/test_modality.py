@@ -183,7 +183,7 @@ def test_a_model_leaves_embeddings_and_the_same_bytes_with_any_number_of_workers
     build(place, "two", steps, "--workers", 2)
     assert published(place / "one") == published(place / "two")
     found = pictures(place / "one")
-    assert {len(row["embedding"]) for row in found.values()} == {2 * FEATURES}
+    assert {len(row["embedding"]) for row in found.values()} == {2 * (FEATURES + 1)}
     assert all("model" in orjson.loads(row["modality_evidence"]) for row in found.values())
 
 
