@@ -55,6 +55,7 @@ class Reason(StrEnum):
     QUALITY_MARKUP = "quality.markup"
     QUALITY_REPEATED = "quality.repeated"
     QUALITY_LANGUAGE = "quality.language"
+    QUALITY_AGREEMENT = "quality.agreement"
     PHI_HEADER = "phi.header"
     PHI_BURNED_IN = "phi.burned_in"
     PHI_TEXT = "phi.text"

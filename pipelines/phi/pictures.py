@@ -28,6 +28,7 @@ from pipelines.view import View, alive_rows, kept_rows, numbered, read_samples, 
 from pipelines.work import Commit, key_of
 from sources.pictures import Limits, open_picture
 from sources.pictures.metadata import without_metadata
+from sources.pictures.panels import FIRST_PANEL
 from sources.pictures.rendering import encode_png
 from sources.records import ChangedInputError, Corpus
 
@@ -175,7 +176,7 @@ def treated(session: Session, data: bytes, frame: int, treatment: Mapping[str, A
 
     Only one that is covered, or whose file cannot be taken apart, is stored anew: as PNG of 8 bits.
     """
-    if not treatment["anew"]:
+    if not treatment["anew"] and frame < FIRST_PANEL:  # a panel is not the file that it was cut from
         return without_metadata(data)
     picture = open_picture(data, session.recipe.steps.measure.limits).frame(frame)
     boxes = [Box(*box) for box in treatment["boxes"]]

@@ -19,7 +19,7 @@ from dedup.decontamination.pictures import (
     scan_picture,
 )
 from tests.dedup.test_fingerprints import scene
-from tests.filters.test_panels import figure
+from tests.sources.test_panels import figure
 
 Grey = npt.NDArray[np.uint8]
 
