@@ -10,7 +10,6 @@ import argparse
 import csv
 import gzip
 import json
-import tarfile
 import tempfile
 import xml.etree.ElementTree as ET
 import zipfile
@@ -22,7 +21,7 @@ from typing import Any
 import pyarrow as pa
 import pydicom
 
-from benchmarks.readers import GOAL, corpus_of, planned, read, rows_of, timed, write
+from benchmarks.readers import GOAL, corpus_of, planned, read, rows_of, tarred, timed, write
 from sources.records import Corpus
 
 Case = tuple[Callable[[], int], Corpus]
@@ -55,16 +54,6 @@ def put_more(folder: Path, rows: list[dict[str, Any]]) -> None:
     with zipfile.ZipFile(folder / "pictures.zip", "w", zipfile.ZIP_STORED) as archive:
         for path in sorted(pictures.iterdir()):
             archive.write(path, path.name)
-
-
-def by_tar(path: Path) -> int:
-    """Samples of a tar by `tarfile`, members read and JSON parsed."""
-    count = 0
-    with tarfile.open(path) as tar:
-        for member in tar:
-            data = tar.extractfile(member).read()  # type: ignore[union-attr]
-            count += bool(member.name.endswith(".json") and json.loads(data))
-    return count
 
 
 def by_zip(path: Path) -> int:
@@ -140,7 +129,7 @@ def cases(folder: Path, data: Path) -> dict[str, Case]:
                          corpus_of("json_columns", folder, "columns.json")),
         "hf (saved set)": (partial(by_arrow, folder / "saved/data-00000-of-00001.arrow"),
                            corpus_of("hf", folder, "saved/*.arrow")),
-        "webdataset (.tgz)": (partial(by_tar, folder / "a.tgz"),
+        "webdataset (.tgz)": (partial(tarred, folder / "a.tgz"),
                               corpus_of("webdataset", folder, "a.tgz", fields={**INSIDE, "image": "jpg"})),
         "archive (zip)": (partial(by_zip, folder / "pictures.zip"),
                           corpus_of("archive", folder, "pictures.zip", fields=films)),
