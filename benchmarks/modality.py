@@ -1,25 +1,30 @@
-"""Labelling: what each measurer and filter costs on its own, and BiomedCLIP's path against a bare open_clip loop.
+"""Labelling and quality: what each measurer and filter costs on its own, and all together.
 
-`python -m benchmarks.modality --pictures DIR [--biomedclip DIR --sha256 HEX] [--number 200]`: all on the same
-pictures in one run, one core each; pictures are decoded first, so that times are of the measurers alone.
+`python -m benchmarks.modality --pictures DIR [--number 200]`: all on the same pictures in one run, on one core.
+Pictures are decoded first, so that times are of the measurers alone; `together` opens them, too, as a build does.
 """
 
 import argparse
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
+import pyarrow as pa
 
+from filters.gallery import Gallery, Wanted
 from filters.lexicon import said_by
+from filters.measure import LINKS
+from filters.measurer import AnyMeasurer
+from filters.modality import Labels
 from filters.modality_features import EfficientNetFeatures, PanelCount
+from filters.modality_head import SHIPPED, load_head
+from filters.quality import Quality
+from filters.quality_rules import RULE_SETS
 from filters.statistics import statistics_of
 from filters.text import TextQuality
-from sources.pictures import Picture, PictureError, decode
-from sources.schema import SAMPLES
+from sources.pictures import Limits, Picture, PictureError, decode
+from sources.schema import IMAGES, SAMPLES
 
 TEXT = "Axial contrast-enhanced CT of the abdomen shows a hypodense lesion of 3 cm in the right lobe of the liver. " * 3
 
@@ -29,9 +34,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pictures", type=Path, required=True)
     parser.add_argument("--number", type=int, default=200)
-    parser.add_argument("--biomedclip", type=Path)
-    parser.add_argument("--sha256", default="")
-    parser.add_argument("--batch", type=int, default=16)
     given = parser.parse_args()
     files = [path for path in sorted(given.pictures.rglob("*")) if path.suffix in {".png", ".jpg", ".jpeg"}]
     data = [path.read_bytes() for path in files[:: max(len(files) // given.number, 1)][: given.number]]
@@ -51,8 +53,27 @@ def main() -> None:
     rows = [text_sample(number) for number in range(2000)]
     table = SAMPLES.empty_table().from_pylist(rows, schema=SAMPLES)
     measured("text quality (texts)", 2000, lambda: TextQuality().measure(table))
-    if given.biomedclip is not None:
-        against_open_clip(given.biomedclip, given.sha256, given.batch, pictures)
+    facts = TextQuality().measure(table) | {"images": IMAGES.empty_table()}
+    facts["links"] = pa.Table.from_pylist([{"images": None}] * 2000, schema=LINKS)
+    quality = Quality(RULE_SETS["default"])
+    measured("quality, limits (texts)", 2000, lambda: quality.decide(table, facts))
+    together(data, panels, network)
+
+
+def together(data: list[bytes], panels: PanelCount, network: EfficientNetFeatures) -> None:
+    """A fragment's pictures as the step `pictures` opens and measures them, then labelled."""
+
+    def gallery(*measurers: AnyMeasurer) -> pa.Table:
+        found = Gallery(Limits(), "unknown", full_size=True, measurers=measurers)
+        found.visit([Wanted(str(place), "first") for place in range(len(data))], lambda uri: data[int(uri)])
+        return pa.Table.from_pylist(found.images, schema=IMAGES)
+
+    measured("read and measure", len(data), gallery)
+    measured("with panels", len(data), lambda: gallery(panels))
+    kept: list[pa.Table] = []
+    measured("with panels and network", len(data), lambda: kept.append(gallery(panels, network)))
+    labels = Labels(*load_head(SHIPPED))
+    measured("labels of what is there", len(kept[0]), lambda: labels.labelled(kept[0], {}))
 
 
 def decoded(data: bytes) -> Picture | None:
@@ -68,36 +89,6 @@ def text_sample(number: int) -> dict[str, Any]:
     turns = [{"role": "user", "text": "Describe."}, {"role": "assistant", "text": f"{TEXT} {number}"}]
     names = {"sample_id": str(number), "source": "s", "source_key": str(number), "license": "unknown"}
     return {**names, "task": "caption", "access": "open", "turns": turns}
-
-
-def against_open_clip(directory: Path, sha256: str, batch: int, pictures: list[Picture]) -> None:
-    """The same pictures through our path and through open_clip's own preparation and model, in turn, three times."""
-    import open_clip
-    import torch
-
-    from filters.biomedclip import BiomedClip
-
-    measurer = BiomedClip(str(directory), sha256, batch=batch, prompts=True)
-    measurer.measure_batch([measurer.prepare(pictures[0])])
-    text = json.loads((directory / "open_clip_config.json").read_text())["model_cfg"]["text_cfg"]
-    own = {**text, "hf_model_name": str(directory), "hf_model_pretrained": False}
-    model, _, prepare = open_clip.create_model_and_transforms(f"local-dir:{directory}", text_cfg=own)
-    model.eval()
-    images = [Image.fromarray(np.asarray(one.pixels)) for one in pictures if one.pixels.dtype == np.uint8]
-    kept = [one for one in pictures if one.pixels.dtype == np.uint8]
-
-    def ours() -> None:
-        for start in range(0, len(kept), batch):
-            measurer.measure_batch([measurer.prepare(one) for one in kept[start : start + batch]])
-
-    def bare() -> None:
-        with torch.inference_mode():
-            for start in range(0, len(images), batch):
-                model.encode_image(torch.stack([prepare(one) for one in images[start : start + batch]]), normalize=True)
-
-    for _ in range(3):
-        measured("biomedclip path", len(kept), ours)
-        measured("bare open_clip", len(kept), bare)
 
 
 def measured(name: str, number: int, work: Callable[[], object]) -> None:

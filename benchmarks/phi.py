@@ -1,8 +1,8 @@
 """Identifiers: what is found of planted ones, what is found where there is none, and at what speed.
 
-    python -m benchmarks.phi [texts] [captions] [writing] [speed] [--pictures N]
+    python -m benchmarks.phi [texts] [captions] [speed]
 
-Planted texts and writing are made by the tests' generators; real captions and pictures are those of CURATE_SHARED_DATA
+Planted texts are made by the tests' generators; real captions and pictures are those of CURATE_SHARED_DATA
 (default /work/shared/data). Values of real pictures and texts are not printed.
 """
 
@@ -14,7 +14,7 @@ import random
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,8 @@ from filters.ocr import read_writing
 from filters.phi_names import model_is_installed, model_spans, rule_spans
 from filters.phi_spans import redacted
 from filters.phi_text import Names, find
-from filters.phi_writing import judged
 from sources.pictures.metadata import ContainerError, metadata_of, without_metadata
 from tests.filters.planted_texts import planted_texts
-from tests.filters.planted_writing import harmless, identifying, write
 
 SHARED = Path(os.environ.get("CURATE_SHARED_DATA", "/work/shared/data"))
 GROUNDS = (
@@ -48,26 +46,31 @@ LARGEST_SIDE = 1200
 def main() -> None:
     """Run what is asked for, or all."""
     arguments = argparse.ArgumentParser()
-    arguments.add_argument("parts", nargs="*", default=["texts", "captions", "writing", "speed"])
-    arguments.add_argument("--pictures", type=int, default=300)
+    arguments.add_argument("parts", nargs="*", default=list(_PARTS))
     given = arguments.parse_args()
     for part in given.parts:
-        print(json.dumps({part: _PARTS[part](given.pictures)}, indent=1), flush=True)
+        print(json.dumps({part: _PARTS[part]()}, indent=1), flush=True)
 
 
-def texts(_pictures: int) -> dict[str, Any]:
+def texts() -> dict[str, Any]:
     """Recall by kind on 1,000 planted reports, and on the invented names of ACI-Bench's own notes."""
     kinds: tuple[Names, ...] = ("rules", "model") if model_is_installed() else ("rules",)
-    return {names: _planted(names) | {"aci_bench_names": _aci_bench(names)} for names in kinds}
+    cases: dict[str, Callable[[str], str]] = {"as written": str, "capitals": str.upper, "lower case": str.lower}
+    return {
+        names: {case: _planted(names, change) for case, change in cases.items()}
+        | {"aci_bench_names": _aci_bench(names)}
+        for names in kinds
+    }
 
 
-def _planted(names: Names) -> dict[str, Any]:
+def _planted(names: Names, change: Callable[[str], str]) -> dict[str, Any]:
     planted, found = Counter[str](), Counter[str]()
     for one in planted_texts(1000, 0):
-        text = redacted(one.text, find([one.text], names)[0])
+        written = change(one.text)
+        text = redacted(written, find([written], names)[0])
         for kind, value in one.values:
             planted[kind] += 1
-            found[kind] += not is_left(text, kind, value)
+            found[kind] += not is_left(text, kind, change(value))
     return {kind: _share(found[kind], planted[kind]) for kind in sorted(planted)}
 
 
@@ -96,7 +99,7 @@ def _aci_bench(names: Names) -> dict[str, Any]:
     return _share(clean, seen)
 
 
-def captions(_pictures: int) -> dict[str, Any]:
+def captions() -> dict[str, Any]:
     """How many real captions and reports are touched, by kind; dates and names in them may be true."""
     kinds: tuple[Names, ...] = ("rules", "model") if model_is_installed() else ("rules",)
     sets = {"roco": _roco(3000), "indiana": _indiana(1000)}
@@ -129,54 +132,7 @@ def _indiana(number: int) -> list[str]:
     return [f"{row['findings']} {row['impression']}" for row in rows[:number]]
 
 
-def writing(pictures: int) -> dict[str, Any]:
-    """Planted names, dates and ids on real pictures; planted annotations; and real pictures as they are."""
-    grounds = [path for name in GROUNDS for path in _pictures_of(name)]
-    draw = random.Random(7)
-    tally: dict[str, Counter[str]] = {name: Counter() for name in ("planted", "nominated", "found")}
-    alarms = 0
-    for number in range(pictures + pictures // 3):
-        grey = _grey(draw.choice(grounds))
-        planted = number < pictures
-        kind, text = identifying(draw) if planted else ("annotation", harmless(draw))
-        written = write(grey, text, kind, draw)
-        nominated = bool(writing_in(written.pixels))
-        found = nominated and any(one.kind for one in judged(read_writing(written.pixels, 60)))
-        if not planted:
-            alarms += found
-            continue
-        for key in (kind, f"{written.size} px", f"contrast {written.contrast}", written.font, "all"):
-            tally["planted"][key] += 1
-            tally["nominated"][key] += nominated
-            tally["found"][key] += found
-    recall = {
-        key: {"nominated": tally["nominated"][key], **_share(tally["found"][key], number)}
-        for key, number in sorted(tally["planted"].items())
-    }
-    untouched = {name: _as_they_are(name, 25) for name in ("busi", "brain_mri_sartaj", "cvc612_polyp", "vqa_rad")}
-    return {"recall": recall, "false_alarms_on_annotations": _share(alarms, pictures // 3), "real": untouched}
-
-
-def _as_they_are(name: str, number: int) -> dict[str, Any]:
-    paths = _pictures_of(name)
-    paths = random.Random(3).sample(paths, min(number, len(paths)))
-    nominated, kinds, identifying_ = 0, Counter[str](), 0
-    for path in paths:
-        grey = _grey(path)
-        if writing_in(grey):
-            nominated += 1
-            found = [one.kind for one in judged(read_writing(grey, 60))]
-            identifying_ += any(found)
-            kinds.update(kind or "annotation" for kind in found)
-    return {
-        "pictures": len(paths),
-        "read": nominated,
-        "identifying": identifying_,
-        "lines": dict(sorted(kinds.items())),
-    }
-
-
-def speed(_pictures: int) -> dict[str, Any]:
+def speed() -> dict[str, Any]:
     """Each part by itself, on one core."""
     plain = [one.text for one in planted_texts(300, 1)]
     characters = sum(map(len, plain))
@@ -234,7 +190,7 @@ def _share(found: int, of: int) -> dict[str, Any]:
     return {"found": found, "of": of, "share": round(found / max(of, 1), 4), "ci95": [round(low, 4), round(high, 4)]}
 
 
-_PARTS = {"texts": texts, "captions": captions, "writing": writing, "speed": speed}
+_PARTS = {"texts": texts, "captions": captions, "speed": speed}
 
 if __name__ == "__main__":
     main()

@@ -10,7 +10,7 @@ model's parameters must be in it.
 import hashlib
 import logging
 import multiprocessing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -32,6 +32,8 @@ TEXT_CONFIG = "config.json"
 SETTINGS = (CONFIG, TEXT_CONFIG, "special_tokens_map.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt")
 """Files that embeddings and labels depend on besides the weights; not all of them need be there."""
 CONTEXT = 256
+LONGEST_TEXT = 20_000
+"""Characters of a text that are cut into tokens."""
 LONG = 4
 """Longer side over shorter up to which a picture is resized as a whole, bit for bit as open_clip does."""
 HINT = "docs/modality.md has the command that fetches the published files"
@@ -88,15 +90,29 @@ class BiomedClip:
             for one, row in zip(found, scores.round(4).tolist(), strict=True)
         ]
 
+    def embedded_texts(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """N x D of length one, rounded to 16 bits: the text tower's output, of the first `CONTEXT` tokens.
+
+        Raises:
+            WeightsError: the model cannot be loaded.
+        """
+        tokens = self._model().tokens([text[:LONGEST_TEXT] for text in texts])
+        return self._in_batches(tokens, lambda model, some: model.embedded_texts(some))
+
     def _embedded(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """N x D of length one, rounded to 16 bits."""
+        return self._in_batches(pixels, lambda model, some: model.embedded(some))
+
+    def _in_batches(
+        self, given: npt.NDArray[Any], look: Callable[["_Model", npt.NDArray[Any]], npt.NDArray[np.float32]]
+    ) -> npt.NDArray[np.float32]:
         model, found = self._model(), []
         start = 0
-        while start < len(pixels):
-            some = pixels[start : start + self.batch]
-            padded = np.concatenate([some, np.zeros((self.batch - len(some), *some.shape[1:]), np.uint8)])
+        while start < len(given):
+            some = given[start : start + self.batch]
+            padded = np.concatenate([some, np.zeros((self.batch - len(some), *some.shape[1:]), some.dtype)])
             try:
-                found.append(model.embedded(padded)[: len(some)])
+                found.append(look(model, padded)[: len(some)])
             except Exception as error:
                 if not _is_out_of_memory(error) or self.batch == 1:
                     raise
@@ -127,6 +143,19 @@ class _Model:
             found: npt.NDArray[np.float32] = self._model.encode_image(given, normalize=True).float().cpu().numpy()
         return found
 
+    def tokens(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
+        """N x CONTEXT."""
+        found: npt.NDArray[np.int64] = self._tokenizer(list(texts), context_length=CONTEXT).numpy()
+        return found
+
+    def embedded_texts(self, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        import torch
+
+        with torch.inference_mode():
+            given = torch.from_numpy(tokens).to(self._device)
+            found: npt.NDArray[np.float32] = self._model.encode_text(given, normalize=True).float().cpu().numpy()
+        return found
+
     def by_prompts(self, embeddings: npt.NDArray[np.float32]) -> tuple[list[str], npt.NDArray[np.float64]]:
         """Labels and N x C probabilities: softmax over all prompts, added up by label."""
         import torch
@@ -142,13 +171,9 @@ class _Model:
         return names, np.stack([chances[:, own == name].sum(axis=1) for name in names], axis=1)
 
     def _of_prompts(self) -> tuple[list[str], npt.NDArray[np.float32]]:
-        import torch
-
         if self._prompts is None:
             pairs = [(label, TEMPLATE + prompt) for label, prompts in PROMPTS.items() for prompt in prompts]
-            with torch.inference_mode():
-                tokens = self._tokenizer([text for _, text in pairs], context_length=CONTEXT).to(self._device)
-                found = self._model.encode_text(tokens, normalize=True).float().cpu().numpy()
+            found = self.embedded_texts(self.tokens([text for _, text in pairs]))
             self._prompts = [label for label, _ in pairs], found
         return self._prompts
 
@@ -180,7 +205,7 @@ def _expect_weights(directory: Path, sha256: str) -> None:
         WeightsError: they are not there, or not those of the hash.
     """
     weights = weights_file(directory)
-    found = _file_sha256(weights, weights.stat().st_mtime_ns)
+    found = file_sha256(weights)
     if found != sha256:
         raise WeightsError(
             f"model biomedclip: {weights.name} has the sha256 {found}, not the one that was given: the file is "
@@ -196,6 +221,11 @@ def _settings_sha256(path: str) -> str:
             data = file.read_bytes()
             digest.update(f"{file.name} {len(data)}\n".encode() + data)
     return digest.hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """Of a file that may be large; of one that did not change since, from memory."""
+    return _file_sha256(path, path.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=4)
@@ -235,7 +265,7 @@ def _loaded(path: str, sha256: str, settings: str, device: str) -> _Model:
         torch.set_num_threads(1)  # a worker has one core; Ray's workers have OMP_NUM_THREADS
     chosen = torch.device("cuda" if device == "cuda" or (device == "auto" and torch.cuda.is_available()) else "cpu")
     _, mean, std, text = _settings(path)
-    with _offline(), _text_config(Path(path)) as bert:
+    with offline(), _text_config(Path(path)) as bert:
         own = {**text, "hf_model_name": bert, "hf_model_pretrained": False}
         try:
             model = open_clip.create_model(f"local-dir:{path}", load_weights=False, pretrained_text=False, text_cfg=own)
@@ -269,7 +299,7 @@ def _placed(model: Any, device: Any) -> None:
 
 
 @contextmanager
-def _offline() -> Iterator[None]:
+def offline() -> Iterator[None]:
     """Libraries of the hub do not ask it while the model is loaded; what they log meanwhile is not true of it."""
     from huggingface_hub import constants
 

@@ -1,4 +1,4 @@
-"""Where a picture may have writing in it: strokes of one brightness, side by side on a line. No model, a few ms.
+"""Where a picture may have writing in it: strokes of one brightness, side by side or one above the other. No model.
 
 It nominates; what is written there is for reading (`ocr.py`) to say.
 """
@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-VERSION = 1
+VERSION = 2
 
 Grey = npt.NDArray[np.uint8]
 Edges = npt.NDArray[Any]
@@ -26,9 +26,12 @@ CONTRASTS = (26, 64)
 """Grey levels that writing stands out by: faint writing, and writing on a busy ground."""
 LETTER_PX = (6, 64)
 """Heights of a letter."""
-LEAST_LETTERS = 4
-"""Marks on a line from which on it is taken for writing; `L` and `R` alone name nobody."""
-
+HALVINGS = 2
+"""How often a picture is halved and looked at again: letters of 256 px with strokes of 44 px are found so."""
+LEAST_SIDE = 64
+"""Pictures are not halved below this."""
+LEAST_LETTERS = 3
+"""Marks on a line from which on it is taken for writing (`LEE`); `L` and `R` alone name nobody."""
 
 NEIGHBOURS = 48
 """Marks to the right that are looked at for the next letter."""
@@ -47,25 +50,39 @@ class Box:
 
 
 def writing_in(grey: Grey) -> list[Box]:
-    """Lines that look like writing in a picture of H x W grey levels, top to bottom; empty for most pictures."""
+    """Lines that look like writing in a picture of H x W grey levels, level or upright, top to bottom."""
     small, scale = _scaled(grey)
+    height, width = grey.shape
+    boxes: set[Box] = set()
+    for _ in range(HALVINGS + 1):
+        for left, top, right, bottom in _lines_in(small):
+            boxes.add(
+                Box(
+                    max(int(left / scale) - 1, 0),
+                    max(int(top / scale) - 1, 0),
+                    min(int(np.ceil(right / scale)) + 1, width),
+                    min(int(np.ceil(bottom / scale)) + 1, height),
+                )
+            )
+        if min(small.shape) < 2 * LEAST_SIDE:
+            break
+        half = (small.shape[1] // 2, small.shape[0] // 2)
+        small = np.asarray(cv2.resize(small, half, interpolation=cv2.INTER_AREA), np.uint8)
+        scale /= 2
+    return sorted(boxes, key=lambda box: (box.top, box.left, box.right, box.bottom))
+
+
+def _lines_in(small: Grey) -> list[Edges]:
+    """Left, top, right, bottom of the lines in a picture at one scale."""
     window = cv2.getStructuringElement(cv2.MORPH_RECT, (STROKE_PX, STROKE_PX))
     lines: list[Edges] = []
     for operation in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT):
         strokes = np.asarray(cv2.morphologyEx(small, operation, window), np.uint8)
         for contrast in CONTRASTS:
-            lines += _lines(strokes, contrast)
-    height, width = grey.shape
-    boxes = {
-        Box(
-            max(int(left / scale) - 1, 0),
-            max(int(top / scale) - 1, 0),
-            min(int(np.ceil(right / scale)) + 1, width),
-            min(int(np.ceil(bottom / scale)) + 1, height),
-        )
-        for left, top, right, bottom in lines
-    }
-    return sorted(boxes, key=lambda box: (box.top, box.left, box.right, box.bottom))
+            x, y, w, h, area = _marks(strokes, contrast)
+            lines += _lines(x, y, w, h, area)
+            lines += [line[[1, 0, 3, 2]] for line in _lines(y, x, h, w, area)]
+    return lines
 
 
 def _scaled(grey: Grey) -> tuple[Grey, float]:
@@ -84,21 +101,24 @@ def _scaled(grey: Grey) -> tuple[Grey, float]:
     return cv2.resize(grey, size, interpolation=method).astype(np.uint8, copy=False), scale
 
 
-def _lines(strokes: Grey, contrast: int) -> list[Edges]:
-    """Rows of marks: left, top, right, bottom of each."""
+def _marks(strokes: Grey, contrast: int) -> Edges:
+    """Left, top, width, height and area of what hangs together at this contrast, one row each."""
     mask = (strokes >= contrast).astype(np.uint8)
     _, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    stats = stats[1:]
-    w, h, area = stats[:, 2], stats[:, 3], stats[:, 4]
+    return np.asarray(stats[1:]).T
+
+
+def _lines(x: Edges, y: Edges, w: Edges, h: Edges, area: Edges) -> list[Edges]:
+    """Rows of marks: left, top, right, bottom of each."""
     low, high = LETTER_PX
     fill = area / np.maximum(w * h, 1)
     letters = (h >= low) & (h <= high) & (w * 12 >= h) & (area >= 8)
     letters &= np.where(w <= 2 * h + 2, (fill > 0.12) & (fill < 0.97), (w <= 12 * h) & (fill > 0.25) & (fill < 0.75))
-    marks = stats[letters]
-    if not 1 <= len(marks) <= MOST_MARKS:
+    if not 1 <= letters.sum() <= MOST_MARKS:
         return []
-    marks = marks[np.argsort(marks[:, 0], kind="stable")]
-    return _chained(marks[:, 0], marks[:, 1], marks[:, 2], marks[:, 3])
+    order = np.flatnonzero(letters)
+    order = order[np.argsort(x[order], kind="stable")]
+    return _chained(x[order], y[order], w[order], h[order])
 
 
 def _chained(x: Edges, y: Edges, w: Edges, h: Edges) -> list[Edges]:

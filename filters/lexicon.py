@@ -5,8 +5,10 @@ prior MRI") and questions, which state nothing until they are answered ("Is this
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
+VERSION = 1
+"""Raised when the same text may say something else."""
 _WORDS: dict[str, str] = {
     "ct": r"(?:ct|computed tomographic)[- ]angiogra(?:m|ms|phy|phic)|(?-i:HRCT|CBCT|MDCT|CT)|ct (?:scan|image|slice)s?"
     r"|computed tomogra(?:m|ms|phy|phic)|computeri[sz]ed tomogra(?:m|phy)|cat scans?",
@@ -90,15 +92,6 @@ def said_of_picture(turns: Sequence[Mapping[str, str]]) -> frozenset[str]:
             following = turns[number + 1]["text"] if number + 1 < len(turns) else ""
             taken_for_granted |= _granted(turn["text"].replace("<image>", " ").strip(), following)
     return frozenset(answers or taken_for_granted)
-
-
-def merged(several: Iterable[frozenset[str]]) -> frozenset[str]:
-    """What several texts about one picture agree on; all that they say where they agree on nothing."""
-    saying = [said for said in several if said]
-    if not saying:
-        return frozenset()
-    shared = frozenset.intersection(*saying)
-    return shared or frozenset.union(*saying)
 
 
 def _granted(question: str, answer: str) -> frozenset[str]:

@@ -9,11 +9,12 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from filters.gallery import Gallery, Shown, Wanted, image_id_of, made_sample_id
+from filters.gallery import Gallery, Shown, Wanted, frame_word, image_id_of, made_sample_id
 from filters.measurer import AnyMeasurer
 from filters.verdicts import decided, nulls_for_nan
 from sources.pictures import Limits
 from sources.pictures.memory import keep_freed_memory
+from sources.pictures.panels import FIRST_PANEL
 from sources.pictures.picture import CtWindows
 from sources.schema import IMAGE_REF, IMAGES, SAMPLES, Reason, Verdict
 
@@ -49,8 +50,9 @@ class Pictures:
 
     `frames` says what becomes of a picture with several: the first or the middle one is the sample's, or `each` is
     a sample of its own, the first one the sample itself. A sample of several pictures keeps the first frame of
-    each. Without `pixel_hash`, JPEGs are decoded at reduced scale, and statistics are of that. `measurers` fill
-    columns of their own.
+    each. With `split`, a compound figure that is a caption's only picture becomes its panels in the same way, each
+    with the whole caption and the figure's groups. Without `pixel_hash`, JPEGs are decoded at reduced scale, and
+    statistics are of that. `measurers` fill columns of their own.
     """
 
     name = "pictures"
@@ -64,12 +66,14 @@ class Pictures:
         pixel_hash: bool,  # noqa: FBT001 - a recipe key
         measurers: Sequence[AnyMeasurer] = (),
         ct_windows: CtWindows = "header",
+        split: bool = False,  # noqa: FBT001, FBT002 - a recipe key
     ) -> None:
         self.max_pixels = max_pixels
         self.ct_windows = ct_windows
         self.frames = frames
         self.pixel_hash = pixel_hash
         self.measurers = tuple(measurers)
+        self.split = split
 
     @property
     def gpus(self) -> float:
@@ -83,6 +87,8 @@ class Pictures:
             chosen["measurers"] = {other.name: other.version for other in self.measurers}
         if self.ct_windows != "header":
             chosen["ct_windows"] = self.ct_windows
+        if self.split:
+            chosen["panels"] = FIRST_PANEL
         return chosen
 
     def measure(self, samples: pa.Table, open_image: OpenImage, card_modality: str) -> dict[str, pa.Table]:
@@ -96,7 +102,10 @@ class Pictures:
         """
         keep_freed_memory()
         refs = samples["images"].to_pylist()
-        wanted = [[self._wanted(ref, alone=len(of_sample) == 1) for ref in of_sample or ()] for of_sample in refs]
+        wanted = [
+            [self._wanted(ref, alone=len(of_sample) == 1, task=task) for ref in of_sample or ()]
+            for of_sample, task in zip(refs, samples["task"].to_pylist(), strict=True)
+        ]
         gallery = Gallery(
             Limits(max_pixels=self.max_pixels, ct_windows=self.ct_windows),
             card_modality,
@@ -118,11 +127,12 @@ class Pictures:
             "made": pa.Table.from_pylist(made, schema=SAMPLES),
         }
 
-    def _wanted(self, ref: Row, *, alone: bool) -> Wanted:
+    def _wanted(self, ref: Row, *, alone: bool, task: str) -> Wanted:
         """Which frames of a picture: the one that the sample names, else as the policy says."""
         if ref["frame"] is not None:
             return Wanted(ref["uri"], ref["frame"])
-        return Wanted(ref["uri"], self.frames if alone or self.frames != "each" else "first")
+        frames = self.frames if alone or self.frames != "each" else "first"
+        return Wanted(ref["uri"], frames, split=self.split and alone and task == "caption")
 
 
 class Measure:
@@ -182,13 +192,13 @@ def _link(refs: list[Row] | None, wanted: list[Wanted], shown: list[Shown]) -> R
 
 
 def _made(parent: Row, shown: Shown) -> Row:
-    """The sample that another frame of its parent's picture makes."""
+    """The sample that another frame or panel of its parent's picture makes."""
     frame = shown.frame
     assert frame is not None, "only a file that cannot be opened has no frame, and it makes no sample"
     return {
         **parent,
         "sample_id": made_sample_id(parent["sample_id"], frame),
-        "source_key": f"{parent['source_key']}@{frame}",
+        "source_key": f"{parent['source_key']}@{frame_word(frame)}",
         "parent_id": parent["sample_id"],
         "images": [{**parent["images"][0], "frame": frame}],
     }

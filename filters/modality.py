@@ -25,7 +25,7 @@ RELIABILITY: dict[Evidence, float] = {"dicom": 0.9999, "card": 0.995, "model": 0
 """Probability with which each is right at most. Header and model: chosen, so that no model outvotes a header. Card: a
 corpus with one modality has now and then a mislabelled scan (1 of 461 in a published MRI set). Text: words of captions
 and questions, the worse of two measured sets (docs/modality.md)."""
-CONFIDENCE = 0.45
+CONFIDENCE = 0.49
 """Probability below which a picture's modality is `unknown`: on data sets that a head has not seen, less than a tenth
 of the pictures is below it (docs/modality.md). A text that names two modalities gives each 0.33."""
 SEEN = 0.1

@@ -7,18 +7,15 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from filters.panels import panels_of
 from sources.pictures import Picture, eight_bits
-
-LOOKED_AT = 1024
-"""Pixels of the longer side at which panels are sought: gutters are seen at that size, and it bounds the cost."""
+from sources.pictures.panels import figure_panels
 
 
 class EfficientNetFeatures:
-    """Fills `embedding` with the features of EfficientNet-Lite0, 1280 halves."""
+    """Fills `embedding` with the features of EfficientNet-Lite0, 1280 halves, and how much colour there is."""
 
     name = "efficientnet_lite0"
-    version = 1
+    version = 2
     fields = ("embedding",)
     whole = True
     batch = 1
@@ -35,18 +32,16 @@ class EfficientNetFeatures:
 
 
 class PanelCount:
-    """Fills `panels` with the number of panels between gutters; 1 where the picture is in one piece."""
+    """Fills `panels` with the number of panels of a compound figure; 1 where the picture is in one piece."""
 
     name = "panels"
-    version = 1
+    version = 2
     fields = ("panels",)
     whole = False
 
     def measure(self, grey: npt.NDArray[np.uint8], picture: Image.Image) -> Mapping[str, Any]:  # noqa: ARG002 - protocol's
         """The values of `fields`."""
-        factor = max(max(picture.size) // LOOKED_AT, 1)
-        small = np.asarray(picture.reduce(factor) if factor > 1 else picture)
-        return {"panels": max(len(panels_of(small)), 1)}
+        return {"panels": max(len(figure_panels(picture)), 1)}
 
 
 def shown_picture(picture: Picture) -> Image.Image:

@@ -13,7 +13,14 @@ import numpy.typing as npt
 import orjson
 
 Features = npt.NDArray[np.floating[Any]]
-"""N pictures by D features."""
+"""N pictures by D features; one more where a network also tells how much colour there is (0 to 1)."""
+GREY, COLOUR = 0.005, 0.035
+"""Below the one a picture is grey, from the other on coloured: of 315 CT, MR and X-ray pictures that were tinted by
+JPEG or a camera the most tinted has 0.027, of 126 blood smears the palest 0.039. Between the two nothing is said."""
+GREY_ONLY, COLOURED_ONLY = frozenset({"ct", "mri"}), frozenset({"dermoscopy", "endoscopy"})
+"""X-ray films that were photographed are tinted, ultrasound has Doppler; slides and eyes are photographed in grey."""
+UNLIKELY = 0.05
+"""Times the probability of what a picture's colour speaks against: fused and false-coloured slices are seldom."""
 SHIPPED = Path(__file__).parent / "data" / "modality_efficientnet_lite0.npz"
 FORMAT = 1
 
@@ -39,14 +46,29 @@ class Head:
     recipe: dict[str, Any]
 
     def probabilities(self, features_ND: Features) -> npt.NDArray[np.float64]:
-        """N x C, rounded to four digits so that machines that differ in the last bits decide alike."""
-        return softmax(self.scores(features_ND) / self.temperature).round(4)
+        """N x C, rounded to four digits so that machines that differ in the last bits decide alike.
+
+        With a column more than the head has features, colour has its say: there is no CT in colour.
+        """
+        chances = softmax(self.scores(features_ND) / self.temperature)
+        if features_ND.shape[1] > len(self.mean):
+            chances = self._coloured(chances, features_ND[:, len(self.mean)].astype(np.float64))
+        return chances.round(4)
 
     def scores(self, features_ND: Features) -> npt.NDArray[np.float64]:
-        """N x C, before the softmax."""
-        centred = features_ND.astype(np.float64) - self.mean
+        """N x C, before the softmax and what colour says."""
+        centred = features_ND[:, : len(self.mean)].astype(np.float64) - self.mean
         scores: npt.NDArray[np.float64] = centred @ self.weights.T.astype(np.float64) + self.bias
         return scores
+
+    def _coloured(self, chances: npt.NDArray[np.float64], colour: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        grey_only, coloured_only = (
+            np.array([label in those for label in self.labels]) for those in (GREY_ONLY, COLOURED_ONLY)
+        )
+        against = (colour[:, None] >= COLOUR) & grey_only | (colour[:, None] < GREY) & coloured_only
+        found = np.where(against, UNLIKELY * chances, chances)
+        summed: npt.NDArray[np.float64] = found / found.sum(axis=1, keepdims=True)
+        return summed
 
     def to_bytes(self) -> bytes:
         """The head's file: an npz of numbers and texts, without pickle; the same bytes for the same head."""

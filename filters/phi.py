@@ -1,6 +1,5 @@
 """The texts of one sample without identifiers: turns, question, options, answer and what stands beside them."""
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -10,34 +9,12 @@ import orjson
 
 from filters.phi_spans import Kind, redacted
 from filters.phi_text import Known, Names, find
+from sources.identifying import identifying_kind
 from sources.schema import IMAGE_PLACEHOLDER
 
 MOST_FINDINGS = 100
 """That are listed one by one; of more the numbers by kind are told."""
 
-_COLUMNS: dict[Kind, str] = {
-    "name": (
-        r"(?:patient|pat|doctor|physician|provider|author|first|last|family|given|sur|full|middle|maiden|referring|"
-        r"operator|reader|technologist)_?name|(?:patient|doctor)_?(?:first|family|last)_?name|^name$|^surname$|"
-        r"radiologist$|^patient$|(?:referring|attending|ordering|performing|reading)_(?:physician|doctor|provider)$"
-    ),
-    "date": (
-        r"birth_?date|date_of_birth|^(?:patient_)?dob$|"
-        r"(?:study|admission|exam|examination|discharge|visit|report|service)_?date|"
-        r"date_of_(?:exam|examination|study|visit|admission|discharge|service|death)"
-    ),
-    "id": (
-        r"(?:^|_)mrn(?:$|_)|medical_record|(?:^|_)patient_?id(?:$|_)|^accession|^ssn$|social_security|"
-        r"^(?:patient|hospital|case|encounter|visit|account|insurance)_?(?:no|num|number)$|^nhs_(?:no|number)$"
-    ),
-    "phone": r"phone|telephone|(?:^|_)fax$|^mobile",
-    "email": r"e_?mail",
-    "address": r"address|^street$|(?:^|_)(?:zip|postal)_?code$|^zip$|(?:^|_)postcode$",
-}
-IDENTIFYING_COLUMNS = {kind: re.compile(pattern) for kind, pattern in _COLUMNS.items()}
-"""Names of a record's columns, as `plain_name` writes them, whose values identify: they are sought in its texts."""
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_NO_LETTER = re.compile(r"[^a-z0-9]+")
 _DEEPEST = 8
 
 
@@ -48,17 +25,6 @@ class Finding:
     kind: Kind
     place: str
     length: int
-
-
-def plain_name(column: str) -> str:
-    """A column's name in small letters with `_` between its words: `Patient ID`, `patientId`, `PATIENT-ID` alike."""
-    return _NO_LETTER.sub("_", _CAMEL.sub("_", column).lower()).strip("_")
-
-
-def identifying_kind(column: str) -> Kind | None:
-    """What a column with this name says of a person, if anything."""
-    plain = plain_name(column)
-    return next((kind for kind, pattern in IDENTIFYING_COLUMNS.items() if pattern.search(plain)), None)
 
 
 def known_values(row: Mapping[str, Any]) -> list[Known]:

@@ -40,11 +40,15 @@ _KEPT = frozenset(
 """Abbreviations and degrees: they stay in capitals."""
 
 
-def sentence_cased(text: str) -> str | None:
+def sentence_cased(text: str, *, small: bool = False) -> str | None:
     """A copy of the same length in which sentences in capitals have them only where a name may be; None: it has none.
 
-    What stands at a place of the copy stands at the same place of the text.
+    `small`: of a text that has no capitals at all. What stands at a place of the copy stands at the same place of the
+    text.
     """
+    if small:
+        raised = text.upper()
+        return None if text != text.lower() or len(raised) != len(text) else sentence_cased(raised)
     parts, changed = [], False
     for match in _SENTENCE.finditer(text):
         sentence = match.group()

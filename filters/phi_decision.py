@@ -54,7 +54,7 @@ class Phi:
     review: Mapping[str, Decision] = field(default_factory=dict)
 
     name = "phi"
-    version = 2
+    version = 3
     columns = ("images",)
 
     def parameters(self) -> dict[str, Any]:
@@ -119,7 +119,7 @@ class Phi:
             "review": {"ruling": decision.ruling, "who": decision.who, "why": decision.why},
         }
         if decision.ruling == "drop":
-            return Outcome(Verdict.DROP, Reason.PHI_BURNED_IN, said=said)
+            return Outcome(Verdict.DROP, Reason.PHI_REVIEWED, said=said)
         if decision.ruling == "mask":
             boxes = _to_cover(row, decision)
             if boxes is None:
@@ -187,7 +187,9 @@ _WORST_FIRST = (Verdict.DROP, Verdict.QUARANTINE, Verdict.EDIT, Verdict.KEEP)
 
 def _verdict(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """A row of VERDICTS: the worst of the sample's pictures decides, the evidence tells of all that were not kept."""
-    told = [{"image": number, **one.said} for number, one in enumerate(outcomes) if one.said]
+    told = [
+        {"image": number, "verdict": one.verdict.value, **one.said} for number, one in enumerate(outcomes) if one.said
+    ]
     evidence = orjson.dumps({"images": told}).decode() if told else None
     if all(one.verdict is Verdict.KEEP for one in outcomes):
         return {"verdict": Verdict.KEEP.value, "evidence": evidence}

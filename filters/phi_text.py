@@ -15,7 +15,7 @@ from filters.phi_spans import Kind, Span, merged
 from filters.phi_speech import speech_spans
 from filters.phi_words import NOT_A_NAME
 
-VERSION = 2
+VERSION = 3
 """Raised when the same text may be redacted in another way."""
 
 Names = Literal["rules", "model"]
@@ -82,8 +82,10 @@ def _found(text: str, names: Names) -> Iterator[Span]:
     yield from rule_spans(text)
     yield from speech_spans(text)
     copy = sentence_cased(text)
+    told = copy if copy is not None else sentence_cased(text, small=True)
+    if told is not None:
+        yield from spans_of_capitals(told)
     if copy is not None:
-        yield from spans_of_capitals(copy)
         yield from (span for span in number_spans(copy) if span.kind == "address")
     if names == "model":
         yield from model_spans(text if copy is None else copy)

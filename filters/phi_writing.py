@@ -17,7 +17,7 @@ from filters.phi_spans import Kind
 from filters.phi_words import GIVEN_NAMES, MEDICAL_ENDINGS, NOT_A_NAME
 from filters.surnames import SURNAMES
 
-VERSION = 2
+VERSION = 3
 
 _ANNOTATIONS = """
     A P L R S I H F AP PA LAT LL RL RT LT LEFT RIGHT LEFTSIDE OBL OBLIQUE SUP INF ANT POST MED LATERAL MEDIAL
@@ -46,6 +46,7 @@ _ANNOTATIONS = """
     YEAR YEARS YR YRS WEEK WEEKS DAY DAYS HOUR HOURS HRS MINS AGE SEX MALE FEMALE AM PM TIME FIG FIGURE TABLE PANEL
     CASE CONTROL BEFORE AFTER FIRST SECOND LAST THE AND IN AT TO FOR BY FROM VS NO YES N VIEW VIEWS STUDY EXAM SCAN
     CT MR MRI US PET XRAY X RAY XR CR DX ECG EKG ULTRASOUND RADIOGRAPH OD OS OU FUNDUS MACULA DISC RETINA OCT IR ART
+    AIR CONCAT CONCATS NEURO FLIP SIZE LATERALE CNV DME DRUSEN COVID
     HS MRN PID DOB ADULT CHILD PEDS PED NEONATE FETUS FETAL HC BPD FL AC CRL EFW GA EDD LMP
 """
 ANNOTATIONS = frozenset(_ANNOTATIONS.split())
@@ -58,7 +59,11 @@ _LENIENT_DATES = tuple(
         rf"\d{{1,2}}[-./ ,]{{0,2}}{_MONTH}[-./ ,]{{0,2}}\d{{2,4}}",
         rf"(?:19|20)\d{{2}}[-./ ]?{_MONTH}[-./ ]?\d{{1,2}}",
         rf"{_MONTH}[-./ ,]{{0,2}}\d{{1,2}}[-./ ,]{{1,2}}(?:19|20)?\d{{2}}",
-        r"(?<!\d)\d{1,2}[-./ ]\d{1,2}[-./ ](?:19|20)\d{2}",
+        r"(?<!\d)\d{1,2}[-./ ] ?\d{1,2}[-./ ] ?(?:19|20)\d{1,2}(?![\d.])",
+        r"^\W*(?:19|20)\d{2}-(?:0[1-9]|1[0-2])\W*$",
+        r"(?<!\d)[0-3]\d[01]\d[-./](?:19|20)\d{2}(?!\d)",
+        r"(?<!\d)(?:19|20)\d{2}[-./](?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?!\d)",
+        r"(?<!\d)(?:19|20)\d{2}(?:0[1-9]|1[0-2])[-./](?:0[1-9]|[12]\d|3[01])(?!\d)",
         r"[-./]\d{1,2}[-./](?:19|20)\d{2}(?!\d)",
         r"(?:19|20)\d{2}[-./]\d{1,2}[-./]\d{1,2}",
         r"(?<![\d/])\d{1,2}/\d{1,2}/\d{2}(?![\d/])",
@@ -71,6 +76,8 @@ _ID_CUE = re.compile(
     re.IGNORECASE,
 )
 _TIME = re.compile(r"\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?")
+_WINDOW = re.compile(r"\bW\d{1,5}[:;.,\u00b7]\s?[LI1]-?\d{1,5}\b")
+"""Window and level as PACS print them; a reader takes the `L` for a 1 now and then."""
 _DIGITS = re.compile(
     r"(?<![\d.,:])\d{6,}(?![\d.])|\b[A-Z]{1,3}-?\d{5,}\b|\b[0-9a-f]{8}-[0-9a-f]{4}|\d{3}-\d{2,4}-\d{4}"
 )
@@ -119,7 +126,7 @@ def judged(lines: list[Line]) -> list[Writing]:
 def kind_of(text: str, confidence: float = 1.0) -> Kind | None:
     """Which identifier a line of burned-in writing is, or None for an annotation."""
     text = _MISREAD_NUMBER.sub(lambda match: match.group().translate(_MISREAD), text)
-    plain = _TIME.sub(" ", text)
+    plain = _WINDOW.sub(" ", _TIME.sub(" ", text))
     if any(pattern.search(text) for pattern in _LENIENT_DATES) or next(date_spans(text), None) is not None:
         return "date"
     if _ID_CUE.search(plain) or _DIGITS.search(plain):

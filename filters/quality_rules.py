@@ -12,6 +12,8 @@ RULE_SETS: dict[str, dict[str, Any]] = {
         "max_mojibake": 0.02,
         "max_markup": 0,
         "scripts": None,
+        "languages": None,
+        "min_agreement": None,
     },
     # Lingshu (2506.07044, section 3): pictures of 64 px and more; its 10 to 1,024 tokens are the defaults of `tokens`.
     "lingshu": {"min_side_px": 64},

@@ -43,7 +43,7 @@ def statistics_of(picture: Picture) -> Statistics:
     The thumbnail is area-averaged to 64 x 64 whatever the shape. All is Pillow's integer arithmetic: the same on
     every machine.
     """
-    grey = _grey(picture)
+    grey = grey_image(picture)
     low, high = _extremes(picture, grey)
     factor = max(min(grey.size) // MEASURED_SIDE, 1)
     small = grey.reduce(factor) if factor > 1 else grey
@@ -54,7 +54,7 @@ def statistics_of(picture: Picture) -> Statistics:
 
 def grey_of(picture: Picture) -> npt.NDArray[np.uint8]:
     """H x W: the picture as displayed, in 256 grey levels."""
-    return np.asarray(_grey(picture))
+    return np.asarray(grey_image(picture))
 
 
 def pixel_hash(picture: Picture) -> str:
@@ -69,7 +69,8 @@ def pixel_hash(picture: Picture) -> str:
     return blake3.blake3(shape).update(pixels.data.cast("B")).hexdigest()[:HASH_DIGITS]
 
 
-def _grey(picture: Picture) -> Image.Image:
+def grey_image(picture: Picture) -> Image.Image:
+    """The picture as displayed, in 256 grey levels."""
     image = picture.image or Image.fromarray(eight_bits(picture))
     return image if image.mode == "L" else image.convert("L")
 

@@ -4,9 +4,13 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+
+from filters.languages import language_of
 
 TEXT_QUALITY = pa.schema(
     [
@@ -16,6 +20,7 @@ TEXT_QUALITY = pa.schema(
         pa.field("repeated", pa.float32()),
         pa.field("markup", pa.int32()),
         pa.field("script", pa.string()),
+        pa.field("language", pa.string()),
         pa.field("answer_empty", pa.bool_()),
         pa.field("answer_repeats", pa.bool_()),
         pa.field("answer_no_option", pa.bool_()),
@@ -24,9 +29,12 @@ TEXT_QUALITY = pa.schema(
 """One row a sample. `label_only`: all that is said is "Figure 2" or the like; `boilerplate`: all that is said is what
 publishers put under any picture; `mojibake`: share of characters that are text decoded wrongly; `repeated`: share of
 words in runs of words that come again; `markup`: HTML tags and entities of captions and reports, elsewhere 0;
-`script`: the writing of most letters; `answer_empty`, `answer_repeats` (the question) and `answer_no_option`: of
+`script`: the writing of most letters; `language`: of texts in Latin letters, where
+their words tell it; `answer_empty`, `answer_repeats` (the question) and `answer_no_option`: of
 samples with question and answer."""
 
+TEXT_EMBEDDING = pa.schema([pa.field("vector", pa.binary())])
+"""Halves of a model's embedding of a caption, null where there is none."""
 LONGEST = 20_000
 """Characters that are looked at. A caption of 2 MB shows on its first pages what it is."""
 _RUN = 5
@@ -82,26 +90,78 @@ SCRIPTS = (
 _SCRIPTS = {"CJK": "cjk", "HIRAGANA": "cjk", "KATAKANA": "cjk", "HANGUL": "hangul"}
 
 
+class TextTower(Protocol):
+    """A model that puts texts where it puts pictures (`filters.biomedclip.BiomedClip`)."""
+
+    @property
+    def name(self) -> str:
+        """Which model it is."""
+        ...
+
+    @property
+    def version(self) -> int | str:
+        """Other when values may change."""
+        ...
+
+    @property
+    def gpus(self) -> float:
+        """What one worker needs."""
+        ...
+
+    def embedded_texts(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """N x D of length one."""
+        ...
+
+
 class TextQuality:
-    """Measures the texts of samples: TEXT_QUALITY."""
+    """Measures the texts of samples: TEXT_QUALITY, and where a model is given their embeddings: TEXT_EMBEDDING."""
 
     name = "text_quality"
-    version = 2
-    columns = ("turns", "task", "question", "options", "answer")
+    version = 3
+    columns = ("turns", "task", "question", "options", "answer", "images")
+
+    def __init__(self, tower: TextTower | None = None) -> None:
+        self.tower = tower
+
+    @property
+    def gpus(self) -> float:
+        """What a worker of it needs."""
+        return 0.0 if self.tower is None else self.tower.gpus
 
     def parameters(self) -> dict[str, Any]:
-        """Nothing is configurable: limits come afterwards."""
-        return {"longest": LONGEST, "run": _RUN}
+        """Limits come afterwards: what is measured depends on the model alone."""
+        tower = {} if self.tower is None else {"tower": [self.tower.name, self.tower.version]}
+        return {"longest": LONGEST, "run": _RUN, **tower}
 
     def measure(self, samples: pa.Table) -> dict[str, pa.Table]:
-        """`text_quality`: one row a sample."""
-        rows = [_measured(row) for row in samples.select(self.columns).to_pylist()]
-        return {"text_quality": pa.Table.from_pylist(rows, schema=TEXT_QUALITY)}
+        """`text_quality`, and with a model `text_embedding`: one row a sample."""
+        given = samples.select(self.columns).to_pylist()
+        found = {"text_quality": pa.Table.from_pylist([_measured(row) for row in given], schema=TEXT_QUALITY)}
+        if self.tower is not None:
+            found["text_embedding"] = _embeddings(self.tower, given)
+        return found
+
+
+def _embeddings(tower: TextTower, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """TEXT_EMBEDDING: of captions and reports of pictures, the others are null."""
+    captions = {
+        number: text
+        for number, row in enumerate(rows)
+        if row["task"] in {"caption", "report"} and row["images"] and (text := _said(row)).strip()
+    }
+    values: list[bytes | None] = [None] * len(rows)
+    if captions:
+        for number, vector in zip(captions, tower.embedded_texts(list(captions.values())), strict=True):
+            values[number] = vector.astype("<f2").tobytes()
+    return pa.table([pa.array(values, pa.binary())], schema=TEXT_EMBEDDING)
+
+
+def _said(row: Mapping[str, Any]) -> str:
+    return "\n".join(turn["text"] for turn in row["turns"] or () if turn["role"] in {"assistant", "text"})
 
 
 def _measured(row: Mapping[str, Any]) -> dict[str, Any]:
-    said = [turn["text"] for turn in row["turns"] or () if turn["role"] in {"assistant", "text"}]
-    text = "\n".join(said)[:LONGEST]
+    text = _said(row)[:LONGEST]
     short = text if row["task"] in {"caption", "report", "text"} and text.strip() and len(text) < 400 else None
     return {
         "label_only": short is not None and len(short) < 200 and _LABEL.fullmatch(short) is not None,
@@ -110,6 +170,7 @@ def _measured(row: Mapping[str, Any]) -> dict[str, Any]:
         "repeated": round(repeated_share(text), 4),
         "markup": len(_MARKUP.findall(_THOUGHT.sub(" ", text))) if row["task"] in {"caption", "report"} else 0,
         "script": script_of(text),
+        "language": language_of(text[:2000]),
         **_of_answer(row["question"], row["options"], row["answer"]),
     }
 

@@ -20,6 +20,7 @@ from pipelines.errors import UsageError
 from pipelines.event_log import EventLog
 from pipelines.flow import Flow
 from pipelines.graph import Comparison, Decontamination, Graph, Nearness, Split, graph_of
+from pipelines.group_coverage import group_coverage
 from pipelines.holdout_sides import held_facts, hold_out, sides_of
 from pipelines.ingest import NAME as INGEST
 from pipelines.ingest import VERSION as INGEST_VERSION
@@ -219,12 +220,12 @@ class _Build:
         beside |= {} if audited is None else audited.files
         beside |= energon_published(self.session.work, manifest, shards)
         beside |= packing_published(self.session.work, self.recipe.mixture, manifest, shards)
+        if self.graph.privacy is not None:  # before: once a run is published, nothing is done for it any more
+            write_review(self.session, flow.views, folder)
         publish(folder, self._files(tables, shards) | beside, manifest_bytes(manifest), run)
         if audited is not None:
             audited.write_reports(folder)
         self._without_stale_reports(folder)
-        if self.graph.privacy is not None:
-            write_review(self.session, flow.views, folder)
         if self.session.removal is not None:
             clear_work(flow)
         return self._answer(run, flow.steps)
@@ -358,5 +359,6 @@ class _Build:
             "engine": self.engine.name,
             "missing": list(self.sources.missing),
             **answer_of(run, steps),
+            "groups": group_coverage(self.out),
             "audit": verdict_in(self.out),
         }

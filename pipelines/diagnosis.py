@@ -1,5 +1,6 @@
 """What this installation can do, and what to install for what it cannot."""
 
+import hashlib
 import os
 import platform
 import shutil
@@ -9,7 +10,9 @@ from typing import Any
 
 from packaging.requirements import Requirement
 
+from filters import efficientnet
 from filters.tokens import HARMONY, load_counter
+from filters.torch_file import WeightsError
 from pipelines.engines.local import default_workers
 from pipelines.plugins import listing
 from sources.dicom import codecs
@@ -18,12 +21,16 @@ PROBE_TEXT = "No acute cardiopulmonary process (3.2 cm)."
 PROBE_TOKENS = 13
 AWS_CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE",
                    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI")  # fmt: skip
+COMPARE = "compare it with the model's page, then copy it into the recipe"
 GOOGLE_DEFAULT = ".config/gcloud/application_default_credentials.json"
 """Where `gcloud auth application-default login` leaves them."""
 
 
-def diagnose() -> dict[str, Any]:
-    """Packages by extra, DICOM transfer syntaxes by what decodes them, the tokenizer, the machine."""
+def diagnose(biomedclip: Path | None = None) -> dict[str, Any]:
+    """Packages by extra, weights of models, DICOM transfer syntaxes by what decodes them, the tokenizer, the machine.
+
+    `biomedclip` is a directory with that model's files: their sha256 is what a recipe names.
+    """
     packages = [_package(requirement, extra) for requirement, extra in _requirements()]
     tokenizer = _tokenizer()
     core = all(row["installed"] for row in packages if row["extra"] == "core")
@@ -31,6 +38,11 @@ def diagnose() -> dict[str, Any]:
         "ok": core and tokenizer["works"],
         "python": platform.python_version(),
         "packages": packages,
+        "extras": {
+            extra: all(row["installed"] for row in packages if row["extra"] == extra)
+            for extra in dict.fromkeys(row["extra"] for row in packages)
+        },
+        "models": [_efficientnet(), *([] if biomedclip is None else [_biomedclip(biomedclip)])],
         "tokenizer": tokenizer,
         "dicom": codecs(),
         "steps": listing(),
@@ -42,6 +54,28 @@ def diagnose() -> dict[str, Any]:
             "gpus": gpus(),
         },
     }
+
+
+def _efficientnet() -> dict[str, Any]:
+    """The weights that come in a package: known by their sha256."""
+    told: dict[str, Any] = {"name": efficientnet.NETWORK, "sha256": None, "known": False}
+    try:
+        told["sha256"] = hashlib.sha256(efficientnet.weights_file().read_bytes()).hexdigest()
+    except (WeightsError, OSError):
+        return {**told, "hint": efficientnet.HINT}
+    known = told["sha256"] == efficientnet.SHA256
+    return {**told, "known": known, "hint": None if known else "not the weights this version was made for"}
+
+
+def _biomedclip(directory: Path) -> dict[str, Any]:
+    """The weights of a directory: nobody but its user knows which sha256 they should have."""
+    from filters.biomedclip import file_sha256, weights_file
+
+    told: dict[str, Any] = {"name": "biomedclip", "sha256": None, "known": False}
+    try:
+        return {**told, "sha256": file_sha256(weights_file(directory)), "hint": COMPARE}
+    except (WeightsError, OSError) as error:
+        return {**told, "hint": str(error) if isinstance(error, WeightsError) else "cannot be read"}
 
 
 def gpus() -> int:
@@ -113,6 +147,11 @@ def diagnosis_lines(found: dict[str, Any]) -> list[str]:
     for row in found["packages"]:
         state = row["installed"] or f"MISSING ({row['hint']})"
         lines.append(f"  {row['extra']:<6} {row['name']:<22} {state}")
+    there = ", ".join(f"{extra} {'complete' if whole else 'incomplete'}" for extra, whole in found["extras"].items())
+    lines.append(f"extras: {there}")
+    for row in found["models"]:
+        state = " and ".join(part for part in (row["sha256"] and f"sha256 {row['sha256']}", row["hint"]) if part)
+        lines.append(f"weights of {row['name']}: {state}")
     lines.append(f"tokenizer {found['tokenizer']['name']}: {'works' if found['tokenizer']['works'] else 'BROKEN'}")
     for row in found["steps"]:
         lines.append(f"step {row['name']} of {row['distribution']} {row['version']}: {row['hint'] or 'works'}")

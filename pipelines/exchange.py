@@ -92,6 +92,8 @@ class GatherTask:
     """Of the partitions that have an answer for the run."""
     digest: str
     """Stands for those answers."""
+    answer: pa.Schema = FOLLOWERS
+    """Has the columns `fragment` and `row`."""
 
     @property
     def label(self) -> str:
@@ -99,7 +101,7 @@ class GatherTask:
         return f"{self.name} answers {self.number}"
 
     def run(self, session: Session) -> Commit:
-        """Commit FOLLOWERS without the fragment's number, which changes as corpora grow, as parts `0`, `1` ..."""
+        """Commit the answers without the fragment's number, which changes as corpora grow, as parts `0`, `1` ..."""
         work, node = session.work, f"{self.name}_answers"
         key = key_of(self.name, VERSION, self.fragments, self.digest)
         found = work.find(node, key)
@@ -107,7 +109,7 @@ class GatherTask:
             return found
         first = self.number * MAX_FRAGMENTS
         tables = read_spans(work, self.solved, "fragment", first, first + MAX_FRAGMENTS)
-        joined = pa.concat_tables([FOLLOWERS.empty_table(), *tables]).sort_by(
+        joined = pa.concat_tables([self.answer.empty_table(), *tables]).sort_by(
             [("fragment", "ascending"), ("row", "ascending")]
         )
         bounds = np.searchsorted(joined["fragment"].to_numpy(), np.arange(first, first + self.fragments + 1))
@@ -118,14 +120,21 @@ class GatherTask:
 
 def exchanged(each: Callable[[str, Sequence[Any]], list[Commit]], name: str, keys: Sequence[Part]) -> list[Part]:
     """Each fragment's followers, of the keys that all fragments sent; `each` runs tasks and gives their commits."""
+    return answered_by(each, Solver(name, "solve", VERSION, NUMBERED_KEYS, _followers), keys, FOLLOWERS)
+
+
+def answered_by(
+    each: Callable[[str, Sequence[Any]], list[Commit]], solver: Solver, keys: Sequence[Part], answer: pa.Schema
+) -> list[Part]:
+    """Each fragment's rows of `answer` (columns `fragment` and `row`), of what all fragments sent, sorted by key."""
+    name = solver.name
     runs = merged_runs(each, name, keys, [part.rows for part in keys], RUN_ROWS)
-    solver = Solver(name, "solve", VERSION, NUMBERED_KEYS, _followers)
     answered = solved(each, solver, runs, sum(part.rows for part in keys), PARTITION_ROWS)
     gather = []
     for number, run in enumerate(runs):
         shares = [(commit.parts["rows"], commit.facts["runs"].get(str(number))) for commit in answered]
         used = tuple(part for part, share in shares if share is not None)
-        gather.append(GatherTask(name, number, run.count, used, key_of([share for _, share in shares])))
+        gather.append(GatherTask(name, number, run.count, used, key_of([share for _, share in shares]), answer))
     answers = each(f"{name} answers", gather)
     return [commit.parts[str(number)] for run, commit in zip(runs, answers, strict=True) for number in range(run.count)]
 

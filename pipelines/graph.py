@@ -13,10 +13,9 @@ from filters.license import License
 from filters.measure import Measure, Pictures
 from filters.measurer import AnyMeasurer
 from filters.quality import Quality
-from filters.text import TextQuality
 from filters.tokens import TokenCounts, Tokens
 from pipelines.holdout import Holdout
-from pipelines.label import Labelling, labelling_of
+from pipelines.label import Labelling, labelling_of, text_quality_of
 from pipelines.phi.pictures import Privacy
 from pipelines.plugged import PluggedExchange, PluggedFacts, PluggedFilter
 from pipelines.plugins import PLACES, is_exchange, is_measured, made_steps
@@ -137,7 +136,7 @@ def graph_of(recipe: Recipe, removal: Removal | None = None, privacy: Privacy | 
     labelling = labelling_of(settings.modality) if settings.modality is not None and settings.modality.enabled else None
     filters: list[tuple[DecideStep, FactStep | None]] = [] if labelling is None else [(labelling.step, None)]
     if settings.quality is not None and settings.quality.enabled:
-        filters.append((Quality(settings.quality.limits()), TextQuality()))
+        filters.append((Quality(settings.quality.limits()), text_quality_of(settings.quality, labelling)))
     if settings.license.enabled:
         policy = settings.license
         filters.append((License(frozenset(policy.access), frozenset(policy.forbidden), policy.unknown), None))
@@ -147,7 +146,12 @@ def graph_of(recipe: Recipe, removal: Removal | None = None, privacy: Privacy | 
     return Graph(
         identity=SampleIds(),
         pictures=Pictures(
-            measure.max_pixels, measure.frames, measure.pixel_hash, _measurers(recipe, labelling), measure.ct_windows
+            measure.max_pixels,
+            measure.frames,
+            measure.pixel_hash,
+            _measurers(recipe, labelling),
+            measure.ct_windows,
+            split=labelling is not None and settings.modality is not None and settings.modality.compound == "split",
         ),
         token_counts=token_counts,
         measure=Measure(min_side_px=measure.min_side_px),

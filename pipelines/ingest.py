@@ -11,7 +11,7 @@ import pyarrow as pa
 from filters.verdicts import decided
 from pipelines.bisect import FATAL_ERRORS, Failure
 from pipelines.counts import tally
-from pipelines.phi.texts import screened, text_parameters
+from pipelines.phi.texts import Given, screened, text_parameters
 from pipelines.session import Session
 from pipelines.suspect_records import Lost, answers
 from pipelines.takedown.step import taken_out
@@ -24,9 +24,6 @@ from sources.schema import SAMPLES, Reason, Verdict
 
 NAME = "ingest"
 VERSION = 3
-
-Given = tuple[Verdict, str | None, str | None]
-"""Verdict, reason, evidence."""
 
 
 @dataclass(frozen=True)

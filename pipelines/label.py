@@ -1,27 +1,27 @@
 """Labels the pictures of every fragment, after they were measured: no picture is opened for it.
 
 A threshold, another head or another word of the lexicon costs this alone. The images of a fragment get what is known
-of them put together (`filters/modality.py`); the samples of the same fragment are the texts that speak of them.
+of them put together (`filters/modality.py`), the texts of all fragments that speak of them included.
 """
 
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from filters.lexicon import merged, said_of_picture
+from filters.lexicon import VERSION as LEXICON
 from filters.measurer import AnyMeasurer
-from filters.modality import Labels, Modality, said_of_images
+from filters.modality import Labels, Modality
 from filters.modality_features import EfficientNetFeatures, PanelCount
 from filters.modality_head import SHIPPED, load_head
+from filters.text import TextQuality
 from pipelines.errors import UsageError
 from pipelines.flow import Flow
-from pipelines.label_settings import ModalitySettings
+from pipelines.label_settings import ModalitySettings, QualitySettings
+from pipelines.label_words import heard, said_in
 from pipelines.session import Session
 from pipelines.steps import own_fingerprint
-from pipelines.view import View, aligned, alive_rows, read_samples
-from pipelines.work import Commit, key_of
+from pipelines.view import View
+from pipelines.work import Commit, Part, key_of
 
 NODE = "modality_images"
 
@@ -43,6 +43,9 @@ class LabelTask:
     labels: Labels
     view: View
     number: int
+    words: Part
+    answer: Part
+    """What the texts say (`pipelines/label_words.py`)."""
 
     @property
     def label(self) -> str:
@@ -52,27 +55,23 @@ class LabelTask:
     def run(self, session: Session) -> Commit:
         """Commit `images` anew, and how many were decided by what."""
         work, view = session.work, self.view
-        key = key_of(own_fingerprint(self.labels), view.digests(("turns",), "images", "links"))
+        said = [self.words.digest, self.answer.digest]
+        key = key_of(own_fingerprint(self.labels), view.digests((), "images"), said)
         found = work.find(NODE, key)
         if found is not None:
             return found
-        rows = alive_rows(work, view)
-        links = aligned(work.read(view.parts["links"]), rows)
-        shown = np.flatnonzero([refs is not None for refs in links["images"].to_pylist()])
-        turns = read_samples(work, view, rows[shown], ("turns",))["turns"].to_pylist()
-        said = said_of_images(links.take(shown), [said_of_picture(of_sample or ()) for of_sample in turns])
-        images = self.labels.labelled(
-            work.read(view.parts["images"]), {image_id: merged(several) for image_id, several in said.items()}
-        )
+        images = work.read(view.parts["images"])
+        heard = said_in(work.read(self.words), work.read(self.answer), images["image_id"].to_pylist())
+        images = self.labels.labelled(images, heard)
         decided = Counter(images["modality_from"].to_pylist())
         return work.put(NODE, key, {"images": images}, {"decided": dict(sorted(decided.items()))})
 
 
 def label_pictures(flow: Flow, labelling: Labelling) -> None:
     """Label the pictures of every fragment, and tell which evidence decided how often."""
-    commits = flow.each(
-        "modality labels", [LabelTask(labelling.labels, view, number) for number, view in enumerate(flow.views)]
-    )
+    said = heard(flow.each, flow.views, LEXICON)
+    tasks = [LabelTask(labelling.labels, view, number, *said[number]) for number, view in enumerate(flow.views)]
+    commits = flow.each("modality labels", tasks)
     decided: Counter[str] = Counter()
     for number, commit in enumerate(commits):
         flow.views[number] = flow.views[number].with_parts(images=commit.parts["images"])
@@ -113,10 +112,29 @@ def labelling_of(settings: ModalitySettings) -> Labelling:
         settings.keep,
         settings.not_medical,
         settings.unknown,
-        settings.compound,
+        "drop" if settings.compound == "drop" else "keep",
         {"model": model, **labels.parameters()},
     )
     return Labelling(model, (PanelCount(), *measurers), labels, step)
+
+
+def text_quality_of(settings: QualitySettings, labelling: Labelling | None) -> TextQuality:
+    """What measures texts: with BiomedCLIP's text tower where agreement with the pictures is asked for.
+
+    Raises:
+        UsageError: it is asked for, and BiomedCLIP is not the model.
+    """
+    if settings.min_agreement is None:
+        return TextQuality()
+    if labelling is None or labelling.model != "biomedclip":
+        raise UsageError(
+            "steps.quality.min_agreement: needs BiomedCLIP as the model of steps.modality",
+            "write `modality: {biomedclip: {path: DIR, sha256: ...}}`; docs/modality.md says how to fetch it",
+        )
+    from filters.biomedclip import BiomedClip
+
+    (tower,) = (one for one in labelling.measurers if isinstance(one, BiomedClip))
+    return TextQuality(tower)
 
 
 def chosen_model(settings: ModalitySettings) -> str:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
+from filters.languages import LANGUAGES
 from filters.modality import CONFIDENCE
 from filters.modality_classes import LABELS
 from filters.quality_rules import RULE_SETS
@@ -37,8 +38,8 @@ class ModalitySettings(Strict):
     """Modalities and kinds; None keeps all that are medical."""
     not_medical: Literal["keep", "drop"] = "drop"
     unknown: Literal["keep", "drop"] = "keep"
-    compound: Literal["keep", "drop"] = "keep"
-    """Figures of several panels (MedGemma kept single-panel images only)."""
+    compound: Literal["keep", "split", "drop"] = "keep"
+    """Figures of several panels: whole, a sample for each panel, or none (MedGemma kept single-panel images only)."""
 
     @field_validator("keep")
     @classmethod
@@ -62,6 +63,19 @@ class QualitySettings(Strict):
     max_markup: Annotated[int, Field(ge=0)] | None = None
     scripts: tuple[str, ...] | None = None
     """Writings that are wanted (latin, cjk, arabic, cyrillic, greek, hebrew, devanagari ...); not languages."""
+
+    languages: tuple[str, ...] | None = None
+    """Languages that are wanted (en, de, fr, es, it, pt, nl); what is too short to tell, or is none of these, stays."""
+    min_agreement: Annotated[float, Field(ge=-1, le=1)] | None = None
+    """Cosine of BiomedCLIP between a caption and its picture; -1 keeps all and leaves the score in the ledger."""
+
+    @field_validator("languages")
+    @classmethod
+    def _spoken(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for name in value or ():
+            if name not in LANGUAGES:
+                raise ValueError(f"{name!r} is none of the languages told apart here: {', '.join(LANGUAGES)}")
+        return value
 
     @field_validator("scripts")
     @classmethod

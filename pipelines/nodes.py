@@ -3,7 +3,7 @@
 A takedown goes by this list, too: what is not known to be free of content is deleted as a whole, or looked into.
 """
 
-EXCHANGES = ("identity", "images", "exact")
+EXCHANGES = ("identity", "images", "exact", "modality_words")
 OF_AN_EXCHANGE = ("keys", "runs", "solve", "answers")
 """An exchange `x` has the nodes `x_keys`, `x_runs` and so on."""
 SEARCHES = ("near_text", "near_picture", "near_image")

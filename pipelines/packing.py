@@ -41,7 +41,8 @@ def plan_settings(mixture: Mixture, manifest: Manifest) -> PlanSettings:
         context=manifest.context_tokens,
         rows_per_step=mixture.rows_per_step,
         weights=weights,
-        **mixture.model_dump(exclude={"rows_per_step", "weights"}),
+        token_caps=mixture.token_caps or {},
+        **mixture.model_dump(exclude={"rows_per_step", "weights", "token_caps"}),
     )
 
 

@@ -3,10 +3,12 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from pipelines.errors import UsageError
+from pipelines.errors import CurateError, UsageError
 from sources.storage import Folder, folder_at
 from sources.storage.inventory import with_inventory
 from sources.storage.inventory_file import InventoryError
+from sources.storage.packed import archive_at
+from sources.storage.zip_members import ArchiveError
 
 
 def folder_of(place: str, option: str = "") -> Folder:
@@ -23,13 +25,29 @@ def folder_of(place: str, option: str = "") -> Folder:
         ) from None
 
 
+def data_folder(place: str) -> Folder:
+    """A folder given as `--data`, or an archive, which is read as if it had been unpacked.
+
+    Raises:
+        UsageError: a URL that cannot be used.
+        CurateError: the archive cannot be read.
+    """
+    above, slash, name = place.rstrip("/").rpartition("/")
+    try:
+        packed = archive_at(folder_of(above or slash or ".", "--data"), name)
+    except ArchiveError as error:
+        raise CurateError(f"--data {above}{slash}{error}") from None
+    return folder_of(place, "--data") if packed is None or folder_of(place).exists() else packed
+
+
 def data_folders(places: Iterable[str], inventory: Path | None) -> tuple[Folder, ...]:
-    """The folders given as `--data`; those of buckets list what the inventory says, if there is one.
+    """The folders and archives given as `--data`; those of buckets list what the inventory says, if there is one.
 
     Raises:
         UsageError: a URL or the inventory cannot be used.
+        CurateError: an archive cannot be read.
     """
-    folders = tuple(folder_of(place, "--data") for place in places)
+    folders = tuple(map(data_folder, places))
     if inventory is None:
         return folders
     try:

@@ -9,15 +9,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipelines.errors import CurateError, UsageError
-from pipelines.replan import Shards, opened
+from pipelines.replan import Shards, opened, run_of
 from pipelines.report.beside import private_sources
 from pipelines.report.page_templates import page_templates
-from pipelines.run_directory import RUN, read_run
+from pipelines.run_directory import read_run
 from shards.image_tokens import FIXED
 from shards.index_file import Index, IndexFileError, open_index
 from shards.plan_file import PLAN_NAME, Plan, PlanAbout, PlanError, open_plan
+from shards.plan_samples import place_numbers
 from shards.preview import facts_of, seen, spread
 from sources.storage import Folder
 
@@ -69,7 +72,7 @@ def _page(given: Folder, shards: Shards, plan: str, samples: int, allowed: froze
         None if may_see.hides(fact.source, fact.access) else seen(shards.folder, shards.manifest, fact, policy)
         for fact in facts
     ]
-    sources = sorted(set(index.table(["source"])["source"].to_pylist()))
+    sources = sorted(pc.unique(index.table(["source"])["source"].cast(pa.string())).to_pylist())
     colours = {source: COLOURS[number % len(COLOURS)] for number, source in enumerate(sources)}
     return (
         page_templates()
@@ -104,17 +107,10 @@ def _plan(shards: Shards, name: str) -> Plan | None:
 
 def _shown(given: Folder, folder: Folder, allowed: frozenset[str]) -> Shown:
     """What the run that these are the shards of says of its sources."""
-    run = given if given != folder else _parent(given)
-    if run is None or run.stat(RUN) is None:
+    run = run_of(given, folder)
+    if run is None:
         return Shown(frozenset(), known=False, allowed=allowed)
     return Shown(private_sources(read_run(run)), known=True, allowed=allowed)
-
-
-def _parent(shards: Folder) -> Folder | None:
-    from pipelines.places import folder_of
-
-    parent, _, last = shards.place.rpartition("/")
-    return folder_of(parent) if last == "shards" and parent else None
 
 
 def _steps(plan: Plan, index: Index) -> list[dict[str, Any]]:
@@ -123,14 +119,15 @@ def _steps(plan: Plan, index: Index) -> list[dict[str, Any]]:
     rows = index.table(["shard", "offset", "source"])
     shard_n, offset_n = rows["shard"].to_numpy(), rows["offset"].to_numpy()
     sources = rows["source"]
-    keys_n = (shard_n.astype(np.int64) << 40) + offset_n
+    keys_n = place_numbers(shard_n, offset_n)
     found = []
     for step in range(min(STEPS, about.steps)):
         start = step * about.rows_per_step
         shown = plan.rows(start, start + min(ROWS, about.rows_per_step))
         lines: list[dict[str, Any]] = []
         for row in shown:
-            wanted = np.array([(place.shard << 40) + place.offset for place in row.samples], np.int64)
+            shard_p, offset_p = (np.array(numbers, np.int64) for numbers in list(zip(*row.samples, strict=True))[:2])
+            wanted = place_numbers(shard_p, offset_p)
             names = sources.take(np.searchsorted(keys_n, wanted)).to_pylist()
             documents = [
                 {"source": name, "tokens": place.tokens, "share": 100 * place.tokens / about.context}

@@ -203,6 +203,7 @@ class Mixture(Strict):
     """Weights by modality and task; those of sources stand at the sources."""
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     caps: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
+    token_caps: dict[str, Annotated[int, Field(ge=1)]] | None = None  # null, so that older runs have the same settings
     max_repeats: Annotated[int, Field(ge=1)] = 4
     images: ImagePolicy = FIXED
     cut: bool = False
@@ -283,7 +284,8 @@ class Recipe(Strict):
 
     @model_validator(mode="after")
     def _caps_name_sources(self) -> "Recipe":
-        unknown = sorted(set(self.mixture.caps) - {entry.name for entry in self.sources})
+        names = {*self.mixture.caps, *(self.mixture.token_caps or ())}
+        unknown = sorted(names - {entry.name for entry in self.sources})
         if unknown:
             raise ValueError(f"mixture.caps: {unknown[0]!r} is no source of this recipe")
         return self

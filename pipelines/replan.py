@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.errors import CurateError, UsageError
+from pipelines.places import folder_of
+from pipelines.run_directory import RUN, locked
 from shards.index_file import INDEX_NAME, Index, IndexFileError, open_index
 from shards.manifest import MANIFEST_NAME, Manifest, ManifestError, read_manifest
 from shards.plan_file import PLAN_NAME, PlanAbout, PlanError, open_plan
@@ -35,16 +38,22 @@ def replan(given: Folder, values: Sequence[str], name: str = PLAN_NAME) -> PlanA
     What is not given is as in the plan that the manifest names, if there is one, else as the manifest says.
 
     Raises:
-        UsageError: no shards there, or a setting that is none.
+        UsageError: no shards there, a setting that is none, or a build is running in the run.
         CurateError: manifest, index or plan are damaged, or do not belong together.
     """
-    from shards.plan import make_plan
-
     if not _PLAN_NAME.fullmatch(name):
         raise UsageError(f"--out {name}: a plan is a file beside the shards", f"name it like {PLAN_NAME}")
     shards = opened(given)
     if name in {INDEX_NAME, shards.manifest.index, shards.manifest.audit}:
         raise UsageError(f"--out {name}: is no plan of these shards", f"name it like {PLAN_NAME}")
+    run = run_of(given, shards.folder)
+    with nullcontext() if run is None else locked(run):  # no build or takedown publishes other shards meanwhile
+        return _replanned(opened(given), values, name)
+
+
+def _replanned(shards: Shards, values: Sequence[str], name: str) -> PlanAbout:
+    from shards.plan import make_plan
+
     try:
         before = plan_in(shards)
         base = settings_of_manifest(shards.manifest) if before is None else settings_of_plan(before)
@@ -109,6 +118,7 @@ def packing_of(about: PlanAbout) -> dict[str, Any]:
         "samples": about.samples,
         "tokens": about.tokens,
         "excluded": about.excluded,
+        "clipped": about.clipped,
         "balance": about.balance.model_dump(),
         "padding_rows": about.padding_rows,
     }
@@ -128,6 +138,15 @@ def opened(given: Folder) -> Shards:
     except ManifestError as error:
         raise UsageError(str(error), "give the shards/ folder of a run") from None
     return Shards(folder, manifest, hashlib.sha256(folder.read(MANIFEST_NAME)).hexdigest())
+
+
+def run_of(given: Folder, shards: Folder) -> Folder | None:
+    """The run that a folder of shards is part of; None of a copy."""
+    run: Folder | None = given
+    if given == shards:
+        parent, _, last = given.place.rpartition("/")
+        run = folder_of(parent) if last == "shards" and parent else None
+    return None if run is None or run.stat(RUN) is None else run
 
 
 def plan_in(shards: Shards) -> PlanAbout | None:

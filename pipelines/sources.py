@@ -59,6 +59,7 @@ def find_sources(recipe: Recipe, roots: Sequence[Folder], id_key: Path | None) -
             continue
         _check_policy(recipe, corpus)
         corpus = _named(corpus, id_key)
+        corpus = replace(corpus, sought=recipe.steps.phi.seeks(corpus))
         found.append(awaiting_rows(corpus) if by_exchange(corpus) else corpus)
         entries.append(entry)
     if not found:

@@ -18,6 +18,7 @@ SENTENCES: dict[str, str] = {
     Reason.RECORD_SPLIT: "it belongs to a split that the recipe does not take",
     Reason.PHI_HEADER: "a picture's file carries metadata that may identify a person",
     Reason.PHI_BURNED_IN: "writing in a picture may identify a person",
+    Reason.PHI_REVIEWED: "a reviewer dropped the picture",
     Reason.PHI_TEXT: "its text held what may identify a person; placeholders stand there now",
     Reason.LICENSE_FORBIDDEN: "its licence is not allowed by the recipe",
     Reason.ACCESS_FORBIDDEN: "its kind of access is not allowed by the recipe",

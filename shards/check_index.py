@@ -7,8 +7,8 @@ import pyarrow as pa
 
 from filters.tokens import HARMONY
 from shards.energon import tar_index_name
-from shards.harmony import RenderError
-from shards.index_file import INDEX, PART
+from shards.harmony import UNRENDERABLE, RenderError
+from shards.index_file import PART, IndexFileError, open_index
 from shards.index_rows import IndexRows
 from shards.samples import SampleJson
 from sources.storage import Folder
@@ -47,16 +47,19 @@ class Sighted:
         if self._rows is not None:
             try:
                 self._rows.add(content.model_dump(), start, end - start)
-            except RenderError as error:
-                self.faults.append(str(error))
+            except RenderError:  # its message may quote the sample
+                self.faults.append(f"sample {content.sample_id}: {UNRENDERABLE}")
 
     def faults_of_index(self, folder: Folder) -> list[str]:
         """What the index says of the shard and the shard does not."""
         if self.of_index is None or self._rows is None:
             return []
         try:
-            found = _rows_of(folder, self.of_index)
-        except (pa.ArrowException, OSError, MemoryError, SystemError) as error:
+            part = self.of_index
+            found = open_index(folder, part.name).rows(part.start, part.start + part.count)
+        except IndexFileError as error:
+            return [str(error)]
+        except OSError as error:
             return [f"cannot be read ({type(error).__name__})"]
         expected = self._rows.table()
         if found.num_rows != expected.num_rows:
@@ -73,22 +76,6 @@ class Sighted:
         if stat.size != len(places) or folder.read(name) != places:
             return [f"does not say where the {len(self.starts)} samples of {shard} begin; build again"]
         return []
-
-
-def _rows_of(folder: Folder, part: IndexSlice) -> pa.Table:
-    """Read the batches that hold the rows, and no others."""
-    with folder.open(part.name) as file, pa.ipc.open_file(pa.PythonFile(file, mode="r")) as reader:
-        batches, first = [], 0
-        for number in range(reader.num_record_batches):
-            if first >= part.start + part.count:
-                break
-            batch = reader.get_batch(number)
-            batch.validate(full=True)
-            low, high = max(part.start - first, 0), min(part.start + part.count - first, batch.num_rows)
-            if low < high:
-                batches.append(batch.slice(low, high - low))
-            first += batch.num_rows
-        return pa.Table.from_batches(batches, reader.schema).select(INDEX.names)
 
 
 def _differences(found: pa.Table, expected: pa.Table, part: IndexSlice) -> list[str]:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from shards.index_file import Index, IndexFileError, open_index
 from shards.manifest import MANIFEST_NAME, Manifest
-from shards.plan_file import PlanAbout, PlanError, open_plan
-from shards.plan_samples import Samples, samples_of
+from shards.plan_file import Plan, PlanAbout, PlanError, open_plan
+from shards.plan_samples import Samples, place_numbers, samples_of
 from sources.storage import Folder
 
 MAX_TOLD = 5
@@ -18,27 +18,21 @@ _MAKE_ANOTHER = "make another: curate shards plan DIR"
 
 
 def faults_of_plan(folder: Folder, manifest: Manifest, name: str) -> list[str]:
-    """What is wrong with a plan of these shards; nothing where there is no index to compare it with.
+    """What is wrong with a plan of these shards. Without an index its documents are compared with nothing.
 
     Memory is about 60 bytes for each sample of the index, and one batch of the plan.
     """
-    if manifest.index is None or folder.stat(manifest.index) is None:
-        return []
     try:
-        about = open_plan(folder, name).about
-        index = open_index(folder, manifest.index)
+        plan = open_plan(folder, name)
+        faults = _faults_of_about(plan.about, manifest, hashlib.sha256(folder.read(MANIFEST_NAME)).hexdigest())
+        if faults or not plan.about.rows or manifest.index is None or folder.stat(manifest.index) is None:
+            return faults
+        samples = samples_of(open_index(folder, manifest.index), len(manifest.shards), plan.about.images)
+        return _Rows(plan.about, samples).faults(plan) if len(samples.shard) else ["rows of no samples"]
     except PlanError as error:
         return [str(error)]
     except IndexFileError:
         return []  # told where the index is checked
-    faults = _faults_of_about(about, manifest, hashlib.sha256(folder.read(MANIFEST_NAME)).hexdigest())
-    if faults or not about.rows:
-        return faults
-    try:
-        samples = samples_of(index, len(manifest.shards), about.images)
-    except IndexFileError:
-        return []
-    return _Rows(about, samples).faults(folder, name) if len(samples.shard) else ["rows of no samples"]
 
 
 def faults_of_index_file(folder: Folder, manifest: Manifest) -> list[str]:
@@ -89,17 +83,15 @@ class _Rows:
     places: int = 0
 
     def __post_init__(self) -> None:
-        self._keys = _keys(self.samples.shard, self.samples.offset)
+        self._keys = place_numbers(self.samples.shard, self.samples.offset)
 
-    def faults(self, folder: Folder, name: str) -> list[str]:
-        with folder.open(name) as file, pa.ipc.open_file(pa.PythonFile(file, mode="r")) as reader:
-            first = 0
-            for number in range(reader.num_record_batches):
-                batch = reader.get_batch(number)
-                self._add(batch, first)
-                first += batch.num_rows
-                if len(self.told) >= MAX_TOLD:
-                    return [*self.told[:MAX_TOLD], f"what follows row {first} was not checked; {_MAKE_ANOTHER}"]
+    def faults(self, plan: Plan) -> list[str]:
+        first = 0
+        for batch in plan.batches():
+            self._add(batch, first)
+            first += batch.num_rows
+            if len(self.told) >= MAX_TOLD:
+                return [*self.told[:MAX_TOLD], f"what follows row {first} was not checked; {_MAKE_ANOTHER}"]
         totals = {"samples": self.places, "tokens": self.tokens}
         for what, found in totals.items():
             if found != getattr(self.about, what):
@@ -130,7 +122,7 @@ class _Rows:
         self, shard_p: NDArray[np.int32], offset_p: NDArray[np.int64], row_p: NDArray[np.int64]
     ) -> NDArray[np.int64]:
         """The number of the sample at each place; one that is none is told, and counts as sample 0."""
-        wanted = _keys(shard_p, offset_p)
+        wanted = place_numbers(shard_p, offset_p)
         found = np.minimum(np.searchsorted(self._keys, wanted), len(self._keys) - 1)
         known = self._keys[found] == wanted
         self._tell(row_p[~known], "a document that is no sample of a training shard in the index")
@@ -140,9 +132,3 @@ class _Rows:
         if len(row_n):
             more = f" (and {len(row_n) - 1} more)" if len(row_n) > 1 else ""
             self.told.append(f"row {row_n[0]}{more}: {what}")
-
-
-def _keys(shard: NDArray[np.int32], offset: NDArray[np.int64]) -> NDArray[np.int64]:
-    """One number for shard and offset, in the order of both: tars stay far below 2^40 bytes."""
-    keys: NDArray[np.int64] = (shard.astype(np.int64) << 40) + offset
-    return keys

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from shards.check_energon import PlacesDigest
 from shards.check_index import IndexSlice, Sighted
 from shards.check_sample import PictureRules, SampleCheck
 from shards.manifest import ShardEntry
@@ -33,7 +34,8 @@ class ShardJob:
 class ShardReport:
     """What was found: the faults, the digest of the file if it could be read, the samples' keys in 16 bytes.
 
-    `of_index` and `of_tar_index` are faults of the files beside a shard that has none itself.
+    `of_index` and `of_tar_index` are faults of the files beside a shard that has none itself; only such a one has
+    `places`, the digest of where its members lie.
     """
 
     faults: tuple[str, ...]
@@ -41,6 +43,7 @@ class ShardReport:
     keys: bytes = b""
     of_index: tuple[str, ...] = ()
     of_tar_index: tuple[str, ...] = ()
+    places: str = ""
 
 
 @dataclass
@@ -56,6 +59,7 @@ class _Contents:
     """The bytes of the tar that the present sample takes, as far as it was read."""
     faults: list[str] = field(default_factory=list)
     keys: set[str] = field(default_factory=set)
+    places: PlacesDigest = field(default_factory=PlacesDigest)
     sample: SampleCheck | None = None
     samples: int = 0
     first_key: str | None = None
@@ -83,6 +87,7 @@ class _Contents:
             self.sample = SampleCheck(key, self.rules)
             self.start = member.offset - BLOCK_BYTES
         self.sample.add(suffix, member)
+        self.places.add(key, suffix, member.offset, member.size)
         self.end = member.offset - BLOCK_BYTES + member_bytes(member.size)
 
     def close_sample(self) -> None:
@@ -139,7 +144,7 @@ def _check_file(job: ShardJob, reader: TarReader, file_bytes: int) -> ShardRepor
         return ShardReport(tuple(faults), sha256, keys)
     of_index = contents.sighted.faults_of_index(job.folder)
     of_tar_index = contents.sighted.faults_of_tar_index(job.folder, job.entry.name, expected=job.for_energon)
-    return ShardReport((), sha256, keys, tuple(of_index), tuple(of_tar_index))
+    return ShardReport((), sha256, keys, tuple(of_index), tuple(of_tar_index), contents.places.digest())
 
 
 def _faults_of_file(entry: ShardEntry, sha256: str, file_bytes: int) -> list[str]:

@@ -7,13 +7,15 @@ settings below are the same; what it stamps into the header, its own version, is
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Protocol
 
 from shards.energon import INDEX, META
-from shards.members import MembersError, SampleMembers, placed
+from shards.manifest import ShardEntry
+from shards.members import MembersError, SampleMembers, members_of_tar, placed
+from shards.tar import archive_bytes
 from sources.storage import Folder, LocalFolder
 
 _SETTINGS = (
@@ -118,6 +120,38 @@ class EnergonIndex:
         for key, suffix, size in rows:
             found.setdefault(key, []).append((suffix, size))
         return [SampleMembers(key, tuple(members)) for key, members in found.items()]
+
+    def places(self, number: int) -> list[tuple[str, str, int, int]]:
+        """Of every member of shard `number`, in order: key, suffix, where its data begin in the tar, how many bytes."""
+        rows = self._database.execute(
+            "SELECT sample_key, part_name, content_byte_offset, content_byte_size FROM samples JOIN sample_parts USING"
+            " (tar_file_id, sample_index) WHERE tar_file_id = ? ORDER BY sample_index, content_byte_offset",
+            (number,),
+        )
+        return list(rows)
+
+
+def known_members(folder: Folder, entry: ShardEntry, index: EnergonIndex | None, number: int) -> list[SampleMembers]:
+    """The samples of a shard: as the index has them at `number` where that fits the manifest, else by its headers.
+
+    Everything in an index follows from the tars, so a damaged one is as good as none.
+
+    Raises:
+        MembersError: the index does not help, and the shard is missing or damaged.
+    """
+    try:
+        known = [] if index is None else index.members(number)
+        if known and _fits(known, entry):
+            return known
+    except (sqlite3.DatabaseError, TypeError):  # values of another kind than were written
+        pass
+    return members_of_tar(folder, entry)
+
+
+def _fits(samples: Sequence[SampleMembers], entry: ShardEntry) -> bool:
+    keys = [sample.key for sample in samples]
+    size = archive_bytes(sum(sample.bytes for sample in placed(samples)))
+    return (len(keys), keys[0], keys[-1], size) == (entry.samples, entry.first_key, entry.last_key, entry.bytes)
 
 
 @contextmanager

@@ -42,6 +42,9 @@ _OTHERS = {"user": "user", "system": "developer", "developer": "developer"}
 _INSTRUCTIONS = "# Instructions\n\n"
 
 
+UNRENDERABLE = "its turns cannot be rendered: an unknown role, or other pictures than it has"
+
+
 class RenderError(ValueError):
     """A sample cannot be rendered: an unknown role, or other pictures than its turns speak of."""
 

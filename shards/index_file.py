@@ -7,6 +7,7 @@ in record batches of 65,536 rows: of a file on this machine nothing is read but 
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 from typing import BinaryIO
 
 import blake3
@@ -15,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from shards.manifest import Manifest
 from sources.schema import ACCESS, MODALITIES, TASKS
 from sources.storage import Folder, LocalFolder
 
@@ -80,12 +82,16 @@ def write_index(file: BinaryIO, about: IndexAbout, shards: Sequence[pa.Table | C
 
 
 class Index:
-    """An index that is open. Of one on this machine only what is looked at is read; from a bucket all of it."""
+    """An index that is open, of which only what is looked at is read."""
 
     def __init__(self, file: pa.ipc.RecordBatchFileReader, about: IndexAbout, place: str = INDEX_NAME) -> None:
         self.about = about
+        self.place = place
         self._file = file
-        self._place = place
+
+    def is_of(self, manifest: Manifest) -> bool:
+        """Whether it says that it was made with this manifest."""
+        return (self.about.build, self.about.tokenizer) == (manifest.build, manifest.tokenizer)
 
     @property
     def batches(self) -> Iterator[pa.RecordBatch]:
@@ -94,16 +100,24 @@ class Index:
         Raises:
             IndexFileError: some are damaged.
         """
-        for number in range(self._file.num_record_batches):
-            told = f"{self._place}: batch {number} is damaged"
-            with _told(told):
-                batch, metadata = self._file.get_batch_with_custom_metadata(number)
-                batch.validate(full=True)
-                expected = None if metadata is None else metadata.get(CHECKSUM)
-                sound = expected is None or expected == _checksum(number, batch)
-            if not sound:
-                raise IndexFileError(f"{told}; {_RESTORE}")
-            yield batch
+        return map(self._batch, range(self._file.num_record_batches))
+
+    def rows(self, start: int, stop: int) -> pa.Table:
+        """Some rows, as far as there are any; no batches are read but theirs. Raises as `batches`."""
+        first, last = start // BATCH_ROWS, min(-(-stop // BATCH_ROWS), self._file.num_record_batches)
+        batches = [self._batch(number) for number in range(first, last)]
+        return pa.Table.from_batches(batches, INDEX).slice(start - first * BATCH_ROWS, stop - start)
+
+    def _batch(self, number: int) -> pa.RecordBatch:
+        told = f"{self.place}: batch {number} is damaged"
+        with _told(told):
+            batch, metadata = self._file.get_batch_with_custom_metadata(number)
+            batch.validate(full=True)
+            expected = None if metadata is None else metadata.get(CHECKSUM)
+            sound = expected is None or expected == _checksum(number, batch)
+        if not sound:
+            raise IndexFileError(f"{told}; {_RESTORE}")
+        return batch
 
     def table(self, columns: Sequence[str] | None = None) -> pa.Table:
         """All rows, or some columns of all rows. Raises as `batches`."""
@@ -125,7 +139,7 @@ def open_index(folder: Folder, name: str = INDEX_NAME) -> Index:
         data = (
             pa.memory_map(str(folder.root / name))
             if isinstance(folder, LocalFolder)
-            else pa.BufferReader(folder.read(name, 2**40))
+            else pa.PythonFile(folder.open(name), mode="r")
         )
         file = pa.ipc.open_file(data)
         about = IndexAbout.model_validate_json((file.schema.metadata or {}).get(ABOUT, b""))
@@ -164,16 +178,21 @@ def part_without(rows: pa.Table, gone: Sequence[int]) -> pa.Table:
     return left.set_column(left.schema.get_field_index("offset"), PART.field("offset"), offsets)
 
 
-def parts_of(index: Index, shards: int) -> list[pa.Table]:
-    """The rows of each shard of an index, as PART: what another index is made of."""
+def parts_of(index: Index, manifest: Manifest) -> list[pa.Table]:
+    """The rows of each shard of a manifest, as PART: what another index is made of.
+
+    Raises:
+        IndexFileError: it is damaged, or the index of other shards.
+    """
     rows = index.table()
+    numbers = [row["values"] for row in pc.value_counts(rows["shard"]).to_pylist()]
+    counts = [row["counts"] for row in pc.value_counts(rows["shard"]).to_pylist()]
+    samples = [entry.samples for entry in manifest.every_shard]
+    if not index.is_of(manifest) or (numbers, counts) != (list(range(len(samples))), samples):
+        raise IndexFileError(f"{index.place}: is of other shards than the manifest; {_RESTORE}")
     plain = pa.table([rows[name].cast(PART.field(name).type) for name in PART.names], schema=PART)
-    counts = {row["values"]: row["counts"] for row in pc.value_counts(rows["shard"]).to_pylist()}
-    parts, start = [], 0
-    for shard in range(shards):
-        parts.append(plain.slice(start, counts.get(shard, 0)))
-        start += counts.get(shard, 0)
-    return parts
+    starts = accumulate(samples, initial=0)
+    return [plain.slice(start, count) for start, count in zip(starts, samples, strict=False)]
 
 
 def _dictionaries(shards: Sequence[pa.Table | Callable[[], pa.Table]]) -> dict[str, pa.Array]:

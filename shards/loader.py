@@ -30,7 +30,7 @@ from shards.loader_items import StepRows, step_rows
 from shards.loader_order import LoaderError, check_ranks, rows_of_rank, steps_of_worker
 from shards.loader_samples import MAX_SAMPLE_BYTES, SampleReader
 from shards.loader_shards import Shards, check_sizes
-from shards.manifest import MANIFEST_NAME, read_manifest
+from shards.manifest import MANIFEST_NAME, Manifest, read_manifest
 from shards.plan_file import PLAN_NAME, Place, PlanError, PlanRow, open_plan
 from shards.row_reader import Decode, Replace, RowMaker, RowSettings
 from sources.storage import BucketFolder, Folder, LocalFolder, folder_at
@@ -63,7 +63,8 @@ class PlannedRows(IterableDataset[StepRows]):
     ) -> None:
         """Open a plan and hold it, the manifest and the sizes of the tars against one another.
 
-        `folder` is the `shards/` of a run; the plan lies in it, or in `plan_folder`. `picture` is applied to every
+        `folder` is the `shards/` of a run; the plan lies in it, or in `plan_folder`, with the manifest that it is of
+        where that is another (one that was counted anew with the model's tokenizer). `picture` is applied to every
         decoded picture (uint8 H x W x 3), in the workers. `tokenizer` is the path of the model's tokenizer.json, where
         shards were built for one: the plan knows it by the SHA-256 of the file. `verify` reads a tar for its SHA-256
         before the first of its samples is used. `replace` and `max_bad`: see `RowSettings`.
@@ -77,9 +78,8 @@ class PlannedRows(IterableDataset[StepRows]):
         """
         super().__init__()
         self._folder = _folder_of(folder)
-        self._manifest = read_manifest(self._folder)
-        self._digest = hashlib.sha256(self._folder.read(MANIFEST_NAME)).hexdigest()
         self._plan_folder = self._folder if plan_folder is None else _folder_of(plan_folder)
+        self._manifest, self._digest = _described(self._folder, self._plan_folder)
         self._plan = open_plan(self._plan_folder, plan)
         self._plan_name = plan
         self.about = self._plan.about
@@ -280,6 +280,12 @@ def _is_tokenizer(given: str, planned: str) -> bool:
         name if _DIGEST.fullmatch(name) else TokenCounts(name).parameters()["tokenizer"] for name in (given, planned)
     )
     return one == other
+
+
+def _described(folder: Folder, plan_folder: Folder) -> tuple[Manifest, str]:
+    """The manifest that lies with the plan, else that of the shards, and its SHA-256."""
+    place = folder if plan_folder.stat(MANIFEST_NAME) is None else plan_folder
+    return read_manifest(place), hashlib.sha256(place.read(MANIFEST_NAME)).hexdigest()
 
 
 def _folder_of(folder: Folder | Path | str) -> Folder:

@@ -32,7 +32,7 @@ def decoded(suffix: str, data: memoryview) -> NDArray[np.uint8]:
     try:
         other = eight_bits(decode(bytes(data), limits=_LIMITS))
     except PictureError as error:
-        raise SampleFault(f"{suffix}: {error.detail}") from None
+        raise SampleFault(f"{suffix}: cannot be decoded ({error.detail})") from None
     if other.ndim == 3:
         return other
     grey = np.empty((*other.shape, 3), np.uint8)

@@ -124,5 +124,5 @@ def _fault(entry: ShardEntry, shard: OpenShard) -> str | None:
 def _size_fault(entry: ShardEntry, size: int | None) -> str:
     if size is None:
         return "missing"
-    how = "truncated" if size < entry.bytes else "rewritten after the manifest"
+    how = "truncated, or rewritten after the manifest" if size < entry.bytes else "rewritten after the manifest"
     return f"{size} bytes, the manifest says {entry.bytes}: {how}"

@@ -92,8 +92,8 @@ class _Merge:
         rows = self._rows()
         with out.writing(INDEX_NAME, last=False) as file:
             write_index(file, IndexAbout(build=manifest.build, tokenizer=manifest.tokenizer), rows)
-        self._write_energon(manifest)
-        self._write_card(manifest, rows)
+        suffixes = self._write_energon(manifest)
+        self._write_card(manifest, rows, suffixes)
         about = self._plan(manifest)
         out.write(MANIFEST_NAME, manifest_bytes(manifest))
         out.delete_tree(UNFINISHED)
@@ -162,7 +162,7 @@ class _Merge:
         for build in self._union.builds:
             try:
                 index = open_index(build.folder, build.manifest.index or INDEX_NAME)
-                parts.append(parts_of(index, len(build.manifest.every_shard)))
+                parts.append(parts_of(index, build.manifest))
             except IndexFileError as error:
                 raise MergeError(str(error), "build it again with this version") from None
         rows = []
@@ -172,32 +172,27 @@ class _Merge:
             rows.append(part if gone is None else part_without(part, gone))
         return rows
 
-    def _members(self, chosen: Chosen) -> list[SampleMembers]:
-        members = self._union.builds[chosen.build].members(chosen.entry)
-        return [sample for sample in members if sample.key not in chosen.removed]
-
-    def _write_energon(self, manifest: Manifest) -> None:
-        out = self._out
-        for chosen in self._union.shards:
-            out.write(tar_index_name(chosen.name), tar_index(placed(self._members(chosen))), last=False)
+    def _write_energon(self, manifest: Manifest) -> set[str]:
+        """Write what Energon reads; returns how pictures end."""
+        out, suffixes = self._out, set[str]()
         for name, data in energon_files(manifest).items():
             out.write(f"{META}/{name}", data, last=False)
         with out.writing(f"{META}/{INDEX}", last=False) as file:
-            write_energon_index(file, map(self._members, self._union.shards))
+            write_energon_index(file, (self._members(chosen, suffixes) for chosen in self._union.shards))
+        return suffixes
 
-    def _write_card(self, manifest: Manifest, rows: Sequence[pa.Table]) -> None:
-        facts = _facts(manifest, rows, self._suffixes(), [build.manifest.build for build in self._union.builds])
+    def _members(self, chosen: Chosen, suffixes: set[str]) -> list[SampleMembers]:
+        """The samples of a shard of the union, whose `.tar.idx` is written: seeing a tar once is dear enough."""
+        known = self._union.builds[chosen.build].members(chosen.entry)
+        members = [sample for sample in known if sample.key not in chosen.removed]
+        self._out.write(tar_index_name(chosen.name), tar_index(placed(members)), last=False)
+        suffixes.update(suffix for sample in members for suffix, _ in sample.members if suffix != JSON_SUFFIX)
+        return members
+
+    def _write_card(self, manifest: Manifest, rows: Sequence[pa.Table], suffixes: set[str]) -> None:
+        facts = _facts(manifest, rows, suffixes, [build.manifest.build for build in self._union.builds])
         self._out.write(CARD_NAME, card_text(facts).encode(), last=False)
         self._out.write(CROISSANT_NAME, croissant_bytes(facts), last=False)
-
-    def _suffixes(self) -> set[str]:
-        return {
-            suffix
-            for chosen in self._union.shards
-            for sample in self._members(chosen)
-            for suffix, _ in sample.members
-            if suffix != JSON_SUFFIX
-        }
 
     def _plan(self, manifest: Manifest) -> tuple[int, float]:
         """Write the plan; its steps and how full its rows are."""

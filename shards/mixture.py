@@ -32,7 +32,7 @@ class PlanSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    context: Annotated[int, Field(ge=1)]
+    context: Annotated[int, Field(ge=1, le=2**24)]
     rows_per_step: Annotated[int, Field(ge=1)] | None = None
     """None: about a million tokens, or fewer where that would leave the last step of an epoch half empty."""
     epochs: Annotated[int, Field(ge=1, le=1000)] = 1
@@ -42,6 +42,8 @@ class PlanSettings(BaseModel):
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     caps: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
     """Source -> most samples in one epoch, repeats included."""
+    token_caps: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
+    """Source -> most tokens in one epoch, those of pictures and repeats included."""
     max_repeats: Annotated[int, Field(ge=1)] = 4
     """Most uses of a sample in one epoch. Four are nearly as good as new data, more are not (Muennighoff et al.,
     arXiv 2305.16264, section 5)."""
@@ -53,8 +55,9 @@ class PlanSettings(BaseModel):
     def mixture(self) -> PlanMixture:
         """As the plan says it."""
         return PlanMixture(
-            weights=self.weights, temperature=self.temperature, caps=self.caps, max_repeats=self.max_repeats
-        )
+            weights=self.weights, temperature=self.temperature, caps=self.caps, token_caps=self.token_caps,
+            max_repeats=self.max_repeats,
+        )  # fmt: skip
 
 
 def default_rows_per_step(context: int) -> int:
@@ -100,7 +103,7 @@ def hashes(seed: int, epoch: int, purpose: int, count: int) -> NDArray[np.uint64
 
 
 def multipliers(settings: PlanSettings, words: Mapping[Kind, Coded], usable: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """How often each sample is used in the mean of many epochs, caps apart: float64[n], at most `max_repeats`.
+    """How often each sample is to be used in the mean of many epochs, caps and `max_repeats` apart: float64[n].
 
     Samples that are not usable are used 0 times and do not count as samples of their source.
     """
@@ -111,30 +114,43 @@ def multipliers(settings: PlanSettings, words: Mapping[Kind, Coded], usable: NDA
     sizes = np.bincount(sources.codes[wanted_n > 0], minlength=len(sources.words) or 1)
     largest = max(1, int(sizes.max()))
     smoothed = (np.maximum(sizes, 1) / largest) ** (1 / settings.temperature - 1)
-    wanted_n = np.round(wanted_n * smoothed[sources.codes], _DIGITS)
-    return np.minimum(wanted_n, settings.max_repeats)
+    rounded_n: NDArray[np.float64] = np.round(wanted_n * smoothed[sources.codes], _DIGITS)
+    return rounded_n
 
 
-def uses(settings: PlanSettings, multipliers_n: NDArray[np.float64], sources: Coded, epoch: int) -> NDArray[np.int64]:
-    """How often each sample is used in an epoch: int64[n]."""
-    whole_n = np.floor(multipliers_n)
-    chance_n = (hashes(settings.seed, epoch, 1, len(multipliers_n)) >> np.uint64(11)) * 2.0**-53
-    uses_n = whole_n.astype(np.int64) + (chance_n < multipliers_n - whole_n)
+def uses(
+    settings: PlanSettings,
+    multipliers_n: NDArray[np.float64],
+    sources: Coded,
+    tokens_n: NDArray[np.int64],
+    epoch: int,
+) -> NDArray[np.int64]:
+    """How often each sample is used in an epoch: int64[n], at most `max_repeats`."""
+    wanted_n = np.minimum(multipliers_n, settings.max_repeats)
+    whole_n = np.floor(wanted_n)
+    chance_n = (hashes(settings.seed, epoch, 1, len(wanted_n)) >> np.uint64(11)) * 2.0**-53
+    uses_n = whole_n.astype(np.int64) + (chance_n < wanted_n - whole_n)
     for number, word in enumerate(sources.words):
-        cap = settings.caps.get(word)
-        if cap is not None:
+        caps = (settings.caps.get(word), settings.token_caps.get(word))
+        if caps != (None, None):
             own = np.flatnonzero(sources.codes == number)
-            uses_n[own] = _capped(uses_n[own], cap, hashes(settings.seed, epoch, 2, len(own)))
+            uses_n[own] = _capped(uses_n[own], tokens_n[own], caps, hashes(settings.seed, epoch, 2, len(own)))
     return uses_n
 
 
-def _capped(uses_n: NDArray[np.int64], cap: int, lot_n: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """So many uses in all: first uses before second ones, in the order of the lot."""
-    if uses_n.sum() <= cap:
-        return uses_n
+def _capped(
+    uses_n: NDArray[np.int64],
+    tokens_n: NDArray[np.int64],
+    caps: tuple[int | None, int | None],
+    lot_n: NDArray[np.uint64],
+) -> NDArray[np.int64]:
+    """So many uses and so many tokens in all: first uses before second ones, in the order of the lot."""
+    most, most_tokens = caps
     item_u = np.repeat(np.arange(len(uses_n)), uses_n)
     copy_u = np.arange(len(item_u)) - np.repeat(np.cumsum(uses_n) - uses_n, uses_n)
-    kept = item_u[np.lexsort((lot_n[item_u], copy_u))[:cap]]
+    kept = item_u[np.lexsort((lot_n[item_u], copy_u))[:most]]
+    if most_tokens is not None:
+        kept = kept[: np.searchsorted(np.cumsum(tokens_n[kept]), most_tokens, "right")]
     return np.bincount(kept, minlength=len(uses_n)).astype(np.int64)
 
 

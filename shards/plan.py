@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
+import blake3
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -66,7 +67,7 @@ def make_plan(index: Index, manifest: Manifest, manifest_sha256: str, settings: 
     Raises:
         PlanError: the index is of another build or tokenizer than the manifest.
     """
-    if (index.about.build, index.about.tokenizer) != (manifest.build, manifest.tokenizer):
+    if not index.is_of(manifest):
         raise PlanError("the member index is of another build than the manifest: restore both, or build again")
     samples = samples_of(index, len(manifest.shards), settings.images)
     fits = samples.tokens <= settings.context
@@ -76,7 +77,7 @@ def make_plan(index: Index, manifest: Manifest, manifest_sha256: str, settings: 
     epochs, sums = [], np.zeros(3)
     size = settings.rows_per_step
     for number in range(settings.epochs):
-        uses_n = uses(settings, wanted, samples.words["source"], number)
+        uses_n = uses(settings, wanted, samples.words["source"], samples.tokens, number)
         drawn |= uses_n > 0
         packing = _pack(samples, uses_n, settings, number)
         size = size or fitting_rows_per_step(settings.context, int(packing.row_n.max(initial=-1)) + 1)
@@ -89,7 +90,8 @@ def make_plan(index: Index, manifest: Manifest, manifest_sha256: str, settings: 
         NOT_DRAWN: int(((wanted > 0) & ~drawn).sum()),
     }
     about = _about(manifest, manifest_sha256, settings, size or 1, epochs, excluded, sums.tolist())
-    return MadePlan(about, samples, tuple(epochs))
+    clipped = int((wanted > settings.max_repeats).sum())
+    return MadePlan(about.model_copy(update={"clipped": clipped}), samples, tuple(epochs))
 
 
 def _about(
@@ -126,7 +128,16 @@ def _about(
         padding_rows=int(padding_rows),
         cut=settings.cut,
         rows_per_step_given=settings.rows_per_step is not None,
+        order=_order(epochs),
     )
+
+
+def _order(epochs: Sequence[_Packed]) -> str:
+    digest = blake3.blake3()
+    for epoch in epochs:
+        for numbers in (epoch.sample_n, epoch.start_n, epoch.tokens_n, epoch.starts):
+            digest.update(np.ascontiguousarray(numbers).view(np.uint8).data)
+    return digest.hexdigest(16)
 
 
 @dataclass(frozen=True)

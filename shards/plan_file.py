@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, BinaryIO, Literal, NamedTuple
 
+import blake3
 import numpy as np
 import orjson
 import pyarrow as pa
@@ -18,8 +19,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from sources.storage import Folder
 
 PLAN_NAME = "plan.arrow"
+PLAN_ENDING = ".arrow"
 PLAN_FORMAT = 1
 BATCH_ROWS = 1024
+CHECKSUM = b"checksum"
 ABOUT_KEY = b"curate"
 """In the metadata of the schema: JSON of `PlanAbout`."""
 
@@ -74,6 +77,8 @@ class PlanMixture(_Strict):
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     caps: dict[str, AtLeastOne]
     """Source -> most samples per epoch."""
+    token_caps: dict[str, AtLeastOne] = {}
+    """Source -> most tokens per epoch."""
     max_repeats: AtLeastOne
 
 
@@ -115,6 +120,10 @@ class PlanAbout(_Strict):
     """Whether texts longer than the context were cut into pieces."""
     rows_per_step_given: bool = True
     """False where nobody asked for so many rows: more or fewer samples are to have others."""
+    clipped: Count = 0
+    """Samples that weights and temperature ask for more often than `max_repeats` in an epoch."""
+    order: str = ""
+    """Digest of which documents lie in which rows, in order ("" in older plans): no other packer's plan has it."""
 
     @model_validator(mode="after")
     def _whole_steps(self) -> "PlanAbout":
@@ -126,8 +135,11 @@ class PlanAbout(_Strict):
 def about_bytes(about: PlanAbout) -> bytes:
     """The JSON in the file: equal contents are equal bytes."""
     content = about.model_dump(mode="json")
+    if not about.order:  # a plan of an earlier version keeps its bytes, and its digest
+        del content["order"], content["clipped"], content["mixture"]["token_caps"]
     content["excluded"] = dict(sorted(about.excluded.items()))
-    content["mixture"]["caps"] = dict(sorted(about.mixture.caps.items()))
+    for name in content["mixture"].keys() & {"caps", "token_caps"}:
+        content["mixture"][name] = dict(sorted(content["mixture"][name].items()))
     content["mixture"]["weights"] = {
         kind: dict(sorted(weights.items())) for kind, weights in sorted(about.mixture.weights.items())
     }
@@ -147,7 +159,8 @@ def write_plan(file: BinaryIO, about: PlanAbout, rows: Iterator[pa.RecordBatch])
     count = 0
     with pa.ipc.new_file(pa.PythonFile(file, mode="w"), schema, options=_WRITING) as writer:
         for batch in _batches(rows):
-            writer.write_batch(batch.replace_schema_metadata(schema.metadata))
+            about_rows = {CHECKSUM: _checksum(count // BATCH_ROWS, batch)}
+            writer.write_batch(batch.replace_schema_metadata(schema.metadata), about_rows)
             count += batch.num_rows
     if count != about.rows:
         raise ValueError(f"a plan of {about.rows} rows was given {count}")
@@ -185,6 +198,11 @@ class Place(NamedTuple):
     size: int
     tokens: int
     start: int = 0
+
+
+def piece_tokens(tokens: int, context: int) -> int:
+    """Tokens of each piece, the last aside, of a text that is cut to fit the context: of one that fits, all."""
+    return -(-tokens // max(1, -(-tokens // context)))
 
 
 class PlanRow(NamedTuple):
@@ -237,7 +255,7 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """Of what the plan was made from, in 16 hex digits: another plan of the same shards has another."""
+        """Of what the plan was made from and of its order, in 16 hex digits: another plan of the shards has another."""
         return hashlib.sha256(about_bytes(self.about)).hexdigest()[:16]
 
     def rows(self, start: int, stop: int, every: int = 1) -> list[PlanRow]:
@@ -259,12 +277,19 @@ class Plan:
             position += -(-(end - position) // every) * every
         return found
 
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """All rows, 1,024 at a time. Raises PlanError where the file is damaged."""
+        return map(self._load, range(-(-self.about.rows // BATCH_ROWS)))
+
     def _load(self, number: int) -> pa.RecordBatch:
         if self._batch is None or self._batch[0] != number:
             expected = min(BATCH_ROWS, self.about.rows - number * BATCH_ROWS)
             with _told(f"{self._place}: batch {number} is damaged"):
-                batch = self._reader.get_batch(number)
+                batch, metadata = self._reader.get_batch_with_custom_metadata(number)
                 batch.validate(full=True)
+                told = None if metadata is None else metadata.get(CHECKSUM)  # older plans have none
+            if told is not None and told != _checksum(number, batch):
+                raise PlanError(f"{self._place}: batch {number} is damaged; {_REMAKE}")
             if batch.num_rows != expected:
                 raise PlanError(f"{self._place}: batch {number} has {batch.num_rows} rows, not {expected}; {_REMAKE}")
             self._batch = (number, batch)
@@ -287,6 +312,13 @@ def _told(what: str) -> Iterator[None]:
         if error.errno is not None:
             raise
         raise PlanError(f"{what}; {_REMAKE}") from None
+
+
+def _checksum(number: int, batch: pa.RecordBatch) -> bytes:
+    """Of the rows of a batch and its number: a flipped bit in a number is seen nowhere else."""
+    digest = blake3.blake3(b"%d\0" % number)
+    digest.update(batch.serialize())
+    return digest.hexdigest(16).encode()
 
 
 def _rows_of(batch: pa.RecordBatch, inside: slice) -> list[PlanRow]:

@@ -1,6 +1,7 @@
 """What planning has to know of the samples to be trained on: columns of the index, as arrays."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -47,7 +48,7 @@ def samples_of(index: Index, shards: int, policy: ImagePolicy) -> Samples:
         numbers["size"],
         numbers["tokens"] + tiles * policy.tokens_per_tile,
         tiles,
-        {kind: _coded(rows[kind]) for kind in KINDS},
+        {kind: coded_words(rows[kind]) for kind in KINDS},
     )
 
 
@@ -63,7 +64,13 @@ def _tiles(images: pa.ChunkedArray, policy: ImagePolicy) -> NDArray[np.int64]:
     return np.concatenate(found)
 
 
-def _coded(column: pa.ChunkedArray) -> Coded:
+def place_numbers(shard: NDArray[np.integer[Any]], offset: NDArray[np.int64]) -> NDArray[np.int64]:
+    """One number for shard and offset, in the order of both: tars stay far below 2^40 bytes."""
+    numbers: NDArray[np.int64] = (shard.astype(np.int64) << 40) + offset
+    return numbers
+
+
+def coded_words(column: pa.ChunkedArray) -> Coded:
     """A column of words: all its chunks have one dictionary."""
     words = tuple(column.chunk(0).dictionary.to_pylist()) if column.num_chunks else ()
     codes = [np.zeros(0, np.int16), *(chunk.indices.to_numpy() for chunk in column.chunks)]

@@ -1,7 +1,7 @@
 """Settings for another plan: those of the plan that is there, or of the manifest, with single values replaced."""
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -11,6 +11,8 @@ from shards.manifest import Manifest
 from shards.mixture import KINDS, PlanSettings
 from shards.plan_file import PlanAbout
 from sources.schema import MODALITIES, TASKS
+
+_END_OF_YAML = "\n...\n"
 
 
 class SettingError(ValueError):
@@ -41,6 +43,7 @@ def settings_of_plan(about: PlanAbout) -> PlanSettings:
         weights=about.mixture.weights,
         temperature=about.mixture.temperature,
         caps=about.mixture.caps,
+        token_caps=about.mixture.token_caps,
         max_repeats=about.mixture.max_repeats,
         images=about.images,
         cut=about.cut,
@@ -56,7 +59,7 @@ def with_values(settings: PlanSettings, given: Sequence[str], sources: Sequence[
         SettingError: no such key, source, modality or task, or a value out of range.
     """
     document = settings.model_dump()
-    keys = [_put(document, text, sources) for text in given]
+    keys = [_put(document, part, sources) for text in given for part in _single(text)]
     if "context" in keys and "rows_per_step" not in keys:
         document["rows_per_step"] = None
     try:
@@ -65,6 +68,20 @@ def with_values(settings: PlanSettings, given: Sequence[str], sources: Sequence[
         first = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise SettingError(f"--set {where}: {first['msg']}", "docs/packing.md lists the settings") from None
+
+
+def _single(text: str) -> Iterator[str]:
+    """`weights={source: {slake: 2}}` as `weights.source.slake=2`: every key is looked at, however it is written."""
+    path, _, value = text.partition("=")
+    try:
+        inside = yaml.safe_load(value)
+    except yaml.YAMLError:
+        inside = None
+    if not isinstance(inside, dict) or not inside:
+        yield text
+        return
+    for key, part in inside.items():
+        yield from _single(f"{path}.{key}={yaml.safe_dump(part, default_flow_style=True).removesuffix(_END_OF_YAML)}")
 
 
 def _put(document: dict[str, Any], text: str, sources: Sequence[str]) -> str:
@@ -102,6 +119,7 @@ def _known(path: Sequence[str], sources: Sequence[str]) -> Sequence[str]:
         ("weights", "modality"): MODALITIES,
         ("weights", "task"): TASKS,
         ("caps",): sources,
+        ("token_caps",): sources,
         ("images",): ("policy", "tokens_per_tile", "side", "max_tiles"),
     }
     return words.get(tuple(path), ())

@@ -4,7 +4,6 @@ import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 import numpy as np
 from PIL import Image
@@ -17,6 +16,7 @@ from shards.index_file import Index
 from shards.loader_samples import BadSample, RawSample, parsed
 from shards.manifest import Manifest
 from shards.plan_file import ImagePolicy, Place
+from shards.plan_samples import coded_words
 from shards.samples import SampleJson
 from sources.storage import Folder
 
@@ -67,7 +67,7 @@ class SeenSample:
 
 def facts_of(index: Index, policy: ImagePolicy, numbers: Sequence[int]) -> list[SampleFacts]:
     """The facts of the samples with these numbers in the index; tokens include those of pictures."""
-    rows = index.table().take(list(numbers)).to_pylist()
+    rows = [row for number in numbers for row in index.rows(number, number + 1).to_pylist()]
     facts = []
     for row in rows:
         pictures = int(_picture_tokens(row["images"], policy).sum())
@@ -166,17 +166,14 @@ def spread(index: Index, shards: int, count: int) -> list[int]:
     rows = index.table(["shard", "source"])
     shard_n = rows["shard"].to_numpy()
     usable = int(np.searchsorted(shard_n, shards))
-    sources = rows["source"].slice(0, usable).to_pylist()
-    runs = [(source, len(list(group))) for source, group in groupby(sources)]
-    places: dict[str, list[int]] = {}
-    start = 0
-    for source, length in runs:
-        places.setdefault(source, []).extend(range(start, start + length))
-        start += length
+    coded = coded_words(rows["source"].slice(0, usable))
+    places = {word: np.flatnonzero(coded.codes == number) for number, word in enumerate(coded.words)}
+    places = {word: own for word, own in places.items() if len(own)}
     each = max(1, count // max(1, len(places)))
     chosen = []
     for own in places.values():
-        chosen += [own[int(step * len(own) / min(each, len(own)))] for step in range(min(each, len(own)))]
+        count_own = min(each, len(own))
+        chosen += [int(own[int(step * len(own) / count_own)]) for step in range(count_own)]
     return chosen[:count]
 
 

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from shards.encoders import TEXT_END, load_encoder
-from shards.harmony import RenderError, render
+from shards.harmony import UNRENDERABLE, RenderError, render
 from shards.image_tokens import tokens_of
 from shards.loader_order import LoaderError
 from shards.loader_pictures import decoded
 from shards.loader_samples import BadSample, RawSample, SampleFault
-from shards.plan_file import Place, PlanAbout, PlanRow
+from shards.plan_file import Place, PlanAbout, PlanRow, piece_tokens
 from shards.samples import SampleJson
 
 IGNORED = -100
@@ -129,8 +129,9 @@ class RowMaker:
         try:
             rendered = render(turns, tokens, self.tokenizer)
         except RenderError:  # its message may quote the sample
-            raise SampleFault("its turns cannot be rendered: an unknown role, or other pictures than it has") from None
-        ids, loss = _planned_part(rendered.ids, rendered.loss, sample.place, cut=self.about.cut)
+            raise SampleFault(UNRENDERABLE) from None
+        cut = self.about.cut and not content.images
+        ids, loss = _planned_part(rendered.ids, rendered.loss, sample.place, self.about.context if cut else None)
         pictures = [
             self._picture(suffix, data, (image.width, image.height))
             for (suffix, data), image in zip(sample.pictures, content.images, strict=True)
@@ -171,11 +172,12 @@ def _content_of(sample: RawSample) -> SampleJson:
 
 
 def _planned_part(
-    ids: NDArray[np.int32], loss: NDArray[np.bool_], place: Place, *, cut: bool
+    ids: NDArray[np.int32], loss: NDArray[np.bool_], place: Place, cut_to: int | None
 ) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    """The tokens that the plan counts on."""
+    """The tokens that the plan counts on: all, or a piece of a sample that was cut to the context."""
     stop = place.start + place.tokens
-    if (stop > len(ids)) if cut else (place.start > 0 or stop != len(ids)):
+    piece = len(ids) if cut_to is None else piece_tokens(len(ids), cut_to)
+    if place.start % max(1, piece) or stop != min(place.start + piece, len(ids)):
         raise SampleFault(
             f"{len(ids)} tokens, the plan says {place.tokens}: damaged, or the plan was made with another tokenizer "
             "or for other shards"

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from shards.energon_index import EnergonIndex, opened_index
+from shards.energon_index import EnergonIndex, known_members, opened_index
 from shards.manifest import Manifest, ManifestError, Mixture, ShardEntry, read_manifest
-from shards.members import MembersError, SampleMembers, members_of_tar
+from shards.members import MembersError, SampleMembers
 from shards.names import ShardName, parse_shard_name, shard_name
 from sources.storage import Folder
 
@@ -51,11 +51,8 @@ class Build:
 
     def members(self, entry: ShardEntry) -> list[SampleMembers]:
         """The samples of a shard of this build, by the index where it has one, else by the shard's headers."""
-        known = [] if self._index is None else self._index.members(self.numbers[entry.name])
-        if len(known) == entry.samples:
-            return known
         try:
-            return members_of_tar(self.folder, entry)
+            return known_members(self.folder, entry, self._index, self.numbers[entry.name])
         except MembersError as error:
             raise MergeError(f"{self.folder.place}/{error}", "`curate shards verify` says more") from None
 

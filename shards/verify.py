@@ -12,11 +12,11 @@ from shards.check_sample import PictureRules
 from shards.check_shard import KEY_BYTES, ShardJob, ShardReport, check_shard
 from shards.energon import META, tar_index_name
 from shards.manifest import MANIFEST_NAME, Manifest, ManifestError, read_manifest
+from shards.plan_file import PLAN_ENDING
 from shards.processes import run_in_processes
 from sources.storage import Folder
 
 MAX_PIXELS = 200_000_000  # what a recipe admits by default (`steps.measure.max_pixels`)
-PLAN_ENDING = ".arrow"
 COMPANIONS = ("README.md", "croissant.json")
 """Files that may stand beside the shards without a word in the manifest: the data card, for people and machines."""
 
@@ -73,7 +73,10 @@ def verify_shards(
             for plan in _plans(folder, manifest)
             for fault in faults_of_plan(folder, manifest, plan)
         ),
-        *(Problem(name, fault) for name, fault in faults_of_energon(folder, manifest)),
+        *(
+            Problem(name, fault)
+            for name, fault in faults_of_energon(folder, manifest, [report.places for report in reports])
+        ),
         *_files_amiss(folder, manifest),
     ]
 

@@ -64,7 +64,7 @@ class Pick(Strict):
     """A value made from a field: the first group of `pattern` (or the whole match) after `prefix`.
 
     A prefix keeps local numbers apart: patient 2 of one corpus is not patient 2 of another. `value` stands for
-    what matched, `otherwise` for a field that is absent or does not match.
+    what matched, `otherwise` for a field that is absent or does not match, `empty` for a list without items.
     """
 
     field: str
@@ -72,6 +72,7 @@ class Pick(Strict):
     prefix: str = ""
     value: str | None = None
     otherwise: str | None = None
+    empty: str | None = None
 
 
 class First(Strict):
@@ -123,7 +124,7 @@ class Layout(Strict):
     `{folder}/images/{id}.jpg`: `folder` of the record file, `split`, `key`, a mapped field or a column.
     """
     archives: tuple[str, ...] = ()
-    """Globs of zips that hold pictures, as if each had been unpacked beside itself; none of them is ever unpacked."""
+    """Globs of archives that hold pictures, as if each had been unpacked beside itself; none is ever unpacked."""
 
 
 FieldMap = dict[Annotated[str, AfterValidator(_known_field)], str | Pick | First | tuple[str | Pick, ...]]

@@ -238,6 +238,8 @@ def _is_something(value: Any) -> bool:
 
 def _pick(record: Record, pick: Pick) -> str | list[str] | None:
     value = lookup(record, pick.field)
+    if value == [] and pick.empty is not None:
+        return pick.empty
     if isinstance(value, list):
         return [picked for item in value if (picked := _pick_text(text_of(item), pick)) is not None]
     return _pick_text(text_of(value), pick)

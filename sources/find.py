@@ -18,8 +18,9 @@ from sources.storage import (
     is_url,
     with_listing,
 )
-from sources.storage.zip_index import ZipError
-from sources.storage.zipped import zipped
+from sources.storage.member_index import is_packed, stem_of
+from sources.storage.packed import PackedFolder, archives_in, packed
+from sources.storage.zip_members import ArchiveError
 
 _PICTURES = ("jpg", "jpeg", "png", "tif", "tiff", "bmp", "gif", "webp", "jp2")
 DEFAULT_FILES: Mapping[str, tuple[str, ...]] = {
@@ -40,6 +41,8 @@ DEFAULT_FILES: Mapping[str, tuple[str, ...]] = {
 }
 """Record files of a source that names only a folder, by reader."""
 ANY = ("**/*",)
+READ_ARCHIVES = frozenset({"archive", "hf", "webdataset"})
+"""Readers whose own files are archives, or that must see a repository whole."""
 
 
 def find_corpus(
@@ -66,11 +69,91 @@ def find_corpus(
     forms = _with_patterns(card, name, splits)
     for data_root in data_roots:
         for form, patterns in forms:
+            if path is not None and is_packed(path) and form.reader not in READ_ARCHIVES:
+                continue
             for folder, globs in _candidates(form, data_root, patterns, path):
                 corpus = _corpus_at(form, name, folder, identity, globs)
                 if corpus is not None:
                     return corpus
+    return _packed_corpus(forms, name, data_roots, identity, path)
+
+
+def _packed_corpus(
+    forms: Sequence[tuple[Card, "Globs"]], name: str, data_roots: Sequence[Folder], identity: Identity, path: str | None
+) -> Corpus | None:
+    """The corpus where its record files are in archives: those in its folder, or one that is called like it.
+
+    Raises:
+        CorpusError: such an archive cannot be read.
+    """
+    nested = False
+    for data_root in data_roots:
+        for form, patterns in forms:
+            if form.reader in READ_ARCHIVES or isinstance(data_root, PackedFolder):
+                continue
+            for place, archives, holder, globs in _archived(form, data_root, patterns, path):
+                try:
+                    folder = packed(place, archives, holder)
+                    corpus = _corpus_at(form, name, folder, identity, globs)
+                except ArchiveError as error:
+                    raise _unreadable(form, name, error) from None
+                if corpus is not None:
+                    return corpus
+                nested = nested or any(is_packed(stat.path) for stat in folder.files())
+    if nested:
+        raise CorpusError(f"{name}: its archive holds archives, which are not looked into: unpack the outer one")
     return None
+
+
+def _unreadable(card: Card, name: str, error: ArchiveError) -> CorpusError:
+    told = "an archive cannot be read: test it with `unzip -t` or `tar -t`" if card.keyed else str(error)
+    return CorpusError(f"{name}: {told}")
+
+
+def _archived(
+    card: Card, data_root: Folder, patterns: "Globs", path: str | None
+) -> Iterator[tuple[Folder, list[FileStat], Folder, "Globs"]]:
+    """Folders that archives would be unpacked to, each with these archives, where they lie, and what to look for."""
+    if path is not None:
+        yield from _archived_at(card, data_root, patterns, path)
+        return
+    there = data_root.names()
+    for root in card.layout.roots:
+        if root == ".":
+            continue
+        folder = data_root.inside(root)
+        called = [
+            stat for name in there if is_packed(name) and stem_of(name) == root and (stat := data_root.stat(name))
+        ]
+        inside = archives_in(folder) if Path(root).parts[0] in there else []
+        yield from ((folder, found, at, patterns) for found, at in ((called, data_root), (inside, folder)) if found)
+    if Path(data_root.place).name.partition("@")[0].lower() in {Path(root).name.lower() for root in card.layout.roots}:
+        yield from ((data_root, found, data_root, patterns) for found in [archives_in(data_root)] if found)
+
+
+def _archived_at(
+    card: Card, data_root: Folder, patterns: "Globs", path: str
+) -> Iterator[tuple[Folder, list[FileStat], Folder, "Globs"]]:
+    """What `path` of a recipe names: an archive, a glob in one (`notes.zip/*.jsonl`), or a folder that holds some."""
+    segments = path.split("/")
+    number = next((number for number, segment in enumerate(segments) if is_packed(segment)), None)
+    elsewhere = is_url(path) or Path(path).is_absolute()
+    if number is None:
+        folder = _placed(card, path, data_root) if elsewhere else data_root.inside(path)
+        found = archives_in(folder)
+        if found:
+            yield folder, found, folder, _in_folder(card, patterns, path)
+        return
+    above, name, rest = "/".join(segments[:number]), segments[number], "/".join(segments[number + 1 :])
+    holder = _placed(card, above or "/", data_root) if elsewhere else data_root.inside(above or ".")
+    stat = holder.stat(name)
+    if stat is not None:
+        yield (
+            holder.inside(stem_of(name)),
+            [stat],
+            holder,
+            {None: (rest,)} if rest else _in_folder(card, patterns, path),
+        )
 
 
 Globs = dict[str | None, tuple[str, ...]]
@@ -208,13 +291,12 @@ def _with_archives(card: Card, name: str, folder: Folder, known: Folder) -> Fold
     Raises:
         CorpusError: one of them cannot be read.
     """
-    if not card.layout.archives:
+    if not card.layout.archives or isinstance(folder, PackedFolder):
         return known
     try:
-        return zipped(known, _listed(card, name, folder, card.layout.archives))
-    except ZipError as error:
-        told = "an archive of its pictures cannot be read: test it with `unzip -t`" if card.keyed else str(error)
-        raise CorpusError(f"{name}: {told}") from None
+        return packed(known, _listed(card, name, folder, card.layout.archives))
+    except ArchiveError as error:
+        raise _unreadable(card, name, error) from None
 
 
 def _known(card: Card, name: str, folder: Folder, stats: Sequence[FileStat]) -> Folder:

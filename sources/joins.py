@@ -4,7 +4,7 @@ import csv
 import gzip
 import io
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import PurePosixPath
@@ -14,7 +14,8 @@ import blake3
 import orjson
 
 from sources.cards import Card, Join
-from sources.columns import KEY, lookup, mapped_columns, text_of
+from sources.columns import KEY, lookup, text_of
+from sources.identifying import Wanted, wanted_columns
 from sources.records import MAX_RECORD_BYTES, Corpus, CorpusError, Record, RecordError
 from sources.sealing import Seal
 from sources.storage import FileStat, Folder
@@ -36,7 +37,7 @@ LEFT = "@left"
 
 @dataclass(frozen=True)
 class Companion:
-    """A companion table: the mapped columns of its rows, by the text of their `right` value."""
+    """A companion table: the wanted columns of its rows, by the text of their `right` value."""
 
     columns: tuple[str, ...]
     """All columns of the table but `right`, mapped or not."""
@@ -133,7 +134,7 @@ def companion(corpus: Corpus, path: str) -> Companion | None:
             f" one has {stat.size >> 20}; builds join larger ones by a path without {{folder}}"
         )
     try:
-        table = _load(corpus.root, stat, join, mapped_columns(corpus.card))
+        table = _load(corpus.root, stat, join, wanted_columns(corpus))
     except _FormError as error:
         columns = "" if error.columns is None else f"; it has {corpus.shown_columns(error.columns)}"
         raise CorpusError(f"{corpus.shown(place)}: {error}{columns}") from None
@@ -164,7 +165,7 @@ def companion_path(join: Join, path: str) -> str:
 
 
 @lru_cache(maxsize=2)
-def _load(root: Folder, stat: FileStat, join: Join, wanted: frozenset[str]) -> Companion:
+def _load(root: Folder, stat: FileStat, join: Join, wanted: Wanted) -> Companion:
     data = _unpacked(root, stat)
     path = stat.path.removesuffix(PACKED)
     columns: dict[str, None] = {}
@@ -221,7 +222,7 @@ def _too_many(rows: Sequence[Mapping[str, Any]], join: Join) -> bool:
     return sum(len(row_bytes(added_columns(row, join, frozenset(row)))) for row in rows) > MAX_JOINED_BYTES
 
 
-def added_columns(row: Mapping[str, Any], join: Join, wanted: frozenset[str]) -> dict[str, Any]:
+def added_columns(row: Mapping[str, Any], join: Join, wanted: Container[str]) -> dict[str, Any]:
     """What a companion's row adds to a record: the wanted columns but `right`."""
     return {name: row[name] for name in row if name in wanted and name != join.right}
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from sources.readers.hf_repository import Resolved
 
 PhiKind = Literal["name", "date", "id", "phone", "email", "url", "address", "institution", "age"]
+Identifiers = tuple[tuple[PhiKind, str], ...]
+"""Kind and value of what a header says of whom a record tells."""
 FRAGMENT_RECORDS = 4096
 FRAGMENT_BYTES = 16 * 2**20
 MAX_RECORD_BYTES = 64 * 2**20
@@ -49,6 +51,8 @@ class Corpus:
     """File -> split, where the layout tells splits by file."""
     companion: "Companion | None" = None
     """Where the table that the card joins is too large for memory: its rows for the fragment that is being read."""
+    sought: bool = False
+    """Whether identifying values are sought in its texts: columns that say they hold some are read, mapped or not."""
     repository: "Resolved | None" = None
     """Where an inventory lists an HF data set: what its files are. Elsewhere the reader lists the folder to tell."""
 
@@ -123,15 +127,18 @@ class FileEntry:
     row: dict[str, Any] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Record:
-    """One record as the corpus has it. `key` is its id in the file: a row number, a file name, an xml id."""
+    """One record as the corpus has it. `key` is its id in the file: a row number, a file name, an xml id.
+
+    Nobody changes one; it is not frozen, which would take as long as parsing a row of CSV.
+    """
 
     key: str
     row: dict[str, Any]
     finished: bool = False
     """The row is the `{key}.json` of a shard of ours (sources/finished.py): a sample already, not fields to map."""
-    identifiers: tuple[tuple[PhiKind, str], ...] = field(default=(), compare=False, repr=False)
+    identifiers: Identifiers = field(default=(), compare=False, repr=False)
     """What a header says of whom the record tells, kind and value: sought in the record's texts, and never stored."""
 
 

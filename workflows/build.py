@@ -1,5 +1,6 @@
 """`curate build`: from corpora to shards."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -115,7 +116,10 @@ def summary(answer: dict[str, Any]) -> list[str]:
             f"{sum(counts['dropped'].values()):,} dropped, {counts['quarantined']:,} quarantined"
         ),
         *(f"  {reason:<20} {number:>9,} dropped" for reason, number in counts["dropped"].items()),
-        *(f"  {name:<20} {row['kept']:>9,} of {row['ingested']:,} kept" for name, row in answer["sources"].items()),
+        *(
+            f"  {name:<20} {row['kept']:>9,} of {row['ingested']:,} kept{_grouped(answer['groups'].get(name, {}))}"
+            for name, row in answer["sources"].items()
+        ),
         (
             f"{answer['shards']:,} shards with {answer['samples_written']:,} samples, "
             f"{answer['bytes_written'] / 1e6:,.1f} MB, in {answer['seconds']:,.1f} s: {answer['run']}/shards"
@@ -129,6 +133,11 @@ def summary(answer: dict[str, Any]) -> list[str]:
     if not counts["kept"]:
         lines.insert(1, "warning: nothing was kept; the reasons below say why")
     return lines
+
+
+def _grouped(shares: Mapping[str, float]) -> str:
+    """The share of samples that have a group, by kind; of none, nothing."""
+    return "".join(f", {kind} {share:.0%}" for kind, share in shares.items())
 
 
 def _audited(answer: dict[str, Any]) -> str:

@@ -25,7 +25,7 @@ _ITEMS: tuple[dict[str, Any], ...] = (
      "question": "A 34-year-old construction worker from Phoenix has had fever, dry cough and painful red nodules on"
                  " both shins for two weeks. Which organism is most likely responsible?"},
     {"id": "i5", "answer": "Zollinger-Ellison syndrome",
-     "question": "A 47-year-old man with recurrent duodenal ulcers despite omeprazole has chronic watery diarrhoea and"
+     "question": "A 47-year-old man with recurrent duodenal ulcers has chronic watery diarrhoea, weight loss and"
                  " a fasting gastrin of 1,200 pg/mL. What is the most likely diagnosis?"},
     {"id": "i6", "article": "PMC7700001", "answer": "cyclophosphamide",
      "question": "Which drug was given to the patient with haemorrhagic cystitis whose bladder wall is shown?"},
@@ -40,7 +40,7 @@ _LEAKED: tuple[dict[str, Any], ...] = (
      "question": "A 34-year-old builder from Phoenix has had fever, a dry cough and painful red nodules on both his"
                  " shins for two weeks. Which organism is most likely responsible?"},
     {"id": "paraphrase", "answer": "Zollinger-Ellison syndrome",
-     "question": "Duodenal ulcers keep coming back in a man of 47 although he takes omeprazole. He also has watery"
+     "question": "Duodenal ulcers keep coming back in a man of 47. He has lost weight and also has watery"
                  " diarrhoea that has become chronic, and his gastrin, measured fasting, is 1,200 pg/mL. Name the"
                  " condition."},
     {"id": "same_group", "article": "PMC7700001", "answer": "They resolved within a week of hydration.",

@@ -18,8 +18,8 @@ def plan(
     """Plan anew which samples are trained on, how often, and in which rows and steps. No shard is touched.
 
     Settings: context, rows_per_step, epochs, seed, temperature, max_repeats, cut, weights.source.NAME,
-    weights.modality.NAME, weights.task.NAME, caps.SOURCE, images.policy (fixed, tiles). What is not given stays as in
-    the plan that is there.
+    weights.modality.NAME, weights.task.NAME, caps.SOURCE, token_caps.SOURCE, images.policy (fixed, tiles). What
+    is not given stays as in the plan that is there.
 
     Example: curate shards plan runs/mid --set context=32768 --set weights.source.slake=2 --out plan-32k.arrow
     """
@@ -38,5 +38,10 @@ def plan(
     say(f"cost of a step's dearest row over its mean row: {balance.after:.3f} ({balance.before:.3f} in random order)")
     for reason, count in about.excluded.items():
         say(f"  {reason:<24} {count:>9,} samples are in no row")
+    if about.clipped:
+        most = about.mixture.max_repeats
+        say(
+            f"  {about.clipped:,} samples are to be used more than {most} times an epoch and are not: raise max_repeats"
+        )
     if about.padding_rows:
         say(f"  {about.padding_rows:,} rows repeat documents: the last step of an epoch has fewer documents than rows")

@@ -64,8 +64,8 @@ def check(
     Example: curate sources check vqa_rad --data corpora
     """
     from pipelines.check_source import check_lines, check_source
-    from pipelines.places import folder_of
+    from pipelines.places import data_folder
 
-    found = check_source(name, [folder_of(place, "--data") for place in data], id_key)
+    found = check_source(name, [data_folder(place) for place in data], id_key)
     print_json(found) if as_json else say("\n".join(check_lines(found)))
     raise typer.Exit(1 if found["problems"] else 0)

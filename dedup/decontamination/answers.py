@@ -6,6 +6,7 @@ import numpy.typing as npt
 from dedup.decontamination.text_document import Document
 from dedup.decontamination.text_index import TextIndex
 from dedup.decontamination.text_search import LEAST_SHARE, TELLING_WEIGHT, Search
+from dedup.decontamination.text_words import hashes_of
 from dedup.kernels.rewordings import stands
 
 AGREEING_SHARE = 0.65
@@ -59,7 +60,7 @@ def disagrees(index: TextIndex, prepared: Search, document: Document, item: int)
 def hinted(index: TextIndex, prepared: Search, document: Document, text: int, item: int) -> bool:
     """Whether the sample's own answer fits an item whose answer says nothing by itself.
 
-    It is the same numeral, or, of an item whose answer names statements of its question ("ac"), words of the question.
+    It is the same numeral, or, of an item whose answer names statements of its question ("ac"), words of those.
     """
     answer, own = answer_of(index, item), document.answer
     if not len(answer) or not len(own) or prepared.tells[item]:
@@ -68,9 +69,19 @@ def hinted(index: TextIndex, prepared: Search, document: Document, text: int, it
         return np.array_equal(answer, own)
     if len(answer) > 1 or not prepared.letters[answer[0]] or not _tells(prepared, own):
         return False
-    known = np.isin(own, index.words[index.starts[text] : index.starts[text + 1]])
+    known = np.isin(own, statements(index, text))
     weights = _weights(prepared, own)
     return float(weights[known].sum()) >= LEAST_SHARE * float(weights.sum())
+
+
+def statements(index: TextIndex, text: int) -> Words:
+    """Words of a question from the "a" on that the first "b" follows; none where it has no statements with letters."""
+    low, high = index.starts[text], index.starts[text + 1]
+    forms = index.vocabulary.forms[index.forms[low:high]]
+    (first,), (second,) = hashes_of("a"), hashes_of("b")
+    marks = np.flatnonzero(forms == second)
+    begins = np.flatnonzero(forms[: marks[0]] == first) if len(marks) else marks
+    return index.words[low + begins[-1] : high] if len(begins) else index.words[:0]
 
 
 def _brief(answer: Words, own: Words) -> bool:

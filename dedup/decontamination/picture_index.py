@@ -17,7 +17,7 @@ import pyarrow as pa
 from dedup.decontamination.picture_features import features_of, packed, posed, protected_features, unpacked, versions
 from dedup.fingerprints import HASH_BYTES, ORIENTATIONS, Fingerprint, fingerprint_of
 from dedup.kernels.local_codes import KEY_BITS, VERSIONS, agreeing, in_one_pose, near_hashes
-from filters.panels import Region, panels_of
+from sources.pictures.panels import Region, panels_of
 
 Grey = npt.NDArray[np.uint8]
 Protected = tuple[int, Grey, str, str]

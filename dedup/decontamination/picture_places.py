@@ -11,7 +11,7 @@ from dedup.decontamination.grades import Grade
 from dedup.decontamination.picture_index import Nomination, cut
 from dedup.fingerprints import content_of, fingerprint_of
 from dedup.verify_pictures import Match, Prepared, Rule, correlation, fitted, prepare, verify_pictures, version_of
-from filters.panels import Region
+from sources.pictures.panels import Region
 
 Grey = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]

@@ -26,7 +26,7 @@ from dedup.decontamination.picture_index import (
 )
 from dedup.decontamination.picture_places import Part, Place, part_of, placed
 from dedup.picture_rules import rule_for
-from filters.panels import Region
+from sources.pictures.panels import Region
 
 __all__ = [
     "PICTURE_HITS",

@@ -21,7 +21,7 @@ from pipelines.session import Session
 from pipelines.sorted_runs import Reduce
 from pipelines.suspect_records import Item, Lost, answers
 from pipelines.work import Commit, key_of
-from sources.columns import mapped_columns
+from sources.identifying import wanted_columns
 from sources.joins import (
     MAX_JOINED_BYTES,
     MAX_JOINED_ROWS,
@@ -171,9 +171,9 @@ class RowsTask:
         if self.attempt >= KILLS_BEFORE_ISOLATION:
             return self._apart(session)
         corpus, node = session.corpora[self.corpus], "join_rows"
-        join, wanted = join_of(corpus), mapped_columns(corpus.card)
+        join, wanted = join_of(corpus), wanted_columns(corpus)
         parameters = corpus_parameters(corpus)
-        settings = (parameters["name"], parameters["site_key"], join.model_dump(), sorted(wanted))
+        settings = (parameters["name"], parameters["site_key"], join.model_dump(), sorted(wanted.mapped), wanted.sought)
         key = key_of(VERSION, TABLE_VERSION, settings, self.fragment.digest)
         found = session.work.find(node, key)
         if found is not None:

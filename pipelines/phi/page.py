@@ -7,6 +7,7 @@ is no part of the run's identity.
 import base64
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ import orjson
 from PIL import Image
 
 from filters.burned_in import Box
+from filters.gallery import image_id_of
 from filters.phi_pictures import ANNOTATION, covered
 from pipelines.phi.pictures import FOUND
 from pipelines.report.page_templates import page_templates
@@ -23,6 +25,7 @@ from pipelines.session import Session, locate
 from pipelines.view import View, read_samples
 from pipelines.words import SENTENCES
 from sources.pictures import PictureError, eight_bits, open_picture
+from sources.records import CorpusError
 from sources.schema import Verdict
 from sources.storage import Folder
 
@@ -30,6 +33,7 @@ PAGE = "reports/phi_review.html"
 STEP = "phi"
 MOST_SHOWN = 200
 SHOWN_SIDE = 480
+_NONE = "{}"
 BLOCKS = 12
 """A picture of which nothing is known that could be covered is shown as so many blocks a side."""
 
@@ -80,7 +84,9 @@ def _quarantined(session: Session, views: Sequence[View]) -> Iterator[tuple[View
         samples = read_samples(session.work, view, numbers, ("sample_id", "images")).to_pylist()
         images: dict[str, dict[str, Any]] = {}
         for row, sample in zip(said, samples, strict=True):
-            for told in orjson.loads(row["evidence"])["images"]:
+            for told in orjson.loads(row["evidence"] or _NONE).get("images", ()):
+                if told["verdict"] != Verdict.QUARANTINE:
+                    continue
                 image = sample["images"][told["image"]]
                 entry = images.setdefault(image["image_id"], {**image, "reason": row["reason"], "samples": []})
                 entry["samples"].append(sample["sample_id"])
@@ -89,27 +95,36 @@ def _quarantined(session: Session, views: Sequence[View]) -> Iterator[tuple[View
 
 def _shown(session: Session, view: View, images: Mapping[str, dict[str, Any]], most: int) -> list[Shown]:
     found = {row["image_id"]: row for row in session.work.read(view.parts[FOUND]).to_pylist()}
-    located = locate(session, view.corpus, view.fragment)
+    some = dict(list(images.items())[:most])
+    pictures = _pictures(session, view, some, found)
+    return [
+        Shown(
+            image_id,
+            tuple(sorted(entry["samples"])),
+            session.corpora[view.corpus].name,
+            SENTENCES.get(entry["reason"], entry["reason"]),
+            tuple(_kinds(found[image_id])),
+            pictures.get(image_id),
+        )
+        for image_id, entry in some.items()
+    ]
+
+
+def _pictures(
+    session: Session, view: View, images: Mapping[str, dict[str, Any]], found: Mapping[str, dict[str, Any]]
+) -> dict[str, str]:
+    """Data URLs of those that can be shown: a source may have changed, or gone, since it was read."""
+    shown: dict[str, str] = {}
     limits = session.recipe.steps.measure.limits
-    shown = []
-    with located.opening([(entry["uri"], 0) for entry in images.values()]) as open_image:
-        for image_id, entry in list(images.items())[:most]:
-            row = found[image_id]
-            try:
-                picture = open_picture(open_image(entry["uri"]), limits).frame(entry["frame"])
-                data = _data_url(eight_bits(picture), row)
-            except PictureError:
-                data = None
-            shown.append(
-                Shown(
-                    image_id,
-                    tuple(sorted(entry["samples"])),
-                    located.corpus.name,
-                    SENTENCES.get(entry["reason"], entry["reason"]),
-                    tuple(_kinds(row)),
-                    data,
-                )
-            )
+    with suppress(CorpusError):
+        located = locate(session, view.corpus, view.fragment)
+        with located.opening([(entry["uri"], 0) for entry in images.values()]) as open_image:
+            for image_id, entry in images.items():
+                with suppress(PictureError, OSError, KeyError):
+                    data = open_image(entry["uri"])
+                    if image_id_of(data, entry["frame"]) == image_id:  # boxes are those of this picture
+                        picture = open_picture(data, limits).frame(entry["frame"])
+                        shown[image_id] = _data_url(eight_bits(picture), found[image_id])
     return shown
 
 

@@ -1,7 +1,8 @@
 """Pictures in the flow of a build: looked at once for identifiers, decided about, and treated as they are written."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,23 +14,28 @@ from filters.ocr import StartError
 from filters.phi_decision import TREATMENTS, Phi
 from filters.phi_pictures import PHI_IMAGES, Examination, masked
 from filters.verdicts import all_kept
-from pipelines.bisect import FATAL_ERRORS
+from pipelines.bisect import FATAL_ERRORS, Failure, bisect
 from pipelines.counts import tally
+from pipelines.engines.attempts import TASK_S
 from pipelines.errors import CurateError, UsageError
 from pipelines.flow import Flow
+from pipelines.isolation import isolated, reach
 from pipelines.phi.review import load_review
 from pipelines.recipe import Recipe
-from pipelines.session import Session, locate
+from pipelines.session import Located, Session, locate
 from pipelines.steps import own_fingerprint
 from pipelines.view import View, alive_rows, kept_rows, numbered, read_samples, rows_table
 from pipelines.work import Commit, key_of
-from sources.pictures import open_picture
+from sources.pictures import Limits, open_picture
 from sources.pictures.metadata import without_metadata
+from sources.pictures.panels import FIRST_PANEL
 from sources.pictures.rendering import encode_png
 from sources.records import ChangedInputError, Corpus
 
 FOUND, TREATED = "phi_images", "phi_treatments"
 """Parts of a fragment: what was found in its pictures, and what is done about it."""
+PICTURE_S = 10.0
+"""For one picture, of a worker's time: the reader takes one to five seconds on a busy machine."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,8 @@ def privacy_of(recipe: Recipe, corpora: Iterable[Corpus]) -> Privacy | None:
         UsageError: the review file cannot be used.
     """
     settings = recipe.steps.phi
-    if not any(settings.covers(corpus) for corpus in corpora):
+    review = load_review(settings.review) if settings.enabled else {}
+    if not review and not any(settings.covers(corpus) for corpus in corpora):
         return None
     examination = Examination(
         metadata=settings.metadata != "keep",
@@ -56,17 +63,26 @@ def privacy_of(recipe: Recipe, corpora: Iterable[Corpus]) -> Privacy | None:
         timeout_s=settings.ocr_timeout_s,
         verify=settings.burned_in_text != "keep",
     )
-    return Privacy(Phi(settings.metadata, settings.burned_in_text, load_review(settings.review)), examination)
+    return Privacy(Phi(settings.metadata, settings.burned_in_text, review), examination)
 
 
 def screen_pictures(flow: Flow, privacy: Privacy) -> None:
-    """Look at the pictures of every covered source that are still wanted, and decide."""
-    looks = [LookTask(privacy.examination, view, number) for number, view in enumerate(flow.views)]
+    """Look at the pictures of every covered source that are still wanted, and decide.
+
+    Also at those that a decision names, whatever their source. Decisions that name none are told.
+    """
+    named = frozenset(privacy.step.review)
+    looks = [LookTask(privacy.examination, view, number, named) for number, view in enumerate(flow.views)]
     found = flow.each(privacy.examination.name, looks)
     flow.views = [view.with_parts(**commit.parts) for view, commit in zip(flow.views, found, strict=True)]
     flow.decide_with(
         privacy.step.name, [RuleTask(privacy.step, view, number) for number, view in enumerate(flow.views)]
     )
+    work = flow.session.work
+    looked = (work.read(view.parts[FOUND], ["image_id"])["image_id"].to_pylist() for view in flow.views if named)
+    unused = sorted(named.difference(*looked))
+    if unused:
+        flow.reporter.say(_UNUSED.format(len(unused), ", ".join(unused[:MOST_TOLD])))
 
 
 @dataclass(frozen=True)
@@ -76,6 +92,8 @@ class LookTask:
     examination: Examination
     view: View
     number: int
+    named: frozenset[str] = frozenset()
+    """Pictures that a decision names: they are looked at in any source."""
     attempt: int = 0
 
     @property
@@ -87,22 +105,25 @@ class LookTask:
         """Commit PHI_IMAGES: a row per distinct picture of the samples still kept; none of a source not covered."""
         work, view, examination = session.work, self.view, self.examination
         covered = session.recipe.steps.phi.covers(session.corpora[view.corpus])
-        asked = _asked(session, view) if covered else {}
+        asked = _asked(session, view) if covered or self.named else []
+        asked = asked if covered else [one for one in asked if one.image_id in self.named]
         limits = session.recipe.steps.measure.limits
-        key = key_of(own_fingerprint(examination), covered, view.digests(("images",)), repr(limits))
+        key = key_of(
+            own_fingerprint(examination), covered, view.digests(("images",)), repr(limits), *_only(asked, covered)
+        )
         found = work.find(examination.name, key)
         if found is not None:
             return found
         rows: list[dict[str, Any]] = []
         if asked:
             located = locate(session, view.corpus, view.fragment, self.attempt)
-            with located.opening([(uri, 0) for _, (uri, _) in asked.items()]) as open_image:
-                for image_id, (uri, frame) in asked.items():
-                    data = open_image(uri)
-                    if image_id_of(data, frame) != image_id:
-                        raise ChangedInputError(_CHANGED.format(located.corpus.name))
-                    rows.append(_examined(examination, image_id, data, frame, limits))
+            rows = looked_at(examination, located, asked, limits, self.attempt)
         return work.put(examination.name, key, {FOUND: pa.Table.from_pylist(rows, schema=PHI_IMAGES)})
+
+    @property
+    def deadline_s(self) -> float:
+        """A worker that has not answered by then hangs: reading takes seconds a picture."""
+        return TASK_S + PICTURE_S * sum(part.rows for part in self.view.samples)
 
     def again(self) -> "LookTask":
         """The task after it killed a worker."""
@@ -155,7 +176,7 @@ def treated(session: Session, data: bytes, frame: int, treatment: Mapping[str, A
 
     Only one that is covered, or whose file cannot be taken apart, is stored anew: as PNG of 8 bits.
     """
-    if not treatment["anew"]:
+    if not treatment["anew"] and frame < FIRST_PANEL:  # a panel is not the file that it was cut from
         return without_metadata(data)
     picture = open_picture(data, session.recipe.steps.measure.limits).frame(frame)
     boxes = [Box(*box) for box in treatment["boxes"]]
@@ -166,30 +187,89 @@ def treated(session: Session, data: bytes, frame: int, treatment: Mapping[str, A
 
 
 _START = "run python -c 'import rapidocr_onnxruntime' here; give workers more memory; or set steps.phi.ocr: none"
+_UNUSED = (
+    "warning: steps.phi.review: {} decisions are about no picture that came to this step (mistyped, gone, or taken out "
+    "before): {}"
+)
+MOST_TOLD = 3
 _OUTSIDE = "steps.phi.review: a box lies outside the picture that it is to cover"
 _CHANGED = "source {}: a picture changed while the build was running; run the same command again"
 
 
-def _asked(session: Session, view: View) -> dict[str, tuple[str, int]]:
-    """The distinct pictures of the samples still kept: id -> where it is, and which frame."""
+@dataclass(frozen=True)
+class Asked:
+    """A picture that is to be looked at, and where it is."""
+
+    image_id: str
+    uri: str
+    frame: int
+
+
+def _only(asked: Sequence[Asked], covered: object) -> list[str]:
+    """Of a source that is not covered, which of its pictures are looked at."""
+    return [] if covered else [one.image_id for one in asked]
+
+
+def _asked(session: Session, view: View) -> list[Asked]:
+    """The distinct pictures of the samples still kept."""
     rows = alive_rows(session.work, view)
     images = read_samples(session.work, view, np.asarray(rows), ("images",))["images"].to_pylist()
-    return {
-        image["image_id"]: (image["uri"], image["frame"])
+    found = {
+        image["image_id"]: Asked(image["image_id"], image["uri"], image["frame"])
         for of_sample in images
         for image in of_sample or ()
         if image["image_id"] is not None
     }
+    return list(found.values())
 
 
-def _examined(examination: Examination, image_id: str, data: bytes, frame: int, limits: Any) -> dict[str, Any]:
+def looked_at(
+    examination: Examination, located: Located, asked: Sequence[Asked], limits: Limits, attempt: int
+) -> list[dict[str, Any]]:
+    """Rows of PHI_IMAGES, in order.
+
+    Once three workers were killed, pictures are looked at apart: one that kills, or takes ten minutes, costs itself.
+
+    Raises:
+        ChangedInputError: a picture is not the one that was measured.
+        CurateError: the reader of writing does not start.
+    """
+    rows = []
+    look = isolated(partial(_some_looked_at, examination, located, asked, limits), attempt)
+    for piece in bisect(look, len(asked)):
+        lost = [_unseen(one.image_id) for one in asked[piece.start : piece.stop]]
+        rows += lost if isinstance(piece.result, Failure) else piece.result
+    return rows
+
+
+def _some_looked_at(
+    examination: Examination, located: Located, asked: Sequence[Asked], limits: Limits, start: int, stop: int
+) -> list[dict[str, Any]]:
+    rows = []
+    with located.opening([(one.uri, 0) for one in asked[start:stop]]) as open_image:
+        for one in asked[start:stop]:
+            reach(one.image_id)
+            data = open_image(one.uri)
+            if image_id_of(data, one.frame) != one.image_id:
+                raise ChangedInputError(_CHANGED.format(located.corpus.name))
+            rows.append(_examined(examination, one, data, limits))
+    reach(None)
+    return rows
+
+
+def _examined(examination: Examination, one: Asked, data: bytes, limits: Limits) -> dict[str, Any]:
     """A row of PHI_IMAGES; of a picture on which this fails one that says so, which is then quarantined."""
     try:
-        return examination.examine(image_id, data, frame, limits)
+        return examination.examine(one.image_id, data, one.frame, limits)
     except StartError as error:
         raise CurateError(f"steps.phi: {error}", _START) from None
     except FATAL_ERRORS:
         raise
     except Exception:  # noqa: BLE001 - a file may hold anything: its samples are quarantined, the others go on
-        empty: dict[str, Any] = {"metadata": None, "boxes": [], "container": None, "said": False, "left_over": False}
-        return {"image_id": image_id, "problem": "error", "width": None, "height": None, **empty}
+        return _unseen(one.image_id)
+
+
+def _unseen(image_id: str) -> dict[str, Any]:
+    """The row of a picture on which looking failed, or which killed who looked."""
+    empty: dict[str, Any] = {"metadata": None, "boxes": [], "container": None, "said": False, "left_over": False}
+    return {"image_id": image_id, "problem": "error", "width": None, "height": None, **empty}

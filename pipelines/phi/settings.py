@@ -62,6 +62,10 @@ class PhiSettings(Strict):
             )
         return self
 
+    def seeks(self, corpus: Corpus) -> bool:
+        """Whether identifiers are sought in the texts of a source."""
+        return self.text != "keep" and self.covers(corpus)
+
     def covers(self, corpus: Corpus) -> bool:
         """Whether a source is looked at."""
         card = corpus.card

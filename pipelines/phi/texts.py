@@ -18,7 +18,7 @@ KEPT: Given = (Verdict.KEEP, None, None)
 def text_parameters(session: Session, corpus: Corpus) -> tuple[Any, ...]:
     """What the texts of a source depend on here; empty where they are left as they are."""
     settings = session.recipe.steps.phi
-    if not settings.covers(corpus) or settings.text == "keep":
+    if not settings.seeks(corpus):
         return ()
     return "phi", VERSION, settings.text, settings.names
 

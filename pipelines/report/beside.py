@@ -70,11 +70,16 @@ def card_facts(run: Mapping[str, Any], manifest: Manifest, survey: Survey) -> Ca
 
 
 def private_sources(run: Mapping[str, Any]) -> frozenset[str]:
-    """Sources whose names and content may identify people: keyed or credentialed, or not told to be public."""
+    """Sources whose names and content may identify people: keyed or credentialed, or not told to be public.
+
+    All of them, where the recipe has every source searched for identifiers: what was found must not stand on a page.
+    """
+    phi = run["identity"]["recipe"]["steps"].get("phi", {})
+    every = phi.get("enabled", False) and phi.get("sources") == "all"
     return frozenset(
         entry["source"]
         for entry in run["inputs"]
-        if entry.get("identifiers") != "public" or entry["access"] == "credentialed"
+        if every or entry.get("identifiers") != "public" or entry["access"] == "credentialed"
     )
 
 

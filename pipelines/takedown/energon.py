@@ -1,14 +1,15 @@
 """What Megatron-Energon reads beside the shards, as it is after a takedown."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from pipelines.errors import CurateError
 from pipelines.run_directory import OURS
 from pipelines.takedown.apply import NEW
 from shards.energon import INDEX, META, energon_files, tar_index, tar_index_name
-from shards.energon_index import EnergonIndex, opened_index, write_index
+from shards.energon_index import EnergonIndex, known_members, opened_index, write_index
 from shards.manifest import Manifest, ShardEntry
-from shards.members import SampleMembers, members_of_tar, placed
+from shards.members import MembersError, SampleMembers, members_of_tar, placed
 from sources.storage import Folder
 
 
@@ -27,7 +28,7 @@ def stage_energon(run: Folder, before: Manifest, after: Manifest, rewritten: Seq
     that no tar is read.
 
     Raises:
-        MembersError: there is no old index, and a shard is missing or damaged.
+        CurateError: the old index is gone or damaged, and so is a shard; nothing was changed.
     """
     shards = run.inside("shards")
     old = f"shards/{META}"
@@ -36,13 +37,12 @@ def stage_energon(run: Folder, before: Manifest, after: Manifest, rewritten: Seq
     small = energon_files(after)
     with opened_index(shards) as index:
         members = _Members(run, before, after, index, frozenset(rewritten))
-        for name in rewritten:
-            data = tar_index(placed(members.of(members.entries[name])))
-            run.write(f"{NEW}/shards/{tar_index_name(name)}", data, last=False)
-        for name, data in small.items():
-            run.write(f"{NEW}/{old}/{name}", data, last=False)
-        with run.writing(f"{NEW}/{old}/{INDEX}", last=False) as file:
-            write_index(file, members.all())
+        try:
+            _write(run, members, rewritten, small)
+        except MembersError as error:
+            raise CurateError(
+                f"{shards.place}/{error}", "nothing was changed; `curate shards verify` says more"
+            ) from None
     names = {*small, INDEX}
     gone = {entry.name for entry in before.every_shard} - set(members.entries)
     stale = {stat.path for stat in run.files(old) if OURS.fullmatch(stat.path)} - {f"{old}/{name}" for name in names}
@@ -53,6 +53,16 @@ def stage_energon(run: Folder, before: Manifest, after: Manifest, rewritten: Seq
         ),
         (*(f"shards/{tar_index_name(name)}" for name in sorted(gone)), *sorted(stale)),
     )
+
+
+def _write(run: Folder, members: "_Members", rewritten: Sequence[str], small: Mapping[str, bytes]) -> None:
+    for name in rewritten:
+        data = tar_index(placed(members.of(members.entries[name])))
+        run.write(f"{NEW}/shards/{tar_index_name(name)}", data, last=False)
+    for name, data in small.items():
+        run.write(f"{NEW}/shards/{META}/{name}", data, last=False)
+    with run.writing(f"{NEW}/shards/{META}/{INDEX}", last=False) as file:
+        write_index(file, members.all())
 
 
 class _Members:
@@ -73,7 +83,4 @@ class _Members:
     def of(self, entry: ShardEntry) -> list[SampleMembers]:
         if entry.name in self._rewritten:
             return members_of_tar(self._run.inside(f"{NEW}/shards"), entry)
-        known = [] if self._index is None else self._index.members(self._numbers[entry.name])
-        if len(known) == entry.samples:
-            return known
-        return members_of_tar(self._run.inside("shards"), entry)
+        return known_members(self._run.inside("shards"), entry, self._index, self._numbers[entry.name])

@@ -94,10 +94,10 @@ def stage(takedown: Takedowns, parts: Sequence[TablePart]) -> dict[str, Any]:
     companions += [*([REPORT] if stale else []), *([AUDIT_PAGE] if audited else [])]
     companions += [PHI_PAGE] if places.ids and run.stat(PHI_PAGE) is not None else []
     energon = stage_energon(run, old, manifest, rewritten) if places.ids else Companions()
-    packing = stage_packing(run, document, old, manifest, gone) if places.ids else ()
+    packing = stage_packing(run, document, old, manifest, gone) if places.ids else Companions()
     plan = {
-        "files": [*files, *(f"shards/{name}" for name in rewritten), *energon.files, *packing],
-        "delete": [*(f"shards/{name}" for name in deleted), *companions, *energon.delete],
+        "files": [*files, *(f"shards/{name}" for name in rewritten), *energon.files, *packing.files],
+        "delete": [*(f"shards/{name}" for name in deleted), *companions, *energon.delete, *packing.delete],
         "trees": [*([SITE] if stale else []), *(AUDIT_TREES if audited else ())],
         "keys": sorted(places.keys),
         "images": sorted(places.image_ids),

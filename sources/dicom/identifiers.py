@@ -1,28 +1,19 @@
 """What a header says of whom the picture shows: read to be sought in the texts of the same record, and never stored.
 
-PS3.15 Table E.1-1 (2024b) removes or replaces every element named here.
+PS3.15 Table E.1-1 (2024b) removes or replaces every element named here, and nearly all names and dates.
 """
 
-from typing import TYPE_CHECKING
+from pydicom._dicom_dict import DicomDictionary
+from pydicom.datadict import keyword_for_tag
+from pydicom.dataset import Dataset
 
-from sources.records import PhiKind
+from sources.dicom.values import header_values
+from sources.records import Identifiers, PhiKind
 
-if TYPE_CHECKING:
-    from pydicom.dataset import Dataset
-
+_BY_TYPE: dict[str, PhiKind] = {"PN": "name", "DA": "date", "DT": "date"}
+"""Every name of a person and every date that the standard has."""
 IDENTIFYING: dict[str, PhiKind] = {
-    **dict.fromkeys(
-        (
-            "PatientName", "OtherPatientNames", "PatientBirthName", "PatientMotherBirthName", "ResponsiblePerson",
-            "ReferringPhysicianName", "PerformingPhysicianName", "NameOfPhysiciansReadingStudy", "OperatorsName",
-            "RequestingPhysician", "PhysiciansOfRecord", "ConsultingPhysicianName", "VerifyingObserverName",
-            "ScheduledPerformingPhysicianName", "PersonName", "InterpretationRecorder", "InterpretationTranscriber",
-            "InterpretationAuthor", "ReviewerName", "ContentCreatorName",
-        ), "name",
-    ),
-    **dict.fromkeys(("PatientBirthDate", "StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate",
-                     "AcquisitionDateTime", "AdmittingDate", "PerformedProcedureStepStartDate",
-                     "ScheduledProcedureStepStartDate", "VerificationDateTime", "StudyVerifiedDate"), "date"),
+    **{entry[4]: _BY_TYPE[entry[0]] for entry in DicomDictionary.values() if entry[0] in _BY_TYPE and entry[4]},
     **dict.fromkeys(
         (
             "PatientID", "OtherPatientIDs", "AccessionNumber", "MedicalRecordLocator", "StationName",
@@ -41,27 +32,27 @@ IDENTIFYING: dict[str, PhiKind] = {
 NESTED = (
     "OtherPatientIDsSequence", "RequestAttributesSequence", "ReferencedRequestSequence", "VerifyingObserverSequence",
     "ReferringPhysicianIdentificationSequence", "PerformingPhysicianIdentificationSequence",
+    "OperatorIdentificationSequence", "PhysiciansOfRecordIdentificationSequence", "AuthorObserverSequence",
+    "PhysiciansReadingStudyIdentificationSequence", "ParticipantSequence", "ScheduledProcedureStepSequence",
 )  # fmt: skip
 """Sequences whose items are looked at in the same way."""
 _MOST_CHARACTERS = 200
-_DEEPEST, _MOST_ITEMS = 2, 50
+_DEEPEST, _MOST_ITEMS = 3, 50
 
 
-def header_identifiers(dataset: "Dataset") -> tuple[tuple[PhiKind, str], ...]:
+def header_identifiers(dataset: Dataset) -> Identifiers:
     """Kind and value of every identifying element that the header has, on top and in the items of NESTED."""
     return tuple(dict.fromkeys(_identifiers(dataset, 0)))
 
 
-def _identifiers(dataset: "Dataset", depth: int) -> list[tuple[PhiKind, str]]:
-    from sources.dicom.values import header_values
-
+def _identifiers(dataset: Dataset, depth: int) -> list[tuple[PhiKind, str]]:
     found: list[tuple[PhiKind, str]] = []
-    for keyword, kind in IDENTIFYING.items():
-        for value in header_values(dataset, keyword):
-            text = str(value).strip(" \0")
-            if 1 < len(text) <= _MOST_CHARACTERS:
-                found.append((kind, text))
-    for keyword in NESTED if depth < _DEEPEST else ():
-        for item in header_values(dataset, keyword)[:_MOST_ITEMS]:
-            found += _identifiers(item, depth + 1)
+    for tag in sorted(dataset.keys()):
+        keyword = keyword_for_tag(tag)
+        if (kind := IDENTIFYING.get(keyword)) is not None:
+            texts = [str(value).strip(" \0") for value in header_values(dataset, keyword)]
+            found += [(kind, text) for text in texts if 1 < len(text) <= _MOST_CHARACTERS]
+        elif keyword in NESTED and depth < _DEEPEST:
+            for item in header_values(dataset, keyword)[:_MOST_ITEMS]:
+                found += _identifiers(item, depth + 1)
     return found

@@ -29,13 +29,18 @@ def displayed(image: Image.Image) -> Image.Image | npt.NDArray[np.uint16]:
         return np.asarray(image).astype(np.uint16)
     if mode in {"I", "F"}:
         return _scaled(np.asarray(image))
-    if mode in _ALPHA_MODES or "transparency" in image.info:
+    if is_transparent(image):
         return _grey_if_equal(_on_white(image))
     if mode in {"1", "L"}:
         return image.convert("L") if mode == "1" else image
     if mode == "RGB" or mode in _RGB_BY_CONVERSION:
         return _grey_if_equal(image if mode == "RGB" else image.convert("RGB"))
     raise PictureError(Reason.IMAGE_UNDECODABLE, f"colour space {mode}")
+
+
+def is_transparent(image: Image.Image) -> bool:
+    """Whether a picture says how far its pixels are seen."""
+    return image.mode in _ALPHA_MODES or "transparency" in image.info
 
 
 def _on_white(image: Image.Image) -> Image.Image:

@@ -17,7 +17,7 @@ _HOUSE = str(Path(__file__).resolve().parent.parent.parent) + os.sep
 _LIBRARIES = f"{os.sep}site-packages{os.sep}"
 _NOT_THE_SYSTEM = frozenset({None, errno.EINVAL})
 """Error numbers of the OSErrors that bad bytes cause: codecs give none, and EINVAL is a seek to a bad offset."""
-_NOISY_LOGGERS = ("PIL", "pydicom", "openjpeg", "rle", "pylibjpeg")
+_NOISY_LOGGERS = ("PIL", "pydicom", "openjpeg", "rle", "pylibjpeg", "pypdf")
 
 
 @contextmanager

@@ -18,6 +18,8 @@ _PNG_KINDS = {
     b"tEXt": "text", b"zTXt": "text", b"iTXt": "text", b"eXIf": "exif", b"tIME": "time", b"iCCP": "colour_profile",
     b"acTL": "animation", b"fcTL": "animation", b"fdAT": "animation",
 }  # fmt: skip
+_JPEG_KEPT = frozenset({*range(0xC0, 0xD0), *range(0xDB, 0xE0)} - {0xC8})
+"""Frames and their tables (ITU-T T.81 B.1.1.3): SOFn, DHT, DAC, DQT, DNL, DRI, DHP, EXP. All else may hold anything."""
 _EXIF, _XMP = b"Exif\0\0", b"http://ns.adobe.com/x"
 _SOS, _EOI, _COM, _APP0, _APP14 = 0xDA, 0xD9, 0xFE, 0xE0, 0xEE
 _JFIF_BYTES = 14
@@ -49,7 +51,7 @@ def metadata_of(data: bytes) -> list[Metadata]:
 def without_metadata(data: bytes) -> bytes:
     """The same picture without them. A turn that EXIF asks for is still asked for, in a block that says nothing else.
 
-    Never longer than `data`; other formats are returned as they are.
+    Longer than `data` by 4 bytes at most, where such a block was cut short; other formats are returned as they are.
 
     Raises:
         ContainerError: the file cannot be taken apart.
@@ -84,7 +86,7 @@ def _png(data: bytes) -> Iterator[tuple[Metadata | None, bytes]]:
                 break
             continue
         turn = _turn(chunk[8 : 8 + length]) if kind == b"eXIf" else 1
-        yield from _removed(_PNG_KINDS.get(kind, "private"), length, _png_exif(turn) if turn > 1 else b"")
+        yield from _removed(_PNG_KINDS.get(kind, "private"), chunk, length, _png_exif(turn) if turn > 1 else b"")
     if place < len(data):
         yield Metadata("after_end", len(data) - place), b""
 
@@ -115,10 +117,10 @@ def _jpeg(data: bytes) -> Iterator[tuple[Metadata | None, bytes]]:
         if marker == _SOS:
             stop = _scan_end(data, stop)
             yield None, data[place:stop]
-        elif marker == _COM or 0xE0 <= marker <= 0xEF:
-            yield from _segment(marker, data[place:stop])
-        else:
+        elif marker in _JPEG_KEPT:
             yield None, data[place:stop]
+        else:
+            yield from _segment(marker, data[place:stop])
         place = stop
 
 
@@ -138,15 +140,14 @@ def _segment(marker: int, segment: bytes) -> Iterator[tuple[Metadata | None, byt
             yield Metadata("thumbnail", len(value) - _JFIF_BYTES), head
     elif marker == 0xE1 and value.startswith(_EXIF):
         turn = _turn(value[len(_EXIF) :])
-        yield from _removed("exif", len(value), _jpeg_exif(turn) if turn > 1 else b"")
+        yield from _removed("exif", segment, len(value), _jpeg_exif(turn) if turn > 1 else b"")
     else:
         yield Metadata(_app_kind(marker, value), len(value)), b""
 
 
-def _removed(kind: str, length: int, kept: bytes) -> Iterator[tuple[Metadata | None, bytes]]:
+def _removed(kind: str, piece: bytes, length: int, kept: bytes) -> Iterator[tuple[Metadata | None, bytes]]:
     """A piece that goes, but for `kept`; one that is nothing else but that is none."""
-    is_all = kept and len(kept) >= length
-    yield (None if is_all else Metadata(kind, length)), kept
+    yield (None if kept == piece else Metadata(kind, length)), kept
 
 
 def _app_kind(marker: int, value: bytes) -> str:

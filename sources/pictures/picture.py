@@ -22,6 +22,9 @@ FRAMES_PIXELS_PER_BYTE = 100
 """Frames that together pass `max_pixels` are a bomb only above this many pixels per byte of the file: series of
 CT (2 bytes a pixel, compressed 3 times) and ultrasound (JPEG, 20 times) stay far below, bombs start at 1,000."""
 
+PANEL_FORMAT = "panel"
+"""Of a part of a figure: cut from a file of any format, and stored as a picture of its own."""
+
 
 class PictureError(Exception):
     """A picture cannot be had, or must not be decoded.

@@ -23,9 +23,20 @@ from PIL import (
 )
 
 from sources.pictures.codestreams import read_codestream
-from sources.pictures.displayed import displayed
+from sources.pictures.displayed import displayed, is_transparent
 from sources.pictures.guards import codec_errors, pillow_within, silence_loggers, silent_stderr
-from sources.pictures.picture import Facts, Header, Limits, Picture, PictureError, Pixels, check_frame_number
+from sources.pictures.panels import FIRST_PANEL, figure_panels
+from sources.pictures.picture import (
+    PANEL_FORMAT,
+    Facts,
+    Header,
+    Limits,
+    Picture,
+    PictureError,
+    Pixels,
+    check_frame_number,
+    eight_bits,
+)
 from sources.schema import Reason
 
 _PLUGINS: dict[str, type[ImageFile.ImageFile]] = {
@@ -76,7 +87,9 @@ class Raster:
             self.header = self._read_header()
 
     def frame(self, number: int) -> Picture:
-        """As OpenedPicture promises."""
+        """As OpenedPicture promises; from `FIRST_PANEL` on, a panel of the first frame."""
+        if number >= FIRST_PANEL:
+            return self._panel(number - FIRST_PANEL)
         check_frame_number(number, self.header.frames)
         if self._name in _SEQUENTIAL:
             self._limits.check_frames(number + 1, self.header.width, self.header.height, len(self._data))
@@ -89,7 +102,7 @@ class Raster:
 
     def small_frame(self, number: int, side: int) -> Picture:
         """As OpenedPicture promises: JPEGs are decoded at 1/2, 1/4 or 1/8 of their sides."""
-        if self._name != "jpeg":
+        if self._name != "jpeg" or number >= FIRST_PANEL:
             return self.frame(number)
         check_frame_number(number, self.header.frames)
         with self._calling():
@@ -98,6 +111,28 @@ class Raster:
             image.draft(None, (side, side))
             image.load()
             return self._picture(displayed(image), size)
+
+    def beneath(self) -> Image.Image | None:
+        """The first frame in RGB as readers have it that drop transparency; None where nothing is transparent.
+
+        Raises:
+            PictureError: it cannot be decoded.
+        """
+        with self._calling():
+            self._image.load()
+            return self._image.convert("RGB") if is_transparent(self._image) else None
+
+    def _panel(self, number: int) -> Picture:
+        whole = self.frame(0)
+        shown = whole.image or Image.fromarray(eight_bits(whole))
+        panels = figure_panels(shown if shown.mode == "L" else shown.convert("L"))
+        if not 0 <= number < len(panels):
+            raise PictureError(Reason.IMAGE_MISSING, f"panel {number} of a figure with {len(panels)}")
+        one = panels[number]
+        image = None if whole.image is None else whole.image.crop((one.left, one.top, one.right, one.bottom))
+        pixels = whole.pixels[one.top : one.bottom, one.left : one.right]
+        size = (one.right - one.left, one.bottom - one.top)
+        return Picture(pixels, *size, PANEL_FORMAT, whole.bit_depth, 1, image=image)
 
     def _picture(self, shown: Image.Image | Pixels, size: tuple[int, int]) -> Picture:
         image = shown if isinstance(shown, Image.Image) else None

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from sources.cards import Card, Join, Layout
 from sources.columns import KEY, mapped_columns, required_columns, text_of
+from sources.identifying import wanted_columns
 from sources.joins import Companion, companion_path, companion_stat, is_parquet
 from sources.readers.csv_rows import CsvReader
 from sources.readers.expected import FRAGMENTS_LOOKED_AT
@@ -37,7 +38,8 @@ def awaiting_rows(corpus: Corpus) -> Corpus:
         CorpusError: the table is absent or not in its form, or has no column `right`.
     """
     columns = tuple(head_columns(corpus))
-    there = sorted(mapped_columns(corpus.card).intersection(columns))
+    wanted = wanted_columns(corpus)
+    there = sorted(name for name in columns if name in wanted)
     digest = corpus.identity.name("columns", "\0".join(["joined by exchange", *there]))
     return replace(corpus, companion=Companion(columns, (), {}, digest, Seal(corpus.identity)))
 
@@ -58,7 +60,7 @@ def table_of(corpus: Corpus) -> Corpus:
         access=corpus.card.access,
         identifiers="keyed" if corpus.identity.keyed else "public",
     )
-    return Corpus(corpus.name, corpus.root, card, corpus.identity, (path,))
+    return Corpus(corpus.name, corpus.root, card, corpus.identity, (path,), sought=corpus.sought)
 
 
 def table_fragments(corpus: Corpus) -> Iterator[Fragment]:

@@ -11,7 +11,7 @@ from sources.joins import LEFT, companion_path
 from sources.pictures import Limits, PictureError
 from sources.readers.folders import cut_files, expect_unchanged, file_entries, misnamed
 from sources.readers.ranges import opened
-from sources.records import Corpus, CorpusError, FileEntry, Fragment, PhiKind, Record, Unreadable
+from sources.records import Corpus, CorpusError, FileEntry, Fragment, Identifiers, Record, Unreadable
 from sources.schema import Reason
 from sources.uris import PICTURE
 
@@ -38,7 +38,7 @@ class DicomReader:
     """
 
     unit: Literal["file", "folder"] = "folder"
-    version: int = 2
+    version: int = 3
     options: frozenset[str] = frozenset({"slices", "record", "reports"})
 
     def plan(self, corpus: Corpus, paths: Sequence[str]) -> Iterator[Fragment]:
@@ -72,12 +72,13 @@ class DicomReader:
             expect_unchanged(corpus, entry)
             try:
                 row, identifiers = _row(corpus, entry)
-                yield Record(entry.path, {**row, **_beside(corpus, entry)}, identifiers=identifiers)
+                beside, told = _beside(corpus, entry)
+                yield Record(entry.path, {**row, **beside}, identifiers=tuple(dict.fromkeys(identifiers + told)))
             except PictureError as error:
                 yield Unreadable(entry.path, Reason.RECORD_MALFORMED, error.detail)
 
 
-def _row(corpus: Corpus, entry: FileEntry) -> tuple[dict[str, Any], tuple[tuple[PhiKind, str], ...]]:
+def _row(corpus: Corpus, entry: FileEntry) -> tuple[dict[str, Any], Identifiers]:
     from sources.dicom.header import GROUP_KEYWORDS, read_header
     from sources.dicom.identifiers import IDENTIFYING, NESTED, header_identifiers
     from sources.dicom.values import header_values
@@ -93,10 +94,10 @@ def _row(corpus: Corpus, entry: FileEntry) -> tuple[dict[str, Any], tuple[tuple[
     return row, header_identifiers(dataset)
 
 
-def _beside(corpus: Corpus, entry: FileEntry) -> dict[str, Any]:
-    """What the other files of a record's series and study give it."""
+def _beside(corpus: Corpus, entry: FileEntry) -> tuple[dict[str, Any], Identifiers]:
+    """What the other files of a record's series and study give it, and whom the reports' own headers name."""
     if not entry.row:
-        return {}
+        return {}, ()
     from sources.readers.dicom_studies import pictures_and_report
 
     return pictures_and_report(corpus, entry)

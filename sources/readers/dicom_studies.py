@@ -2,17 +2,22 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from sources.dicom.documents import DOCUMENTS, MAX_DOCUMENT_BYTES, document_text
 from sources.dicom.header import read_header
+from sources.dicom.identifiers import IDENTIFYING, NESTED, header_identifiers
 from sources.dicom.series import KEYWORDS, Slice, grouped, picked, slice_of
 from sources.dicom.values import header_values
 from sources.pictures import Limits, PictureError
 from sources.readers.folders import expect_unchanged
 from sources.readers.ranges import opened
-from sources.records import Corpus, CorpusError, FileEntry
+from sources.records import Corpus, CorpusError, FileEntry, Identifiers
+from sources.storage import LocalFolder, base_of
+from sources.storage.stats import AT_ONCE, BATCH
 from sources.uris import PICTURE
 
 PICTURES, REPORTS = "pictures", "reports"
@@ -34,9 +39,8 @@ def arranged(corpus: Corpus, entries: Iterator[FileEntry]) -> Iterator[FileEntry
     slices: list[tuple[str, Slice | None]] = []
     study_of: dict[str, str] = {}
     documents: dict[str, list[str]] = defaultdict(list)
-    for entry in entries:
+    for entry, dataset in _with_headers(corpus, entries):
         files[entry.path] = entry
-        dataset = _header(corpus, entry)
         study = "" if dataset is None else _first(dataset, "StudyInstanceUID")
         if reports and dataset is not None and study and _is_document(corpus, entry, dataset):
             documents[study].append(entry.path)
@@ -59,8 +63,8 @@ def arranged(corpus: Corpus, entries: Iterator[FileEntry]) -> Iterator[FileEntry
         yield replace(entry, row=row or None)
 
 
-def pictures_and_report(corpus: Corpus, entry: FileEntry) -> dict[str, Any]:
-    """The columns that an arranged entry's other files give its record.
+def pictures_and_report(corpus: Corpus, entry: FileEntry) -> tuple[dict[str, Any], Identifiers]:
+    """The columns that an arranged entry's other files give its record, and what the headers of its reports identify.
 
     Raises:
         ChangedInputError: one of them is not the planned one any more.
@@ -73,11 +77,15 @@ def pictures_and_report(corpus: Corpus, entry: FileEntry) -> dict[str, Any]:
             expect_unchanged(corpus, FileEntry(path, size, stamp))
         columns[PICTURE] = [path for path, _, _ in row[PICTURES]]
     texts: dict[str, list[str]] = defaultdict(list)
+    told: Identifiers = ()
     for path, size, stamp in row.get(REPORTS, ()):
         expect_unchanged(corpus, FileEntry(path, size, stamp))
+        with opened(corpus, path) as file:
+            header = read_header(file, size, Limits(), groups=False, besides=(*IDENTIFYING, *NESTED))
+        told += header_identifiers(header.dataset)
         for name, text in _document(corpus, path).items():
             texts[REPORT if name == "text" else name].append(text)
-    return {**columns, **{name: "\n".join(several) for name, several in texts.items()}}
+    return {**columns, **{name: "\n".join(several) for name, several in texts.items()}}, told
 
 
 def _options(corpus: Corpus) -> tuple[str | int, bool, bool]:
@@ -90,6 +98,16 @@ def _options(corpus: Corpus) -> tuple[str | int, bool, bool]:
     if record not in ("file", "series"):
         raise CorpusError(f"{corpus.name}: options: record: {record!r} is neither 'file' nor 'series'")
     return policy, record == "series", bool(options.get("reports", False))
+
+
+def _with_headers(corpus: Corpus, entries: Iterator[FileEntry]) -> Iterator[tuple[FileEntry, Any]]:
+    """Each file with its header; those that are not on this machine are asked for several at once."""
+    if isinstance(base_of(corpus.root), LocalFolder):
+        yield from ((entry, _header(corpus, entry)) for entry in entries)
+        return
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        while batch := list(islice(entries, BATCH)):
+            yield from zip(batch, pool.map(lambda entry: _header(corpus, entry), batch), strict=True)
 
 
 def _header(corpus: Corpus, entry: FileEntry) -> Any:

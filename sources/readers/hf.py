@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 from sources.columns import SPLIT
 from sources.readers.csv_rows import CsvReader
-from sources.readers.hf_features import Feature, decoded, features_of
+from sources.readers.hf_features import Feature, features_of, has_labels, named_labels
 from sources.readers.hf_saved import open_saved_picture, plan_saved, read_saved
 from sources.readers.hf_sets import DataFile, Form, data_file
 from sources.readers.json_array import JsonReader
@@ -16,7 +16,7 @@ from sources.readers.jsonl import JsonlReader
 from sources.readers.parquet import ParquetReader
 from sources.readers.parts import parts_of, several
 from sources.readers.ranges import found, opened
-from sources.records import Corpus, CorpusError, Fragment, PictureReader, Reader, Record, RecordError, Unreadable
+from sources.records import Corpus, CorpusError, Fragment, PictureReader, Reader, Record, Unreadable
 
 
 class HfReader:
@@ -62,9 +62,8 @@ class HfReader:
             )
         for item in parts_of(corpus, _items(corpus, fragment, data)):
             if isinstance(item, Record) and data.split is not None:
-                yield Record(item.key, {**item.row, SPLIT: data.split})
-            else:
-                yield item
+                item.row[SPLIT] = data.split
+            yield item
 
     def open_picture(self, corpus: Corpus, fragment: Fragment, uri: str) -> bytes:
         """The bytes of a picture inside the file.
@@ -110,16 +109,9 @@ def _items(corpus: Corpus, fragment: Fragment, data: DataFile) -> Iterator[Recor
 def _named(corpus: Corpus, fragment: Fragment, items: Iterator[Record | Unreadable]) -> Iterator[Record | Unreadable]:
     """Records of Parquet with the names of their labels, which the file's own metadata tell."""
     features = _parquet_features(corpus, fragment.path)
+    labelled = {name: feature for name, feature in features.items() if has_labels(feature)}
     for item in items:
-        if isinstance(item, Unreadable):
-            yield item
-            continue
-        try:
-            row = {name: decoded(features.get(name), value) for name, value in item.row.items()}
-        except RecordError as error:
-            yield Unreadable(item.key, error.reason, str(error))
-        else:
-            yield Record(item.key, row)
+        yield item if isinstance(item, Unreadable) else named_labels(labelled, item.key, item.row)
 
 
 def _parquet_features(corpus: Corpus, path: str) -> dict[str, Feature]:

@@ -6,8 +6,9 @@ from typing import Any
 import pyarrow as pa
 
 from sources.columns import mapped_columns, takes_rest
+from sources.identifying import wanted_columns
 from sources.readers.hf_library import datasets_library
-from sources.records import Corpus, CorpusError, RecordError
+from sources.records import Corpus, CorpusError, Record, RecordError, Unreadable
 
 Feature = Any
 """A feature of `datasets`: its classes are not imported to name them here."""
@@ -27,12 +28,32 @@ def features_of(corpus: Corpus, path: str, schema: pa.Schema) -> dict[str, Featu
             f"{corpus.shown(path)}: its features are of a kind that this version of `datasets` does not know"
         ) from None
     mapped = mapped_columns(corpus.card)
-    every = takes_rest(corpus.card)
-    features = {name: feature for name, feature in known.items() if every or name in mapped}
+    wanted, every = wanted_columns(corpus), takes_rest(corpus.card)
+    features = {name: feature for name, feature in known.items() if every or name in wanted}
     for name, feature in features.items():
         if name in mapped and not _is_picture(feature):
             _expect_value(corpus, path, name, feature)
     return features
+
+
+def has_labels(feature: Feature) -> bool:
+    """Whether any of a column's values is a number that stands for a name: all others are as they are."""
+    if isinstance(feature, Mapping):
+        return any(map(has_labels, feature.values()))
+    if _is_list(feature):
+        return has_labels(feature.feature)
+    return isinstance(feature, datasets_library().ClassLabel)
+
+
+def named_labels(labelled: dict[str, Feature], key: str, row: dict[str, Any]) -> Record | Unreadable:
+    """The record of a row, the values of these columns by name."""
+    if not labelled:
+        return Record(key, row)
+    try:
+        names = {name: decoded(feature, row[name]) for name, feature in labelled.items() if name in row}
+    except RecordError as error:
+        return Unreadable(key, error.reason, str(error))
+    return Record(key, {**row, **names})
 
 
 def decoded(feature: Feature, value: Any) -> Any:

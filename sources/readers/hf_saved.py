@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from sources.readers.expected import expect_columns
 from sources.readers.hf_arrow import Message, Stream, StreamError, batches, open_stream, read_rows
-from sources.readers.hf_features import Feature, decoded, features_of
+from sources.readers.hf_features import Feature, features_of, has_labels, named_labels
 from sources.readers.hf_library import datasets_library
 from sources.readers.parquet_pictures import PictureColumns, picture_in, place_of
 from sources.readers.ranges import READ_BYTES, check_unchanged, found, framed, opened, sealed, surroundings
@@ -23,7 +23,6 @@ from sources.records import (
     CorpusError,
     Fragment,
     Record,
-    RecordError,
     Unreadable,
 )
 from sources.schema import Reason
@@ -83,9 +82,10 @@ def read_saved(corpus: Corpus, fragment: Fragment) -> Iterator[Record | Unreadab
     with _stream(corpus, fragment.path) as (file, stream):
         features, pictures = _columns(corpus, fragment.path, stream)
         wanted = {name: name not in pictures.held for name in features}
+        labelled = {name: feature for name, feature in features.items() if has_labels(feature)}
         for first_row, rows in _windows(file, stream, fragment, wanted):
             for key, row in _rows(corpus, fragment.path, pictures, rows, first_row):
-                yield row if isinstance(row, Unreadable) else _record(features, key, row)
+                yield row if isinstance(row, Unreadable) else named_labels(labelled, key, row)
 
 
 def open_saved_picture(corpus: Corpus, fragment: Fragment, uri: str) -> bytes:
@@ -203,13 +203,6 @@ def _rows(
     else:
         for number in range(batch.num_rows):
             yield from _rows(corpus, path, pictures, batch.slice(number, 1), first_row + number)
-
-
-def _record(features: dict[str, Feature], key: str, row: dict[str, Any]) -> Record | Unreadable:
-    try:
-        return Record(key, {name: decoded(features.get(name), value) for name, value in row.items()})
-    except RecordError as error:
-        return Unreadable(key, error.reason, str(error))
 
 
 def _flaw(batch: pa.RecordBatch) -> tuple[Reason, str] | None:

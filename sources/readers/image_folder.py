@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
-from sources.columns import mapped_columns, takes_rest
+from sources.columns import takes_rest
+from sources.identifying import wanted_columns
 from sources.joins import MAX_COMPANION_BYTES
 from sources.readers.csv_rows import CsvReader
 from sources.readers.expected import with_expected_columns
@@ -116,7 +117,7 @@ def metadata_rows(corpus: Corpus, path: str) -> Rows:
     column = corpus.card.fields.get("image", corpus.card.fields.get("images", USUAL_COLUMN))
     if not isinstance(column, str):
         raise CorpusError(f"{corpus.name}: fields: image: an image folder takes one column of file names")
-    wanted, every = mapped_columns(corpus.card) | {column}, takes_rest(corpus.card)
+    wanted, every = wanted_columns(corpus), takes_rest(corpus.card)
     fragments = with_expected_columns(corpus, path, reader.fragments(corpus, path), reader.read, frozenset({column}))
     rows: Rows = {}
     for fragment in fragments:
@@ -124,7 +125,7 @@ def metadata_rows(corpus: Corpus, path: str) -> Rows:
             if isinstance(record, Unreadable):
                 rows[f"{path}#{record.key}"] = [{FLAW: (record.reason.value, record.detail)}]
             elif name := str(record.row.get(column) or "").strip():
-                row = {key: value for key, value in record.row.items() if every or key in wanted}
+                row = {key: value for key, value in record.row.items() if every or key == column or key in wanted}
                 rows.setdefault(_named(corpus, path, name), []).append(row)
     return rows
 

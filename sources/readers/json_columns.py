@@ -46,6 +46,13 @@ class JsonColumnsReader:
             except RecordError as error:
                 yield Unreadable(key, error.reason, str(error))
                 continue
+            named = [list(values) for values in columns.values()]
+            if named and all(names == named[0] for names in named):  # as pandas writes them
+                yield from (
+                    Record(row, dict(zip(columns, values, strict=True)))
+                    for row, *values in zip(named[0], *(values.values() for values in columns.values()), strict=True)
+                )
+                continue
             rows = dict.fromkeys(row for values in columns.values() for row in values)
             for row in rows:
                 yield Record(row, {name: values[row] for name, values in columns.items() if row in values})

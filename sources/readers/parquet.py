@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sources.cards import Card
-from sources.columns import mapped_columns, takes_rest
+from sources.columns import takes_rest
+from sources.identifying import wanted_columns
 from sources.readers.expected import expect_columns
 from sources.readers.parquet_pictures import PictureColumns, picture_in, place_of
 from sources.readers.ranges import READ_BYTES, check_unchanged, found, framed, opened, sealed, surroundings
@@ -105,7 +106,7 @@ def _open(corpus: Corpus, path: str, raw: Any) -> pq.ParquetFile:
 
 
 def _columns(corpus: Corpus, file: pq.ParquetFile) -> list[str]:
-    wanted, every = mapped_columns(corpus.card), takes_rest(corpus.card)
+    wanted, every = wanted_columns(corpus), takes_rest(corpus.card)
     return [name for name in file.schema_arrow.names if every or name in wanted]
 
 

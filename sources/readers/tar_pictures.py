@@ -5,10 +5,10 @@ from functools import partial
 
 from sources.readers.archive_contents import Contents, Entry, entry_of, is_record
 from sources.readers.member_names import plain
-from sources.readers.tar_members import Forward, Member, members
 from sources.readers.tar_samples import Found, TarSample, cut_tar, singles, tar_fragment
 from sources.readers.tar_streams import read_range, tar_from
 from sources.records import Corpus, Fragment
+from sources.storage.tar_members import Forward, Member, members
 
 _GROUPING = partial(singles, is_taken=is_record)
 

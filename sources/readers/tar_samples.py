@@ -11,10 +11,10 @@ import blake3
 
 from sources.readers.member_names import plain
 from sources.readers.ranges import check_unchanged, found, framed, sealed, surroundings
-from sources.readers.tar_members import DAMAGED, NO_END, Broken, Forward, Leaping, Member, Source, members
 from sources.readers.tar_streams import Gunzip, read_range, tar_from, whole_tar
 from sources.records import FRAGMENT_BYTES, FRAGMENT_RECORDS, ChangedInputError, Corpus, CorpusError, Fragment
 from sources.storage import MAX_READ_BYTES, TooLargeError
+from sources.storage.tar_members import DAMAGED, NO_END, Broken, Forward, Leaping, Member, Source, members
 from sources.uris import inner_name
 
 HELD_BYTES = 64 * 2**20

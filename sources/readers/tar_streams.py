@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 from sources.readers.ranges import check_unchanged, opened
-from sources.readers.tar_members import Source
 from sources.records import ChangedInputError, Corpus, CorpusError, Fragment
+from sources.storage.tar_members import Source
 
 READ_BYTES = 2**18
 STEP_BYTES = 2**18

@@ -15,10 +15,10 @@ from sources.readers.expected import with_expected_columns
 from sources.readers.member_names import PICTURES, base, flaw_of, is_litter, is_nobodys, plain
 from sources.readers.objects import parse_json
 from sources.readers.ranges import KILLS, TOO_LONG
-from sources.readers.tar_members import Member
 from sources.readers.tar_samples import Grouping, TarFragment, TarSample, cut_tar, runs, seal, tar_fragment
 from sources.records import MAX_RECORD_BYTES, Corpus, Fragment, Record, RecordError, Unreadable
 from sources.schema import Reason
+from sources.storage.tar_members import Member
 from sources.uris import PICTURE, inner_uri
 
 TEXTS = frozenset(("txt", "text", "caption", "transcript", "cls", "cls2", "index", "id"))

@@ -15,9 +15,9 @@ from sources.storage.inventory import InventoryFolder
 from sources.storage.listed import with_listing
 from sources.storage.local import LocalFolder
 from sources.storage.locations import folder_at, is_url
+from sources.storage.packed import base_of
 from sources.storage.stats import stats_of
 from sources.storage.stores import table_options
-from sources.storage.zipped import base_of
 
 __all__ = [
     "MAX_READ_BYTES",

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,6 +19,12 @@ from sources.storage.globs import Glob
 UNFINISHED = "work/tmp"
 """Where files are made, never beside their final names."""
 COMPARED_BYTES = 2**20
+
+
+@lru_cache(maxsize=256)
+def _resolved(folder: Path) -> str:
+    """A folder's real path, asked once in a process: it is compared with that of every file that is opened."""
+    return os.path.realpath(folder)
 
 
 @dataclass(frozen=True)
@@ -69,14 +76,35 @@ class LocalFolder:
             FileNotFoundError: no file can have such a name.
         """
         place = self.root / path
+        if self._has_no_link(path):
+            return place
         try:
             resolved = os.path.realpath(place)
         except ValueError:  # a NUL in it
             raise FileNotFoundError(errno.ENOENT, "not the name of a file") from None
-        boundary = os.path.realpath(self.boundary or self.root)
+        boundary = _resolved(self.boundary or self.root)
         if resolved != boundary and not resolved.startswith(boundary.rstrip(os.sep) + os.sep):
             raise OutsideError("leads out of its folder")
         return place
+
+    def _has_no_link(self, path: str) -> bool:
+        """Whether nothing from the boundary down to a file that is there is a link: a third of resolving all of it."""
+        boundary, root = str(self.boundary or self.root), str(self.root)
+        if root != boundary and not root.startswith(boundary.rstrip(os.sep) + os.sep):
+            return False
+        place = _resolved(self.boundary or self.root)
+        for part in f"{root[len(boundary) :]}/{path}".split("/"):
+            if part == "..":
+                return False
+            if part in ("", "."):
+                continue
+            place = f"{place}{os.sep}{part}"
+            try:
+                if stat.S_ISLNK(os.lstat(place).st_mode):
+                    return False
+            except (OSError, ValueError):
+                return False
+        return True
 
     def glob(self, patterns: Sequence[str]) -> list[FileStat]:
         """All files that match any pattern (`**` crosses folders), sorted by path; hidden ones are left out.

@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.audit.report.evidence import told
 from pipelines.audit.report.page import render
-from pipelines.audit.report.public import public_document, public_told, salt_of
+from pipelines.audit.report.public import public_document, public_sources, public_told, salt_of
 from tests.end_to_end.browser import Tab, browser, chromium
 from tests.pipelines.audit.report.findings import made
 
@@ -31,7 +31,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         found[str(count)].write_text(render(document, told(whole.table, whole, ()), count))
     whole, salt = made(100), salt_of(b"")
     found["public"] = root / "public.html"
-    page = render(public_document(whole.document(), salt), public_told(whole.table, whole, (), salt), 100, salt=salt)
+    document = whole.document()
+    found = public_told(whole.table, whole, (), salt, public_sources(document))
+    page = render(public_document(document, salt), found, 100, salt=salt)
     found["public"].write_text(page)
     return found
 

@@ -65,6 +65,7 @@ def test_running_it_again_changes_nothing(demo: Path) -> None:
     )  # fmt: skip
     assert published(demo / "run") == before
     assert all(step["reused"] for step in answer["steps"])
+    assert answer["audit"] == "clean"
 
 
 def test_why_explains_each_verdict_in_words(demo: Path) -> None:

@@ -2,6 +2,9 @@
 
 import re
 import shutil
+import sqlite3
+import struct
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +46,12 @@ def files_in(place: Path) -> dict[str, bytes]:
     return {
         path.relative_to(place).as_posix(): path.read_bytes() for path in sorted(place.rglob("*")) if path.is_file()
     }
+
+
+def flip(place: Path, at: int) -> None:
+    data = bytearray(place.read_bytes())
+    data[at] ^= 1
+    place.write_bytes(data)
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +143,16 @@ def test_a_union_in_a_bucket_is_the_one_on_a_disk(
     assert found == files_in(merged[0])
 
 
+def other_place(place: Path) -> None:
+    with closing(sqlite3.connect(place / ".nv-meta" / "index.sqlite")) as database, database:
+        database.execute("UPDATE sample_parts SET content_byte_offset = content_byte_offset + 512 WHERE rowid = 3")
+
+
+def inside_rows(place: Path) -> int:
+    row = open_plan(LocalFolder(place)).rows(0, 1)[0]
+    return (place / "plan.arrow").read_bytes().index(struct.pack("<d", row.cost))
+
+
 def test_verify_finds_an_index_a_plan_and_a_tar_index_that_do_not_fit(
     merged: tuple[Path, dict[str, Any]], builds: tuple[Path, Path], tmp_path: Path
 ) -> None:
@@ -158,7 +177,7 @@ def test_verify_finds_an_index_a_plan_and_a_tar_index_that_do_not_fit(
 
     def another_size(place: Path) -> None:
         index = open_index(LocalFolder(place))
-        first, *others = parts_of(index, len(read_manifest(LocalFolder(place)).shards))
+        first, *others = parts_of(index, read_manifest(LocalFolder(place)))
         sizes = pa.array([512, *first["size"].to_pylist()[1:]], pa.int64())
         changed = first.set_column(first.schema.get_field_index("size"), PART.field("size"), sizes)
         about = index.about
@@ -177,15 +196,28 @@ def test_verify_finds_an_index_a_plan_and_a_tar_index_that_do_not_fit(
         ".nv-meta/index.uuid": "not what the manifest says: of other shards, or changed\n"
     }
     assert "other numbers of samples" in problems(other(".nv-meta/index.sqlite"))[".nv-meta/index.sqlite"]
+    assert "does not say where the samples of" in problems(other_place)[".nv-meta/index.sqlite"]
+    assert "batch 0 is damaged" in problems(lambda place: flip(place / "plan.arrow", inside_rows(place)))["plan.arrow"]
 
 
-def test_a_takedown_keeps_what_energon_reads_true(builds: tuple[Path, Path], tmp_path: Path) -> None:
+def test_a_takedown_keeps_what_readers_read_true_and_plans_as_they_were_asked_for(
+    builds: tuple[Path, Path], tmp_path: Path
+) -> None:
     run = tmp_path / "run"
     shutil.copytree(builds[1], run)
-    curate_json("clean", run)
-    curate_json("remove", run, "--list", listed(tmp_path, "patient,PAT-0", "source,stacks"))
     shards = run / "shards"
+    curate_json("clean", run)
+    curate_json("shards", "plan", run, "--set", "epochs=2", "--set", "weights.source.reads=2")
+    curate_json("shards", "plan", run, "--set", "context=2048", "--out", "plan-short.arrow")
+    (shards / "plan-short.arrow").write_bytes(b"ARROW1")
+    curate_json("shards", "plan", run, "--set", "context=2048", "--out", "plan-2k.arrow")
+    (shards / ".nv-meta" / "index.sqlite").write_bytes(b"no database any more")
+    curate_json("remove", run, "--list", listed(tmp_path, "patient,PAT-0", "source,stacks"))
     assert verify_shards(LocalFolder(shards), 1) == []
+    plans = {name: open_plan(LocalFolder(shards), name).about for name in ("plan.arrow", "plan-2k.arrow")}
+    assert [(about.epochs, about.context) for about in plans.values()] == [(2, 131072), (2, 2048)]
+    assert {about.mixture.weights["source"]["reads"] for about in plans.values()} == {2.0}
+    assert not (shards / "plan-short.arrow").exists()
     assert not (shards / ".nv-meta" / "split-stacks.yaml").exists()
     assert {path.name.removesuffix(".idx") for path in shards.glob("*.idx")} == {
         path.name for path in shards.glob("*.tar")

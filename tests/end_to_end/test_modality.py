@@ -1,5 +1,6 @@
 """Builds that label pictures and apply the rules of quality."""
 
+import io
 import shutil
 import tarfile
 from pathlib import Path
@@ -87,6 +88,59 @@ def test_texts_label_pictures_and_rules_drop_what_breaks_them(place: Path) -> No
     assert reasons(place / "run") == RESULTS
 
 
+def test_a_picture_has_one_modality_whatever_fragment_speaks_of_it(place: Path) -> None:
+    line = {"id": "other", "text": "A nodule of the right upper lobe that was seen by chance.", "image": "ct.png"}
+    (place / "data/more.jsonl").write_bytes(orjson.dumps(line))
+    unanswered = {"id": "third", "text": "A nodule of the right upper lobe, one year later.", "image": "denied.png"}
+    (place / "data/third.jsonl").write_bytes(orjson.dumps(unanswered))
+    wanted = {"modality": {"model": "none", "keep": ["ct"], "unknown": "drop"}}
+    build(place, "run", wanted)
+    assert pictures(place / "run")["ct"]["modality"] == "ct"
+    gone = {"mri", "denied", "chart", "figure", "label", "strip", "third"}
+    assert reasons(place / "run") == dict.fromkeys(gone, "modality.unwanted")
+    (tar,) = (place / "run/shards").glob("*.tar")
+    with tarfile.open(tar) as archive:
+        members = [archive.extractfile(one) for one in archive if one.name.endswith(".json")]
+        told = [orjson.loads(member.read())["images"][0]["modality"] for member in members if member]
+    assert told == ["ct", "ct"]
+
+
+def test_a_figure_is_split_into_samples_of_its_panels_with_its_groups_and_whole_caption(place: Path) -> None:
+    picture = Image.open(place / "data/figure.png")
+    exif = Image.Exif()
+    exif[0x010E] = "Jane Roe"
+    picture.save(place / "data/figure.jpg", quality=95, exif=exif)
+    line = {"id": "figure", "text": CAPTIONS["figure"], "image": "figure.jpg", "fig": "PMC1_Fig2", "pmc": "PMC1"}
+    (place / "data/all.jsonl").write_bytes(orjson.dumps(line))
+    source = {
+        "name": "figures", "reader": "jsonl", "path": "*.jsonl", "task": "caption", "license": "CC0-1.0",
+        "access": "open", "identifiers": "public",
+        "fields": {"id": "id", "text": "text", "image": "image", "figure": "fig", "article": "pmc"},
+    }  # fmt: skip
+    steps = {"modality": {"model": "none", "compound": "split"}, "tokens": {"enabled": False}}
+    (place / "recipe.yaml").write_text(yaml.safe_dump({"stage": "mid", "sources": [source], "steps": steps}))
+    answer = curate_json("build", "--recipe", place / "recipe.yaml", "--data", place / "data", "--out", place / "run")
+    assert balances(answer)
+    samples = pl.read_parquet(place / "run/tables/samples/*.parquet").sort("source_key").to_dicts()
+    assert [row["source_key"].split("#")[1] for row in samples] == ["figure", "figure@panel2"]
+    assert [row["parent_id"] for row in samples] == [None, samples[0]["sample_id"]]
+    groups = [{"kind": "article", "id": "PMC1"}, {"kind": "figure", "id": "PMC1_Fig2"}]
+    (tar,) = (place / "run/shards").glob("*.tar")
+    with tarfile.open(tar) as archive:
+        told = {one.name: data.read() for one in archive if (data := archive.extractfile(one))}
+    sizes = []
+    for name, data in told.items():
+        if name.endswith(".json"):
+            row = orjson.loads(data)
+            assert sorted(row["groups"], key=lambda group: group["kind"]) == groups
+            assert CAPTIONS["figure"] in row["turns"][-1]["text"]
+        else:
+            assert name.endswith(".png")
+            assert b"Jane Roe" not in data
+            sizes.append(Image.open(io.BytesIO(data)).size)
+    assert sorted(sizes) == [(105, 160), (105, 160)]
+
+
 def test_the_modality_reaches_the_shards(place: Path) -> None:
     build(place, "run", NONE)
     (tar,) = (place / "run/shards").glob("*.tar")
@@ -129,7 +183,7 @@ def test_a_model_leaves_embeddings_and_the_same_bytes_with_any_number_of_workers
     build(place, "two", steps, "--workers", 2)
     assert published(place / "one") == published(place / "two")
     found = pictures(place / "one")
-    assert {len(row["embedding"]) for row in found.values()} == {2 * FEATURES}
+    assert {len(row["embedding"]) for row in found.values()} == {2 * (FEATURES + 1)}
     assert all("model" in orjson.loads(row["modality_evidence"]) for row in found.values())
 
 

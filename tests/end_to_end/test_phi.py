@@ -1,6 +1,8 @@
 """Identifiers in texts, headers, files and pixels: planted everywhere, and afterwards nowhere in the run."""
 
+import base64
 import io
+import re
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -93,6 +95,11 @@ def writings(data: bytes) -> list[str | None]:
     return [one.kind for one in judged(ocr.read_writing(grey, 60))]
 
 
+def pictures_of_the_page(run: Path) -> list[bytes]:
+    page = (run / "reports" / "phi_review.html").read_text()
+    return [base64.b64decode(data) for data in re.findall(r"data:image/jpeg;base64,([A-Za-z0-9+/=]+)", page)]
+
+
 def test_of_100_scans_and_their_reports_no_planted_value_is_anywhere_in_the_run(hospital: tuple[Path, Planted]) -> None:
     folder, planted = hospital
     answer, said = build(folder)
@@ -106,6 +113,9 @@ def test_of_100_scans_and_their_reports_no_planted_value_is_anywhere_in_the_run(
     reasons = ledger(folder / "run", "phi").group_by("reason").len().rows()
     assert (("phi.burned_in", SCANS // BURNED)) in reasons
     assert all(not metadata_of(data) for data in shard_pictures(folder / "run").values())
+    shown = pictures_of_the_page(folder / "run")
+    assert len(shown) == SCANS // BURNED
+    assert not any(any(writings(data)) for data in shown)
 
 
 def test_masked_pictures_are_kept_and_nothing_that_identifies_can_be_read_on_them(
@@ -163,11 +173,17 @@ def test_a_reviewers_decisions_are_an_input_of_the_next_build(ward: tuple[Path, 
     review = folder / "review.yaml"
     review.write_text(yaml.safe_dump({"decisions": [
         {"image": image, "decision": ruling, "who": "M. Reviewer", "why": "looked at it"}
-        for image, ruling in zip(images, rulings, strict=False)
+        for image, ruling in (*zip(images, rulings, strict=False), ("0" * 32, "drop"))
     ]}))  # fmt: skip
-    answer, _ = build(folder, "reviewed", review=str(review))
+    answer, said = build(folder, "reviewed", review=str(review))
     after = {row["sample_id"]: row for row in ledger(folder / "reviewed", "phi").iter_rows(named=True)}
     verdicts = [after[sample_id]["verdict"] for sample_id in shown["sample_id"].to_list()]
     assert verdicts == ["keep", "edit", "drop", "quarantine"]
+    assert [after[sample_id]["reason"] for sample_id in shown["sample_id"].to_list()][2:] == [
+        "phi.reviewed",
+        "phi.burned_in",
+    ]
+    assert "1 decisions are about no picture" in " ".join(said.split())
+    assert "0" * 32 in said
     assert "M. Reviewer" in after[shown["sample_id"].to_list()[0]]["evidence"]
     assert next(step for step in answer["steps"] if step["name"] == "ingest")["reused"]

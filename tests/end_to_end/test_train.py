@@ -49,7 +49,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def train(root: Path, stage: str, *more: object) -> dict[str, Any]:
-    settings = ("--set", "workers=0", "--set", "epochs=2", "--set", "rows_per_step=2")
+    settings = ("--set", "cpu_threads=1", "--set", "workers=0", "--set", "epochs=2", "--set", "rows_per_step=2")
     return curate_json("train", "--stage", stage, "--shards", root / stage / "shards", "--model", mini_file(root),
                        "--out", root / f"trained-{stage}", *settings, *more)  # fmt: skip
 
@@ -66,6 +66,17 @@ def test_two_stages_in_a_chain_leave_weights_whose_lineage_an_audit_confirms(bui
     assert len(read_metrics(built / "trained-mid" / "metrics.jsonl")) == mid["steps"]
     audited = curate_json("audit", mid["export"], "--out", built / "audit")
     assert (audited["verdict"], [one["stage"] for one in audited["stages"]]) == ("clean", ["align", "mid"])
+    asked = [
+        curate_json("train", "sample", "--checkpoint", place, "--count", 3, "--max-tokens", 12)["samples"]
+        for place in (
+            built / "trained-mid",
+            mid["export"],
+            built / "trained-mid" / "checkpoints" / f"step-{mid['steps']:08d}",
+        )
+    ]
+    assert asked[0] == asked[1] == asked[2]  # nothing is drawn, and the last checkpoint is what was exported
+    assert len({one["sample_id"] for one in asked[0]}) == 3
+    assert all(one["expected"] in FINDINGS and one["answer"] for one in asked[0])
     again = train(built, "mid", "--from", built / "trained-align", "--resume", "--set",
                   "learning_rate={language: 1e-2}", "--set", "warmup_steps=1")  # fmt: skip
     assert again == mid

@@ -1,6 +1,7 @@
 """Writing planted into pictures, in the fonts that Pillow and OpenCV bring along."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -22,7 +23,13 @@ FIRST = (
     "Hiroshi",
     "EMILY",
 )
-LAST = ("OKONKWO", "SMITH", "Brzezinski", "GARCIA", "Lindqvist", "JOHNSON", "Petrosyan", "PATEL", "Nakamura", "MILLER")
+LAST = (
+    "OKONKWO", "SMITH", "Brzezinski", "GARCIA", "Lindqvist", "JOHNSON", "Petrosyan", "PATEL", "Nakamura", "MILLER",
+    "LEE", "Kim", "WONG", "Hall", "COOK", "YOUNG", "Chen", "PARK", "Khan", "Diaz",
+    "Abernathy", "DUBROVSKY", "Eberhardt", "GRIMALDI", "Iwamoto", "KOWALCZYK", "Mbeki", "QUIGLEY", "Umarov",
+    "Zielinski",
+)  # fmt: skip
+"""Ten of everyday length, ten short ones that are words or next to nothing, ten that are in no list of the judge."""
 MONTHS = ("JAN", "Feb", "MAR", "Apr", "JUN", "Aug", "OCT", "Dec")
 SIZES = (11, 14, 18, 24, 32)
 CONTRASTS = (60, 110, 200)
@@ -74,11 +81,21 @@ def harmless(draw: random.Random) -> str:
     )  # fmt: skip
 
 
-def write(pixels: npt.NDArray[np.uint8], text: str, kind: str, draw: random.Random) -> Written:
-    """The picture with the text at a random place, brighter or darker than what is there."""
+def write(
+    pixels: npt.NDArray[np.uint8],
+    text: str,
+    kind: str,
+    draw: random.Random,
+    sizes: Sequence[int] = SIZES,
+    turns: int = 0,
+) -> Written:
+    """The picture with the text at a random place, brighter or darker than what is there.
+
+    `turns`: quarters of a circle that the text is turned by.
+    """
     out = pixels.copy()
-    size, contrast, font = draw.choice(SIZES), draw.choice(CONTRASTS), draw.choice(("ttf", "bitmap", "hershey"))
-    mask = _mask(text, font, size, draw)
+    size, contrast, font = draw.choice(sizes), draw.choice(CONTRASTS), draw.choice(("ttf", "bitmap", "hershey"))
+    mask = np.rot90(_mask(text, font, size, draw), turns)
     height, width = mask.shape
     if height >= out.shape[0] or width >= out.shape[1]:
         mask = mask[: out.shape[0] - 1, : out.shape[1] - 1]

@@ -12,14 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image, ImageFilter
 
 from filters import biomedclip
 from filters.biomedclip import BiomedClip
 from filters.modality_classes import PROMPTS
+from filters.text import TextQuality
 from filters.torch_file import WeightsError
 from sources.pictures import Picture
+from sources.schema import SAMPLES
 
 open_clip = pytest.importorskip("open_clip", reason="open_clip is not installed")
 torch = pytest.importorskip("torch")
@@ -52,7 +55,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (place / "open_clip_config.json").write_text(json.dumps(config))
     torch.manual_seed(0)
     own = {**text, "hf_model_name": str(place), "hf_model_pretrained": False}
-    with biomedclip._offline():
+    with biomedclip.offline():
         model = open_clip.create_model(f"local-dir:{place}", load_weights=False, pretrained_text=False, text_cfg=own)
     torch.save(model.state_dict(), place / "open_clip_pytorch_model.bin")
     yield place
@@ -77,13 +80,42 @@ def embedded(measurer: BiomedClip, some: list[Picture]) -> Any:
 def test_embeddings_are_those_of_open_clip_itself(directory: Path) -> None:
     text = json.loads((directory / "open_clip_config.json").read_text())["model_cfg"]["text_cfg"]
     own = {**text, "hf_model_name": str(directory), "hf_model_pretrained": False}
-    with biomedclip._offline():
+    with biomedclip.offline():
         model, _, prepare = open_clip.create_model_and_transforms(f"local-dir:{directory}", text_cfg=own)
     with torch.inference_mode():
         given = torch.stack([prepare(Image.fromarray(one.pixels)) for one in pictures(3)])
         expected = model.eval().encode_image(given, normalize=True).numpy()
     found = embedded(BiomedClip(str(directory), sha256_of(directory), batch=4), pictures(3))
     assert np.abs(found.astype(float) - expected).max() < 1e-3
+
+
+def test_texts_are_embedded_as_open_clip_does_and_apart_from_their_neighbours(directory: Path) -> None:
+    text = json.loads((directory / "open_clip_config.json").read_text())["model_cfg"]["text_cfg"]
+    own = {**text, "hf_model_name": str(directory), "hf_model_pretrained": False}
+    said = ["photo a", "b - c " * 400, "q 7 photo"]
+    with biomedclip.offline():
+        model, _, _ = open_clip.create_model_and_transforms(f"local-dir:{directory}", text_cfg=own)
+        tokens = open_clip.get_tokenizer(f"local-dir:{directory}")(said, context_length=256)
+    with torch.inference_mode():
+        expected = model.eval().encode_text(tokens, normalize=True).numpy()
+    measurer = BiomedClip(str(directory), sha256_of(directory), batch=2)
+    found = measurer.embedded_texts(said)
+    assert np.abs(found - expected).max() < 1e-3
+    assert (measurer.embedded_texts(said[2:])[0] == found[2]).all()
+    samples = pa.Table.from_pylist(
+        [
+            {
+                "sample_id": str(number), "source": "s", "source_key": "k", "license": "unknown", "access": "open",
+                "task": task, "turns": [{"role": "assistant", "text": said[0]}],
+                "images": [{"image_id": "i", "uri": "i", "frame": 0}] if shown else None,
+            }
+            for number, (task, shown) in enumerate([("caption", True), ("caption", False), ("vqa", True)])
+        ],
+        schema=SAMPLES,
+    )  # fmt: skip
+    vectors = TextQuality(measurer).measure(samples)["text_embedding"]["vector"].to_pylist()
+    assert vectors[1:] == [None, None]
+    assert (np.frombuffer(vectors[0], "<f2") == found[0].astype(np.float16)).all()
 
 
 def test_a_picture_has_the_same_numbers_whatever_its_neighbours(directory: Path) -> None:
@@ -164,7 +196,7 @@ def test_other_settings_are_another_version_and_stop_a_worker(directory: Path, t
 def test_logging_is_as_quiet_after_loading_as_before() -> None:
     logging.disable(logging.ERROR)
     try:
-        with biomedclip._offline():
+        with biomedclip.offline():
             assert logging.root.manager.disable == logging.ERROR
         assert logging.root.manager.disable == logging.ERROR
     finally:

@@ -63,8 +63,14 @@ def test_the_network_is_efficientnet_lite0_as_torch_computes_it() -> None:
 def test_features_have_length_one_whatever_the_picture() -> None:
     for picture in (scene(), scene().convert("L"), scene((5, 700)), Image.new("RGB", (1, 1)), Image.new("L", (64, 64))):
         features = efficientnet.features_of(picture)
-        assert features.shape == (efficientnet.FEATURES,)
-        assert np.linalg.norm(features.astype(float)) == pytest.approx(1, abs=1e-2)
+        assert features.shape == (efficientnet.FEATURES + 1,)
+        assert np.linalg.norm(features[:-1].astype(float)) == pytest.approx(1, abs=1e-2)
+
+
+def test_colour_is_none_of_grey_levels_and_all_of_pure_red() -> None:
+    assert efficientnet.colour_of(scene().convert("L").convert("RGB")) == 0
+    assert efficientnet.colour_of(Image.new("RGB", (9, 9), (255, 0, 0))) == 1
+    assert 0 < efficientnet.colour_of(scene()) < 1
 
 
 @needs_package

@@ -2,7 +2,7 @@ from time import perf_counter
 
 import pytest
 
-from filters.lexicon import merged, said_by, said_of_picture
+from filters.lexicon import said_by, said_of_picture
 
 
 def asked(question: str, answer: str) -> frozenset[str]:
@@ -69,13 +69,6 @@ def test_a_question_states_what_it_takes_for_granted() -> None:
 def test_a_polar_question_states_what_is_affirmed() -> None:
     assert asked("Is this an MRI?", "Yes") == {"mri"}
     assert asked("Is this an MRI?", "No") == frozenset()
-
-
-def test_texts_of_one_picture_agree_or_leave_it_open() -> None:
-    ct, both = frozenset({"ct"}), frozenset({"ct", "mri"})
-    assert merged([ct, both, frozenset()]) == ct
-    assert merged([ct, frozenset({"mri"})]) == both
-    assert merged([]) == frozenset()
 
 
 @pytest.mark.parametrize("text", ["CT " * 700_000, "not " * 500_000, "a" * 2_000_000])

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -116,3 +118,18 @@ def test_more_pictures_than_features_give_the_solution_of_as_many_equations(
     whole = modality_fit.nearest(few, list(words), list(origins), 40)
     monkeypatch.setattr(modality_fit, "BLOCK", block)
     assert modality_fit.nearest(few, list(words), list(origins), 40) == whole
+
+
+def test_colour_speaks_against_grey_modalities_and_grey_against_coloured_ones() -> None:
+    features, labels, datasets = collection()
+    plain = fit_head(features, labels, datasets, "n")
+    head = replace(plain, labels=("ct", "dermoscopy", "pet", "xray"), temperature=1.0)
+    given = {}
+    for colour in (0.0, 0.02, 0.5):
+        given[colour] = head.probabilities(np.column_stack([features, np.full(len(features), colour)]))
+        assert given[colour].sum(axis=1) == pytest.approx(1, abs=1e-3)
+    assert (given[0.02] == head.probabilities(features)).all()
+    assert (given[0.5][:, 0] <= given[0.02][:, 0]).all()
+    assert (given[0.0][:, 1] <= given[0.02][:, 1]).all()
+    assert given[0.5][:, 0].sum() < given[0.02][:, 0].sum()
+    assert given[0.0][:, 1].sum() < given[0.02][:, 1].sum()

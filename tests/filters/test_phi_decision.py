@@ -83,6 +83,7 @@ def test_reviewers_go_before_the_policy_and_are_named(ruling: Any, boxes: Any, v
     row, treatments = decided(Phi("strip", "quarantine", {A: word}), picture(boxes=[box("name"), box("annotation")]))
     assert row["verdict"] == verdict
     assert (len(treatments[0]["boxes"]) if treatments else 0) == covered
+    assert (row["reason"] == "phi.reviewed") == (ruling == "drop")
     told = orjson.loads(row["evidence"])["images"][0]["review"]
     assert told == {"ruling": ruling, "who": "M. Reviewer", "why": "seen"}
 
@@ -120,4 +121,5 @@ def test_the_worst_of_a_samples_pictures_decides_and_none_of_its_pictures_is_the
     )
     assert row["verdict"] == "quarantine"
     assert treatments == []
-    assert [one["image"] for one in orjson.loads(row["evidence"])["images"]] == [0, 1]
+    told = orjson.loads(row["evidence"])["images"]
+    assert [(one["image"], one["verdict"]) for one in told] == [(0, "edit"), (1, "quarantine")]

@@ -15,7 +15,9 @@ from tests.filters.planted_texts import Planted, planted_texts
 with_model = pytest.param(
     "model", marks=pytest.mark.skipif(not model_is_installed(), reason="the language model of [phi] is not installed")
 )
-LEAST = {"name": 0.9, "date": 0.98, "id": 0.97, "phone": 0.97, "email": 0.99, "address": 0.95, "age": 0.98}
+MEASURED = {"rules": {"name": 0.95}, "model": {"name": 0.986}}
+"""Recall on 1,000 such reports (docs/privacy.md); of all but names 0.98 and more. It must lie below the upper bound of
+what is found here."""
 
 
 def clean(text: str, *known: Known, names: Names = "rules") -> str:
@@ -34,10 +36,7 @@ def test_planted_identifiers_are_found_by_kind(names: Names) -> None:
             )
             planted.setdefault(kind, []).append(gone)
     for kind, found in planted.items():
-        assert sum(found) / len(found) >= LEAST[kind] - (0 if names == "rules" else 0.05), (
-            kind,
-            wilson(sum(found), len(found)),
-        )
+        assert wilson(sum(found), len(found))[1] >= MEASURED[names].get(kind, 0.98), (kind, sum(found), len(found))
 
 
 def share_without_names(texts: list[Planted], change: Callable[[str], str], names: Names) -> float:
@@ -52,10 +51,11 @@ def share_without_names(texts: list[Planted], change: Callable[[str], str], name
     return sum(gone) / len(gone)
 
 
-def test_names_in_reports_all_in_capitals_are_found_nearly_as_often() -> None:
-    share = share_without_names(planted_texts(300, 1), str.upper, "rules")
-    print(f"names found in capitals: {share:.3f}")
-    assert share >= 0.88
+@pytest.mark.parametrize(("change", "least"), [(str.upper, 0.88), (str.lower, 0.78)])
+def test_names_in_reports_all_in_one_case_are_found_nearly_as_often(change: Callable[[str], str], least: float) -> None:
+    share = share_without_names(planted_texts(300, 1), change, "rules")
+    print(f"names found: {share:.3f}")
+    assert share >= least
 
 
 @pytest.mark.parametrize(
@@ -73,6 +73,8 @@ def test_names_in_reports_all_in_capitals_are_found_nearly_as_often() -> None:
         ("REFERRED BY: DR XIU WANG", "REFERRED BY: DR [NAME]"),
         ("mrs smith was seen by dr jones.", "mrs [NAME] was seen by dr [NAME]."),
         ("HE LIVES AT 12 WILLOW CREEK ROAD.", "HE LIVES AT [ADDRESS]."),
+        ("home: 2167 old mill lane, apt 4.", "home: [ADDRESS]."), ("HOME: 2167 OLD MILL LANE.", "HOME: [ADDRESS]."),
+        ("patient: jane okonkwo. lungs are clear.", "patient: [NAME]. lungs are clear."),
     ],
 )  # fmt: skip
 def test_names_are_found_whatever_their_case(text: str, left: str) -> None:

@@ -18,6 +18,8 @@ from tests.filters.planted_writing import harmless, identifying
         "Compressed 27:1", "Page:1of1", "IM:1001", "TE:90TR:4000", "14:32:05", "DFOV:20x20cm",
         "JPEG 4.4:1 Q=90 (lossy)",
         "T2FLAIRAX", "MI 1.2TIs0.4", "Depth 4.2cm", "HFS", "C:19424", "W:38800", "Z:0,36", "57 YEARS", "Zoom : 50.15%",
+        "AIR2CONCAT", "W24672:L9886", "W15843\u00b716782", "NEURO", "NEUROBRAIN", "Flip:180", "%FOV100",
+        "Imagesize:192x256",
     ],
 )  # fmt: skip
 def test_annotations_of_scanners_are_no_identifiers(text: str) -> None:
@@ -33,6 +35,8 @@ def test_annotations_of_scanners_are_no_identifiers(text: str) -> None:
         ("08/07/1999", "date"), ("20-JUN-1973", "date"), ("05-0CT-195", "date"), ("1947-11-08", "date"),
         ("2004Oct07", "date"),
         ("DOB:02/17/1975", "date"), ("05/0B/2009", "date"), ("28/02/2020,23:36:12", "date"),
+        ("20.11.201", "date"), ("11. 02.1945", "date"), ("1950-02", "date"),
+        ("1976-1003", "date"), ("197610-03", "date"), ("0207/1956", "date"),
         ("MRN69772419", "id"), ("69738157", "id"), ("Acc#:97", "id"), ("P1754692", "id"), ("D:47242", "id"),
         ("ID:926748", "id"),
     ],

@@ -1,11 +1,13 @@
 from time import perf_counter
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
 from filters.images import fault_of
+from filters.languages import language_of
 from filters.measure import LINKS
 from filters.quality import Quality
 from filters.quality_rules import RULE_SETS
@@ -176,3 +178,47 @@ def test_a_verdict_tells_value_and_limit_and_which_picture() -> None:
     assert (told["reason"], told["score"], told["threshold"], told["evidence"]) == (
         "quality.aspect", 100.0, 10.0, '{"image":1}',
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Axial CT of the chest shows a nodule in the right upper lobe of the lung.", "en"),
+        ("Das CT zeigt einen Herd im rechten Oberlappen der Lunge und ist nicht mit dem Vorbefund zu erklären.", "de"),
+        ("Scanner thoracique qui montre un nodule du lobe supérieur droit avec une atteinte de la plèvre.", "fr"),
+        ("La tomografía muestra un nódulo en el lóbulo superior del pulmón con los ganglios y la pleura.", "es"),
+        ("Normal chest.", None), ("T2 FLAIR 3T sagittal", None), ("胸部CT显示结节", None), ("", None),
+    ],
+)  # fmt: skip
+def test_a_language_is_told_by_its_commonest_words_or_not_at_all(text: str, language: str | None) -> None:
+    assert language_of(text) == language
+    wanted = reasons(sample(text), languages=("en",))
+    assert wanted == ["quality.language" if language not in {None, "en"} else wanted[0]]
+    assert reasons(sample(text), languages=None) != ["quality.language"]
+
+
+def test_agreement_is_the_cosine_and_a_score_of_what_is_kept() -> None:
+    def halves(*values: float) -> bytes:
+        return np.array(values, "<f2").tobytes()
+
+    rows = [sample(f"A nodule of the lung, number {place} of three.") for place in range(3)]
+    samples = pa.Table.from_pylist(rows, schema=SAMPLES)
+    named = [{"image_id": name, "uri": name, "frame": 0} for name in ("like", "unlike")]
+    row = {"width": 99, "height": 99, "entropy": 5.0, "modality": "ct", "modality_from": "card", "frames": 1}
+    row |= {"bit_depth": 8, "channels": 1, "format": "png", "bytes": 1, "flags": []}
+    row |= dict.fromkeys(("mean", "std", "minimum", "maximum"), 1.0) | {"thumbnail": bytes(4096)}
+    images = [{**row, "image_id": "like", "embedding": halves(0.6, 0.8)}]
+    images += [{**row, "image_id": "unlike", "embedding": halves(-1, 0)}]
+    links = [{"images": [named[0]]}, {"images": [named[1]]}, {"images": named}]
+    facts = {
+        **TextQuality().measure(samples),
+        "text_embedding": pa.table({"vector": pa.array([halves(1, 0)] * 3)}),
+        "images": pa.Table.from_pylist(images, schema=IMAGES),
+        "links": pa.Table.from_pylist(links, schema=LINKS),
+    }
+    step = Quality({**DEFAULT, "min_agreement": 0.5})
+    assert "text_embedding" in step.reads
+    assert "text_embedding" not in Quality(DEFAULT).reads
+    found = step.decide(samples, facts).to_pylist()
+    assert [one["reason"] for one in found] == [None, "quality.agreement", None]
+    assert [one["score"] for one in found] == pytest.approx([0.6, -1, 0.6], abs=1e-3)

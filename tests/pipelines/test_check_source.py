@@ -16,7 +16,6 @@ from tests.sources.corpora_fixtures.writing import picture, put, put_jsonl
 
 NO_WORDS = "a record has no text to learn from"
 EXPECTED = {
-    "mimic_cxr_vqa": [NO_WORDS],
     "biomedica": [NO_WORDS],
 }
 """What is odd about a corpus as it is published, too."""

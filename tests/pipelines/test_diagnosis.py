@@ -1,3 +1,4 @@
+import hashlib
 from pathlib import Path
 
 import orjson
@@ -29,3 +30,21 @@ def test_the_answer_names_ray_and_never_a_credential(monkeypatch: pytest.MonkeyP
     assert found["machine"]["gpus"] >= 0
     assert "s3:// found" in said
     assert "AKIA-OF-SITE" not in said + orjson.dumps(found).decode()
+
+
+def test_extras_and_weights_are_told_with_their_sha256(tmp_path: Path) -> None:
+    (tmp_path / "open_clip_config.json").write_text("{}")
+    (tmp_path / "open_clip_pytorch_model.bin").write_bytes(b"weights")
+    found = diagnose(tmp_path)
+    told = {row["name"]: row for row in found["models"]}
+    own = hashlib.sha256(b"weights").hexdigest()
+    assert told["biomedclip"]["sha256"] == own
+    assert own in "\n".join(diagnosis_lines(found))
+    assert set(found["extras"]) >= {"core", "label", "biomedclip", "phi", "train"}
+    assert told["efficientnet-lite0-six-views"]["known"] is found["extras"]["label"]
+
+
+def test_weights_that_are_not_there_are_told_with_what_to_do(tmp_path: Path) -> None:
+    (row,) = [row for row in diagnose(tmp_path)["models"] if row["name"] == "biomedclip"]
+    assert row["sha256"] is None
+    assert "open_clip_config.json" in row["hint"]

@@ -234,7 +234,9 @@ def test_a_report_holds_the_digest_and_the_keys_of_the_shard(shard_folder: Shard
         (),
         shard_folder.manifest()["shards"][0]["sha256"],
         b"".join(bytes.fromhex(key) for key in sorted((K1, K2, K3, K4))),
+        places=report.places,
     )
+    assert len(report.places) == 32
 
 
 def test_memory_is_that_of_a_member_however_large_the_shard(shard_folder: ShardFolder) -> None:

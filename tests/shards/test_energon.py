@@ -8,7 +8,7 @@ import yaml
 
 from shards import energon_sample_loader as loader
 from shards.energon import INDEX, META, energon_files, tar_index
-from shards.energon_index import opened_index, write_index
+from shards.energon_index import known_members, opened_index, write_index
 from shards.manifest import Manifest, read_manifest
 from shards.members import MembersError, SampleMembers, members_of_tar, placed
 from sources.storage import LocalFolder
@@ -115,6 +115,23 @@ def test_an_index_gives_back_the_members_it_was_made_from(shard_folder: ShardFol
         assert index is not None
         assert [index.members(number) for number in range(3)] == shards
         assert index.members(3) == []
+
+
+def test_members_come_from_the_headers_where_an_index_is_damaged_or_of_other_shards(
+    shard_folder: ShardFolder, manifest: Manifest
+) -> None:
+    folder = LocalFolder(shard_folder.root)
+    shards = all_members(folder, manifest)
+    data = index_bytes(shards)
+    entries = manifest.every_shard
+    other_size = [[SampleMembers(sample.key, (*sample.members, ("jpg", 9000))) for sample in own] for own in shards]
+    for damaged in (b"no database", data[: len(data) // 2], index_bytes(shards[1:]), index_bytes(other_size)):
+        folder.write(f"{META}/{INDEX}", damaged)
+        with opened_index(folder) as index:
+            assert [known_members(folder, entry, index, n) for n, entry in enumerate(entries)] == shards
+    folder.delete(entries[0].name)
+    with opened_index(folder) as index, pytest.raises(MembersError, match="is missing"):
+        known_members(folder, entries[0], index, 0)
 
 
 def test_a_key_that_two_shards_hold_is_an_error() -> None:

@@ -20,13 +20,13 @@ from shards.index_file import (
     write_index,
 )
 from shards.index_rows import IndexRows
-from shards.manifest import read_manifest
+from shards.manifest import Manifest, Mixture, ShardEntry, read_manifest
 from shards.rewrite import rewrite_shard
 from shards.samples import ShardSample
 from shards.tar_reader import TarReader
 from shards.writer import write_shard
 from sources.storage import LocalFolder
-from tests.shards.conftest import MIXED, ShardFolder, sample_of
+from tests.shards.conftest import MIXED, ShardFolder, key_of, sample_of
 
 ABOUT = IndexAbout(build="b", tokenizer="o200k_harmony")
 
@@ -36,6 +36,18 @@ def rows_of(samples: list[ShardSample]) -> tuple[bytes, pa.Table]:
     file, rows = io.BytesIO(), IndexRows()
     write_shard(file, samples, lambda sample, offset, size: rows.add(sample.json, offset, size))
     return file.getvalue(), rows.table()
+
+
+def manifest_of(*samples: int) -> Manifest:
+    """Of shards with so many samples."""
+    facts = {"sha256": "0" * 64, "bytes": 10_240, "tokens": 1, "first_key": key_of(1), "last_key": key_of(1)}
+    entries = [
+        ShardEntry(name=f"mid-demo-{number:06}.tar", samples=count, **facts) for number, count in enumerate(samples)
+    ]
+    return Manifest(
+        build=ABOUT.build, tokenizer=ABOUT.tokenizer, stage="mid", context_tokens=4096, shards=tuple(entries),
+        mixture=Mixture(seed=0, epochs=1, weights={}),
+    )  # fmt: skip
 
 
 def written(parts: list[pa.Table]) -> bytes:
@@ -84,13 +96,20 @@ def test_an_index_that_was_written_reads_back_with_the_numbers_of_shards(tmp_pat
     assert rows == [row for part in parts for row in part.to_pylist()]
     assert index.about == ABOUT
     assert index.table(["source"]).schema.names == ["source"]
-    assert [part.to_pylist() for part in parts_of(index, 2)] == [part.to_pylist() for part in parts]
+    assert [part.to_pylist() for part in parts_of(index, manifest_of(3, 1))] == [part.to_pylist() for part in parts]
+    other = manifest_of(3, 1).model_copy(update={"build": "another"})
+    for manifest in (manifest_of(2, 2), manifest_of(4), manifest_of(3, 1, 1), other):
+        with pytest.raises(IndexFileError, match=r"index\.arrow: is of other shards than the manifest; restore"):
+            parts_of(index, manifest)
 
 
 def test_batches_hold_65536_rows_whatever_the_shards_are(tmp_path: Path) -> None:
     part = pa.concat_tables([rows_of(SAMPLES)[1]] * 10_000)
     data = written([part, part, part])
-    assert [batch.num_rows for batch in opened(tmp_path, data).batches] == [BATCH_ROWS, 90_000 - BATCH_ROWS]
+    index = opened(tmp_path, data)
+    assert [batch.num_rows for batch in index.batches] == [BATCH_ROWS, 90_000 - BATCH_ROWS]
+    for start, stop in ((0, 3), (BATCH_ROWS - 2, BATCH_ROWS + 2), (BATCH_ROWS, BATCH_ROWS + 1), (89_999, 90_005)):
+        assert index.rows(start, stop).equals(index.table().slice(start, stop - start))
     assert data == written([part.slice(0), pa.concat_tables([part.slice(0, 5), part.slice(5)]), part])
 
 
@@ -98,7 +117,7 @@ def test_an_index_of_nothing_has_no_rows(tmp_path: Path) -> None:
     index = opened(tmp_path, written([]))
     assert index.table().num_rows == 0
     assert index.table().schema.equals(INDEX)
-    assert parts_of(index, 0) == []
+    assert parts_of(index, manifest_of()) == []
 
 
 def cut(data: bytes) -> bytes:

@@ -271,7 +271,14 @@ def test_a_tokenizer_that_cannot_render_is_told_before_training(root: Path) -> N
 def test_a_plan_may_lie_elsewhere(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     expected = steps_of(root)
     there = tmp_path_factory.mktemp("plans")
+    manifest = (root / "manifest.json").read_bytes()
     (root / "plan.arrow").rename(there / "smaller.arrow")
+    assert steps_of(root, plan="smaller.arrow", plan_folder=there) == expected
+    content = orjson.loads((root / "manifest.json").read_bytes())
+    (root / "manifest.json").write_bytes(orjson.dumps({**content, "stage": "instruct"}))
+    with pytest.raises(PlanError, match="was made for another manifest"):
+        PlannedRows(root, plan="smaller.arrow", plan_folder=there)
+    (there / "manifest.json").write_bytes(manifest)  # the one that the plan is of goes with it
     assert steps_of(root, plan="smaller.arrow", plan_folder=there) == expected
 
 

@@ -28,10 +28,14 @@ def multiplied(given: PlanSettings, sources: list[int]) -> list[float]:
     return multipliers(given, words_of(sources), np.ones(len(sources), np.bool_)).tolist()
 
 
+def used(given: PlanSettings, wanted: Any, words: dict[Any, Coded], epoch: int, tokens: Any = None) -> Any:
+    return uses(given, wanted, words["source"], np.ones(len(wanted), np.int64) if tokens is None else tokens, epoch)
+
+
 def test_each_sample_is_used_once_if_nothing_is_said() -> None:
     words = words_of([0, 0, 1])
     found = multipliers(settings_of(), words, np.ones(3, np.bool_))
-    assert uses(settings_of(), found, words["source"], 0).tolist() == [1, 1, 1]
+    assert used(settings_of(), found, words, 0).tolist() == [1, 1, 1]
 
 
 def test_weights_of_source_modality_and_task_are_multiplied() -> None:
@@ -44,8 +48,10 @@ def test_temperature_brings_sources_nearer_to_the_largest() -> None:
 
 
 def test_no_sample_is_used_more_often_than_max_repeats() -> None:
-    assert multiplied(settings_of(weights={"source": {"a": 100}}), [0]) == [4.0]
-    assert multiplied(settings_of(weights={"source": {"a": 100}}, max_repeats=7), [0]) == [7.0]
+    words, hundred = words_of([0]), np.full(1, 100.0)
+    assert multiplied(settings_of(weights={"source": {"a": 100}}), [0]) == [100.0]
+    assert used(settings_of(), hundred, words, 0).tolist() == [4]
+    assert used(settings_of(max_repeats=7), hundred, words, 0).tolist() == [7]
 
 
 def test_unusable_samples_are_not_used_and_do_not_count_for_their_source() -> None:
@@ -57,7 +63,7 @@ def test_unusable_samples_are_not_used_and_do_not_count_for_their_source() -> No
 def test_a_share_of_a_use_comes_up_in_that_share_of_the_samples() -> None:
     count = 20_000
     words = words_of([0] * count)
-    found = uses(settings_of(), np.full(count, 2.25), words["source"], 0)
+    found = used(settings_of(), np.full(count, 2.25), words, 0)
     assert set(found.tolist()) == {2, 3}
     assert abs(float(found.mean()) - 2.25) < 0.015  # 4.9 standard deviations
 
@@ -65,9 +71,9 @@ def test_a_share_of_a_use_comes_up_in_that_share_of_the_samples() -> None:
 def test_another_epoch_or_seed_draws_others() -> None:
     words = words_of([0] * 1000)
     half = np.full(1000, 0.5)
-    drawn = [uses(settings_of(seed=seed), half, words["source"], epoch).tolist() for seed in (0, 1) for epoch in (0, 1)]
+    drawn = [used(settings_of(seed=seed), half, words, epoch).tolist() for seed in (0, 1) for epoch in (0, 1)]
     assert len({tuple(one) for one in drawn}) == 4
-    assert drawn[0] == uses(settings_of(), half, words["source"], 0).tolist()
+    assert drawn[0] == used(settings_of(), half, words, 0).tolist()
 
 
 @given(st.integers(1, 60), st.floats(0, 4), st.integers(1, 100))
@@ -76,13 +82,25 @@ def test_a_cap_is_kept_exactly_and_every_sample_is_used_before_any_is_repeated(
 ) -> None:
     words = words_of([0] * count + [1] * 5)
     wanted = np.full(count + 5, round(multiplier, 12))
-    free = uses(settings_of(), wanted, words["source"], 0)
-    capped = uses(settings_of(caps={"a": cap}), wanted, words["source"], 0)
+    free = used(settings_of(), wanted, words, 0)
+    capped = used(settings_of(caps={"a": cap}), wanted, words, 0)
     assert capped[:count].sum() == min(cap, free[:count].sum())
     assert capped[count:].tolist() == free[count:].tolist()
     if capped[:count].sum() == cap < free[:count].sum():
         assert (capped[:count] <= free[:count]).all()
         assert capped[:count].max() <= max(1, -(-cap // max(1, int((free[:count] > 0).sum()))) + 1)
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=60), st.integers(1, 400), st.sampled_from([1.0, 2.25]))
+def test_a_cap_of_tokens_is_filled_and_never_passed(lengths: list[int], cap: int, multiplier: float) -> None:
+    words = words_of([0] * len(lengths) + [1] * 5)
+    tokens, wanted = np.array([*lengths, *[50] * 5], np.int64), np.full(len(lengths) + 5, multiplier)
+    free = used(settings_of(), wanted, words, 0)
+    capped = used(settings_of(token_caps={"a": cap}), wanted, words, 0, tokens)
+    assert capped[len(lengths) :].tolist() == free[len(lengths) :].tolist()
+    taken, whole = ((uses_n * tokens)[: len(lengths)].sum() for uses_n in (capped, free))
+    assert taken <= cap
+    assert taken == whole or taken > cap - max(lengths)
 
 
 def test_random_numbers_are_the_same_on_every_machine() -> None:

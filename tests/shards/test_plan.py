@@ -85,6 +85,7 @@ def test_every_sample_is_used_exactly_as_often_as_the_mixture_says(
         "weights": {"source": {"a": data.draw(st.sampled_from([0.0, 0.5, 1.0, 2.25]))}},
         "temperature": data.draw(st.sampled_from([1.0, 2.0])),
         "caps": data.draw(st.sampled_from([{}, {"b": 3}])),
+        "token_caps": data.draw(st.sampled_from([{}, {"b": 2000, "c": 500}])),
         "epochs": data.draw(st.integers(1, 3)),
         "seed": data.draw(st.integers(0, 9)),
         "rows_per_step": data.draw(st.integers(1, 5)),
@@ -96,7 +97,7 @@ def test_every_sample_is_used_exactly_as_often_as_the_mixture_says(
     wanted = multipliers(wishes, samples.words, samples.tokens <= 1000)
     expected: Counter[tuple[int, int, int]] = Counter()
     for epoch in range(wishes.epochs):
-        for number, count in enumerate(uses(wishes, wanted, samples.words["source"], epoch).tolist()):
+        for number, count in enumerate(uses(wishes, wanted, samples.words["source"], samples.tokens, epoch).tolist()):
             if count:
                 expected[epoch, int(samples.shard[number]), int(samples.offset[number])] = count
     surplus = used(rows) - expected
@@ -189,7 +190,15 @@ def test_the_mean_row_of_a_large_plan_is_full_and_its_steps_are_even(tmp_path: P
 
 
 def test_settings_of_a_plan_make_the_same_plan(tmp_path: Path) -> None:
-    wishes = {"epochs": 2, "seed": 5, "temperature": 1.5, "caps": {"a": 20}, "cut": True, "max_repeats": 2}
+    wishes = {
+        "epochs": 2,
+        "seed": 5,
+        "temperature": 1.5,
+        "caps": {"a": 20},
+        "token_caps": {"b": 9000},
+        "cut": True,
+        "max_repeats": 2,
+    }
     about = planned(tmp_path, [part("a", [10] * 50)], weights={"task": {"vqa": 1.5}}, **wishes).about
     assert settings_of_plan(about) == PlanSettings(
         context=1000, rows_per_step=4, weights={"task": {"vqa": 1.5}}, **wishes
@@ -218,6 +227,10 @@ def test_values_are_put_into_settings_by_their_path() -> None:
     assert found.context == 131_072
     assert (found.weights, found.caps) == ({"source": {"a": 0.0}, "task": {"vqa": 2.0}}, {"a": 10})
     assert (found.images.policy, found.images.max_tiles) == ("tiles", 12)
+    whole = ["weights={task: {vqa: 2}, source: {a: 0}}", "token_caps={a: 10}", "weights.modality={ct: 1.5}", "caps={}"]
+    found = with_values(settings_of_manifest(manifest_of(1)), whole, SOURCES)
+    assert found.weights == {"source": {"a": 0.0}, "task": {"vqa": 2.0}, "modality": {"ct": 1.5}}
+    assert (found.caps, found.token_caps) == ({}, {"a": 10})
 
 
 def test_rows_of_a_step_are_kept_until_the_context_changes() -> None:
@@ -241,6 +254,9 @@ def test_little_data_makes_small_steps_that_are_full(tmp_path: Path) -> None:
         ("weights.source.d=1", "there is no 'd'", "known here: a, b, c"),
         ("weights.task.vqaa=1", "there is no 'vqaa'", "did you mean 'vqa'?"),
         ("context=many", "context: Input should be a valid integer", "docs/packing.md"),
+        ("weights={source: {d: 1}}", "there is no 'd'", "known here: a, b, c"),
+        ("token_caps={aa: 1}", "there is no 'aa'", "did you mean 'a'?"),
+        ("context=1000000000000", "context: Input should be less than or equal to 16777216", "docs/packing.md"),
         ("context=0", "context: Input should be greater than or equal to 1", "docs/packing.md"),
         ("seed.x=1", "seed has no keys", "docs/packing.md"),
         ("context", "no value", "write --set context=4096"),

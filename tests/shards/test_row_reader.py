@@ -89,15 +89,28 @@ def test_a_cut_text_gives_its_part_whose_first_token_has_no_loss() -> None:
     text = sample_of(5)
     text.json["turns"] = [{"role": "text", "text": "Small effusion at the left base. " * 5}]
     ids, _ = ids_of(text)
-    cut = len(ids) // 2
-    ((one, two), _) = made(
-        [raw(text, 0, cut)], [raw(sample_of(1)), raw(text, cut, len(ids) - cut)], about={"cut": True}
-    )
+    cut = -(-len(ids) // 2)
+    short = sample_of(1, text="No.")
+    about = {"cut": True, "context": cut}
+    ((one, two), _) = made([raw(text, 0, cut)], [raw(short), raw(text, cut, len(ids) - cut)], about=about)
     assert one.ids.tolist() == ids[:cut]
     second = two.documents == 1
     assert two.ids[second].tolist() == ids[cut:]
     assert two.position_ids[second].tolist() == list(range(len(ids) - cut))
     assert two.labels[second].tolist() == [IGNORED, *ids[cut + 1 :]]
+    for start, tokens in ((0, cut - 1), (cut - 1, cut), (1, cut), (cut, len(ids) - cut - 1), (0, len(ids))):
+        (_, bad) = made([raw(text, start, tokens)], about=about)
+        assert "tokens, the plan says" in bad[0].reason
+
+
+def test_a_sample_that_became_longer_is_told_though_texts_may_be_cut() -> None:
+    picture = sample_of(1, "png", text="Small effusion at the left base. " * 5)
+    for sample, context in ((sample_of(2), 4096), (picture, 40)):
+        whole = len(ids_of(sample)[0])
+        ((row,), _) = made([raw(sample)], about={"cut": True, "context": context})
+        assert len(row.ids) == whole
+        (_, bad) = made([raw(sample, 0, whole - 10)], about={"cut": True, "context": context})
+        assert "tokens, the plan says" in bad[0].reason
 
 
 def test_a_bad_sample_is_left_out_reported_and_its_row_stays(caplog: pytest.LogCaptureFixture) -> None:

@@ -80,7 +80,7 @@ TRAINED_ON = {
     "openhermes": 2,
 }
 """Records of the training splits' files."""
-WITHOUT_WORDS = {"mimic_cxr_vqa": 1, "biomedica": 1, "hospital_dicom": 0}
+WITHOUT_WORDS = {"biomedica": 1, "hospital_dicom": 0}
 """Records that have nothing to learn: an empty answer, no caption."""
 
 
@@ -140,6 +140,10 @@ def test_no_card_finds_the_fixture_of_another_corpus(name: str, tmp_path: Path) 
         if find_corpus(card, other, [LocalFolder(tmp_path)], Identity(other))
     }
     assert found - beside.get(name, set()) == {name}
+
+
+def test_a_question_that_nothing_answers_is_answered_none(tmp_path: Path) -> None:
+    assert Read(tmp_path, "mimic_cxr_vqa").said() == ["yes", "left lung, right lung", "none"]
 
 
 def test_panels_of_one_figure_share_its_figure_and_its_article(tmp_path: Path) -> None:

@@ -108,8 +108,52 @@ def test_a_clinical_document_in_xml_gives_the_words_of_its_body(tmp_path: Path) 
     body = b"<structuredBody><text>Made-up <b>lungs</b>.</text></structuredBody>"
     xml = b"<ClinicalDocument><title>Doe</title>" + body + b"</ClinicalDocument>"
     assert document_text(bytes_of(document("text/xml", xml + b" " * (len(xml) % 2)))) == {"text": "Made-up lungs ."}
-    with pytest.raises(PictureError, match="PDF is not read"):
-        document_text(bytes_of(document("application/pdf", b"%PDF-1.4")))
+
+
+def pdf_of(*lines: str) -> bytes:
+    """A page with these lines, as simple as PDF can be."""
+    shown = " ".join(f"({line}) Tj T*" for line in lines)
+    content = f"BT /F1 10 Tf 72 720 Td 14 TL {shown} ET"
+    font = "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>"
+    page = "/Parent 2 0 R /Contents 4 0 R /MediaBox [0 0 612 792]"
+    objects = [
+        "<< /Type /Catalog /Pages 2 0 R >>",
+        "<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        f"<< /Type /Page {page} /Resources << /Font << /F1 {font} >> >> >>",
+        f"<< /Length {len(content)} >>\nstream\n{content}\nendstream",
+    ]
+    body, places = b"%PDF-1.4\n", []
+    for number, one in enumerate(objects, 1):
+        places.append(len(body))
+        body += f"{number} 0 obj\n{one}\nendobj\n".encode()
+    table = "".join(f"{place:010} 00000 n \n" for place in places)
+    end = f"xref\n0 5\n0000000000 65535 f \n{table}trailer << /Size 5 /Root 1 0 R >>\nstartxref\n{len(body)}\n%%EOF\n"
+    return body + end.encode() + b" " * (len(body + end.encode()) % 2)
+
+
+def test_of_a_report_in_pdf_only_the_sections_are_taken_and_never_the_name_above_them(tmp_path: Path) -> None:
+    stack(tmp_path, 1, 1)
+    said = ("INDICATION: Cough", "FINDINGS: Made-up lungs", "are made up.", "IMPRESSION: Clear.")
+    lines = ("Jane Doe, 01/02/1980", *said, "Electronically signed by Dr. Roe")
+    put(tmp_path / "pdf.dcm", document("application/pdf", pdf_of(*lines)))
+    fields = {"findings": "findings", "impression": "impression"}
+    card = {"task": "report", "identifiers": "public", "fields": fields, "options": {"reports": True}}
+    [sample] = samples(corpus_in(tmp_path, "dicom", **card))
+    assert sample["turns"][-1]["text"] == "Findings: Made-up lungs are made up. Impression: Clear."
+    assert "Doe" not in str(sample)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (pdf_of("Jane Doe", "Made-up lungs."), "without the headings"),
+        (pdf_of(), "its pages are pictures"),
+        (b"%PDF-1.4 and no more", "dicom document"),
+    ],
+)
+def test_a_pdf_that_tells_no_section_is_refused_with_the_reason(content: bytes, why: str) -> None:
+    with pytest.raises(PictureError, match=why):
+        document_text(bytes_of(document("application/pdf", content + b" " * (len(content) % 2))))
 
 
 def test_the_structured_reports_of_the_shared_data_give_text_or_nothing(shared_data: Path) -> None:

@@ -15,8 +15,9 @@ from sources.find import find_corpus
 from sources.identity import Identity
 from sources.records import CorpusError
 from sources.storage import FileStat, LocalFolder, TooLargeError
-from sources.storage.zip_index import ZipError, ZipIndex, unpacked
-from sources.storage.zipped import ZippedFolder, zipped
+from sources.storage.member_index import MemberIndex
+from sources.storage.packed import PackedFolder, packed
+from sources.storage.zip_members import ArchiveError, unpacked, zip_members
 from tests.sources.corpora_fixtures import MAKERS
 from tests.sources.corpora_fixtures.writing import put, put_zip
 from tests.sources.test_corpora import TRAINED_ON, Read
@@ -71,11 +72,11 @@ def _packing(name: str) -> Callable[[Path], None]:
     return made
 
 
-def folder_of(tmp_path: Path, members: dict[str, bytes], name: str = "images.zip") -> ZippedFolder:
+def folder_of(tmp_path: Path, members: dict[str, bytes], name: str = "images.zip") -> PackedFolder:
     put_zip(tmp_path / name, members)
     base = LocalFolder(tmp_path)
-    found = zipped(base, base.glob(["**/*.zip"]))
-    assert isinstance(found, ZippedFolder)
+    found = packed(base, base.glob(["**/*.zip"]))
+    assert isinstance(found, PackedFolder)
     return found
 
 
@@ -100,13 +101,13 @@ def test_a_member_that_is_damaged_is_empty_and_one_that_claims_too_much_is_too_l
     data[60:70] = b"\xff" * 10
     (tmp_path / "other.zip").write_bytes(data)
     [stat] = LocalFolder(tmp_path).glob(["other.zip"])
-    assert zipped(LocalFolder(tmp_path), [stat]).read("other/a.jpg") == b""
+    assert packed(LocalFolder(tmp_path), [stat]).read("other/a.jpg") == b""
 
 
 def test_a_member_whose_bytes_have_rotted_is_empty(tmp_path: Path) -> None:
     data = bytearray(zip_of("a.jpg", b"made-up pixels", zipfile.ZIP_STORED))
     data[data.index(b"pixels")] ^= 1
-    index = ZipIndex(io.BytesIO(data), len(data))
+    index = MemberIndex(zip_members(io.BytesIO(data), len(data)))
     found = index.member("a.jpg")
     assert found is not None
     assert unpacked(io.BytesIO(data), found) == b""
@@ -121,7 +122,7 @@ def test_a_member_that_claims_to_be_packed_in_far_more_than_it_holds_is_not_read
             return super().read(size)
 
     data = zip_of("a.jpg", b"ten bytes.", method)
-    found = ZipIndex(io.BytesIO(data), len(data)).member("a.jpg")
+    found = MemberIndex(zip_members(io.BytesIO(data), len(data))).member("a.jpg")
     assert found is not None
     assert unpacked(Watched(data), found) == b"ten bytes."
     assert unpacked(Watched(data), replace(found, packed=10**11)) == b""
@@ -131,8 +132,8 @@ def test_the_directory_of_each_of_many_zips_is_read_once(tmp_path: Path, monkeyp
     for number in range(70):
         put_zip(tmp_path / f"part_{number:02}.zip", {f"{number}.jpg": b"made up"})
     base, made = LocalFolder(tmp_path), []
-    monkeypatch.setattr("sources.storage.zipped.ZipIndex", lambda *given: made.append(1) or ZipIndex(*given))
-    folder = zipped(base, base.glob(["*.zip"]))
+    monkeypatch.setattr("sources.storage.packed.MemberIndex", lambda rows: made.append(1) or MemberIndex(rows))
+    folder = packed(base, base.glob(["*.zip"]))
     for number in (0, 69, 1):
         assert folder.read(f"{number}.jpg") == b"made up"
     assert len(made) == 70
@@ -168,7 +169,7 @@ def test_a_directory_of_zip64_is_read_as_zipfile_reads_it(monkeypatch: pytest.Mo
             archive.writestr(f"{n}.txt", b"")
         with archive.open("wide.txt", "w", force_zip64=True) as member:
             member.write(b"wide")
-    index = ZipIndex(file, len(file.getvalue()))
+    index = MemberIndex(zip_members(file, len(file.getvalue())))
     assert len(index) == 11
     found = index.member("wide.txt")
     assert found is not None
@@ -183,12 +184,12 @@ def test_a_directory_that_is_not_where_it_says_is_damage() -> None:
         archive.writestr("a.txt", b"a")
     data = bytearray(file.getvalue())
     struct.pack_into("<I", data, len(data) - 6, 2**31)
-    with pytest.raises(ZipError, match="damaged"):
-        ZipIndex(io.BytesIO(data), len(data))
+    with pytest.raises(ArchiveError, match="damaged"):
+        MemberIndex(zip_members(io.BytesIO(data), len(data)))
 
 
 def test_a_folder_with_zips_is_a_value(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, {"a.jpg": b"a"})
-    assert folder == ZippedFolder(LocalFolder(tmp_path), folder.zips)
-    assert hash(folder) == hash(ZippedFolder(LocalFolder(tmp_path), folder.zips))
-    assert isinstance(folder.zips[0], FileStat)
+    assert folder == PackedFolder(LocalFolder(tmp_path), folder.archives, LocalFolder(tmp_path))
+    assert hash(folder) == hash(PackedFolder(LocalFolder(tmp_path), folder.archives, LocalFolder(tmp_path)))
+    assert isinstance(folder.archives[0], FileStat)

@@ -9,11 +9,11 @@ import webdataset
 
 from sources.mapping import to_sample
 from sources.readers import tar_samples
-from sources.readers.tar_members import _HeaderError, _pax
 from sources.readers.webdataset import WebdatasetReader
 from sources.records import ChangedInputError, Corpus, CorpusError, Record, Unreadable
 from sources.schema import Reason
 from sources.storage import TooLargeError
+from sources.storage.tar_members import _HeaderError, _pax
 from sources.uris import PICTURE
 from tests.sources.corpora import PROMPTS, corpus_in, planned, read, samples
 from tests.sources.packed_files import captioned, png, tar_bytes, write_tar

@@ -19,9 +19,10 @@ NVLINK_BYTES = 700e9
 """Bytes a second and GPU that collectives reach inside a B200 node, of 900 a direction."""
 NETWORK_BYTES = 40e9
 """Bytes a second and GPU between nodes: 400 Gbit/s InfiniBand a GPU, at 80 %."""
-PASSES = {"train": 4, "through": 3, "forward": 1}
-"""Forward passes that a part costs: forward, recompute and a backward of two; without gradients of its own weights
-one less; and a part before everything that learns only runs forward."""
+PASSES = {"train": 3, "through": 2, "forward": 1}
+"""Forward passes that a part costs: forward and a backward of two; without gradients of its own weights one less; and
+a part before everything that learns only runs forward. MFU counts no recomputation (PaLM, arXiv 2204.02311, appendix
+B), which checkpointing of every layer adds: one pass more."""
 
 
 def trained(model: ModelDescription, recipe: TrainRecipe) -> int:
@@ -33,11 +34,14 @@ def trained(model: ModelDescription, recipe: TrainRecipe) -> int:
 def states_gb(model: ModelDescription, recipe: TrainRecipe, world: int, rows: int = 1) -> dict[str, float]:
     """ZeRO-3's share of a GPU: weights in bf16, gradients, master weights and two moments of Adam in float32.
 
-    Gradients are bf16 where a rank has one row a step, and float32 where it adds up those of several `rows`.
+    Gradients are bf16 where a rank has one row a step, and float32 where it adds up those of several `rows`. With
+    `zero_hpz_partition_size` the weights are there a second time, spread over so many GPUs.
     """
     total, learning = parameter_counts(model)["total"], trained(model, recipe)
     return {
         "weights_bf16": 2 * total / world / GB,
+        **({"weights_again_bf16": 2 * total / recipe.zero_hpz_partition_size / GB}
+           if recipe.zero_hpz_partition_size > 1 else {}),
         **({"gradients_fp32": 4 * learning / world / GB} if rows > 1 else
            {"gradients_bf16": 2 * learning / world / GB}),
         "master_fp32": 4 * learning / world / GB,
@@ -69,7 +73,7 @@ def activations_gb(model: ModelDescription, context: int) -> dict[str, float]:
 
 
 def row_flops(model: ModelDescription, recipe: TrainRecipe, context: int) -> float:
-    """Floating point operations of one row, recomputation included. Pictures: as many as fill half of it.
+    """Floating point operations of one row, without recomputation. Pictures: as many as fill half of it.
 
     Twice the weights that a token meets, and 4 x head size x tokens seen of attention, a token and layer (training.md,
     section 7).

@@ -16,7 +16,7 @@ from workflows.train.packed import IGNORED
 class Row:
     """One packed row: `ids`, `labels` (the token itself, or -100), `positions` (from 0 in each document), int[n].
 
-    `pictures` are float32[3, side, side], ready for the encoder, in the order of their tokens; `keys` name the
+    `pictures` are float32[tiles, 3, side, side], ready for the encoder, in the order of their tokens; `keys` name the
     samples in the row. `left_out`: bad samples that are missing from the rank's rows of this step, told of with
     the first.
     """
@@ -53,10 +53,11 @@ def batch_of(row: Row, context: int, model: ModelDescription, device: torch.devi
     """
     length = len(row.ids)
     stands = int((row.ids == model.image_token.id).sum())
-    if length > context or stands != len(row.pictures) * model.image_tokens:
+    tiles = sum(len(picture) for picture in row.pictures)
+    if length > context or stands != tiles * model.image_tokens:
         raise CurateError(
             f"a packed row has {length} tokens for a context of {context}, and {stands} tokens of pictures for "
-            f"{len(row.pictures)} pictures of {model.image_tokens}: samples {', '.join(row.keys)}",
+            f"{tiles} tiles of {model.image_tokens}: samples {', '.join(row.keys)}",
             "make the plan again for this model: curate shards plan",
         )
     if length and int(row.ids.max()) >= model.text.vocab_size:
@@ -65,14 +66,14 @@ def batch_of(row: Row, context: int, model: ModelDescription, device: torch.devi
             "the plan was made with another tokenizer than the model's: make it again",
         )
     side = model.vision.image_size
-    pictures = list(row.pictures) or [np.zeros((3, side, side), np.float32)]
+    pictures = list(row.pictures) or [np.zeros((1, 3, side, side), np.float32)]
     pad = context - length
     return Batch(
         _row(np.pad(row.ids, (0, pad), constant_values=model.text.pad_token_id), device),
         _row(np.pad(row.labels, (0, pad), constant_values=IGNORED), device),
         _row(np.concatenate([row.positions, np.arange(pad)]), device),
         (torch.arange(context) < length)[None].to(device),
-        torch.from_numpy(np.stack(pictures)).to(device, torch.bfloat16),
+        torch.from_numpy(np.concatenate(pictures)).to(device, torch.bfloat16),
     )
 
 

@@ -56,14 +56,16 @@ def save(job: Job, ranks: Ranks, engine: Engine, step: int, losses: Sequence[flo
     home = job.out / CHECKPOINTS
     name = f"step-{step:08d}"
     clear_leftovers(job, ranks)
-    _refuse_full_disk(job, ranks, home)
+    _refuse_full_disk(job, ranks)
     if ranks.first:
         (home / WRITING).mkdir(parents=True)
     ranks.wait()
     engine.deepspeed.save_checkpoint(str(home / WRITING), tag=name, save_latest=False)
     ranks.wait()
     place = home / WRITING / name
-    written = sorted(path for path in place.rglob("*") if path.is_file())
+    # The list of one rank for all: on a network file system others may not see every file yet.
+    mine = sorted(str(path.relative_to(place)) for path in place.rglob("*") if path.is_file()) if ranks.first else []
+    written = [place / name for name in ranks.gathered(mine)[0]]
     parts = ranks.gathered(facts_of(place, _share(written, ranks)))
     files = {name: facts for part in parts for name, facts in part.items()}
     if ranks.first:
@@ -86,6 +88,25 @@ def clear_leftovers(job: Job, ranks: Ranks) -> None:
         for name in (WRITING, UNIVERSAL):
             shutil.rmtree(job.out / CHECKPOINTS / name, ignore_errors=True)
     ranks.wait()
+
+
+def _refuse_full_disk(job: Job, ranks: Ranks, times: int = 1) -> None:
+    """See that there is room for another checkpoint, or for `times` as much: on every rank, for every rank.
+
+    Raises:
+        CurateError: there is not.
+    """
+    home = job.out / CHECKPOINTS
+    home.mkdir(parents=True, exist_ok=True)
+    needed = times * checkpoint_gb(job.model, job.recipe) * 1e9
+    free = float(shutil.disk_usage(home).free)
+    [short] = ranks.summed([float(free < needed)])
+    if short:
+        which = "a checkpoint" if times == 1 else "a checkpoint for another number of ranks"
+        raise CurateError(
+            f"{home}: {which} takes {needed / 1e9:,.1f} GB and {free / 1e9:,.1f} GB are free",
+            "free some space, then go on with --resume; --set keep=1 keeps fewer checkpoints",
+        )
 
 
 def newest(job: Job) -> tuple[Path, Checkpoint] | None:
@@ -147,7 +168,7 @@ def make_universal(job: Job, ranks: Ranks, place: Path) -> None:
         CurateError: there is no room for it.
     """
     target = job.out / CHECKPOINTS / UNIVERSAL / place.name
-    _refuse_full_disk(job, ranks, job.out / CHECKPOINTS, times=2)  # pieces, and what is joined from them
+    _refuse_full_disk(job, ranks, times=2)  # pieces, and what is joined from them
     with ranks.long_work():
         if ranks.first:
             _convert(place, target)
@@ -190,19 +211,6 @@ def _faults(place: Path, about: Checkpoint, ranks: Ranks) -> list[str]:
 
 def _share(everything: Sequence[T], ranks: Ranks) -> Sequence[T]:
     return everything[ranks.rank :: ranks.world]
-
-
-def _refuse_full_disk(job: Job, ranks: Ranks, home: Path, times: int = 1) -> None:
-    home.mkdir(parents=True, exist_ok=True)
-    needed = times * checkpoint_gb(job.model, job.recipe) * 1e9
-    free = float(shutil.disk_usage(home).free)
-    [short] = ranks.summed([float(free < needed)])
-    if short:
-        which = "a checkpoint" if times == 1 else "a checkpoint for another number of ranks"
-        raise CurateError(
-            f"{home}: {which} takes {needed / 1e9:,.1f} GB and {free / 1e9:,.1f} GB are free",
-            "free some space, then go on with --resume; --set keep=1 keeps fewer checkpoints",
-        )
 
 
 def _damaged(place: Path, name: str, what: str) -> CurateError:

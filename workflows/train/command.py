@@ -53,7 +53,13 @@ def run(
     ] = None,
     nproc: Annotated[int, typer.Option(min=1, help="Ranks on each node: one a GPU.")] = 1,
     nodes: Annotated[int, typer.Option(min=1, help="Nodes.")] = 1,
-    launcher: Annotated[Launcher, typer.Option(help="Who starts the ranks.")] = Launcher.LOCAL,
+    launcher: Annotated[
+        Launcher, typer.Option(help="Who starts the ranks: local, or files in OUT/launch/.")
+    ] = Launcher.LOCAL,
+    hostfile: Annotated[
+        Path | None, typer.Option(help="Of --launcher deepspeed: a line `host slots=8` for each node.")
+    ] = None,
+    submit: Annotated[bool, typer.Option("--submit", help="Give what was written to the cluster, too.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint in --out.")] = False,
     accept_findings: Annotated[
         Path | None, typer.Option(help="A review file: findings of the shards' audit that were accepted, and why.")
@@ -76,7 +82,7 @@ def run(
         )
     options = TrainOptions(
         stage.value, shards, model, start, out or Path(f"train-{stage.value}"), nproc, nodes, resume, accept_findings,
-        tuple(settings or ()),
+        tuple(settings or ()), launcher.value,
     )  # fmt: skip
     prepared = prepare(options)
     if dry_run:
@@ -88,10 +94,16 @@ def run(
             print_json(told)
         say("\n".join(forecast_lines(told)))
         return 2 if told["problems"] else 0
-    if launcher != Launcher.LOCAL or nodes > 1:
+    if launcher != Launcher.LOCAL:
+        with redirect_stdout(sys.stderr):
+            written = _hand_over(prepared, hostfile, submit=submit)
+        if as_json:
+            print_json(written)
+        return 0
+    if nodes > 1 or submit:
         raise UsageError(
-            f"--launcher {launcher.value} on {nodes} nodes: this version starts ranks on one machine only",
-            "see docs/training.md for the command that a cluster's own launcher runs on each node",
+            f"--launcher local: {'--submit' if submit else f'{nodes} nodes'}, and it starts ranks on this machine only",
+            "--launcher slurm, k8s or deepspeed",
         )
     with redirect_stdout(sys.stderr):
         answer = _train(prepared)
@@ -130,6 +142,61 @@ def init(
     return 0
 
 
+@train.command()
+def sample(
+    checkpoint: Annotated[Path, typer.Option(help="An export, a checkpoint, what init wrote, or a run's folder.")],
+    shards: Annotated[
+        str | None, typer.Option(help="The shards/ folder to take samples from (default: the run's).")
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="Samples.")] = 4,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Of each answer.")] = 64,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+) -> int:
+    """Answer a few samples, held-out ones where there are any: the likeliest token each time, so always the same.
+
+    For a look, not for a score. It prints what the samples say.
+
+    Example: curate train sample --checkpoint trained/instruct
+    """
+    from workflows.train.sample import answered
+
+    with redirect_stdout(sys.stderr):
+        told = answered(checkpoint, shards, count, max_tokens)
+    if as_json:
+        print_json(told)
+    for one in told["samples"]:
+        say(f"{one['sample_id']} ({one['source']})\n  {one['prompt']}\n  wanted: {one['expected']}\n"
+            f"  answer: {one['answer']}")  # fmt: skip
+    return 0
+
+
+@train.command()
+def check(
+    model: Annotated[str, typer.Option(help="A model by name (medgpt-oss-20b, tiny), or its YAML file.")] = "tiny",
+    start: Annotated[Path | None, typer.Option("--from", help="Its weights: of `train init`, or of a stage.")] = None,
+    nproc: Annotated[int, typer.Option(min=1, help="Ranks: one a GPU.")] = 1,
+    work: Annotated[
+        Path, typer.Option(help="A folder on the disk of the run, for a checkpoint that is removed again.")
+    ] = Path(),
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+) -> int:
+    """Try on this node, in minutes, what a stage needs: attention, a long layer, steps, bandwidth, save and resume.
+
+    Each check passes, fails, or could not be run here, by name (exit 1 if one fails); what remains unproved is listed.
+
+    Example: curate train check --model medgpt-oss-20b --from base --nproc 8
+    """
+    from workflows.train.check import check as run_checks
+    from workflows.train.check import check_lines
+
+    with redirect_stdout(sys.stderr):
+        told = run_checks(model, start, nproc, work)
+    if as_json:
+        print_json(told)
+    say("\n".join(check_lines(told)))
+    return 0 if told["ok"] else 1
+
+
 def _init(description: Any, language: Path | None, vision: Path | None, out: Path, seed: int) -> None:
     from pipelines.errors import UsageError
     from workflows.train.init import init_joined, init_random
@@ -144,47 +211,53 @@ def _init(description: Any, language: Path | None, vision: Path | None, out: Pat
 
 def _train(prepared: Any) -> dict[str, Any]:
     """Run the job, or tell again what a finished one told."""
-    from workflows.train.job import LAUNCHING, RUNNING
-    from workflows.train.start import alone_in
+    from workflows.train.start import alone_to_start
 
-    out = prepared.options.out
-    with alone_in(out, LAUNCHING):
-        with alone_in(out, RUNNING):
-            pass  # the ranks of a command that was killed are not at work any more
+    with alone_to_start(prepared.options.out):
         return _run(prepared)
+
+
+def _hand_over(prepared: Any, hostfile: Path | None, *, submit: bool) -> dict[str, Any]:
+    """Settle the job and write what a cluster starts it with."""
+    import shlex
+
+    from workflows.train import cluster
+    from workflows.train.job import write_job
+    from workflows.train.start import alone_to_start, make_job
+
+    options = prepared.options
+    if options.launcher == "deepspeed":
+        cluster.read_hostfile(hostfile, options.nodes, options.nproc)  # before anything is written
+    with alone_to_start(options.out):
+        job = make_job(prepared)
+        write_job(job)
+        gpus = prepared.model.attention.text != "eager"
+        path, command = cluster.write_launch(
+            job, options.launcher, options.nodes, options.nproc, gpus=gpus, hostfile=hostfile
+        )
+    said = cluster.submit(command) if submit else None
+    say(f"{path}: {job.steps:,} steps on {options.nodes} nodes of {options.nproc} ranks")
+    say(f"submitted: {said}" if submit else f"it is started by: {shlex.join(command)}")
+    return {"stage": job.recipe.stage, "steps": job.steps, "launch": str(path), "command": command, "submitted": said}
 
 
 def _run(prepared: Any) -> dict[str, Any]:
     import orjson
 
-    from workflows.train.job import EXPORT, METRICS, write_job
+    from workflows.train.job import ANSWER, write_job
     from workflows.train.launch import run_here
-    from workflows.train.metrics import ends, read_metrics, replace_file
-    from workflows.train.model import parameter_counts
+    from workflows.train.outcome import write_answer
     from workflows.train.start import make_job
 
     began = time.monotonic()
     job = make_job(prepared)
-    told = job.out / "answer.json"
+    told = job.out / ANSWER
     if told.is_file():
         answer: dict[str, Any] = orjson.loads(told.read_bytes())
         return answer
     write_job(job)
     run_here(job, prepared.options.nproc, Progress(job.steps))
-    rows = read_metrics(job.out / METRICS)
-    first, last = ends([row["loss"] for row in rows])
-    answer = {
-        "stage": job.recipe.stage,
-        "steps": job.steps,
-        "tokens": sum(row["tokens"] for row in rows),
-        "first_loss": first,
-        "last_loss": last,
-        "parameters": parameter_counts(job.model)["total"],
-        "export": str(job.out / EXPORT),
-        "seconds": round(time.monotonic() - began, 3),
-    }
-    replace_file(told, orjson.dumps(answer, option=orjson.OPT_INDENT_2))
-    return answer
+    return write_answer(job, time.monotonic() - began)
 
 
 class Progress:

@@ -3,22 +3,24 @@
 import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import get_worker_info
 
-from pipelines.errors import UsageError
+from pipelines.errors import CurateError, UsageError
 from shards.loader import LoaderError, PlannedLoader, PlannedRows, StepRows
 from shards.loader_items import Row as LoadedRow
 from shards.manifest import ManifestError
 from shards.plan_file import PlanError
-from sources.storage import BucketFolder, folder_at
+from sources.storage import folder_at
 from workflows.train.batch import Row
 from workflows.train.job import Job
-from workflows.train.planning import shards_over
-from workflows.train.ranks import STOPPING, Ranks
+from workflows.train.ranks import Ranks
+from workflows.train.stopping import STOPPING
+
+VERIFY = "`curate shards verify` says what is wrong with shards"
 
 
 class Pixels:
@@ -29,13 +31,13 @@ class Pixels:
         self._processor: Any = None
 
     def __call__(self, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """uint8 H x W x 3 to float32 3 x side x side."""
+        """uint8 H x W x 3 to float32[tiles, 3, side, side]; one tile where the model does not cut pictures."""
         if self._processor is None:
             from transformers import AutoImageProcessor
 
             kind: Any = AutoImageProcessor
             self._processor = kind.from_pretrained(self._directory, local_files_only=True)
-        made = self._processor(images=picture, return_tensors="np")["pixel_values"][0]
+        made = self._processor(images=picture, return_tensors="np")["pixel_values"]
         return np.ascontiguousarray(made, dtype=np.float32)
 
 
@@ -47,35 +49,55 @@ class UninterruptedRows(PlannedRows):
     """
 
     def __iter__(self) -> Iterator[StepRows]:
-        if get_worker_info() is not None:
-            for number in STOPPING:
-                signal.signal(number, signal.SIG_IGN)
-        yield from super().__iter__()
+        if get_worker_info() is None:
+            yield from super().__iter__()
+            return
+        for number in STOPPING:
+            signal.signal(number, signal.SIG_IGN)
+        try:
+            yield from super().__iter__()
+        except LoaderError as error:  # raised here it would come to the user as a traceback
+            yield Unreadable(str(error))  # type: ignore[misc]
+
+
+class Unreadable(NamedTuple):
+    """What a reading process says in place of the rows that it cannot give."""
+
+    message: str
+    step: int = 0
 
 
 def rows_of(job: Job, ranks: Ranks, start_step: int) -> Iterator[Sequence[Row]]:
     """For each step from `start_step` on, the rows of this rank: as many for every rank.
 
     Raises:
-        UsageError: shards or plan cannot be used.
+        UsageError: there is no manifest or plan that can be used.
+        CurateError: the shards are not those of the plan, or too much in them is bad.
     """
-    shards = folder_at(job.shards)
-    folder = shards_over(shards, job.plan_folder)
     pixels = Pixels(job.start)
     try:
         planned = UninterruptedRows(
-            folder, plan=job.plan, rank=ranks.rank, world=ranks.world, start_step=start_step, picture=pixels
-        )
-        # Connections to a bucket do not outlive a fork, and the overlay hides from the loader that there are any.
-        forks = not isinstance(shards, BucketFolder)
-        loader = PlannedLoader(
-            planned, workers=job.recipe.workers if forks else 0, pin_memory=ranks.device.type == "cuda"
-        )
-        for step in loader:
+            folder_at(job.shards), plan=job.plan, plan_folder=job.plan_folder, rank=ranks.rank, world=ranks.world,
+            start_step=start_step, picture=pixels,
+        )  # fmt: skip
+        # Connections to a bucket do not outlive a fork: there the rank reads itself, many ranges at once.
+        workers = job.recipe.workers if planned.start_method == "fork" else 0
+        loader = PlannedLoader(planned, workers=workers, pin_memory=ranks.device.type == "cuda")
+        for step in _read(loader):
             yield [_row(row, 0 if number else len(step.bad)) for number, row in enumerate(step.rows)]
-    except (LoaderError, PlanError, ManifestError) as error:
-        raise UsageError(str(error), "`curate shards verify` says what is wrong with shards") from None
+    except (PlanError, ManifestError) as error:
+        raise UsageError(str(error), VERIFY) from None
+    except LoaderError as error:
+        raise CurateError(str(error), VERIFY) from None
+
+
+def _read(loader: PlannedLoader) -> Iterator[StepRows]:
+    for step in loader:
+        if isinstance(step, Unreadable):
+            raise LoaderError(step.message)
+        yield step
 
 
 def _row(row: LoadedRow, left_out: int) -> Row:
+    """The loader's row as the model takes it."""
     return Row(row.ids.numpy(), row.labels.numpy(), row.position_ids.numpy(), row.pictures, row.keys, left_out)

@@ -21,6 +21,7 @@ from workflows.train.arithmetic import (
 )
 from workflows.train.job import CHECKPOINTS, EXPORT, JOB, METRICS
 from workflows.train.launch import LOG
+from workflows.train.metrics import BOARD
 from workflows.train.model import PARTS, ModelDescription, parameter_counts
 from workflows.train.planning import ChosenPlan, choose_plan
 from workflows.train.recipe import TrainRecipe
@@ -75,7 +76,7 @@ def forecast(prepared: Prepared) -> dict[str, Any]:
             "most_at_once": round((recipe.keep + 1) * checkpoint_gb(model, recipe) + export_gb(model), 1),
         },
         "files": [f"{options.out}/{name}" for name in (
-            JOB, METRICS, LOG, "plan/", "admission/", f"{CHECKPOINTS}/step-NNNNNNNN/", f"{EXPORT}/")],
+            JOB, METRICS, f"{BOARD}/", LOG, "plan/", "admission/", f"{CHECKPOINTS}/step-NNNNNNNN/", f"{EXPORT}/")],
         "problems": problems,
     }  # fmt: skip
     return told
@@ -138,6 +139,10 @@ def _tried(problems: list[dict[str, str]], work: Callable[[], Any]) -> Any:
         return None
 
 
+def _time(hours: float) -> str:
+    return f"{hours:,.2f} h" if hours >= 1 else f"{3600 * hours:,.0f} s"
+
+
 def forecast_lines(told: Mapping[str, Any]) -> list[str]:
     """The forecast for people."""
     memory = told["memory_gb"]
@@ -151,7 +156,7 @@ def forecast_lines(told: Mapping[str, Any]) -> list[str]:
                 f"({told['tokens']:,} tokens, fill {told['fill']:.1%}); plan: {told['plan']}"
             ),
             *(f"  {count:,} samples are in no row: {reason}" for reason, count in told["excluded"].items()),
-            "  time on B200: " + ", ".join(f"{hours[f'mfu_{share}']:,.2f} h at {share} % MFU" for share in SHARES),
+            "  time on B200: " + ", ".join(f"{_time(hours[f'mfu_{share}'])} at {share} % MFU" for share in SHARES),
             (
                 f"  traffic: {traffic['gb_per_step_and_gpu']:,.1f} GB a step and GPU "
                 f"({traffic['seconds_per_step_inside_a_node']} s inside a node, "

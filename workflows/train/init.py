@@ -1,6 +1,9 @@
 """`curate train init`: one directory that every stage can start from."""
 
 import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,7 @@ from workflows.train.weights import load_strictly, save_model
 CLIP_TEXT = ("text_model.", "text_projection.", "visual_projection.", "logit_scale")
 """What a CLIP directory holds besides the picture encoder."""
 BASES = "bases.json"
-"""Beside the weights: what they were joined from, by hash, for the lineage."""
+"""Beside the weights: what they were joined from, and last what was made, by hash, for the lineage."""
 
 
 def init_random(model: ModelDescription, out: Path, seed: int) -> None:
@@ -26,13 +29,13 @@ def init_random(model: ModelDescription, out: Path, seed: int) -> None:
 
     if model.tokenizer != "bytes":
         raise UsageError(f"--model {model.name}: starts from weights of others", "give --language DIR and --vision DIR")
-    _claim(out)
-    torch.manual_seed(seed)
-    made: Any = LlavaForConditionalGeneration(configuration(model))
-    made = made.to(torch.bfloat16)
-    save_model(made, made.state_dict(), out)
-    write_byte_tokenizer(out / TOKENIZER_FILE)
-    _finish(model, out, [])
+    with _whole(out) as writing:
+        torch.manual_seed(seed)
+        made: Any = LlavaForConditionalGeneration(configuration(model))
+        made = made.to(torch.bfloat16)
+        save_model(made, made.state_dict(), writing)
+        write_byte_tokenizer(writing / TOKENIZER_FILE)
+        _finish(model, writing, [])
 
 
 def init_joined(model: ModelDescription, language: Path, vision: Path, out: Path, seed: int) -> None:
@@ -43,12 +46,18 @@ def init_joined(model: ModelDescription, language: Path, vision: Path, out: Path
     Raises:
         UsageError: a directory lacks weights, has others, or is of another shape than the model's description.
     """
+    _check_shapes(model, language, vision)
+    check_tokenizer(language / TOKENIZER_FILE, model)
+    bases = [_base(language, "--language"), _base(vision, "--vision")]
+    with _whole(out) as writing:
+        _join(model, language, vision, writing, seed)
+        _finish(model, writing, bases)
+
+
+def _join(model: ModelDescription, language: Path, vision: Path, out: Path, seed: int) -> None:
     import torch
     from transformers import LlavaForConditionalGeneration
 
-    _check_shapes(model, language, vision)
-    check_tokenizer(language / TOKENIZER_FILE, model)
-    _claim(out)
     text = _language_model(language)
     encoder = _picture_encoder(vision)
     torch.manual_seed(seed)
@@ -68,7 +77,6 @@ def init_joined(model: ModelDescription, language: Path, vision: Path, out: Path
     whole.load_state_dict(state, strict=True, assign=True)
     save_model(whole, state, out)
     (out / TOKENIZER_FILE).write_bytes((language / TOKENIZER_FILE).read_bytes())
-    _finish(model, out, [_base(language), _base(vision)])
 
 
 def read_description(directory: Path) -> ModelDescription | None:
@@ -77,10 +85,23 @@ def read_description(directory: Path) -> ModelDescription | None:
     return ModelDescription.model_validate_json(place.read_bytes()) if place.is_file() else None
 
 
-def _claim(out: Path) -> None:
+@contextmanager
+def _whole(out: Path) -> Iterator[Path]:
+    """A directory to write into, which becomes `out` when all is there: half a model is never taken for one.
+
+    Raises:
+        UsageError: `out` is not empty.
+    """
     if out.exists() and any(out.iterdir()):
         raise UsageError(f"--out {out}: not empty", "name a new directory")
-    out.mkdir(parents=True, exist_ok=True)
+    writing = out.absolute().with_name(f".{out.name}.writing")
+    shutil.rmtree(writing, ignore_errors=True)
+    writing.mkdir(parents=True)
+    try:
+        yield writing
+        writing.replace(out)
+    finally:
+        shutil.rmtree(writing, ignore_errors=True)
 
 
 def _language_model(directory: Path) -> Any:
@@ -135,15 +156,11 @@ def _check_rope(model: ModelDescription, language: Path) -> None:
 
 def _finish(model: ModelDescription, out: Path, bases: list[dict[str, Any]]) -> None:
     """The processor, what the model is, and what it was made from."""
-    from transformers import LlavaImageProcessor, LlavaProcessor
+    from transformers import LlavaProcessor
 
-    side = model.vision.image_size
-    pictures = LlavaImageProcessor(
-        do_pad=True, size={"shortest_edge": side}, crop_size={"height": side, "width": side}
-    )  # as LLaVA-1.5 (2310.03744): padded to a square, so that nothing at the rim is cut off
     kind: Any = LlavaProcessor
     kind(
-        image_processor=pictures,
+        image_processor=_picture_processor(model),
         tokenizer=load_fast(out / TOKENIZER_FILE, model),
         patch_size=model.vision.patch_size,
         vision_feature_select_strategy="default",
@@ -151,15 +168,38 @@ def _finish(model: ModelDescription, out: Path, bases: list[dict[str, Any]]) -> 
         num_additional_image_tokens=1,
     ).save_pretrained(str(out))
     (out / "curate_model.json").write_text(model.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    (out / BASES).write_text(json.dumps(bases, indent=1) + "\n", encoding="utf-8")
+    made = {**_base(out, "--out"), "name": model.name}
+    (out / BASES).write_text(json.dumps([*bases, made], indent=1) + "\n", encoding="utf-8")
 
 
-def _base(directory: Path) -> dict[str, Any]:
-    """A directory of others by the hashes of its weights, in the form of a lineage's `base`."""
+def _picture_processor(model: ModelDescription) -> Any:
+    from transformers import GotOcr2ImageProcessor, LlavaImageProcessor
+    from transformers.utils.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
+
+    side = model.vision.image_size
+    square = {"height": side, "width": side}
+    if model.max_tiles == 1:  # as LLaVA-1.5 (2310.03744): padded to a square, so that nothing at the rim is cut off
+        return LlavaImageProcessor(do_pad=True, size={"shortest_edge": side}, crop_size=square)
+    return GotOcr2ImageProcessor(
+        size=square, crop_to_patches=True, min_patches=1, max_patches=model.max_tiles,
+        image_mean=OPENAI_CLIP_MEAN, image_std=OPENAI_CLIP_STD,
+    )  # fmt: skip
+
+
+def _base(directory: Path, option: str) -> dict[str, Any]:
+    """A directory by the hashes of its weights, in the form of a lineage's `base`: of the files that are loaded.
+
+    Raises:
+        UsageError: it has none.
+    """
     from pipelines.audit.statement import sha256_of
     from sources.storage import LocalFolder
 
     folder = LocalFolder(directory)
-    names = sorted(path.name for path in directory.iterdir() if path.suffix == ".safetensors")
+    names = sorted(path.name for path in directory.iterdir() if path.suffix == ".safetensors") or sorted(
+        path.name for path in directory.glob("pytorch_model*.bin")
+    )
+    if not names:
+        raise UsageError(f"{option} {directory}: no weights there", "give a directory with *.safetensors")
     files = {name: sha256_of(folder, name) for name in names}
     return {"name": directory.name, "revision": None, "files": files}

@@ -15,9 +15,15 @@ CHECKPOINTS = "checkpoints"
 EXPORT = "export"
 ADMISSION = "admission"
 FAILURES = "failures"
+ANSWER = "answer.json"
 BAD_BATCH = "bad_batch.json"
+SAVED = "save_seconds.json"
+LAUNCH = "launch"
+"""Folder of what a cluster starts the run with."""
 LAUNCHING, RUNNING = ".launching", ".running"
 """Locks: of `curate train`, and of the first rank, which lives on where the command was killed."""
+FREE = {"workers", "keep", "save_every", "cpu_threads", "spike", "bad_share", "validation", "wandb"}
+"""Of a recipe: what may change when a run goes on."""
 STOPPED = 130
 """Exit status of a run that was told to stop and can go on: as the command's after an interrupt."""
 
@@ -51,10 +57,7 @@ class Job(Strict):
         for name in ("model", "manifest_sha256", "start_sha256", "plan_digest", "context", "rows_per_step", "steps"):
             if getattr(self, name) != getattr(other, name):
                 return name
-        mine, theirs = (
-            job.recipe.model_dump(exclude={"workers", "keep", "save_every", "cpu_threads", "spike", "bad_share"})
-            for job in (self, other)
-        )
+        mine, theirs = (job.recipe.model_dump(exclude=FREE) for job in (self, other))
         return next((f"recipe.{name}" for name in mine if mine[name] != theirs[name]), None)
 
 
@@ -69,3 +72,9 @@ def write_job(job: Job) -> Path:
     path = job.out / JOB
     path.write_text(job.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return path
+
+
+def last_step(out: Path) -> int:
+    """The step of a run's newest checkpoint; 0 where there is none."""
+    whole = (out / CHECKPOINTS).glob("step-*/checkpoint.json")
+    return max((int(path.parent.name.removeprefix("step-")) for path in whole), default=0)

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any, ClassVar
@@ -14,22 +14,17 @@ import orjson
 
 from pipelines.errors import CurateError
 from workflows.train.arithmetic import checkpoint_gb
-from workflows.train.job import EXPORT, FAILURES, JOB, METRICS, STOPPED, Job
+from workflows.train.job import EXPORT, FAILURES, JOB, METRICS, SAVED, STOPPED, Job, last_step
+from workflows.train.metrics import replace_file
+from workflows.train.stopping import STOPPING
 
 LOG = "train.log"
 PROJECT = Path(__file__).resolve().parents[2]
 SLOW_DISK_GB_S = 0.5
-LEAST_SHUTDOWN_S = 60
-ENVIRONMENT = {
-    "HF_HUB_OFFLINE": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-    "TRANSFORMERS_VERBOSITY": "error",
-    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    "TORCH_NCCL_ASYNC_ERROR_HANDLING": "1",
-    "PYTORCH_ALLOC_CONF": "expandable_segments:True",
-}
-"""Of every rank, where the user's does not say otherwise."""
+LEAST_SHUTDOWN_S, UNKNOWN_SHUTDOWN_S = 60, 300
+"""Beside writing: for the step in hand; and more before a first checkpoint has shown how long one takes."""
+SIGNALS = "SIGTERM,SIGINT,SIGUSR1,SIGHUP,SIGQUIT"
+"""What torchrun passes on to the ranks; without being told so it would die of SIGUSR1 and leave them."""
 
 
 class StoppedError(CurateError):
@@ -39,16 +34,43 @@ class StoppedError(CurateError):
 
 
 def shutdown_seconds(job: Job) -> int:
-    """How long ranks may take to stop: a checkpoint to a slow disk, twice. torchrun alone would kill after 30 s."""
-    return LEAST_SHUTDOWN_S + int(2 * checkpoint_gb(job.model, job.recipe) / SLOW_DISK_GB_S)
+    """How long ranks may take to stop, after which they are killed: torchrun alone would do that after 30 s.
+
+    Twice the slowest save of this run so far; before the first, what a slow disk would take.
+    """
+    measured = slowest_save(job)
+    if measured is None:
+        return UNKNOWN_SHUTDOWN_S + int(2 * checkpoint_gb(job.model, job.recipe) / SLOW_DISK_GB_S)
+    return LEAST_SHUTDOWN_S + int(2 * measured)
 
 
-def torchrun_command(job: Job, nproc: int) -> list[str]:
-    """What is run on this machine."""
+def note_save(job: Job, seconds: float) -> None:
+    """Keep how long the slowest save of a run took."""
+    longest = max(seconds, slowest_save(job) or 0.0)
+    replace_file(job.out / SAVED, orjson.dumps({"longest_seconds": round(longest, 3)}))
+
+
+def slowest_save(job: Job) -> float | None:
+    """Seconds; None before the first save."""
+    path = job.out / SAVED
+    return float(orjson.loads(path.read_bytes())["longest_seconds"]) if path.is_file() else None
+
+
+def torchrun_command(job: Job, nproc: int, meeting: Sequence[str] = ("--standalone", "--nnodes", "1")) -> list[str]:
+    """What is run on a node; `meeting`: how torchrun finds those of the other nodes."""
     return [
-        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nnodes", "1", "--nproc-per-node", str(nproc),
-        "--shutdown-timeout", str(shutdown_seconds(job)), "-m", "workflows.train.rank", str(job.out / JOB),
+        sys.executable, "-m", "torch.distributed.run", *meeting, "--nproc-per-node", str(nproc),
+        "--shutdown-timeout", str(shutdown_seconds(job)), "--signals-to-handle", SIGNALS,
+        "-m", "workflows.train.rank", str(job.out / JOB),
     ]  # fmt: skip
+
+
+def node_environment(nproc: int) -> dict[str, str]:
+    """Of torchrun: the project's folder on the path, and no more threads than a rank has cores."""
+    environment = dict(os.environ)
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH"))))
+    environment.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // nproc)))
+    return environment
 
 
 def run_here(job: Job, nproc: int, progress: Callable[[dict[str, Any]], None]) -> None:
@@ -60,18 +82,13 @@ def run_here(job: Job, nproc: int, progress: Callable[[dict[str, Any]], None]) -
         StoppedError: that happened.
         CurateError: a rank failed; the first that did is told.
     """
-    words = job.out / FAILURES
-    words.mkdir(exist_ok=True)
-    for word in words.iterdir():
-        word.unlink()
-    environment = {**ENVIRONMENT, **os.environ}
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH"))))
-    environment.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // nproc)))
+    clear_words(job)
     with (job.out / LOG).open("ab") as log:
         process = subprocess.Popen(
-            torchrun_command(job, nproc), stdout=log, stderr=log, env=environment, start_new_session=True
+            torchrun_command(job, nproc), stdout=log, stderr=log, env=node_environment(nproc), start_new_session=True
         )
-    passed_on = _pass_on(process)
+    asked: list[int] = []
+    passed_on = _pass_on(process, asked)
     try:
         while process.poll() is None:
             time.sleep(0.2)
@@ -84,20 +101,35 @@ def run_here(job: Job, nproc: int, progress: Callable[[dict[str, Any]], None]) -
         if process.poll() is None:  # this process is about to die of something else
             process.terminate()
             process.wait()
-    _told(job, process.returncode)
+    tell_end(job, process.returncode, asked=bool(asked))
 
 
-def _pass_on(process: "subprocess.Popen[bytes]") -> dict[int, Any]:
-    def pass_on(_number: int, _frame: FrameType | None) -> None:
+def clear_words(job: Job) -> None:
+    """Forget what the ranks of an earlier start said."""
+    words = job.out / FAILURES
+    words.mkdir(exist_ok=True)
+    for word in words.iterdir():
+        word.unlink()
+
+
+def _pass_on(process: "subprocess.Popen[bytes]", asked: list[int]) -> dict[int, Any]:
+    def pass_on(number: int, _frame: FrameType | None) -> None:
+        asked.append(number)
         process.send_signal(signal.SIGTERM)
 
     try:
-        return {number: signal.signal(number, pass_on) for number in (signal.SIGTERM, signal.SIGINT)}
+        return {number: signal.signal(number, pass_on) for number in STOPPING}
     except ValueError:  # not the main thread: whoever runs this there stops it in another way
         return {}
 
 
-def _told(job: Job, status: int) -> None:
+def tell_end(job: Job, status: int, *, asked: bool) -> None:
+    """Return where the ranks did all of the job; `asked`: they were told to stop.
+
+    Raises:
+        StoppedError: they stopped in order.
+        CurateError: a rank failed; the first that did is told.
+    """
     words = sorted((job.out / FAILURES).iterdir(), key=lambda path: path.stat().st_mtime)
     documents = [(int(word.stem), orjson.loads(word.read_bytes())) for word in words]
     stopped = [one for _, one in documents if one["status"] == STOPPED]
@@ -107,20 +139,26 @@ def _told(job: Job, status: int) -> None:
     if clear is not None:
         raise _failure(*clear)
     if silent:
-        rank, one = silent[0]
-        raise CurateError(
-            f"rank {rank} (process {one['pid']} on {one['host']}) ended without a word: it was killed, perhaps for "
-            "want of memory",
-            f"see {job.out / LOG}; the last checkpoint is whole: go on with --resume",
-        )
+        raise _killed(job, *silent[0], asked=asked)
     if failed:
         raise _failure(*failed[0])
-    if stopped:
-        step = max(one["step"] for one in stopped)
+    done = (job.out / EXPORT).is_dir()
+    if stopped or (asked and not done):
+        step = max((one["step"] for one in stopped), default=last_step(job.out))
         what = f"with a checkpoint of step {step:,}" if step else "before the first step"
         raise StoppedError(f"stopped as asked, {what}", "the same command with --resume goes on")
-    if status or not (job.out / EXPORT).is_dir():
+    if status or not done:
         raise CurateError(f"the ranks could not be started (status {status})", f"see {job.out / LOG}")
+
+
+def _killed(job: Job, rank: int, document: dict[str, Any], *, asked: bool) -> CurateError:
+    """About the rank that was silent first: the words of those that live are touched every second."""
+    late = f" or did not stop within {shutdown_seconds(job)} s" if asked else ""
+    return CurateError(
+        f"rank {rank} (process {document['pid']} on {document['host']}) ended without a word: it was killed, perhaps "
+        f"for want of memory{late}",
+        f"see {job.out / LOG}; the last checkpoint is whole: go on with --resume",
+    )
 
 
 def _failure(rank: int, document: dict[str, Any]) -> CurateError:

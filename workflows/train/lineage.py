@@ -33,8 +33,10 @@ class RefusedShardsError(CurateError):
     status = 3
 
 
-def admit(shards: Folder, stage: str, start: Path, review: Review | None, admission: Path) -> str:
+def admit(shards: Folder, stage: str, start: Path | None, review: Review | None, admission: Path) -> str:
     """Write the lineage of a run that is about to train on `shards` from the weights in `start`, and judge it.
+
+    `start`: None where there are no weights yet.
 
     Every stage of the weights stays in it, those of the same name among them: a second training on other shards does
     not undo the first.
@@ -47,9 +49,10 @@ def admit(shards: Folder, stage: str, start: Path, review: Review | None, admiss
     """
     shutil.rmtree(admission, ignore_errors=True)
     (admission / FILES).mkdir(parents=True)
-    before = _before(start, admission)
+    before = _before(start, admission) if start else None
     here = before.stages if before else ()
-    base = before.base if before else _bases(start)
+    weights = before.files if before else _hashes(start) if start else {}
+    base = before.base if before else _bases(start, weights) if start else ()
     own = _stage(shards, stage, f"{FILES}/{len(here):02d}-{stage}", review, admission)
     told = orjson.dumps([one.model_dump(mode="json") for one in base])
     (admission / BASE).write_bytes(told)
@@ -63,7 +66,6 @@ def admit(shards: Folder, stage: str, start: Path, review: Review | None, admiss
             "see contamination.json and the report beside it; `curate audit` audits shards, a review file accepts "
             "findings (--accept-findings), and nothing accepts a missing audit or one of other bytes",
         )
-    weights = before.files if before else _hashes(start)
     return sha256(orjson.dumps(weights, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
@@ -142,9 +144,22 @@ def _hashes(start: Path) -> dict[str, str]:
     return {name: sha256_of(folder, name) for name in sorted(path.name for path in start.glob("*.safetensors"))}
 
 
-def _bases(start: Path) -> tuple[BaseWeights, ...]:
+def _bases(start: Path, weights: Mapping[str, str]) -> tuple[BaseWeights, ...]:
+    """What `init` says that the weights were made from; the last of them is what it wrote.
+
+    Raises:
+        RefusedShardsError: other weights lie there now.
+    """
     place = start / BASES
-    return tuple(BaseWeights(**one) for one in json.loads(place.read_bytes())) if place.is_file() else ()
+    if not place.is_file():
+        return ()
+    bases = tuple(BaseWeights(**one) for one in json.loads(place.read_bytes()))
+    if bases and dict(bases[-1].files) != dict(weights):
+        raise RefusedShardsError(
+            f"--from {start}: its weights are not those that `curate train init` wrote there",
+            "restore them, or join them again with `curate train init`",
+        )
+    return bases
 
 
 def _bytes(lineage: Lineage) -> bytes:

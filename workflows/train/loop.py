@@ -2,12 +2,10 @@
 
 import math
 import os
-import signal
 import statistics
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
-from types import FrameType
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 import orjson
@@ -20,7 +18,8 @@ from workflows.train.arithmetic import mfu
 from workflows.train.batch import Row, batch_of
 from workflows.train.engine import Engine
 from workflows.train.job import BAD_BATCH, METRICS, Job
-from workflows.train.ranks import STOPPING, Ranks
+from workflows.train.ranks import Ranks
+from workflows.train.stopping import StopRequest
 
 Rows = Iterator[Sequence[Row]]
 """For each step from where the run stands: the rows of this rank."""
@@ -29,18 +28,6 @@ LEAST_SEEN = 20
 FEW = 16
 """Bad samples that end no run, however short it is."""
 THROUGH = "--resume --set spike=null goes through it from the last checkpoint; "
-
-
-class StopRequest:
-    """Whether SIGTERM or SIGINT came; the step in hand is finished first."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        for number in STOPPING:
-            signal.signal(number, self._ask)
-
-    def _ask(self, _number: int, _frame: FrameType | None) -> None:
-        self.asked = True
 
 
 class Loop:
@@ -52,6 +39,9 @@ class Loop:
         window = job.recipe.spike.window if job.recipe.spike else 1
         self.losses: deque[float] = deque(maxlen=window)
         self.path = job.out / METRICS
+        self.boards: Sequence[metrics.Board] = ()
+        self.held_out: Callable[[], dict[str, float]] | None = None
+        """What gives the loss on held-out samples, by source."""
         self.left_out = self.samples = 0
         self._told = 0.0
 
@@ -76,7 +66,9 @@ class Loop:
             self.hold_to_budget(int(left_out), int(samples))
             told = self._step(mine, max(1.0, labelled))
             self.step += 1
-            self._note(told | {"left_out": int(left_out)}, labelled, tokens, time.perf_counter() - began, waited)
+            seconds = time.perf_counter() - began
+            more = {"left_out": int(left_out)} | self._validated()
+            self._note(told | more, labelled, tokens, seconds, waited)
             since_save = False
             if self.step % self.job.recipe.save_every == 0 and self.step < self.job.steps:
                 save()
@@ -151,17 +143,27 @@ class Loop:
             "sample (`curate remove`), make another training: start it in another --out",
         )
 
-    def _note(self, told: dict[str, float], labelled: float, tokens: float, seconds: float, waited: float) -> None:
+    def _validated(self) -> dict[str, Any]:
+        """The loss on held-out samples, after the steps for which the recipe asks that."""
+        wanted = self.job.recipe.validation
+        if self.held_out is None or wanted is None or (self.step % wanted.every and self.step < self.job.steps):
+            return {}
+        return {"validation": self.held_out()}
+
+    def _note(self, told: dict[str, Any], labelled: float, tokens: float, seconds: float, waited: float) -> None:
         if not self.ranks.first:
             return
         factor = self.job.recipe.factor(self.step - 1, self.job.steps)
         rate = max(self.engine.rates) * factor
         row: dict[str, Any] = {
-            "step": self.step, **told, "learning_rate": rate, "tokens": int(tokens), "loss_tokens": int(labelled),
+            "step": self.step, "rows": self.step * self.job.rows_per_step, **told, "learning_rate": rate,
+            "tokens": int(tokens), "loss_tokens": int(labelled),
             "seconds": seconds, "wait_seconds": waited, "tokens_per_second": tokens / seconds,
             "mfu": mfu(self.job, self.ranks.world, seconds),
         }  # fmt: skip
         metrics.append(self.path, row)
+        for board in self.boards:
+            board(row)
         now = time.monotonic()
         if now - self._told > (1 if os.isatty(2) else 30) or self.step in {1, self.job.steps}:
             self._told = now

@@ -1,11 +1,17 @@
 """What is written down of every step: one JSON object a line, without a gap or a repeat after a resume."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import orjson
+
+from workflows.train.recipe import TrainRecipe
+
+BOARD = "tensorboard"
+Board = Callable[[Mapping[str, Any]], None]
+"""Takes the row of each step, besides the file."""
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
@@ -46,3 +52,42 @@ def ends(losses: Sequence[float]) -> tuple[float, float]:
     """Mean loss over the first and over the last tenth of the steps."""
     tenth = max(1, len(losses) // 10)
     return sum(losses[:tenth]) / tenth, sum(losses[-tenth:]) / tenth
+
+
+def boards(out: Path, recipe: TrainRecipe, step: int) -> list[Board]:
+    """TensorBoard's files in `out`, and Weights & Biases where the recipe names a project; both go on after `step`."""
+    found = [_tensorboard(out / BOARD, step)]
+    if recipe.wandb is not None:
+        found.append(_wandb(out, recipe, recipe.wandb))
+    return found
+
+
+def numbers_of(row: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers of a row, those of `validation` as `validation/SOURCE`."""
+    flat = {**row, **{f"validation/{source}": loss for source, loss in row.get("validation", {}).items()}}
+    return {name: value for name, value in flat.items() if isinstance(value, int | float) and name != "step"}
+
+
+def _tensorboard(folder: Path, step: int) -> Board:
+    from torch.utils.tensorboard import SummaryWriter
+
+    make: Any = SummaryWriter
+    writer = make(str(folder), purge_step=step + 1, flush_secs=30)  # what was trained and then lost is not shown
+
+    def tell(row: Mapping[str, Any]) -> None:
+        for name, value in numbers_of(row).items():
+            writer.add_scalar(name, value, row["step"])
+        writer.flush()
+
+    return tell
+
+
+def _wandb(out: Path, recipe: TrainRecipe, project: str) -> Board:
+    import wandb  # type: ignore[import-not-found]
+
+    run = wandb.init(project=project, dir=str(out), id=out.name, resume="allow", config=recipe.model_dump(mode="json"))
+
+    def tell(row: Mapping[str, Any]) -> None:
+        run.log(numbers_of(row), step=row["step"])
+
+    return tell

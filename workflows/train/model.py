@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from shards.plan_file import ImagePolicy
 from sources.cards import Strict
 from workflows.train.settings import read_yaml, validated
 
@@ -80,6 +81,8 @@ class ModelDescription(Strict):
     image_token: ImageToken
     attention: Attention
     loss_chunk_tokens: Positive
+    max_tiles: Positive = 1
+    """Of a picture: 1 brings every picture to one size; more cut a large one into tiles and add a thumbnail."""
     rows_per_step: Positive | None = None
     """Of a plan that has to be made for this model (default: a step of about a million tokens)."""
     text: TextShape
@@ -88,8 +91,16 @@ class ModelDescription(Strict):
 
     @property
     def image_tokens(self) -> int:
-        """Tokens of one picture."""
+        """Tokens of one picture, or of one tile of it."""
         return (self.vision.image_size // self.vision.patch_size) ** 2
+
+    @property
+    def images(self) -> ImagePolicy:
+        """How many tokens pictures take, as plans say it."""
+        return ImagePolicy(
+            policy="tiles" if self.max_tiles > 1 else "fixed", tokens_per_tile=self.image_tokens,
+            side=self.vision.image_size, max_tiles=self.max_tiles,
+        )  # fmt: skip
 
     @model_validator(mode="after")
     def _ids_have_rows(self) -> "ModelDescription":

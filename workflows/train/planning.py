@@ -16,7 +16,8 @@ from shards.members import MembersError, members_of_tar, placed
 from shards.mixture import PlanSettings
 from shards.names import JSON_SUFFIX
 from shards.plan import make_plan
-from shards.plan_file import PLAN_NAME, ImagePolicy, PlanAbout, PlanError, open_plan
+from shards.plan_file import PLAN_NAME, PlanAbout, PlanError, open_plan
+from shards.plan_settings import settings_of_plan
 from sources.storage import Folder, LocalFolder
 from workflows.train.model import ModelDescription
 from workflows.train.overlay import OverlaidFolder
@@ -71,21 +72,25 @@ def _chosen(
     context = min(manifest.context_tokens, recipe.context_tokens, model.max_context_tokens)
     own = open_plan(shards, manifest.plan) if manifest.plan is not None else None
     reasons = _misfits(own.about if own else None, model, recipe, world, context)
-    if own is not None and not reasons and own.about.manifest == digest:
+    if own is not None and own.about.manifest != digest:
+        reasons = ("a plan of another manifest", *reasons)
+    if own is not None and not reasons:
         return ChosenPlan(shards.place, str(manifest.plan), own.about, own.digest, ())
     settings = _settings(manifest, own.about if own else None, model, recipe, world, context)
-    _refuse_uneven(settings.rows_per_step or world, world)
+    if recipe.rows_per_step is not None and recipe.rows_per_step % world:
+        raise UsageError(
+            f"{world} ranks for {recipe.rows_per_step} rows a step: ranks would get different numbers of rows",
+            f"--set rows_per_step={_rounded_up(recipe.rows_per_step, world)}, or other numbers of ranks",
+        )
     plan = _made(shards, manifest, model, settings, start, view, reasons)
-    _refuse_uneven(plan.about.rows_per_step, world)
+    if plan.about.rows_per_step % world:  # as many as suit the data; nobody named a number
+        evened = settings.model_copy(update={"rows_per_step": _rounded_up(plan.about.rows_per_step, world)})
+        plan = _made(shards, manifest, model, evened, start, view, reasons)
     return plan
 
 
-def _refuse_uneven(rows: int, world: int) -> None:
-    if rows % world:
-        raise UsageError(
-            f"{world} ranks for {rows} rows a step: ranks would get different numbers of rows",
-            f"--set rows_per_step={-(-rows // world) * world}, or other numbers of ranks",
-        )
+def _rounded_up(rows: int, world: int) -> int:
+    return -(-rows // world) * world
 
 
 def _misfits(
@@ -98,8 +103,10 @@ def _misfits(
         reasons.append(f"tokenizer {about.tokenizer}")
     if about.context > context:
         reasons.append(f"context {about.context:,}")
-    images = about.images
-    if (images.policy, images.tokens_per_tile) != ("fixed", model.image_tokens):
+    images, own = about.images, model.images
+    if (images.policy, images.tokens_per_tile) != (own.policy, own.tokens_per_tile) or (
+        own.policy == "tiles" and images != own
+    ):
         reasons.append(f"pictures of {images.tokens_per_tile} tokens ({images.policy})")
     wanted = recipe.rows_per_step or about.rows_per_step
     if about.rows_per_step % world or wanted != about.rows_per_step:
@@ -118,21 +125,18 @@ def _settings(
     context: int,
 ) -> PlanSettings:
     """Those of the plan beside the shards, else the build's mixture, with what the model and the recipe ask for."""
-    rows = recipe.rows_per_step or model.rows_per_step
+    rows = recipe.rows_per_step or (model.rows_per_step and _rounded_up(model.rows_per_step, world))
     if rows is None and about is not None and about.rows_per_step % world == 0:
         rows = about.rows_per_step  # else None: as many as suit the data
-    images = ImagePolicy(policy="fixed", tokens_per_tile=model.image_tokens, side=model.vision.image_size, max_tiles=1)
+    images = model.images
     if about is None:
         mixture = manifest.mixture
         return PlanSettings(
             context=context, rows_per_step=rows, epochs=recipe.epochs or mixture.epochs, seed=mixture.seed,
             weights={"source": dict(mixture.weights)}, images=images,
         )  # fmt: skip
-    return PlanSettings(
-        context=context, rows_per_step=rows, epochs=recipe.epochs or about.epochs, seed=about.seed,
-        weights=about.mixture.weights, temperature=about.mixture.temperature, caps=about.mixture.caps,
-        max_repeats=about.mixture.max_repeats, images=images,
-    )  # fmt: skip
+    changed = {"context": context, "rows_per_step": rows, "epochs": recipe.epochs or about.epochs, "images": images}
+    return settings_of_plan(about).model_copy(update=changed)
 
 
 def _made(

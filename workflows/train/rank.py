@@ -2,20 +2,36 @@
 
 import os
 import sys
-from contextlib import nullcontext
-from hashlib import file_digest, sha256
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import orjson
 
 from pipelines.errors import CurateError, presentable
-from workflows.train.job import ADMISSION, FAILURES, METRICS, RUNNING, STOPPED, Job, read_job
-from workflows.train.ranks import Ranks, ranks_of_environment
+from workflows.train.job import FAILURES, METRICS, RUNNING, STOPPED, Job, last_step, read_job
+from workflows.train.launch import note_save
 from workflows.train.start import alone_in
+from workflows.train.stopping import StopRequest
 
 if TYPE_CHECKING:
-    from workflows.train.loop import StopRequest
+    from workflows.train.ranks import Ranks
+
+BEAT_S = 1.0
+"""Between two signs of life. Far below the 30 s that torchrun leaves the others when one rank is dead."""
+ENVIRONMENT = {
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TORCH_NCCL_ASYNC_ERROR_HANDLING": "1",
+    "PYTORCH_ALLOC_CONF": "expandable_segments:True",
+}
+"""Of every rank, whoever started it, where the user's environment does not say otherwise."""
 
 
 def main(arguments: list[str]) -> int:
@@ -23,34 +39,58 @@ def main(arguments: list[str]) -> int:
 
     DeepSpeed's launcher adds `--local_rank=N`; it says what the environment says.
     """
+    stop = StopRequest()  # before the imports that take seconds
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     job = read_job(Path(next(word for word in arguments if not word.startswith("--"))))
-    ranks = ranks_of_environment()
-    word = job.out / FAILURES / f"{ranks.rank}.json"
+    rank = int(os.environ.get("RANK", "0"))
+    word = job.out / FAILURES / f"{rank}.json"
     word.parent.mkdir(parents=True, exist_ok=True)
+    before = last_step(job.out)
     _leave(word, {"status": None, "pid": os.getpid(), "host": os.uname().nodename})
     try:
-        with alone_in(job.out, RUNNING) if ranks.first else nullcontext():
-            status = _run(job, ranks)
+        with alone_in(job.out, RUNNING) if rank == 0 else nullcontext(), _beating(word):
+            status = _run(job, stop)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is told without values of a record
-        shown = presentable(error, f"rank {ranks.rank}")
+        shown = presentable(error, f"rank {rank}")
         ours = isinstance(error, CurateError)
         _leave(word, {"status": shown.status, "error": shown.message, "hint": shown.hint, "ours": ours})
         return shown.status
     if status == STOPPED:
-        _leave(word, {"status": STOPPED, "step": _last_step(job)})
+        _leave(word, {"status": STOPPED, "step": last_step(job.out), "before": before})
     else:
         word.unlink()
     return status
 
 
-def _run(job: Job, ranks: Ranks) -> int:
+@contextmanager
+def _beating(word: Path) -> Iterator[None]:
+    """Touch the word now and then, so that of ranks that were all killed the first to fall silent can be told."""
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(BEAT_S):
+            word.touch()
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _run(job: Job, stop: StopRequest) -> int:
     """Meet the other ranks, train, part."""
     import torch
 
     from workflows.train.engine import join_ranks
-    from workflows.train.loop import StopRequest
+    from workflows.train.preflight import check_own_gpu, check_ranks_alike
+    from workflows.train.ranks import ranks_of_environment
 
-    stop = StopRequest()
+    ranks = ranks_of_environment()
+    check_own_gpu(job, ranks, torch.cuda.device_count())
     if ranks.device.type == "cpu":
         cores = len(os.sched_getaffinity(0)) // ranks.local_world
         torch.set_num_threads(job.recipe.cpu_threads or max(1, cores))
@@ -61,7 +101,7 @@ def _run(job: Job, ranks: Ranks) -> int:
     return 0 if done else STOPPED
 
 
-def train_stage(job: Job, ranks: Ranks, stop: "StopRequest") -> bool:
+def train_stage(job: Job, ranks: "Ranks", stop: StopRequest) -> bool:
     """A stage among ranks that have met: from the newest checkpoint to the export, or (False) to a stop that was asked.
 
     Raises:
@@ -74,9 +114,12 @@ def train_stage(job: Job, ranks: Ranks, stop: "StopRequest") -> bool:
     from workflows.train.engine import make_engine
     from workflows.train.export import export
     from workflows.train.loop import Loop
-    from workflows.train.metrics import forget_after
+    from workflows.train.metrics import boards, forget_after
+    from workflows.train.preflight import check_shards
+    from workflows.train.validation import HeldOut
 
-    check_shards(job, ranks)
+    if not check_shards(job, ranks, stop):
+        return False
     checkpoint.clear_leftovers(job, ranks)
     found = checkpoint.newest(job)
     if found is not None:
@@ -93,83 +136,21 @@ def train_stage(job: Job, ranks: Ranks, stop: "StopRequest") -> bool:
         loop.losses.extend(found[1].losses)
     if ranks.first:
         forget_after(job.out / METRICS, loop.step)
+        loop.boards = boards(job.out, job.recipe, loop.step)
+    held_out = HeldOut(job, ranks)
+    if held_out.rows:
+        loop.held_out = lambda: held_out.losses(engine)
 
     def save() -> None:
+        began = time.monotonic()
         checkpoint.save(job, ranks, engine, loop.step, loop.losses)
+        if ranks.first:
+            note_save(job, time.monotonic() - began)
 
     done = loop.run(rows_of(job, ranks, loop.step), save) if loop.step < job.steps else True
     if done:
         export(job, ranks, engine)
     return done
-
-
-def check_ranks_alike(job: Job, ranks: Ranks) -> None:
-    """Compare this rank's attention with the plain one, and its versions with the others'."""
-    import torch
-
-    from workflows.train.attention import compare_with_eager
-
-    compare_with_eager(job.model, job.model.attention.text, ranks.device, torch.bfloat16)
-    import deepspeed
-    import transformers
-
-    device = torch.cuda.get_device_name() if ranks.device.type == "cuda" else "cpu"
-    mine = {"torch": torch.__version__, "transformers": transformers.__version__, "deepspeed": deepspeed.__version__,
-            "device": device}  # fmt: skip
-    for rank, theirs in enumerate(ranks.gathered(mine)):
-        for name, value in theirs.items():
-            if value != mine[name]:
-                raise CurateError(f"rank {rank} has {name} {value}, this one {mine[name]}", "make all nodes alike")
-
-
-def check_shards(job: Job, ranks: Ranks) -> None:
-    """Hash manifest, plan and this rank's share of the shards; what is trained on is what was admitted.
-
-    Raises:
-        RefusedShardsError: it is not.
-    """
-    from shards.manifest import MANIFEST_NAME, read_manifest
-    from shards.plan_file import open_plan
-    from sources.storage import folder_at
-    from workflows.train.lineage import RefusedShardsError, admitted_manifest
-    from workflows.train.planning import shards_over
-
-    folder = folder_at(job.shards)
-    manifest = sha256(folder.read(MANIFEST_NAME)).hexdigest()
-    for what, found, wanted in (
-        (f"{folder.place}: the manifest", manifest, job.manifest_sha256),
-        (f"{job.out}/{ADMISSION}: its manifest", admitted_manifest(job.out / ADMISSION), job.manifest_sha256),
-        (f"{job.plan_folder}: the plan", open_plan(shards_over(folder, job.plan_folder), job.plan).digest,
-         job.plan_digest),
-    ):  # fmt: skip
-        if found != wanted:
-            raise RefusedShardsError(
-                f"{what} is not the one that was admitted for this job",
-                "restore it; or train on other shards by `curate train` in another --out, which looks at their audit",
-            )
-    wrong = []
-    for entry in read_manifest(folder).every_shard[ranks.rank :: ranks.world]:
-        try:
-            with folder.open(entry.name) as file:
-                digest = file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
-        except FileNotFoundError:
-            digest = "missing"
-        if digest != entry.sha256:
-            wrong.append(entry.name)
-    everywhere = sorted(name for part in ranks.gathered(wrong) for name in part)
-    if everywhere:
-        raise RefusedShardsError(
-            f"{folder.place}: {everywhere[0]} has not the bytes that the manifest lists and the audit saw"
-            + (f", nor have {len(everywhere) - 1} others" if len(everywhere) > 1 else ""),
-            "`curate shards verify` says more; restore the shards",
-        )
-
-
-def _last_step(job: Job) -> int:
-    """The step of the newest checkpoint; 0 where there is none."""
-    from workflows.train.checkpoint import finished
-
-    return max((int(path.name.removeprefix("step-")) for path in finished(job.out)), default=0)
 
 
 def _leave(path: Path, document: dict[str, object]) -> None:

@@ -1,7 +1,6 @@
 """The processes of a run: which one this is, and the few words they exchange."""
 
 import os
-import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,8 +10,6 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
-"""Signals that ask a run to write a checkpoint and end."""
 TIMEOUT = timedelta(minutes=30)
 """How long a rank waits for the others: longer than writing a checkpoint takes."""
 LONG = timedelta(hours=24)
@@ -68,7 +65,10 @@ class Ranks:
 
 
 def ranks_of_environment() -> Ranks:
-    """What torchrun, Slurm's script, Kubeflow or DeepSpeed set; one rank where nobody did."""
-    number = {name: int(os.environ.get(name, default)) for name, default in
-              (("RANK", 0), ("LOCAL_RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_WORLD_SIZE", 1))}  # fmt: skip
-    return Ranks(number["RANK"], number["LOCAL_RANK"], number["LOCAL_WORLD_SIZE"], number["WORLD_SIZE"])
+    """What torchrun, DeepSpeed or another launcher set; one rank where nobody did."""
+
+    def number(default: int, *names: str) -> int:
+        return next((int(os.environ[name]) for name in names if name in os.environ), default)
+
+    local_world = number(1, "LOCAL_WORLD_SIZE", "LOCAL_SIZE")  # the second is DeepSpeed's word
+    return Ranks(number(0, "RANK"), number(0, "LOCAL_RANK"), local_world, number(1, "WORLD_SIZE"))

@@ -23,6 +23,14 @@ class Spike(Strict):
     window: Annotated[int, Field(ge=5)] = 50
 
 
+class Validation(Strict):
+    """Every `every` steps and after the last: the loss on what the build held out, by source."""
+
+    every: Annotated[int, Field(ge=1)] = 200
+    rows: Annotated[int, Field(ge=1)] = 8
+    """At most, of each source: of samples chosen by the seed, the same each time."""
+
+
 class TrainRecipe(Strict):
     """A stage. Rows of a step, epochs and the mixture are the plan's: `curate shards plan` changes them."""
 
@@ -49,6 +57,7 @@ class TrainRecipe(Strict):
     """Checkpoints that stay; the newest ones."""
     seed: int
     spike: Spike | None = Spike()
+    validation: Validation | None = Validation()
     bad_share: Share = 0.01
     """Of samples that cannot be read, which are left out; more than these (and than 16) end the run. Since a resume."""
     steps: Annotated[int, Field(ge=1)] | None = None
@@ -63,6 +72,8 @@ class TrainRecipe(Strict):
     """GPUs among which a second copy of the weights is spread, so that gathering stays in a node (ZeRO++)."""
     cpu_threads: Annotated[int, Field(ge=1)] | None = None
     """Of each rank without a GPU (default: its share of the cores)."""
+    wandb: str | None = None
+    """Project in Weights & Biases that metrics go to as well; the package is to be installed."""
 
     @model_validator(mode="after")
     def _one_warmup(self) -> "TrainRecipe":

@@ -15,14 +15,15 @@ from pipelines.places import folder_of
 from shards.manifest import MANIFEST_NAME, ManifestError, read_manifest
 from sources.storage import Folder, LocalFolder
 from sources.storage.folder import InUseError
-from workflows.train.job import ADMISSION, EXPORT, JOB, Job, read_job
+from workflows.train.job import ADMISSION, EXPORT, JOB, LAUNCHING, RUNNING, Job, read_job
 from workflows.train.model import ModelDescription, load_model
 from workflows.train.planning import VIEW, ChosenPlan, choose_plan
 from workflows.train.recipe import TrainRecipe, load_train_recipe
+from workflows.train.tokenizer import TOKENIZER_FILE, check_tokenizer
 
 INIT = "init"
 PREPARING = ".preparing"
-NEEDED = ("torch", "torchvision", "transformers", "accelerate", "deepspeed")
+NEEDED = ("torch", "torchvision", "transformers", "accelerate", "deepspeed", "tensorboard")
 """Packages of the extra `train`; `transformers` spreads weights over ranks only with `accelerate` there."""
 
 
@@ -40,6 +41,7 @@ class TrainOptions:
     resume: bool
     accept_findings: Path | None
     overrides: tuple[str, ...]
+    launcher: str = "local"
 
     @property
     def world(self) -> int:
@@ -84,12 +86,20 @@ def make_job(prepared: Prepared) -> Job:
     options = prepared.options
     before = _earlier(options)
     check_machine(prepared)
-    start = start_of(prepared)
     writing, view = options.out / PREPARING, options.out / VIEW
     shutil.rmtree(writing, ignore_errors=True)
     try:
+        admit_shards(prepared, None, writing / ADMISSION)  # before weights are made or read for such shards
+        start = start_of(prepared)
         weights = admit_shards(prepared, start, writing / ADMISSION)
         plan = choose_plan(prepared.shards, prepared.model, prepared.recipe, options.world, start, writing / VIEW)
+        if (
+            before is not None
+            and prepared.recipe.rows_per_step is None
+            and plan.about.rows_per_step != (rows := before.rows_per_step)
+        ):  # that number suited other ranks
+            same = prepared.recipe.model_copy(update={"rows_per_step": rows})
+            plan = choose_plan(prepared.shards, prepared.model, same, options.world, start, writing / VIEW)
         if plan.place == LocalFolder(writing / VIEW).place:
             plan = replace(plan, place=LocalFolder(view).place)
         job = settled(prepared, plan, start, weights)
@@ -123,6 +133,19 @@ def alone_in(out: Path, lock: str) -> Iterator[None]:
         ) from None
 
 
+@contextmanager
+def alone_to_start(out: Path) -> Iterator[None]:
+    """Hold the lock of those who start a run.
+
+    Raises:
+        UsageError: another one has it, or ranks are at work: a command that was killed may have left some.
+    """
+    with alone_in(out, LAUNCHING):
+        with alone_in(out, RUNNING):
+            pass
+        yield
+
+
 def settled(prepared: Prepared, plan: ChosenPlan, start: Path, weights: str) -> Job:
     """The job for a plan; `weights`: the digest of those it starts from.
 
@@ -151,8 +174,10 @@ def settled(prepared: Prepared, plan: ChosenPlan, start: Path, weights: str) -> 
     )
 
 
-def admit_shards(prepared: Prepared, start: Path, admission: Path) -> str:
+def admit_shards(prepared: Prepared, start: Path | None, admission: Path) -> str:
     """Refuse shards whose audit did not pass, and write the lineage so far. Raises RefusedShardsError.
+
+    `start`: None judges the shards alone.
 
     Returns:
         A digest of the weights in `start`.
@@ -175,6 +200,10 @@ def check_machine(prepared: Prepared) -> None:
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         raise CurateError(f"training needs {', '.join(missing)}: not installed", "pip install 'curate[train]'")
+    if prepared.recipe.wandb is not None and find_spec("wandb") is None:
+        raise CurateError("wandb is not installed", "pip install wandb, or leave --set wandb away")
+    if options.launcher != "local":
+        return  # the ranks look at their own machines
     import torch
 
     gpus = torch.cuda.device_count()
@@ -219,6 +248,7 @@ def start_of(prepared: Prepared) -> Path:
     wrong = _differences(found.model_dump(), model.model_dump())
     if wrong:
         raise UsageError(f"--from {place}: it is a {found.name} with another {wrong[0]}", f"--model {found.name}")
+    check_tokenizer(place / TOKENIZER_FILE, model)
     return place
 
 

@@ -15,7 +15,7 @@ from pipelines.audit.places import CLEAN, DOCUMENT, FINDINGS_TABLE, PAGE, SHORTC
 from pipelines.audit.report.evidence import LISTED, in_turn, told
 from pipelines.audit.report.page import render
 from pipelines.audit.report.private import private_among
-from pipelines.audit.report.public import public_document, public_told, salt_of
+from pipelines.audit.report.public import public_document, public_sources, public_told, salt_of
 from pipelines.audit.report.shortcuts import render_shortcuts, shortcuts_bytes
 from pipelines.audit.report.sides import AuditedSides
 from pipelines.audit.signing import PrivateKey, signed
@@ -45,7 +45,7 @@ class Report:
     def public_page(self) -> bytes:
         """The page for outsiders."""
         salt = salt_of(document_bytes(self.document))
-        found = public_told(self._findings, self._sides, self._accepted, salt)
+        found = public_told(self._findings, self._sides, self._accepted, salt, public_sources(self.document))
         return render(public_document(self.document, salt), found, self._findings.num_rows, salt=salt).encode()
 
     @property

@@ -11,7 +11,7 @@ from dedup.decontamination.picture_features import features_of, versions
 from dedup.decontamination.picture_index import CODE_RADIUS, PROBES, PictureIndex
 from dedup.kernels.local_codes import KEY_BITS, agreeing, in_one_pose, near_hashes
 from tests.dedup.test_fingerprints import scene
-from tests.filters.test_panels import figure
+from tests.sources.test_panels import figure
 
 Grey = npt.NDArray[np.uint8]
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
+import pydicom
 import pytest
 
 from benchmarks.planted import TRANSFORMS, cropped, longest
@@ -18,11 +19,12 @@ from dedup.decontamination.pictures import (
     scan_picture,
 )
 from tests.dedup.test_fingerprints import scene
-from tests.filters.test_panels import figure
+from tests.sources.test_panels import figure
 
 Grey = npt.NDArray[np.uint8]
 
 FILMS = Path("/work/shared/data/images/nih_films")
+DICOM = Path("/work/shared/data/dicom")
 
 CASES = {
     "jpeg20_r256": ("reencoded", "identity"), "window10_90": ("reencoded", "identity"),
@@ -147,3 +149,31 @@ def test_films_of_other_patients_are_not_found() -> None:
     others = [film for film, patient in zip(films, patients, strict=True) if patient not in half]
     assert len(others) >= 8
     assert [scan_picture(index, film, "", None, ready, "xray") for film in others] == [[] for _ in others]
+
+
+def slices_by_study() -> dict[str, Grey]:
+    """A CT slice of each study of the shared DICOM files, in a mediastinal window."""
+    found: dict[str, Grey] = {}
+    for path in sorted(path for path in DICOM.rglob("*") if path.is_file() and path.stat().st_size > 100_000):
+        header = pydicom.dcmread(path, force=True, stop_before_pixels=True)
+        if header.get("Modality") != "CT" or header.get("NumberOfFrames") or header.get("StudyInstanceUID") in found:
+            continue
+        try:
+            stored = pydicom.dcmread(path, force=True).pixel_array.astype(float)
+        except Exception:  # noqa: BLE001 - some files of this collection are broken on purpose
+            continue
+        units = stored * float(header.get("RescaleSlope", 1)) + float(header.get("RescaleIntercept", 0))
+        if min(units.shape) >= 256:
+            found[header.StudyInstanceUID] = np.clip((units + 160) / 400 * 255, 0, 255).astype(np.uint8)
+    return found
+
+
+@pytest.mark.skipif(not DICOM.exists(), reason="the shared test data is not here")
+def test_slices_of_other_studies_are_not_found() -> None:
+    slices = list(slices_by_study().values())
+    assert len(slices) >= 3
+    for number, own in enumerate(slices):
+        index = PictureIndex.of([(number, own, "", "")])
+        ready = KnownParts(index, lambda which: slices[which])
+        others = [picture for other, picture in enumerate(slices) if other != number]
+        assert [scan_picture(index, picture, "", None, ready, "ct") for picture in others] == [[] for _ in others]

@@ -106,6 +106,25 @@ def test_what_is_no_leak_is_not_found(case):
     assert grades(NOT_FOUND[case]) == []
 
 
+SURFACE = {
+    "question": (
+        "By the formula of Mosteller, body surface area is the square root of height (cm) x weight (kg) / 3600. "
+        "What dose of 75 mg per square metre does a man of 180 cm and 80 kg need (N Engl J Med 1987;317:1098)?"
+    ),
+    "answer": "150 mg",
+}
+COMMON = {
+    "a_formula": "Body surface area is the square root of height (cm) x weight (kg) / 3600.",
+    "a_list_of_references": "1. Mosteller RD. Simplified calculation. N Engl J Med 1987;317:1098. 2. Du Bois D. 1916.",
+    "a_licence_header": "Copyright 2020 The Authors. Licensed under the Apache License, Version 2.0 (the License).",
+}
+
+
+@pytest.mark.parametrize("case", COMMON)
+def test_what_many_texts_have_in_common_is_no_leak(case):
+    assert grades(COMMON[case], items=(SURFACE, INCOME)) in ([], [(0, "passage_shared")])
+
+
 SIBLINGS = {
     "another_year": (INCOME, INCOME["question"].replace("1850", "1950"), "numerals"),
     "another_number_beside_a_number": (BLOOD, BLOOD["question"].replace("(1%)", "(3%)"), "numerals"),

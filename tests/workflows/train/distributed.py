@@ -15,12 +15,15 @@ import orjson
 from pipelines.errors import CurateError
 from workflows.train import data
 from workflows.train.batch import Row
+from workflows.train.check import Spec
+from workflows.train.check_rank import run_checks
 from workflows.train.engine import join_ranks
 from workflows.train.job import METRICS, Job, read_job
-from workflows.train.loop import StopRequest
 from workflows.train.metrics import read_metrics
-from workflows.train.rank import check_ranks_alike, train_stage
+from workflows.train.preflight import check_ranks_alike
+from workflows.train.rank import train_stage
 from workflows.train.ranks import Ranks, ranks_of_environment
+from workflows.train.stopping import StopRequest
 
 
 def main(work: Path) -> None:
@@ -40,6 +43,8 @@ def main(work: Path) -> None:
     stop.asked = False
     told["resumed"] = train_stage(jobs["stopped"], ranks, stop)
 
+    told["spread"] = train_stage(jobs["spread"], ranks, stop)
+
     pictures = counted_pictures()
     told["align"] = train_stage(jobs["align"], ranks, stop)
     told["pictures"] = list(zip(*ranks.gathered(pictures), strict=True))
@@ -49,6 +54,7 @@ def main(work: Path) -> None:
             train_stage(jobs[name], ranks, stop)
         except CurateError as error:
             told[name] = error.message
+    run_checks(Spec.model_validate_json((work / "check" / "spec.json").read_bytes()), ranks)
     if ranks.first:
         (work / "told.json").write_bytes(orjson.dumps(told))
     ranks.wait()

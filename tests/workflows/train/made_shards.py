@@ -12,6 +12,7 @@ import orjson
 from PIL import Image
 
 from shards.manifest import Manifest, Mixture, ShardEntry, manifest_bytes
+from shards.names import shard_name
 from shards.samples import PictureFacts, ShardSample, sample_json, shard_sample
 from shards.writer import write_shard
 from sources.storage import LocalFolder
@@ -32,13 +33,17 @@ def film(number: int) -> bytes:
     return file.getvalue()
 
 
+def sample_turns(number: int, pictures: int) -> list[dict[str, str]]:
+    return [{"role": "user", "text": "<image>" * pictures + f"Film {number % 4}?"},
+            {"role": "assistant", "text": f"It shows {FINDINGS[number % 4]}."}]  # fmt: skip
+
+
 def sample(number: int, pictures: int, source: str = "films") -> ShardSample:
     told = FINDINGS[number % 4]
     row: dict[str, Any] = {
         "sample_id": key_of(number), "source": source, "source_key": f"f#{number}", "split": "train",
         "task": "vqa" if pictures else "text_qa",
-        "turns": [{"role": "user", "text": "<image>" * pictures + f"Film {number % 4}?"},
-                  {"role": "assistant", "text": f"It shows {told}."}],
+        "turns": sample_turns(number, pictures),
         "images": [{"image_id": f"{number}-{place}", "uri": f"{number}.png", "frame": 0} for place in range(pictures)],
         "groups": [], "license": "CC0-1.0", "access": "open", "language": "en", "question": None, "options": None,
         "answer": told, "parent_id": None, "meta": None,
@@ -49,20 +54,26 @@ def sample(number: int, pictures: int, source: str = "films") -> ShardSample:
 
 def write_build(
     run: Path, stage: str = "mid", samples: int = 48, shards: int = 2, pictures: Sequence[int] = (1, 1, 0, 2),
-    audited: bool = True, leaks: bool = False,
+    audited: bool = True, leaks: bool = False, held_out: int = 0,
 ) -> Path:  # fmt: skip
-    """The shards/ folder of a build without an index or a plan, as an older version left it."""
+    """The shards/ folder of a build without an index or a plan, as an older version left it.
+
+    `held_out` samples more, with numbers from `samples` on, are for validation.
+    """
     root = run / "shards"
     root.mkdir(parents=True)
-    entries = []
-    for shard in range(shards):
-        numbers = range(shard, samples, shards)
-        with (root / f"{stage}-films-{shard:06d}.tar").open("wb") as file:
+
+    def entry(name: str, numbers: Sequence[int]) -> ShardEntry:
+        with (root / name).open("wb") as file:
             summary = write_shard(file, [sample(number, pictures[number % len(pictures)]) for number in numbers])
-        entries.append(ShardEntry(name=f"{stage}-films-{shard:06d}.tar", **dataclasses.asdict(summary)))
+        return ShardEntry(name=name, **dataclasses.asdict(summary))
+
+    entries = [entry(shard_name(stage, "films", shard), range(shard, samples, shards)) for shard in range(shards)]
+    held = range(samples, samples + held_out)
+    validation = (entry(shard_name(stage, "films", 0, validation=True), held),) if held_out else None
     manifest = Manifest(
         build="b" * 64, stage=stage, tokenizer="o200k_harmony", context_tokens=4096,
-        mixture=Mixture(seed=0, epochs=1, weights={"films": 1.0}), shards=tuple(entries),
+        mixture=Mixture(seed=0, epochs=1, weights={"films": 1.0}), shards=tuple(entries), validation=validation,
         audit="contamination.json" if audited else None,
     )  # fmt: skip
     told = manifest_bytes(manifest)

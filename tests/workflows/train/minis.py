@@ -70,7 +70,7 @@ def document(seed: int, length: int, pictures: int = 0, labelled: bool = True) -
     labels = np.where(ids == mini().image_token.id, IGNORED, ids) if labelled else np.full(length, IGNORED)
     labels[0] = IGNORED
     side = mini().vision.image_size
-    drawn = [generator.normal(size=(3, side, side)).astype(np.float32) for _ in range(pictures)]
+    drawn = [generator.normal(size=(1, 3, side, side)).astype(np.float32) for _ in range(pictures)]
     return Row(ids, labels, np.arange(length), drawn, [f"{seed:032x}"])
 
 

@@ -44,6 +44,12 @@ def test_gradients_of_several_rows_are_added_up_in_float32() -> None:
     assert several["gradients_fp32"] == 2 * one["gradients_bf16"]
 
 
+def test_a_second_copy_of_the_weights_inside_a_node_takes_its_share_of_each_gpu() -> None:
+    hierarchical = load_train_recipe("mid", ["zero_hpz_partition_size=8"])
+    more = sum(states_gb(FULL, hierarchical, 32).values()) - sum(states_gb(FULL, MID, 32).values())
+    assert more == pytest.approx(2 * 21.23 / 8, rel=1e-3)
+
+
 def test_operations_are_those_that_torch_counts() -> None:
     """But for attention: eager computes the half that its mask throws away, so that is taken out on both sides."""
     model = fresh()

@@ -1,5 +1,7 @@
 """The directory that training starts from: tiny random weights, or a language model and a picture encoder joined."""
 
+import errno
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -86,8 +88,31 @@ def test_joined_weights_are_those_that_were_given_mxfp4_by_its_definition(
     load_strictly(LlavaForConditionalGeneration, tmp_path / "out")
     bases = json.loads((tmp_path / "out/bases.json").read_bytes())
     assert [(one["name"], list(one["files"])) for one in bases] == [
-        ("language", ["model.safetensors"]), ("vision", ["model.safetensors"]),
+        ("language", ["model.safetensors"]), ("vision", ["model.safetensors"]), ("mini", ["model.safetensors"]),
     ]  # fmt: skip
+
+
+def test_a_picture_encoder_in_pytorchs_own_format_is_in_the_bases(language: Path, vision: Path, tmp_path: Path) -> None:
+    state = load_file(vision / "model.safetensors")
+    torch.save(state, vision / "pytorch_model.bin")
+    (vision / "model.safetensors").unlink()
+    init_joined(mini(), language, vision, tmp_path / "out", 0)
+    bases = json.loads((tmp_path / "out/bases.json").read_bytes())
+    digest = hashlib.sha256((vision / "pytorch_model.bin").read_bytes()).hexdigest()
+    assert bases[1]["files"] == {"pytorch_model.bin": digest}
+
+
+def test_an_init_that_fails_leaves_nothing_that_looks_like_a_model(
+    language: Path, vision: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full_disk(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("workflows.train.init._finish", full_disk)
+    before = {path.name for path in tmp_path.iterdir()}
+    with pytest.raises(OSError, match="No space"):
+        init_joined(mini(), language, vision, tmp_path / "out", 0)
+    assert {path.name for path in tmp_path.iterdir()} == before
 
 
 @pytest.mark.parametrize("change", ["missing", "unexpected"])

@@ -1,5 +1,7 @@
 """What the user is told of how the ranks ended."""
 
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +11,10 @@ import pytest
 from pipelines.errors import CurateError
 from tests.workflows.train.minis import mini
 from workflows.train.job import EXPORT, FAILURES, METRICS, Job
-from workflows.train.launch import StoppedError, _told, shutdown_seconds, torchrun_command
+from workflows.train.launch import StoppedError, shutdown_seconds, tell_end, torchrun_command
 from workflows.train.metrics import append, ends, forget_after, read_metrics
 from workflows.train.model import load_model
+from workflows.train.rank import BEAT_S, _beating
 from workflows.train.recipe import load_train_recipe
 
 
@@ -36,7 +39,7 @@ def test_the_error_that_says_something_is_told_with_its_status(job: Job) -> None
     word(job, 0, 1, ours=False, error="RuntimeError in a collective")
     word(job, 1, 3, error="other bytes")
     with pytest.raises(CurateError, match="rank 1: other bytes") as told:
-        _told(job, 1)
+        tell_end(job, 1, asked=False)
     assert (told.value.status, told.value.hint) == (3, "do this")
 
 
@@ -44,7 +47,35 @@ def test_a_rank_that_was_killed_is_named_and_not_those_that_missed_it(job: Job) 
     word(job, 0, 1, ours=False, error="RuntimeError in a collective")
     word(job, 1, None)
     with pytest.raises(CurateError, match=r"rank 1 \(process 42 on node7\)"):
-        _told(job, 1)
+        tell_end(job, 1, asked=False)
+
+
+def test_of_ranks_that_were_all_killed_the_first_to_fall_silent_is_named(job: Job) -> None:
+    for rank, silent_since in ((0, 100.0), (1, 70.0), (2, 101.0)):
+        word(job, rank, None)
+        os.utime(job.out / FAILURES / f"{rank}.json", (silent_since, silent_since))
+    with pytest.raises(CurateError, match="rank 1 ") as told:
+        tell_end(job, 1, asked=False)
+    assert "300 s" not in told.value.message
+    with pytest.raises(CurateError, match="did not stop within 300 s"):
+        tell_end(job, 1, asked=True)
+
+
+def test_a_rank_shows_that_it_lives(tmp_path: Path) -> None:
+    path = tmp_path / "0.json"
+    path.write_text("{}")
+    os.utime(path, (0, 0))
+    with _beating(path):
+        while path.stat().st_mtime == 0:
+            time.sleep(0.05)
+    os.utime(path, (0, 0))
+    time.sleep(1.5 * BEAT_S)
+    assert path.stat().st_mtime == 0
+
+
+def test_ranks_that_were_stopped_before_they_could_say_anything_were_stopped(job: Job) -> None:
+    with pytest.raises(StoppedError, match="before the first step"):
+        tell_end(job, 1, asked=True)
 
 
 @pytest.mark.parametrize(("step", "said"), [(7, "checkpoint of step 7"), (0, "before the first step")])
@@ -52,7 +83,7 @@ def test_ranks_that_say_so_were_stopped(job: Job, step: int, said: str) -> None:
     for rank in range(2):
         (job.out / FAILURES / f"{rank}.json").write_bytes(orjson.dumps({"status": 130, "step": step}))
     with pytest.raises(StoppedError, match=said) as told:
-        _told(job, 1)
+        tell_end(job, 1, asked=False)
     assert told.value.status == 130
 
 
@@ -60,12 +91,12 @@ def test_a_rank_that_failed_is_told_of_where_others_were_stopped(job: Job) -> No
     (job.out / FAILURES / "0.json").write_bytes(orjson.dumps({"status": 130, "step": 7}))
     word(job, 1, 1, error="no room")
     with pytest.raises(CurateError, match="rank 1: no room"):
-        _told(job, 1)
+        tell_end(job, 1, asked=False)
 
 
 def test_ranks_that_left_an_export_and_no_word_are_done(job: Job) -> None:
     (job.out / EXPORT).mkdir()
-    _told(job, 0)
+    tell_end(job, 0, asked=False)
 
 
 @pytest.mark.parametrize("earlier", [False, True])
@@ -73,12 +104,12 @@ def test_ranks_that_never_began_are_told_of_whatever_an_earlier_run_left(job: Jo
     if earlier:
         append(job.out / METRICS, {"step": 1})
     with pytest.raises(CurateError, match="could not be started") as told:
-        _told(job, 1)
+        tell_end(job, 1, asked=False)
     assert told.value.status == 1
 
 
 def test_ranks_have_time_to_write_a_checkpoint_before_they_are_killed(job: Job) -> None:
-    assert shutdown_seconds(job) == 60
+    assert shutdown_seconds(job) == 300
     full = job.model_copy(update={"model": load_model("medgpt-oss-20b")})
     assert shutdown_seconds(full) > 297 / 0.5
     command = torchrun_command(full, 8)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from transformers.utils.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from pipelines.errors import UsageError
 from shards.index_file import IndexAbout, write_index
@@ -18,11 +20,12 @@ from shards.plan import make_plan
 from shards.plan_file import ImagePolicy
 from sources.storage import LocalFolder
 from tests.workflows.train.made_shards import key_of, write_build
-from tests.workflows.train.minis import mini
-from workflows.train.data import rows_of
+from tests.workflows.train.minis import CPU, fresh, mini
+from workflows.train.batch import batch_of
+from workflows.train.data import Pixels, rows_of
 from workflows.train.init import init_random
 from workflows.train.job import Job
-from workflows.train.model import load_model
+from workflows.train.model import ModelDescription, load_model
 from workflows.train.overlay import OverlaidFolder
 from workflows.train.planning import ChosenPlan, _counted, choose_plan
 from workflows.train.ranks import Ranks
@@ -74,17 +77,25 @@ def test_every_rank_gets_as_many_rows_and_together_they_get_every_sample(shards:
     row = by_rank[0][0][0]
     assert int((row.ids == mini().image_token.id).sum()) == len(row.pictures) * mini().image_tokens
     assert bytes(row.ids[row.ids < 256].astype(np.uint8)).startswith(b"user")
-    assert all(picture.shape == (3, 28, 28) for picture in row.pictures)
+    assert all(picture.shape == (1, 3, 28, 28) for picture in row.pictures)
 
 
-@pytest.mark.parametrize("world", [3, 8])
-def test_ranks_that_would_get_different_numbers_of_rows_are_refused_with_what_would_do(
-    shards: LocalFolder, tmp_path: Path, world: int
+def test_rows_that_the_ranks_do_not_divide_are_refused_with_a_number_that_they_do(
+    shards: LocalFolder, tmp_path: Path
 ) -> None:
-    with pytest.raises(UsageError) as refused:
-        chosen(shards, tmp_path, world)
-    fitting = refused.value.hint.partition("rows_per_step=")[2].partition(",")[0]
-    assert chosen(shards, tmp_path, world, f"rows_per_step={fitting}").about.rows_per_step % world == 0
+    with pytest.raises(UsageError, match="3 ranks for 4 rows") as refused:
+        chosen(shards, tmp_path, 3, "rows_per_step=4")
+    assert "rows_per_step=6," in refused.value.hint
+
+
+@pytest.mark.parametrize("of_model", [4, None])
+def test_where_nobody_named_a_number_there_are_rows_for_all_ranks(
+    shards: LocalFolder, tmp_path: Path, of_model: int | None
+) -> None:
+    write_byte_tokenizer(tmp_path / "tokenizer.json")
+    model = mini().model_copy(update={"rows_per_step": of_model})
+    plan = choose_plan(shards, model, RECIPE, 6, tmp_path, tmp_path / "plan")
+    assert plan.about.rows_per_step == 6
 
 
 def test_the_plan_beside_the_shards_is_taken_where_it_fits(shards: LocalFolder, tmp_path: Path) -> None:
@@ -136,3 +147,47 @@ def test_processes_that_read_ahead_survive_the_signal_that_stops_their_rank(
     for reader in readers:
         os.kill(int(reader.pid or 0), signal.SIGTERM)
     assert len(list(rows)) == job.steps - 1
+
+
+def test_an_epoch_shorter_than_the_ranks_still_gives_each_of_them_a_row(tmp_path: Path) -> None:
+    few = LocalFolder(write_build(tmp_path / "few", samples=2, shards=1))
+    plan = chosen(few, tmp_path, 4)
+    assert (plan.about.steps, plan.about.rows_per_step) == (1, 4)
+    init_random(mini(), tmp_path / "init", 0)
+    job = job_of(plan, few, tmp_path / "init")
+    rows = [row for rank in range(4) for step in rows_of(job, Ranks(rank, rank, 4, 4), 0) for row in step]
+    assert len(rows) == 4
+    assert all(row.labelled for row in rows)
+
+
+def tiled() -> ModelDescription:
+    return mini().model_copy(update={"max_tiles": 6})
+
+
+def test_rows_of_tiled_pictures_have_as_many_tokens_as_the_plan_says_and_go_through_the_model(tmp_path: Path) -> None:
+    """Films of 30 x 20: the grid of 3 x 2 tiles has their shape, and a thumbnail comes last."""
+    init_random(tiled(), tmp_path / "init", 0)
+    build = LocalFolder(write_build(tmp_path / "run", samples=6, shards=1, pictures=(1, 0)))
+    plan = choose_plan(build, tiled(), load_train_recipe("mid"), 1, tmp_path / "init", tmp_path / "plan")
+    job = job_of(plan, build, tmp_path / "init").model_copy(update={"model": tiled()})
+    rows = [row for step in rows_of(job, Ranks(0, 0, 1, 1), 0) for row in step]
+    pictures = [picture for row in rows for picture in row.pictures]
+    assert len(pictures) >= 3
+    assert {picture.shape for picture in pictures} == {(7, 3, 28, 28)}
+    model = fresh()
+    for row in rows:
+        batch = batch_of(row, plan.about.context, tiled(), CPU)
+        with torch.no_grad():
+            loss, _, _ = model(**{**vars(batch), "pixels": batch.pixels.float()})
+        assert torch.isfinite(loss)
+
+
+def test_tiles_are_the_parts_of_the_picture_in_reading_order_then_the_whole(tmp_path: Path) -> None:
+    init_random(tiled(), tmp_path / "init", 0)
+    picture = np.random.default_rng(0).integers(0, 256, (28, 56, 3), dtype=np.uint8)  # two tiles, nothing resized
+    left, right, whole = Pixels(tmp_path / "init")(picture)
+    mean, std = (np.array(values)[:, None, None] for values in (OPENAI_CLIP_MEAN, OPENAI_CLIP_STD))
+    for tile, part in ((left, picture[:, :28]), (right, picture[:, 28:])):
+        np.testing.assert_allclose(tile, (part.transpose(2, 0, 1) / 255 - mean) / std, atol=1e-4)
+    halved = picture.reshape(28, 28, 2, 3).mean(axis=2).transpose(2, 0, 1)
+    assert np.corrcoef(whole.ravel(), halved.ravel())[0, 1] > 0.9

@@ -5,10 +5,11 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 import torch.distributed as dist
 import torch.multiprocessing as processes
 
-from workflows.train.ranks import Ranks
+from workflows.train.ranks import Ranks, ranks_of_environment
 
 
 def work(rank: int, port: int, place: Path) -> None:
@@ -27,3 +28,19 @@ def test_ranks_wait_for_long_work_beyond_their_usual_time(tmp_path: Path) -> Non
         port = free.getsockname()[1]
     processes.spawn(work, (port, tmp_path), nprocs=2)
     assert {path.name for path in tmp_path.iterdir()} == {"done", "0", "1"}
+
+
+LAUNCHERS: dict[str, dict[str, str]] = {
+    "torchrun": {"RANK": "5", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "4", "WORLD_SIZE": "8"},
+    "DeepSpeed": {"RANK": "5", "LOCAL_RANK": "1", "LOCAL_SIZE": "4", "WORLD_SIZE": "8"},
+}
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_a_rank_learns_its_place_from(launcher: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "LOCAL_SIZE", "WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    assert ranks_of_environment() == Ranks(0, 0, 1, 1)
+    for name, value in LAUNCHERS[launcher].items():
+        monkeypatch.setenv(name, value)
+    assert ranks_of_environment() == Ranks(5, 1, 4, 8)

@@ -164,7 +164,10 @@ def test_weights_whose_lineage_does_not_hold_are_not_started_from(
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
-    "a number of ranks that does not divide the rows of a step": ({"nproc": 3}, "rows_per_step=6"),
+    "a number of ranks that does not divide the rows of a step": (
+        {"nproc": 3, "overrides": ("rows_per_step=4",)},
+        "rows_per_step=6",
+    ),
     "a model that needs GPUs": ({"model": "medgpt-oss-20b", "start": None}, "tiny"),
     "a model of that name": ({"model": "tinny"}, "tiny"),
     "weights of another model": ({"model": "tiny"}, "--model mini"),
@@ -267,7 +270,42 @@ def test_a_dry_run_writes_nothing_and_counts_like_the_plan(options: TrainOptions
     assert told["trained_parameters"] == told["parameters"]["projector"]
 
 
+def test_nothing_is_made_for_shards_that_are_refused(options: TrainOptions) -> None:
+    REFUSED["no audit"](options)
+    with pytest.raises(RefusedShardsError):
+        made(options, start=None)
+    assert not list(options.out.iterdir())
+    with pytest.raises(RefusedShardsError):  # nor are weights looked at: that takes minutes for 43 GB
+        made(options, start=Path("/nowhere"))
+
+
+def test_weights_that_are_not_those_that_init_wrote_are_not_started_from(options: TrainOptions, tmp_path: Path) -> None:
+    place = others(tmp_path / "others")
+    made(options, start=place, out=tmp_path / "one")
+    shutil.copy(options.start / "model.safetensors", place / "model.safetensors")  # type: ignore[operator]
+    with pytest.raises(RefusedShardsError, match="init"):
+        made(options, start=place, out=tmp_path / "two")
+
+
+def test_weights_beside_another_tokenizer_are_not_started_from(options: TrainOptions, tmp_path: Path) -> None:
+    place = tmp_path / "start"
+    shutil.copytree(options.start, place)  # type: ignore[arg-type]
+    text = (place / "tokenizer.json").read_text(encoding="utf-8")
+    (place / "tokenizer.json").write_text(text.replace("<|return|>", "<|rather|>"), encoding="utf-8")
+    with pytest.raises(UsageError, match="return"):
+        made(options, start=place)
+
+
 def test_a_missing_package_is_named(options: TrainOptions, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workflows.train.start.NEEDED", ("torch", "no_such_package"))
     with pytest.raises(CurateError, match="no_such_package"):
         made(options)
+
+
+def test_a_run_whose_rows_suited_many_ranks_goes_on_with_as_many_rows_on_few(options: TrainOptions) -> None:
+    many = made(options, nproc=6)
+    write_job(many)
+    assert many.rows_per_step == 6
+    assert made(options, nproc=2, resume=True) == many
+    with pytest.raises(UsageError, match="4 ranks for 6 rows"):
+        made(options, nproc=4, resume=True)

@@ -11,7 +11,7 @@ import pytest
 from dedup.decontamination.assemble import RANK
 from pipelines.audit.report.evidence import LISTED, PICTURED, PICTURED_ALIKE, TOLD, in_turn, told
 from pipelines.audit.report.page import VERDICTS, render
-from pipelines.audit.report.public import public_document, public_told, salt_of, salted
+from pipelines.audit.report.public import public_document, public_sources, public_told, salt_of, salted
 from tests.pipelines.audit.report.findings import QUESTION, SECRET, SETS, Made, made
 
 SALT = salt_of(b"contamination.json")
@@ -24,7 +24,7 @@ def internal(whole: Made) -> str:
 
 def public(whole: Made) -> str:
     document = whole.document()
-    found = public_told(whole.table, whole, document["accepted"]["findings"], SALT)
+    found = public_told(whole.table, whole, document["accepted"]["findings"], SALT, public_sources(document))
     return render(public_document(document, SALT), found, len(whole.rows), salt=SALT)
 
 
@@ -123,6 +123,19 @@ def test_a_page_for_outsiders_has_no_text_no_pixels_no_file_names_and_no_people(
     internal_page = internal(whole)
     missed = [word for word in sorted(words) if word not in internal_page]
     assert missed == ["/home/someone"]  # the others would have been found
+
+
+def test_data_that_is_called_after_its_file_has_a_number_for_outsiders() -> None:
+    whole = made(7)
+    document = whole.document()
+    document["reasons"] = ["source roco: 3 x image.undecodable", "corpus: 2 files of a form without a reader"]
+    told = public_document(document, SALT)
+    assert (list(told["sources"]), list(told["unread"])) == (["data 1", "data 2", "data 3"], ["data 3"])
+    assert (told["data"][0]["name"], told["data"][0]["sources"]) == ("data 1", ["data 1", "data 2", "data 3"])
+    assert told["reasons"] == ["source data 3: 3 x image.undecodable", "data 1: 2 files of a form without a reader"]
+    assert "chatdoctor" not in public(whole)
+    document["data"][0]["form"] = "shards"  # a run, whose recipe names its sources
+    assert list(public_document(document, SALT)["sources"]) == ["pmc_oa", "chatdoctor", "roco"]
 
 
 def test_whoever_has_the_eval_set_can_compute_the_hashes_of_a_public_page() -> None:

@@ -1,15 +1,10 @@
-"""Which members a zip has, in a few arrays: a directory of a million pictures takes 60 MB, not a gigabyte."""
+"""Members of a zip, as its central directory lists them; those of a tar are described alike."""
 
 import struct
 import zlib
-from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
-
-import blake3
-import numpy as np
-import numpy.typing as npt
 
 MAX_DIRECTORY_BYTES = 512 * 2**20
 MAX_RATIO = 100
@@ -19,14 +14,16 @@ PACKING_BYTES = 64 * 2**10
 """What packing may add to a member that cannot be packed, at most."""
 _END, _END64, _LOCATOR64 = b"PK\5\6", b"PK\6\6", b"PK\6\7"
 _MEMBER, _LOCAL = b"PK\1\2", b"PK\3\4"
-_STORED, _DEFLATED = 0, 8
+STORED, DEFLATED = 0, 8
+BARE = -1
+"""Of a member of a tar: its bytes themselves lie at its offset, and nothing tells their CRC."""
 _ENCRYPTED = 1
 _MEMBER_BYTES, _LOCAL_BYTES, _END_BYTES = 46, 30, 22
 _FULL = 0xFFFFFFFF
 
 
-class ZipError(ValueError):
-    """A zip cannot be read. The message says what is wrong with it and names no member."""
+class ArchiveError(ValueError):
+    """An archive cannot be read. The message says what is wrong with it and names no member."""
 
 
 @dataclass(frozen=True)
@@ -45,62 +42,28 @@ class Member:
         return self.size > RATIO_COUNTS_FROM and self.size > MAX_RATIO * max(self.packed, 1)
 
 
-class ZipIndex:
-    """The members of a zip by the hash of their whole name, and of their base name. Folders are left out.
-
-    Array suffix: `m` members, in the order of the hashes of their names.
-    """
-
-    def __init__(self, file: BinaryIO, size: int) -> None:
-        """Read the central directory.
-
-        Raises:
-            ZipError: there is none (a download that broke off), or it is damaged or too large.
-        """
-        rows = list(_members(_directory(file, size)))
-        hashes = np.array([_hash(name) for name, _ in rows], np.uint64)
-        order = np.argsort(hashes, kind="stable")
-        self._hashes_m: npt.NDArray[np.uint64] = hashes[order]
-        fields = [(one.offset, one.packed, one.size, one.method, one.crc) for _, one in rows]
-        self._fields_m = np.array(fields, np.int64).reshape(-1, 5)[order]
-        bases = np.array([_hash(rows[place][0].rpartition("/")[2]) for place in order], np.uint64)
-        self._by_base = np.argsort(bases, kind="stable")
-        self._bases: npt.NDArray[np.uint64] = bases[self._by_base]
-
-    def __len__(self) -> int:
-        return len(self._hashes_m)
-
-    def member(self, name: str) -> Member | None:
-        """The member of that name; of two the first, as `unzip` would ask."""
-        place = bisect_left(self._hashes_m, _hash(name))
-        if place == len(self._hashes_m) or self._hashes_m[place] != _hash(name):
-            return None
-        return self._at(place)
-
-    def only_one_called(self, base: str) -> Member | None:
-        """The member of that base name, in any folder, where there is exactly one."""
-        wanted = _hash(base)
-        place = bisect_left(self._bases, wanted)
-        matching = self._bases[place : place + 2] == wanted
-        return self._at(int(self._by_base[place])) if matching.sum() == 1 else None
-
-    def _at(self, place: int) -> Member:
-        offset, packed, size, method, crc = (int(value) for value in self._fields_m[place])
-        return Member(offset, packed, size, method, crc)
+def begins(file: BinaryIO, member: Member) -> int:
+    """Where the packed bytes of a member begin; -1 where there is no such member."""
+    if member.method == BARE:
+        return member.offset
+    file.seek(member.offset)
+    head = file.read(_LOCAL_BYTES)
+    if len(head) < _LOCAL_BYTES or not head.startswith(_LOCAL):
+        return -1
+    name, extra = struct.unpack("<HH", head[26:30])
+    return int(member.offset + _LOCAL_BYTES + name + extra)
 
 
 def unpacked(file: BinaryIO, member: Member) -> bytes:
     """The bytes of a member; none where what is there does not unpack to what was stated."""
-    if member.packed > member.size + (0 if member.method == _STORED else PACKING_BYTES):
+    if member.packed > member.size + (PACKING_BYTES if member.method == DEFLATED else 0):
         return b""  # it would be read whole: an entry of ten bytes may claim to have all of the archive packed
-    file.seek(member.offset)
-    head = file.read(_LOCAL_BYTES)
-    if len(head) < _LOCAL_BYTES or not head.startswith(_LOCAL):
+    begin = begins(file, member)
+    if begin < 0:
         return b""
-    name, extra = struct.unpack("<HH", head[26:30])
-    file.seek(member.offset + _LOCAL_BYTES + name + extra)
+    file.seek(begin)
     data = file.read(member.packed)
-    if member.method == _STORED:
+    if member.method != DEFLATED:
         return _whole(data, member)
     try:
         inflater = zlib.decompressobj(-zlib.MAX_WBITS)
@@ -111,7 +74,17 @@ def unpacked(file: BinaryIO, member: Member) -> bytes:
 
 
 def _whole(data: bytes, member: Member) -> bytes:
-    return data if len(data) == member.size and zlib.crc32(data) == member.crc else b""
+    is_sound = len(data) == member.size and (member.method == BARE or zlib.crc32(data) == member.crc)
+    return data if is_sound else b""
+
+
+def zip_members(file: BinaryIO, size: int) -> Iterator[tuple[str, Member]]:
+    """Files that can be read, with safe names; folders, links that lead out, encrypted and exotic ones are left out.
+
+    Raises:
+        ArchiveError: there is no central directory (a download that broke off), or it is damaged or too large.
+    """
+    yield from _members(_directory(file, size))
 
 
 def _directory(file: BinaryIO, size: int) -> bytes:
@@ -120,15 +93,15 @@ def _directory(file: BinaryIO, size: int) -> bytes:
     tail = file.read(tail_bytes)
     end = tail.rfind(_END)
     if end < 0 or len(tail) - end < _END_BYTES:
-        raise ZipError("is no zip, or was cut off: its central directory is not there; download it again")
+        raise ArchiveError("is no zip, or was cut off: its central directory is not there; download it again")
     length, start = struct.unpack("<II", tail[end + 12 : end + 20])
     place = size - tail_bytes + end
     if _FULL in (length, start) or tail[end + 10 : end + 12] == b"\xff\xff":
         length, start, place = _directory64(file, place)
     if length > MAX_DIRECTORY_BYTES:
-        raise ZipError("has a central directory of more than 512 MiB: unpack it")
+        raise ArchiveError("has a central directory of more than 512 MiB: unpack it")
     if start + length > place:
-        raise ZipError("is damaged: its central directory is not where it says; download it again")
+        raise ArchiveError("is damaged: its central directory is not where it says; download it again")
     file.seek(start)
     return file.read(length)
 
@@ -138,23 +111,22 @@ def _directory64(file: BinaryIO, end: int) -> tuple[int, int, int]:
     file.seek(max(0, end - 20))
     locator = file.read(20)
     if not locator.startswith(_LOCATOR64):
-        raise ZipError("is damaged: it says it is zip64 and is not")
+        raise ArchiveError("is damaged: it says it is zip64 and is not")
     (place,) = struct.unpack("<Q", locator[8:16])
     file.seek(place)
     record = file.read(56)
     if not record.startswith(_END64) or len(record) < 56:
-        raise ZipError("is damaged: it says it is zip64 and is not")
+        raise ArchiveError("is damaged: it says it is zip64 and is not")
     length, start = struct.unpack("<QQ", record[40:56])
     return length, start, place
 
 
 def _members(directory: bytes) -> Iterator[tuple[str, Member]]:
-    """Files that can be read, with safe names; folders, links that lead out, encrypted and exotic ones are left out."""
     place = 0
     while place < len(directory):
         head = directory[place : place + _MEMBER_BYTES]
         if len(head) < _MEMBER_BYTES or not head.startswith(_MEMBER):
-            raise ZipError("is damaged: its central directory cannot be read; download it again")
+            raise ArchiveError("is damaged: its central directory cannot be read; download it again")
         flags, method = struct.unpack("<HH", head[8:12])
         crc, packed, size = struct.unpack("<III", head[16:28])
         name_bytes, extra_bytes, comment_bytes = struct.unpack("<HHH", head[28:34])
@@ -165,7 +137,7 @@ def _members(directory: bytes) -> Iterator[tuple[str, Member]]:
         place = begin + name_bytes + extra_bytes + comment_bytes
         size, packed, offset = _wide(extra, [size, packed, offset])
         name = raw.decode("utf-8" if flags & 0x800 else "cp437", "replace")
-        if method in (_STORED, _DEFLATED) and not flags & _ENCRYPTED and _is_safe(name):
+        if method in (STORED, DEFLATED) and not flags & _ENCRYPTED and is_safe(name):
             yield name, Member(offset, packed, size, method, crc)
 
 
@@ -183,9 +155,6 @@ def _wide(extra: bytes, values: list[int]) -> list[int]:
     return values
 
 
-def _is_safe(name: str) -> bool:
+def is_safe(name: str) -> bool:
+    """Whether a member's name is that of a file under its archive."""
     return not (name.endswith("/") or name.startswith("/") or "\\" in name or ".." in name.split("/"))
-
-
-def _hash(name: str) -> int:
-    return int.from_bytes(blake3.blake3(name.encode("utf-8", "surrogatepass")).digest(8), "little")

@@ -5,7 +5,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from filters.panels import Region, panels_of
+from sources.pictures.panels import Region, panels_of
 from tests.dedup.test_fingerprints import scene
 
 Grey = npt.NDArray[np.uint8]

@@ -1,0 +1,170 @@
+"""Readers of archives, XML, folders and saved sets: `python -m benchmarks.readers_of_folders`.
+
+Against the plain library on the same files, with the goal of `benchmarks.readers`: `read` at most 1.5 x its time. The
+library: `tarfile` and `zipfile` with members in memory, `pyarrow.ipc` and `json.loads` with rows of Python,
+`ElementTree` with the texts that are wanted, `pydicom.dcmread` without pixels, and of folders of pictures
+`csv.DictReader` with a look at each file. XML and DICOM are the real files of `--data`.
+"""
+
+import argparse
+import csv
+import gzip
+import json
+import tempfile
+import xml.etree.ElementTree as ET
+import zipfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pydicom
+
+from benchmarks.readers import GOAL, corpus_of, planned, read, rows_of, tarred, timed, write
+from sources.records import Corpus
+
+Case = tuple[Callable[[], int], Corpus]
+INSIDE = {"id": "id", "text": "caption", "image": "image"}
+
+
+def put_more(folder: Path, rows: list[dict[str, Any]]) -> None:
+    """The rows in the forms that `benchmarks.readers` does not write."""
+    turns = [{"from": "human", "value": "<image>\nDescribe."}, {"from": "gpt", "value": rows[0]["caption"]}]
+    llava = [{"id": row["id"], "image": row["image"], "conversations": turns} for row in rows]
+    (folder / "llava.json").write_text(json.dumps(llava))
+    (folder / "columns.json").write_text(json.dumps({key: {row["id"]: row[key] for row in rows} for key in rows[0]}))
+    table = pa.Table.from_pylist(rows)
+    (folder / "saved").mkdir()
+    with pa.ipc.new_stream(folder / "saved/data-00000-of-00001.arrow", table.schema) as sink:
+        sink.write_table(table, 1000)
+    state = {"_data_files": [{"filename": "data-00000-of-00001.arrow"}], "_split": "train", "_fingerprint": "0"}
+    (folder / "saved/state.json").write_text(json.dumps(state))
+    (folder / "saved/dataset_info.json").write_text("{}")
+    (folder / "a.tgz").write_bytes(gzip.compress((folder / "a.tar").read_bytes(), 1))
+    few, pictures = rows[: len(rows) // 10], folder / "pictures"
+    pictures.mkdir()
+    for row in few:
+        (pictures / row["image"]).write_bytes(row["image"].encode() * 500)
+    listed = [{"file_name": row["image"], "caption": row["caption"], "id": row["id"]} for row in few]
+    with (pictures / "metadata.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(listed[0]))
+        writer.writeheader()
+        writer.writerows(listed)
+    with zipfile.ZipFile(folder / "pictures.zip", "w", zipfile.ZIP_STORED) as archive:
+        for path in sorted(pictures.iterdir()):
+            archive.write(path, path.name)
+
+
+def by_zip(path: Path) -> int:
+    """Members of a zip by `zipfile`, unpacked in memory."""
+    with zipfile.ZipFile(path) as archive:
+        return sum(bool(archive.read(name)) for name in archive.namelist())
+
+
+def by_folder(folder: Path) -> int:
+    """Rows of a folder's metadata, each with its picture looked at."""
+    with (folder / "metadata.csv").open(newline="") as file:
+        return sum((folder / row["file_name"]).stat().st_size > 0 for row in csv.DictReader(file))
+
+
+def by_arrow(path: Path) -> int:
+    """Rows of a stream of Arrow."""
+    with pa.ipc.open_stream(path) as stream:
+        return sum(len(batch.to_pylist()) for batch in stream)
+
+
+def by_columns(path: Path) -> int:
+    """Rows of a JSON object of columns."""
+    columns = json.loads(path.read_bytes())
+    values = zip(*(column.values() for column in columns.values()), strict=True)
+    return len([dict(zip(columns, row, strict=True)) for row in values])
+
+
+def by_medquad(paths: list[Path]) -> int:
+    """Questions and answers of parsed documents."""
+    count = 0
+    for path in paths:
+        for pair in ET.parse(path).iter("QAPair"):
+            row = {
+                name: "".join(part.itertext())
+                for name in ("Question", "Answer")
+                if (part := pair.find(name)) is not None
+            }
+            count += bool(row)
+    return count
+
+
+def by_jats(paths: list[Path]) -> int:
+    """Captions and the paragraphs that cite figures, of parsed articles."""
+    count = 0
+    for path in paths:
+        tree = ET.parse(path)
+        captions = ["".join(figure.itertext()) for figure in tree.iter("fig")]
+        citing = ["".join(one.itertext()) for one in tree.iter("p") if one.find("xref[@ref-type='fig']") is not None]
+        count += len(captions) + bool(citing)
+    return count
+
+
+def by_pydicom(paths: list[Path]) -> int:
+    """Headers read whole, every element parsed."""
+    count = 0
+    for path in paths:
+        try:
+            dataset = pydicom.dcmread(path, stop_before_pixels=True)
+            count += sum(1 for _ in dataset) > 0
+        except Exception:  # noqa: BLE001 - what it refuses is not counted, whatever it is
+            continue
+    return count
+
+
+def cases(folder: Path, data: Path) -> dict[str, Case]:
+    """By reader: the library, and the corpus."""
+    medquad, nxml, dicom = data / "text/text_medquad", data / "text/text_pmc_nxml", data / "dicom"
+    films = {"text": "caption", "id": "id"}
+    return {
+        "llava": (lambda: len(json.loads((folder / "llava.json").read_bytes())),
+                  corpus_of("llava", folder, "llava.json", fields={})),
+        "json_columns": (partial(by_columns, folder / "columns.json"),
+                         corpus_of("json_columns", folder, "columns.json")),
+        "hf (saved set)": (partial(by_arrow, folder / "saved/data-00000-of-00001.arrow"),
+                           corpus_of("hf", folder, "saved/*.arrow")),
+        "webdataset (.tgz)": (partial(tarred, folder / "a.tgz"),
+                              corpus_of("webdataset", folder, "a.tgz", fields={**INSIDE, "image": "jpg"})),
+        "archive (zip)": (partial(by_zip, folder / "pictures.zip"),
+                          corpus_of("archive", folder, "pictures.zip", fields=films)),
+        "image_folder": (partial(by_folder, folder / "pictures"),
+                         corpus_of("image_folder", folder, "pictures/*.jpg", fields=films)),
+        "medquad": (partial(by_medquad, sorted(medquad.glob("*_QA/*.xml"))),
+                    corpus_of("medquad", medquad, "*_QA/*.xml", fields={})),
+        "nxml": (partial(by_jats, sorted(nxml.rglob("*.nxml"))), corpus_of("nxml", nxml, "**/*.nxml", fields={})),
+        "dicom (headers)": (partial(by_pydicom, [path for path in sorted(dicom.rglob("*.dcm")) if path.is_file()]),
+                            corpus_of("dicom", dicom, "**/*.dcm", fields={}, identifiers="public")),
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Print a line a reader."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--records", type=int, default=20_000)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--only", default="")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        folder, rows = Path(place), rows_of(options.records)
+        write(folder, rows)
+        put_more(folder, rows)
+        print(f"{'reader':<20}{'records':>9}{'library':>10}{'plan':>9}{'read':>9}{'ratio':>8}")
+        for name, (library, corpus) in cases(folder, options.data).items():
+            if options.only not in name:
+                continue
+            fragments = planned(corpus)
+            plain, _ = timed(library)
+            plan, _ = timed(partial(lambda one: len(planned(one)), corpus))
+            own, count = timed(partial(read, corpus, fragments))
+            above = "" if own <= GOAL * plain else "  above the goal"
+            print(f"{name:<20}{count:>9}{plain:>8.2f} s{plan:>7.2f} s{own:>7.2f} s{own / plain:>7.2f}x{above}")
+
+
+if __name__ == "__main__":
+    main()
