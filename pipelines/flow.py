@@ -38,12 +38,15 @@ class Flow:
         self.reporter = reporter
         self.views: list[View] = []
         self.steps: list[StepCounts] = []
+        self.passed_over: list[dict[str, int]] = []
+        """Of each fragment that was read: what of its records is in no sample, by kind."""
         self._seconds = 0.0
         """Spent on units that decide nothing; charged to the next step that does."""
 
     def ingest(self, tasks: Sequence[IngestTask]) -> None:
         """Read every fragment."""
         self.views = [View(task.corpus, task.fragment) for task in tasks]
+        self.passed_over = [{} for _ in tasks]
         counts = StepCounts(INGEST)
         with self._step(counts) as advance:
             for number, commit in advance(tasks):
@@ -52,6 +55,7 @@ class Flow:
                     INGEST, commit.parts["verdicts"]
                 )
                 self._count(counts, number, commit)
+                self.passed_over[number] = commit.facts["passed_over"]
                 self.budget.ingested[self._source(number)] += commit.facts["counts"]["in"]
         self._close(counts, counts.given)
 

@@ -1,5 +1,6 @@
 """Ingest: records of a fragment become samples, and the unreadable ones are quarantined."""
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,7 +23,7 @@ from sources.records import Corpus, Fragment, Record, RecordError, Unreadable
 from sources.schema import SAMPLES, Reason, Verdict
 
 NAME = "ingest"
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -61,14 +62,14 @@ class IngestTask:
         )
 
     def run(self, session: Session) -> Commit:
-        """Commit `samples`, `verdicts` and `alive`."""
+        """Commit `samples`, `verdicts` and `alive`; the facts count what was passed over in records, by kind."""
         key, removal = self.key(session), session.removal
         # A commit from which samples were taken out has a key of its own: no other may then be found or copied.
         found = None if removal is None else session.work.find(NAME, key_of(key, removal.digest))
         found = found or session.work.find(NAME, key, None if removal is None else removal.leaves)
         if found is not None:
             return found
-        samples, verdicts = self._read(session)
+        samples, verdicts, passed_over = self._read(session)
         if removal is not None:
             samples, verdicts, changed = taken_out(removal, samples, verdicts)
             key = key_of(key, removal.digest) if changed else key
@@ -81,11 +82,11 @@ class IngestTask:
                 "verdicts": numbered(rows, verdicts),
                 "alive": rows_table(kept_rows(rows, verdicts)),
             },
-            {"counts": tally(len(rows), 0, verdicts)},
+            {"counts": tally(len(rows), 0, verdicts), "passed_over": passed_over},
             "lz4",
         )
 
-    def _read(self, session: Session) -> tuple[pa.Table, pa.Table]:
+    def _read(self, session: Session) -> tuple[pa.Table, pa.Table, dict[str, int]]:
         rows: list[dict[str, Any]] = []
         given: list[Given] = []
         for found in answers(session, self.corpus, self.fragment, self.limit, _sample, self.attempt):
@@ -93,9 +94,9 @@ class IngestTask:
             rows.append(row)
             given.append(verdict)
         verdicts, reasons, evidence = zip(*given, strict=True) if given else ((), (), ())
-        return pa.Table.from_pylist(rows, schema=SAMPLES), decided(
-            np.array(verdicts, object), np.array(reasons, object), evidence=list(evidence)
-        )
+        decisions = decided(np.array(verdicts, object), np.array(reasons, object), evidence=list(evidence))
+        passed_over = Counter(kind for row in rows for kind in row.get("passed_over", ()))
+        return pa.Table.from_pylist(rows, schema=SAMPLES), decisions, dict(sorted(passed_over.items()))
 
     def _lost(self, session: Session, lost: Lost) -> tuple[dict[str, Any], Given]:
         row = unreadable_sample(session.corpora[self.corpus], self.fragment.path, lost.record)

@@ -28,6 +28,13 @@ USED: Mapping[str, frozenset[str]] = {
     "text": frozenset({"text", "caption"}),
 }
 """Fields that a sample of a task takes its words from."""
+PICTURE_NAMES = (
+    "image", "images", "img", "img_name", "image_path", "image_name", "image_file", "img_path", "file_name",
+    "filename", "picture", "pictures", "picture_path", "photo",
+)  # fmt: skip
+"""Columns that hold a record's pictures, or name them, where everything of a record is asked for."""
+SENTENCE_WORDS = 8
+"""From so many words on what stands in an id or a licence is a text."""
 _NO_WORDS = frozenset({"id", "image", "images", "split", "license", "language", *GROUP_KINDS})
 ALIASES = {"text": "caption", "image": "images"}
 """Two spellings of one field: a card may use either."""
@@ -56,12 +63,13 @@ def columns_of(card: Card) -> Mapping[str, tuple[Column, ...]]:
     held = _columns_held.get(id(card))
     if held is None or held[0] is not card:
         fields = fields_of(card)
-        if REST in card.meta:  # a picture that only late records name is one, too
-            fields = {**{name: name for name in ("image", "images")}, **fields}
         found = {
             name: tuple(fields[spelling] for spelling in {name: 0, ALIASES.get(name, name): 0} if spelling in fields)
             for name in {*fields, *ALIASES}
         }
+        if REST in card.meta:  # a picture that only late records name is one, too
+            own = (*found["image"], *(column for column in found.get("images", ()) if column not in found["image"]))
+            found["image"] = found["images"] = (*own, *(name for name in PICTURE_NAMES if name not in own))
         held = card, {name: columns for name, columns in found.items() if columns}
         _columns_held.clear()
         _columns_held[id(card)] = held
@@ -152,14 +160,21 @@ def rest_of(card: Card, record: Record, *, told: bool) -> dict[str, Any]:
     """The columns with words that are in no field of the sample; all of them where the sample has none (`told`)."""
     taken: set[str] = set()
     for name, columns in columns_of(card).items():
-        if name in _NO_WORDS or (told and name in USED.get(card.task, ())):
-            taken.update(own for column in columns for own in names_of(column))
+        held = {own for column in columns for own in names_of(column)}
+        if name in _NO_WORDS:
+            taken.update(own for own in held if not _is_sentence(record.row.get(own)))
+        elif told and name in USED.get(card.task, ()):
+            taken.update(held)
     said = {value for name in taken if isinstance(value := record.row.get(name), str)}
     return {
         name: value
         for name, value in record.row.items()
         if name not in taken and has_words(name, value) and not (isinstance(value, str) and value in said)
     }
+
+
+def _is_sentence(value: Any) -> bool:
+    return isinstance(value, str) and len(value.split(None, SENTENCE_WORDS)) >= SENTENCE_WORDS
 
 
 def has_words(name: str, value: Any) -> bool:

@@ -35,10 +35,31 @@ def conversation_turns(value: Any) -> list[Turn]:
         role = _ROLES.get(str(item.get("from", item.get("role"))).lower())
         if role is None:
             raise RecordError("a turn of the conversation has an unknown speaker")
-        text = text_of(item.get("value", item.get("content")))
+        text = text_of(_said(item.get("value", item.get("content"))))
         if text is not None:
             turns.append({"role": role, "text": text})
     return turns
+
+
+def _said(content: Any) -> Any:
+    """What a turn says; where it is written in parts (`{type: text, text}`, `{type: image_url, ...}`), as one text.
+
+    Raises:
+        RecordError: a part is neither text nor a picture.
+    """
+    if not isinstance(content, list) or not any(isinstance(part, Mapping) for part in content):
+        return content
+    texts = []
+    for one in content:
+        part = {"text": one} if isinstance(one, str) else one
+        kind = str(part.get("type") or next(iter(part), None)) if isinstance(part, Mapping) else ""
+        if kind.endswith("text"):
+            texts.append(text_of(part.get("text")))
+        elif "image" in kind:
+            texts.append(IMAGE_PLACEHOLDER)
+        else:
+            raise RecordError("a part of a turn is neither text nor a picture")
+    return [text for text in texts if text]
 
 
 def spoken_turns(text: str, speakers: Speakers) -> list[Turn]:

@@ -13,6 +13,7 @@ from sources.finished import finished_sample
 from sources.identity import storable
 from sources.joins import joined
 from sources.licenses import spdx_license
+from sources.passed_over import passed_over
 from sources.records import Corpus, Record, Unreadable
 from sources.turns import Content, Prompts, render
 from sources.uris import placed_images, written_images
@@ -29,14 +30,16 @@ CONTENT_FIELDS = (
 def to_sample(corpus: Corpus, path: str, record: Record, prompts: Prompts) -> dict[str, Any]:
     """A row of SAMPLES. `path` is the record's file under the corpus, empty in folders of files.
 
-    A sample with nothing to learn has no turns. Its id does not depend on prompts, licence, split or groups.
+    A sample with nothing to learn has no turns. Its id does not depend on prompts, licence, split or groups. Beside
+    the columns, `passed_over` says what of the record is in none of them.
 
     Raises:
         RecordError: a field holds what cannot be one.
         CorpusError: the companion table cannot be read.
     """
     if record.finished:
-        return {**finished_sample(corpus, path, record), "meta": _meta(corpus, record, told=True)}
+        left = passed_over(corpus, record, ())
+        return {**finished_sample(corpus, path, record), "meta": _meta(corpus, record, told=True), "passed_over": left}
     record = joined(corpus, path, record)
     card = corpus.card
     written = written_images(corpus, path, record)
@@ -64,6 +67,7 @@ def to_sample(corpus: Corpus, path: str, record: Record, prompts: Prompts) -> di
         "answer": content.answer,
         "parent_id": None,
         "meta": _meta(corpus, record, told=bool(turns)),
+        "passed_over": passed_over(corpus, record, written),
     }
 
 
@@ -97,6 +101,7 @@ def unreadable_sample(corpus: Corpus, path: str, unreadable: Unreadable) -> dict
         "answer": None,
         "parent_id": None,
         "meta": None,
+        "passed_over": [],
     }
 
 
@@ -205,9 +210,9 @@ def _meta(corpus: Corpus, record: Record, *, told: bool) -> str | None:
     """The columns that are kept beside the sample; `told` says that it has turns."""
     card = corpus.card
     values = {column: lookup(record, column) for column in card.meta if column != REST}
-    if takes_rest(card) and not record.finished:
-        values |= rest_of(card, record, told=told)
     kept = {column: value for column, value in values.items() if not _blank(value)}
+    if takes_rest(card) and not record.finished:
+        kept |= rest_of(card, record, told=told)
     if not kept:
         return None
     return orjson.dumps(kept, default=str, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS).decode()

@@ -32,7 +32,8 @@ def written_images(corpus: Corpus, path: str, record: Record) -> list[str]:
     if "{" in template:
         values: list[Any] = [_fill(corpus, path, record, template)]
     else:
-        values = _list(value_of(corpus.card, record, "image"))
+        held = _list(value_of(corpus.card, record, "image"))
+        values = [one for value in held for one in (_list(value) if isinstance(value, list) else (value,))]
     uris = _short_enough([uri for value in values if (uri := text_of(value)) is not None])
     if any(storable(uri) != uri for uri in uris):
         raise RecordError("the path of a picture is not UTF-8", Reason.RECORD_ENCODING)

@@ -127,7 +127,8 @@ def summary(answer: dict[str, Any]) -> list[str]:
     for name, one in answer["eval_sets"].items():
         grades = ", ".join(f"{grade} {count:,}" for grade, count in one["by_grade"].items()) or "nothing found"
         lines.append(f"  {name:<24} {one['leaked_items']:>7,} of {one['items']:,} items leaked ({grades})")
-    lines += [f"  not covered: {sentence}" for sentence in answer["not_covered"]]
+    others = (sentence for sentence in answer["not_covered"] if sentence not in answer["reasons"])
+    lines += [f"  not covered: {sentence}" for sentence in others]
     accepted = answer["accepted"]
     if accepted is not None:
         lines += [f"  warning: the review accepts {name}, which was not found" for name in accepted["unknown"]]

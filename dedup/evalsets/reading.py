@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import blake3
 import orjson
@@ -40,7 +40,7 @@ class ItemsRead:
 
     items: pa.Table
     problems: Counter[str] = field(default_factory=Counter)
-    """What was wrong -> records. Where there is any, an audit against the set is not complete."""
+    """What was wrong, or was passed over -> records. Where there is any, an audit against the set is not complete."""
     images_absent: int = 0
     """Pictures that items name and that are not there: their items have fewer pictures, or none."""
     other: int = 0
@@ -81,8 +81,10 @@ def read_items(found: FoundSet, fragment: Fragment, splits: Sequence[str] | None
             problems[str(Reason.RECORD_MALFORMED)] += 1
         else:
             other += item is None
-            rows.extend([item[0]] if item else [])
-            names.extend([item[1]] if item else [])
+            if item is not None:
+                rows.append(item.row)
+                names.append(item.names)
+                problems.update(item.passed_over)
     _add_groups(found, rows, names)
     absent = _without_absent_pictures(found, fragment, rows)
     if not pictures_present(found.corpus):
@@ -127,8 +129,16 @@ def content_hash(items: pa.Table) -> str:
     return str(hasher.hexdigest())
 
 
-def _item(found: FoundSet, path: str, record: Record, wanted: Sequence[str]) -> tuple[dict[str, Any], list[str]] | None:
-    """A row of ITEMS, all its pictures taken to be there, and its raw names; None where it is not evaluated."""
+class _Item(NamedTuple):
+    """A row of ITEMS, all its pictures taken to be there; its raw names; what of its record was not looked at."""
+
+    row: dict[str, Any]
+    names: list[str]
+    passed_over: list[str]
+
+
+def _item(found: FoundSet, path: str, record: Record, wanted: Sequence[str]) -> _Item | None:
+    """The item of a record; None where it is not evaluated."""
     corpus, card = found.corpus, found.corpus.card
     sample = to_sample(corpus, path, record, Prompts())
     if wanted and sample["split"] is not None and sample["split"] not in wanted:
@@ -148,7 +158,7 @@ def _item(found: FoundSet, path: str, record: Record, wanted: Sequence[str]) -> 
     }
     row["digest"] = _digest(found, row, written)
     mapped = [] if corpus.identity.keyed else [group["id"] for group in sample["groups"] or ()]
-    return row, [name for name in (own_id, *written, *mapped) if storable(name) == name]
+    return _Item(row, [name for name in (own_id, *written, *mapped) if storable(name) == name], sample["passed_over"])
 
 
 def _said(found: FoundSet, record: Record, sample: dict[str, Any]) -> dict[str, Any]:

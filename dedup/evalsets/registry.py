@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from sources.cards import FIELD_NAMES, GROUP_KINDS, Card, Join, Layout, Pick, Strict, cards_in, catalogue
+from sources.columns import REST
 from sources.schema import ACCESS, TASKS, UNKNOWN_LICENSE
 
 CARDS = Path(__file__).parent
@@ -144,7 +145,9 @@ def card_of(evalset: EvalSet, form: Form) -> Card:
     for name in ("options", "fields"):
         given[name] = {**document.get(name, {}), **given[name]}
     terms = {"license": evalset.license, "access": evalset.access, "identifiers": evalset.identifiers}
-    own = {"name": evalset.name, "task": evalset.task, "training_splits": (), "groups": evalset.groups, "meta": ()}
+    everything = () if form.catalogue is not None or form.fields else (REST,)  # nobody said which columns matter
+    own = {"name": evalset.name, "task": evalset.task, "training_splits": (), "groups": evalset.groups,
+           "meta": everything}  # fmt: skip
     return Card.model_validate(
         {**document, **given, **terms, **own, "language": evalset.language or document.get("language"), "fetch": ""}
     )

@@ -40,6 +40,16 @@ def unmeasured(sets: Iterable[ProtectedSet], measured: Mapping[str, Collection[s
     return told
 
 
+def without_pictures(sets: Iterable[ProtectedSet], shown: int) -> list[str]:
+    """Sentences where only one side has pictures, so that none was compared; `shown`: how many the data have."""
+    names = [one.name for one in sets if one.items and bool(one.pictures) != bool(shown)]
+    if not names:
+        return []
+    if shown:
+        return [f"eval sets without a picture, looked for by their texts only: {', '.join(names)}"]
+    return [f"the data have no picture: those of {', '.join(names)} were looked for nowhere"]
+
+
 def _lacks(one: ProtectedSet) -> list[str]:
     """What of an eval set that is there cannot be searched for."""
     told = [] if one.items else [f"eval set {one.name} holds no item"]

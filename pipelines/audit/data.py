@@ -2,29 +2,43 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import sha256
 from itertools import islice
 from pathlib import PurePosixPath
-from typing import Any
 
 from pipelines.audit.fields import GivenFields, Seen, are_numbers, card_of
-from pipelines.audit.kinds import ARROW, LINKS, ending_of, is_beside, reader_of, saved_folders
+from pipelines.audit.kinds import (
+    ARROW,
+    HEAD_BYTES,
+    IN_RUNS,
+    LINKS,
+    UNLISTED,
+    UNREADABLE,
+    describes,
+    is_beside,
+    is_hidden_data,
+    is_tar,
+    reader_of,
+    saved_folders,
+)
+from pipelines.audit.picture_columns import with_pictures
 from pipelines.errors import UsageError
 from pipelines.places import folder_of
 from shards.manifest import MANIFEST_NAME, Manifest, ManifestError, ShardEntry, read_manifest
 from shards.names import parse_shard_name
 from sources.cards import Card, Layout
 from sources.columns import REST
+from sources.endings import ending_of
 from sources.identity import Identity
 from sources.readers.image_folder import USUAL_METADATA
 from sources.readers.registry import reader_named
 from sources.readers.text import text_start
-from sources.records import Corpus, CorpusError, Record, RecordError
+from sources.records import Corpus, CorpusError, Record
 from sources.storage import BucketFolder, FileStat, Folder, with_listing
-from sources.uris import PICTURE, written_images
+from sources.uris import PICTURE
 
 SNIFFED = 200
 """Records that are looked at to tell columns."""
@@ -44,7 +58,8 @@ class Shards:
 class Data:
     """One place that was given, as corpora.
 
-    `left_out`: ending -> files that no reader is for. `beside`: pictures beside records, which these may name.
+    `left_out`: ending, or another reason (`kinds`) -> files that are not looked at. `beside`: pictures beside records,
+    which these may name.
     """
 
     name: str
@@ -53,6 +68,8 @@ class Data:
     shards: Shards | None = None
     left_out: dict[str, int] = field(default_factory=dict)
     beside: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
+    """The files that no reader could begin with, as they may be shown."""
 
 
 def recognised(place: str, name: str, given: GivenFields | None, site_key: bytes | None) -> Data:
@@ -70,10 +87,25 @@ def recognised(place: str, name: str, given: GivenFields | None, site_key: bytes
     for shards in (folder, folder.inside("shards")):
         if shards.stat(MANIFEST_NAME) is not None and _is_ours(shards):
             return shards_at(shards, name)
-    stats, escaping = folder.listing(["**/*"])
+    stats, left_out = _listing(folder)
     if any(folder.stat(metadata) is not None for metadata in USUAL_METADATA):
-        return _image_folder(folder, stats, name, given, identity, escaping)
-    return _of_files(folder, stats, name, given, identity, escaping)
+        return _image_folder(folder, stats, name, given, identity, left_out)
+    return _of_files(folder, stats, name, given, identity, left_out)
+
+
+def _listing(folder: Folder) -> tuple[list[FileStat], Counter[str]]:
+    """Every file that may be data, hidden ones too; how many others nobody can or may look at, by why."""
+    stats, escaping = folder.listing(["**/*"])
+    left_out = Counter({LINKS: len(escaping)} if escaping else {})
+    listed = {stat.path for stat in stats}
+    for stat in folder.files():
+        if stat.path in listed:
+            continue
+        if is_hidden_data(stat.path):
+            stats.append(stat)
+        elif stat.path.endswith(f"shards/{MANIFEST_NAME}"):
+            left_out[IN_RUNS] += 1
+    return sorted(stats, key=lambda stat: stat.path), left_out
 
 
 def shards_at(folder: Folder, name: str) -> Data:
@@ -87,7 +119,11 @@ def shards_at(folder: Folder, name: str) -> Data:
     except ManifestError as error:
         raise UsageError(str(error), "") from None
     digest = sha256(folder.read(MANIFEST_NAME)).hexdigest()
-    return as_shards(name, folder, manifest, digest, {entry.name: entry.name for entry in manifest.every_shard})
+    data = as_shards(name, folder, manifest, digest, {entry.name: entry.name for entry in manifest.every_shard})
+    others = {stat.path for stat in folder.glob(["**/*"]) if is_tar(stat.path)} - {
+        path for corpus in data.corpora for path in corpus.files
+    }
+    return replace(data, left_out={UNLISTED: len(others)} if others else {})
 
 
 def as_shards(name: str, folder: Folder, manifest: Manifest, digest: str, paths: dict[str, str]) -> Data:
@@ -148,49 +184,87 @@ def _is_ours(folder: Folder) -> bool:
 
 def _of_files(
     folder: Folder, stats: Sequence[FileStat], name: str, given: GivenFields | None, identity: Identity,
-    escaping: Sequence[str] = (),
+    left_out: Mapping[str, int] | None = None,
 ) -> Data:  # fmt: skip
     """A corpus for each form of record file and each set of columns; pictures alone are a folder of pictures."""
-    by_reader: dict[str, list[FileStat]] = {}
-    left_out = Counter({LINKS: len(escaping)} if escaping else {})
-    saved = saved_folders([stat.path for stat in stats])
-    for stat in stats:
-        reader = _reader_for(folder, stat.path, saved)
-        if reader is not None:
-            by_reader.setdefault(reader, []).append(stat)
-        elif not is_beside(stat.path) or len(stats) == 1:
-            left_out[ending_of(stat.path)] += 1
+    by_reader, others = _by_reader(folder, stats)
     pictures = by_reader.pop("image_folder", [])
     if not by_reader and pictures:
-        return _image_folder(folder, stats, name, given, identity, escaping)
+        return _image_folder(folder, stats, name, given, identity, left_out)
     if not by_reader:
         raise UsageError(f"{folder.place}: nothing here that can be read", _FORMS)
-    groups = _groups(folder, by_reader, name, given, identity)
+    groups, unreadable = _groups(folder, by_reader, name, given, identity)
     corpora = []
     for number, (card, files) in enumerate(groups, start=1):
         own = name if len(groups) == 1 else f"{name}_{number}"
         corpus = _corpus(folder, files, own, card.reader, replace(identity, source=own))
-        corpora.append(_with_pictures(replace(corpus, card=card.model_copy(update={"name": own}))))
+        corpus = replace(corpus, card=card.model_copy(update={"name": own}))
+        corpora.append(with_pictures(corpus, islice(_records(corpus), SNIFFED)))
     form = "+".join(sorted({corpus.card.reader for corpus in corpora}))
     beside = tuple(stat.path for stat in pictures)
-    return Data(name, form, tuple(corpora), None, dict(sorted(left_out.items())), beside)
+    total = others + Counter(left_out or {}) + Counter({UNREADABLE: len(unreadable)})
+    return Data(name, form, tuple(corpora), None, dict(sorted(total.items())), beside, tuple(unreadable))
+
+
+def _by_reader(folder: Folder, stats: Sequence[FileStat]) -> tuple[dict[str, list[FileStat]], Counter[str]]:
+    """The files that are data by what reads them, and how many no reader is for, by their endings."""
+    by_reader: dict[str, list[FileStat]] = {}
+    left_out: Counter[str] = Counter()
+    paths = {stat.path for stat in stats}
+    saved = saved_folders(paths)
+    alone = len(stats) == 1
+    for stat in stats:
+        if not alone and describes(stat.path, paths, partial(_head, folder)):
+            continue
+        reader = _reader_for(folder, stat.path, saved)
+        if reader is not None:
+            by_reader.setdefault(reader, []).append(stat)
+        elif alone or not is_beside(stat.path):
+            left_out[ending_of(stat.path)] += 1
+    return by_reader, left_out
+
+
+def _head(folder: Folder, path: str) -> bytes:
+    with folder.open(path) as file:
+        return file.read(HEAD_BYTES)
 
 
 def _groups(
     folder: Folder, by_reader: dict[str, list[FileStat]], name: str, given: GivenFields | None, identity: Identity
-) -> list[tuple[Card, list[FileStat]]]:
-    """The files by what their cards say; one in which nothing can be read goes with the first of its form."""
+) -> tuple[list[tuple[Card, list[FileStat]]], list[str]]:
+    """The files by what their cards say, and the others by how they may be shown.
+
+    One without a readable record goes with the first of its form.
+
+    Raises:
+        UsageError: no file can be read.
+    """
     groups: dict[str, tuple[Card, list[FileStat]]] = {}
+    refused: list[tuple[str, UsageError]] = []
     for reader, files in sorted(by_reader.items()):
         lots = [files] if reader == "hf" else [[stat] for stat in files]
-        cards = [_card(_corpus(folder, lot, name, reader, identity), given) for lot in lots]
-        first = next((card for card in cards if card is not None), None)
-        if first is None:
-            raise UsageError(f"{name}: no record can be read in its {len(files):,} files ({reader})", _FORMS)
-        for card, lot in zip(cards, lots, strict=True):
-            own = card or first
-            groups.setdefault(f"{reader} {own.model_dump_json()}", (own, []))[1].extend(lot)
-    return list(groups.values())
+        first, silent = None, []
+        for lot in lots:
+            corpus = _with_options(_corpus(folder, lot, name, reader, identity), given)
+            try:
+                card = _card(corpus, given)
+            except UsageError as error:
+                refused += [(corpus.shown(stat.path), error) for stat in lot]
+                continue
+            first = first or card
+            if card is None:
+                silent.append(lot)
+            else:
+                groups.setdefault(f"{reader} {card.model_dump_json()}", (card, []))[1].extend(lot)
+        for lot in silent:
+            if first is not None:
+                groups[f"{reader} {first.model_dump_json()}"][1].extend(lot)
+            else:
+                shown = _plain(folder, (), name, reader, identity).shown(lot[0].path)
+                refused.append((shown, UsageError(f"{shown}: no record in it can be read ({reader})", _FORMS)))
+    if not groups:
+        raise refused[0][1]
+    return list(groups.values()), sorted(shown for shown, _ in refused)
 
 
 _FORMS = "known are runs, tars, JSON, JSON Lines, Parquet, CSV, folders of pictures, and saved Hugging Face data sets"
@@ -225,6 +299,19 @@ def _corpus(folder: Folder, stats: Sequence[FileStat], name: str, reader: str, i
     return _plain(root, tuple(sorted(stat.path for stat in stats)), name, reader, identity)
 
 
+def _with_options(corpus: Corpus, given: GivenFields | None) -> Corpus:
+    """The corpus, of a JSON document with where its records are, of a table with what stands between its columns."""
+    options = {}
+    if corpus.card.reader == "json" and given is not None and given.items is not None:
+        options["items"] = given.items
+    if corpus.card.reader == "csv" and corpus.files[0].lower().endswith(".csv"):
+        names = _head(corpus.root, corpus.files[0]).partition(b"\n")[0]
+        marks = [mark for mark in (b";", b"\t", b"|") if mark in names and b"," not in names]
+        if marks:
+            options["delimiter"] = max(marks, key=names.count).decode()
+    return replace(corpus, card=corpus.card.model_copy(update={"options": options})) if options else corpus
+
+
 def _card(corpus: Corpus, given: GivenFields | None) -> Card | None:
     """The card of a corpus, from what its first records hold; None where none of them can be read.
 
@@ -240,15 +327,22 @@ def _card(corpus: Corpus, given: GivenFields | None) -> Card | None:
             if record.finished:
                 return corpus.card
     except CorpusError as error:
-        raise UsageError(str(error), _FORMS) from None
+        hint = (
+            "say with --fields FILE which member holds the records: `items: NAME`"
+            if "{items: " in str(error)
+            else _FORMS
+        )
+        raise UsageError(str(error), hint) from None
     if not answers:
         return None
     seen.answers_are_numbers = are_numbers(answers)
-    reader = corpus.card.reader
-    if reader in ("json", "jsonl") and {"conversations", "conversatons"} & set(seen.columns) and given is None:
+    reader, no_map = corpus.card.reader, given is None or not given.columns
+    if reader in ("json", "jsonl") and {"conversations", "conversatons"} & set(seen.columns) and no_map:
         reader = "llava"
     named = reader not in ("webdataset", "llava")
-    return card_of(corpus.name, reader, seen, given, named=named, pictures=pictures, shown=not corpus.identity.keyed)
+    shown = not corpus.identity.keyed
+    card = card_of(corpus.name, reader, seen, given, named=named, pictures=pictures, shown=shown)
+    return card.model_copy(update={"options": {**corpus.card.options, **card.options}})
 
 
 def _records(corpus: Corpus) -> Iterator[Record]:
@@ -260,10 +354,11 @@ def _records(corpus: Corpus) -> Iterator[Record]:
 
 def _image_folder(
     folder: Folder, stats: Sequence[FileStat], name: str, given: GivenFields | None, identity: Identity,
-    escaping: Sequence[str] = (),
+    left_out: Mapping[str, int] | None = None,
 ) -> Data:  # fmt: skip
     """Pictures, with the table of what is in them where there is one."""
-    pictures = [stat for stat in stats if _reader_for(folder, stat.path) == "image_folder"]
+    by_reader, others = _by_reader(folder, stats)
+    pictures = by_reader.pop("image_folder", [])
     metadata = next((path for path in USUAL_METADATA if folder.stat(path) is not None), None)
     corpus = _corpus(folder, pictures, name, "image_folder", identity)
     seen = Seen()
@@ -272,33 +367,6 @@ def _image_folder(
         for record in islice(_records(table), SNIFFED):
             seen.add(record.row)
     card = card_of(name, "image_folder", seen, given, named=True, pictures=True, shown=not identity.keyed)
-    others = Counter(
-        ending_of(stat.path)
-        for stat in stats
-        if _reader_for(folder, stat.path) != "image_folder" and stat.path != metadata
-        if not is_beside(stat.path)
-    )
-    if escaping:
-        others[LINKS] = len(escaping)
-    return Data(name, "image_folder", (replace(corpus, card=card),), None, dict(sorted(others.items())))
-
-
-def _with_pictures(corpus: Corpus) -> Corpus:
-    """The corpus with the folder under which the pictures lie that its first records name."""
-    written: list[str] = []
-    for record in islice(_records(corpus), SNIFFED):
-        if PICTURE not in record.row:
-            with suppress(RecordError):  # of a record that is quarantined when it is read
-                written += written_images(corpus, corpus.files[0], record)
-    if not written or _any_there(corpus.root, "", written):
-        return corpus
-    for name in corpus.root.names():
-        if corpus.root.has_folder(name) and _any_there(corpus.root, f"{name}/", written):
-            layout: dict[str, Any] = {"images": name}
-            card = corpus.card.model_copy(update={"layout": corpus.card.layout.model_copy(update=layout)})
-            return replace(corpus, card=card)
-    return corpus
-
-
-def _any_there(root: Folder, prefix: str, uris: Sequence[str]) -> bool:
-    return any(root.stat(f"{prefix}{uri}") is not None for uri in uris[:20])
+    others.update(ending_of(stat.path) for own in by_reader.values() for stat in own if stat.path != metadata)
+    total = others + Counter(left_out or {})
+    return Data(name, "image_folder", (replace(corpus, card=card),), None, dict(sorted(total.items())))

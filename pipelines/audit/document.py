@@ -32,6 +32,8 @@ class Inputs:
     """Source -> why samples or pictures could not be looked at -> how many."""
     not_covered: Sequence[str]
     """Sentences on what the audit is not about."""
+    unreadable: Sequence[str] = ()
+    """The files that no reader could begin with, as they may be shown to who has the data."""
     shards: Mapping[str, Any] | None = None
     """Of shards of ours: the manifest's sha256, the build's fingerprint."""
 
@@ -68,6 +70,7 @@ def contamination(
             for source, samples in sorted(inputs.samples.items())
         },
         "unread": {source: dict(reasons) for source, reasons in sorted(inputs.unread.items()) if reasons},
+        "unreadable": list(inputs.unreadable),
         "not_covered": list(inputs.not_covered),
         "accepted": _accepted(outcome, review),
         "calibration": None,

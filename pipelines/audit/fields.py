@@ -10,11 +10,11 @@ import yaml
 from pipelines.errors import UsageError
 from sources.cards import FIELD_NAMES, GROUP_KINDS, Card, Layout, Strict
 from sources.choices import BY_LETTER
-from sources.columns import REST, text_of
+from sources.columns import PICTURE_NAMES, REST, text_of
 from sources.records import RecordError
 
 ALSO = {
-    "file_name": "image", "filename": "image", "image_path": "image", "image_name": "image", "img": "image",
+    **{name: "image" for name in PICTURE_NAMES if name not in FIELD_NAMES},
     "messages": "conversations", "conversatons": "conversations", "prompt": "instruction", "response": "output",
     "explanation": "rationale", "report": "text", "pmcid": "article", "patient_id": "patient", "study_id": "study",
     "case_id": "case", "question_id": "id", "qid": "id",
@@ -23,10 +23,14 @@ ALSO = {
 
 
 class GivenFields(Strict):
-    """What `--fields` says: canonical name -> column, and how answers name options (`answer_base` of a card)."""
+    """What `--fields` says: canonical name -> column, and how answers name options (`answer_base` of a card).
+
+    `items`: where in a JSON document its records are.
+    """
 
     columns: dict[str, str | tuple[str, ...]]
     answer_base: int | str | None = None
+    items: str | None = None
 
 
 @dataclass
@@ -59,13 +63,16 @@ def read_fields(path: Path) -> GivenFields:
     base = document.pop("answer_base", None)
     if base not in (None, 0, 1, BY_LETTER):
         raise UsageError(f"--fields {path}: answer_base is 0, 1 or letter", hint)
+    items = document.pop("items", None)
+    if not isinstance(items, str | None):
+        raise UsageError(f"--fields {path}: items is the name of a member, `data` or `data.rows`", hint)
     columns: dict[str, str | tuple[str, ...]] = {}
     for name, column in document.items():
         several = isinstance(column, list) and all(isinstance(one, str) for one in column) and column
         if name not in (*FIELD_NAMES, *GROUP_KINDS) or not (isinstance(column, str) or several):
             raise UsageError(f"--fields {path}: {name!r}: no field, or its columns are no names", hint)
         columns[name] = column if isinstance(column, str) else tuple(column)
-    return GivenFields(columns=columns, answer_base=base)
+    return GivenFields(columns=columns, answer_base=base, items=items)
 
 
 def fields_by_name(columns: Iterable[str]) -> dict[str, str]:
@@ -107,7 +114,8 @@ def card_of(
     Raises:
         UsageError: no column is known.
     """
-    fields: dict[str, Any] = dict(fields_by_name(seen.columns) if given is None else given.columns)
+    mapped = given is not None and bool(given.columns)
+    fields: dict[str, Any] = dict(given.columns if given is not None and mapped else fields_by_name(seen.columns))
     base = None if given is None else given.answer_base
     if base is None and "options" in fields and seen.answers_are_numbers:
         fields.pop("answer", None)  # which option it is nobody said: it is looked at as a number
@@ -124,7 +132,7 @@ def card_of(
         reader=reader,
         layout=Layout(files=("**/*",)),
         options={} if base is None else {"answer_base": base},
-        fields=fields if named or given is not None else {},
+        fields=fields if named or mapped else {},
         task=task,
         access="open",
         identifiers="public",

@@ -1,7 +1,7 @@
 """Which files of a folder are data, by their names: what reads them, what lies beside data, what no reader is for."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import PurePosixPath
 
 from sources.find import DEFAULT_FILES
@@ -15,49 +15,68 @@ SAVED = ("state.json", "dataset_dict.json")
 LINKS = "(links that lead out of the folder)"
 """Stands among endings for files that cannot be looked at."""
 UNNAMED = "(pictures that no record names)"
-NO_ENDING, OTHER = "(none)", "(other)"
-_ABOUT = re.compile(
-    r"(?i)(dataset_infos?|dataset_dict|state|croissant|manifest)\.json|events\.jsonl|.*\.(sha256|md5|idx|index)"
+UNREADABLE = "(that cannot be read)"
+UNLISTED = "(shards that the manifest does not list)"
+IN_RUNS = "(runs that lie in the folder)"
+HEAD_BYTES = 2**16
+_DESCRIPTION = re.compile(r"(?i)(dataset_infos?|dataset_dict|state|croissant|manifest)\.json|events\.jsonl")
+_SAYS = re.compile(
+    rb'"(_fingerprint|_data_files|splits|features|builder_name|@context|shards|shardlist|__kind__|event)"\s*:'
+    rb"|\A\s*\{\s*\}\s*\Z"
 )
-"""Files of a form that is read, which only describe others."""
+"""What stands in the head of a file that is called like a description and is one."""
+_SUM, _INDEX = (".sha256", ".md5"), (".idx", ".index")
+_OF_TOOLS = re.compile(
+    r"(?i)\.(git\w*|cache|ds_store|nv-meta|svn|hg|dvc\w*|ipynb_checkpoints|huggingface|locks|nfs\w+|_.*|.*\.(crc|sw[op])"
+    r"|keep|trash.*|spotlight.*|fseventsd|idea|vscode|venv|env|curate-\w+)"
+)
+"""Hidden files and folders that programs keep for themselves."""
 _BESIDE = re.compile(
     r"(?i)(readme|licen[cs]e|copying|citation|changelog)([._-][a-z]{1,4}|-[\w.-]+)?(\.(md|rst|txt|cff|bib|html?))?"
     r"|.*\.(ya?ml|toml|css|js|py|sh|lock)"
 )
 """Files that no reader is for, and that say something about data and are none."""
-_ENDINGS = (
-    "7z arrow avi avro bam bib bin bmp bz2 ckpt csv dat db dcm doc docx feather flac gif gz h5 hdf5 htm html jp2"
-    " jpeg jpg json jsonl lmdb log lz4 mat md mdb mha mhd mkv mov mp3 mp4 msgpack ndjson ndpi nii npy npz nrrd"
-    " nxml odt onnx orc parquet pdf pickle pkl png ppt pptx pt pth rar rst rtf safetensors sav sql sqlite svs"
-    " tar tex tfrecord tgz tif tiff tsv txt wav webm webp xls xlsx xml xz zip zst"
-)
-_TOLD = frozenset(_ENDINGS.split())
-"""Endings that a report may name. What follows the last dot of another name may be a part of it that identifies."""
 
 
 def reader_of(path: str) -> str | None:
     """The reader that a file's name asks for, or None; `json` may still be JSON Lines, `arrow` needs to be saved."""
     name = PurePosixPath(path).name.lower()
-    if name.endswith(TARS):
+    if is_tar(name):
         return "webdataset"
     suffix = PurePosixPath(name).suffix
-    if _ABOUT.fullmatch(name):
-        return None
     return "image_folder" if suffix[1:] in PICTURES else READERS.get(suffix)
 
 
 def is_beside(path: str) -> bool:
     """Whether a file that no reader is for is none of the data."""
-    name = PurePosixPath(path).name
-    return bool(_ABOUT.fullmatch(name) or _BESIDE.fullmatch(name))
+    return bool(_BESIDE.fullmatch(PurePosixPath(path).name))
 
 
-def ending_of(path: str) -> str:
-    """How a file's name ends, as a report may say it: a usual ending, or that it is another."""
-    suffix = PurePosixPath(path).suffix.lower()
-    if not suffix:
-        return NO_ENDING
-    return suffix if suffix[1:] in _TOLD else OTHER
+def describes(path: str, paths: Collection[str], head: Callable[[str], bytes]) -> bool:
+    """Whether a file only describes others of `paths`; one that is only called so is data.
+
+    `head`: the first bytes of a file; asked for where the name does not tell.
+    """
+    stem, dot, suffix = path.rpartition(".")
+    if f".{suffix.lower()}" in _SUM:
+        return True
+    if f".{suffix.lower()}" in _INDEX:
+        return bool(dot) and any(f"{stem}{ending}" in paths for ending in ("", *TARS, ".bin"))
+    if not _DESCRIPTION.fullmatch(PurePosixPath(path).name):
+        return False
+    first = head(path)
+    return first.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") and _SAYS.search(first) is not None
+
+
+def is_hidden_data(path: str) -> bool:
+    """Whether a hidden file, or one in a hidden folder, is people's and no program's."""
+    hidden = [part for part in path.split("/") if part.startswith(".")]
+    return bool(hidden) and not any(_OF_TOOLS.fullmatch(part) for part in hidden)
+
+
+def is_tar(path: str) -> bool:
+    """Whether a file is called like a tar."""
+    return path.lower().endswith(TARS)
 
 
 def saved_folders(paths: Iterable[str]) -> frozenset[str]:

@@ -9,7 +9,7 @@ from dedup.distinct import DistinctImages, SampleIds
 from filters.measure import Pictures
 from pipelines.audit.calibrate import Calibration
 from pipelines.audit.conformity import changed, other_counts
-from pipelines.audit.coverage import not_covered_of_sets
+from pipelines.audit.coverage import not_covered_of_sets, without_pictures
 from pipelines.audit.data import Data
 from pipelines.audit.document import Inputs
 from pipelines.audit.evals import Evals
@@ -74,7 +74,8 @@ def look(engine: Engine, work: Work, reporter: Reporter, recipe: Recipe, data: S
         data=[_listed(one, first, corpora, planned, read, flow) for first, one in zip(firsts, data, strict=True)],
         samples=_samples(flow),
         unread=read.unread,
-        not_covered=_not_covered(evals, protected, read.frames),
+        not_covered=_not_covered(evals, protected, read),
+        unreadable=[shown for one in data for shown in one.unreadable],
         shards=next((_shards(one) for one in data if one.shards is not None), None) if len(data) == 1 else None,
     )
     return Looked(protected, found, inputs, flow)
@@ -121,9 +122,9 @@ def read_data(flow: Flow, planned: Sequence[Planned], measuring: Pictures) -> Re
     seen = flow.each("seen", [UnseenTask(view, number) for number, view in enumerate(flow.views)])
     unread: dict[str, dict[str, int]] = {}
     shown: dict[int, list[Mapping[str, Any]]] = {}
-    for view, one, other in zip(flow.views, read, seen, strict=True):
+    for view, passed_over, one, other in zip(flow.views, flow.passed_over, read, seen, strict=True):
         name = flow.session.corpora[view.corpus].name
-        unread[name] = added(unread.get(name, {}), one.facts["unread"], other.facts["unread"])
+        unread[name] = added(unread.get(name, {}), passed_over, one.facts["unread"], other.facts["unread"])
         shown.setdefault(view.corpus, []).append(other.facts)
     pictures = {
         corpus: {"pictures": sum(one["pictures"] for one in facts), "digest": key_of([one["digest"] for one in facts])}
@@ -185,11 +186,12 @@ def _shards(data: Data) -> dict[str, Any]:
     }
 
 
-def _not_covered(evals: Evals, protected: Protected, frames: int) -> list[str]:
+def _not_covered(evals: Evals, protected: Protected, read: ReadData) -> list[str]:
     """Sentences on what the audit says nothing of."""
     said = not_covered_of_sets(evals, protected.sets)
     said += changed(protected.sets, evals, required=False) + other_counts(protected.sets, evals)
     said += [f"eval set {one.name}: {SEVERAL.format(one.frames)}" for one in protected.sets if one.frames]
-    if frames:
-        said.append(SEVERAL.format(frames))
-    return said
+    if read.frames:
+        said.append(SEVERAL.format(read.frames))
+    shown = sum(one["pictures"] for one in read.pictures.values())
+    return said + without_pictures(protected.sets, shown)

@@ -11,7 +11,7 @@ from pipelines.audit.coverage import gaps_of_sets, unmeasured
 from pipelines.audit.document import contamination
 from pipelines.audit.evals import Evals
 from pipelines.audit.given_probes import GivenProbes
-from pipelines.audit.kinds import LINKS, UNNAMED
+from pipelines.audit.kinds import IN_RUNS, LINKS, UNLISTED, UNNAMED, UNREADABLE
 from pipelines.audit.looking import Looked
 from pipelines.audit.review import Review
 from pipelines.audit.settings import DecontaminateSettings
@@ -36,6 +36,12 @@ def gaps(looked: Looked, evals: Evals) -> list[str]:
     """What was not there or could not be read, in sentences."""
     told = gaps_of_sets(evals, looked.protected.sets)
     told += changed(looked.protected.sets, evals, required=True)
+    return told + _gaps_of_data(looked)
+
+
+def _gaps_of_data(looked: Looked) -> list[str]:
+    """What of the data nobody looked at."""
+    told = []
     for source, reasons in looked.inputs.unread.items():
         told += [f"source {source}: {count:,} x {reason}" for reason, count in reasons.items()]
     for name, count in looked.found.failed.items():
@@ -46,10 +52,17 @@ def gaps(looked: Looked, evals: Evals) -> list[str]:
     return told
 
 
+_WHY = {
+    LINKS: "are links that lead out of the folder",
+    UNNAMED: "are pictures that no record names",
+    UNREADABLE: "cannot be read (`unreadable` in contamination.json names them; audited alone, one says why)",
+    UNLISTED: "are tars that the manifest of the shards does not list",
+    IN_RUNS: "are manifests of runs that lie in the folder: audit these runs by themselves",
+}
+
+
 def _why(ending: str) -> str:
-    return {LINKS: "are links that lead out of the folder", UNNAMED: "are pictures that no record names"}.get(
-        ending, f"({ending}) that no reader is for"
-    )
+    return _WHY.get(ending, f"({ending}) that no reader is for")
 
 
 def told(
@@ -63,6 +76,7 @@ def told(
     )
     sets = looked.protected.sets
     document["not_covered"] += unmeasured(sets, None if looked.calibration is None else looked.calibration.measured)
+    document["not_covered"] += _gaps_of_data(looked)
     if looked.calibration is None:
         return document
     items = {one.name: one.items for one in looked.protected.sets}

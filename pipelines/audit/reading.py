@@ -15,7 +15,7 @@ from sources.records import Fragment
 from sources.schema import SAMPLES, Reason
 
 NODE = "audit_items"
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)

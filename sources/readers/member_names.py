@@ -34,6 +34,12 @@ def is_litter(name: str) -> bool:
     return base(name).startswith(".") or name.startswith("__MACOSX/") or not base(name)
 
 
+def is_nobodys(name: str) -> bool:
+    """Whether a member is what archivers and file systems put beside the files of people; hidden files are people's."""
+    own = base(name)
+    return name.startswith("__MACOSX/") or own.startswith("._") or own in ("", ".DS_Store")
+
+
 def is_picture(name: str) -> bool:
     """Whether a member calls itself a picture."""
     return extension(name) in PICTURES

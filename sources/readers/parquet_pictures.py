@@ -1,7 +1,7 @@
 """Pictures inside Parquet: columns of bytes, and the `struct<bytes, path>` of HF datasets, alone or in lists."""
 
 import errno
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sources.cards import Card, First, Pick
-from sources.columns import columns_of, fields_of, names_of
+from sources.columns import columns_of, fields_of, names_of, takes_rest
 from sources.records import Corpus, CorpusError
 from sources.storage import MAX_READ_BYTES, TooLargeError
 from sources.uris import PICTURE, inner_uri, placed
@@ -22,10 +22,14 @@ Slot = tuple[bool, str | None]
 
 @dataclass(frozen=True)
 class PictureColumns:
-    """The columns of a file that hold bytes. Of `mapped` the pictures are taken, of the others only the paths."""
+    """The columns of a file that hold bytes. Of `mapped` the pictures are taken, of the others only the paths.
+
+    Where everything of a record is asked for, all of them are pictures: `every`, in the order of the file.
+    """
 
     held: frozenset[str]
     mapped: frozenset[str]
+    every: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, corpus: Corpus, path: str, schema: pa.Schema, names: list[str]) -> "PictureColumns":
@@ -35,14 +39,17 @@ class PictureColumns:
             CorpusError: a column of bytes is mapped to a field of text.
         """
         held = frozenset(name for name in names if _holds_bytes(schema.field(name).type))
-        images = _image_columns(corpus.card)
+        images, every = _image_columns(corpus.card), tuple[str, ...]()
+        if takes_rest(corpus.card):
+            every = tuple(name for name in names if name in held)
+            images |= held
         for name in sorted(held):
             if _is_text(corpus.card, name) or (name not in images and not _has_path(schema.field(name).type)):
                 raise CorpusError(
                     f"{corpus.shown(path)}: column {name!r} holds bytes, which are no text: map it to `image`, or map"
                     " another column"
                 )
-        return cls(held, held & images)
+        return cls(held, held & images, every)
 
     def rows(self, corpus: Corpus, path: str, batch: pa.RecordBatch, first: int) -> list[dict[str, Any]]:
         """The rows of a batch that begins at row `first`, pictures by their uris; no bytes are copied.
@@ -71,23 +78,30 @@ class PictureColumns:
     def _pictures(
         self, corpus: Corpus, path: str, number: int, row: Mapping[str, Any], slots: Mapping[str, list[Slot]]
     ) -> list[str] | None:
-        """A row's pictures as the card maps them; None where it maps text that says them."""
+        """A row's pictures as the card maps them, then the others; None where it maps text that says them."""
+        every = self._uris(corpus, path, number, slots, self.every)
         for column in columns_of(corpus.card).get("image", ()):
             names = names_of(column)
             if isinstance(column, Pick | First) or not self.mapped.intersection(names):
                 if not isinstance(column, Pick | First) and all(row.get(name) is None for name in names):
                     continue
-                return None
-            folder = corpus.card.layout.images
-            uris = [
-                inner_uri(path, f"{number}/{name}/{n}") if there else placed(folder, place or "")
-                for name in names
-                for n, (there, place) in enumerate(slots.get(name, ()))
-                if there or place
-            ]
+                return every or None
+            uris = self._uris(corpus, path, number, slots, names)
             if uris:
-                return uris
-        return [] if self.mapped else None
+                return uris + [uri for uri in every if uri not in uris]
+        return every if self.mapped else None
+
+    def _uris(
+        self, corpus: Corpus, path: str, number: int, slots: Mapping[str, list[Slot]], names: Sequence[str]
+    ) -> list[str]:
+        """The pictures of a row in some of its columns."""
+        folder = corpus.card.layout.images
+        return [
+            inner_uri(path, f"{number}/{name}/{n}") if there else placed(folder, place or "")
+            for name in names
+            for n, (there, place) in enumerate(slots.get(name, ()))
+            if there or place
+        ]
 
 
 def picture_in(batch: pa.RecordBatch, offset: int, name: str, number: int) -> bytes:

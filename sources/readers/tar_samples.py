@@ -19,6 +19,7 @@ from sources.uris import inner_name
 
 HELD_BYTES = 64 * 2**20
 """A fragment is 16 MiB, or one larger sample: up to this it is held in memory, beyond it each member is read alone."""
+HEAD_BYTES = 4096
 MAX_MEMBERS = 4096
 """Of one sample."""
 
@@ -205,6 +206,13 @@ class TarFragment:
             return read_range(self._corpus, self._fragment, member.data, member.size)
         begin = member.data - self._fragment.start
         return self._bytes[begin : begin + member.size]
+
+    def head(self, member: Member) -> bytes:
+        """The first bytes of a member, enough to tell what it is."""
+        if self._bytes is None:
+            return read_range(self._corpus, self._fragment, member.data, min(member.size, HEAD_BYTES))
+        begin = member.data - self._fragment.start
+        return self._bytes[begin : begin + min(member.size, HEAD_BYTES)]
 
     def picture(self, uri: str) -> bytes:
         """The bytes of a member by its uri.

@@ -1,17 +1,21 @@
 """WebDataset: tars in which consecutive members with one key are a sample; ours and anyone's."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Literal
 
 from sources.cards import Card
-from sources.columns import columns_of, names_of
+from sources.columns import columns_of, names_of, takes_rest
+from sources.endings import NO_ENDING, ending_of
 from sources.finished import is_finished, members_of
+from sources.passed_over import PASSED_OVER, kind_of
+from sources.pictures.formats import sniff
 from sources.readers.expected import with_expected_columns
-from sources.readers.member_names import PICTURES, base, flaw_of, is_litter, plain
+from sources.readers.member_names import PICTURES, base, flaw_of, is_litter, is_nobodys, plain
 from sources.readers.objects import parse_json
 from sources.readers.ranges import KILLS, TOO_LONG
-from sources.readers.tar_samples import TarFragment, TarSample, cut_tar, runs, seal, tar_fragment
+from sources.readers.tar_samples import Grouping, TarFragment, TarSample, cut_tar, runs, seal, tar_fragment
 from sources.records import MAX_RECORD_BYTES, Corpus, Fragment, Record, RecordError, Unreadable
 from sources.schema import Reason
 from sources.storage.tar_members import Member
@@ -28,10 +32,13 @@ class WebdatasetReader:
     (`txt`, `en.txt`; `meta.json` is `meta`). Pictures are `{key}.jpg`, or `{key}.0.jpg`, `{key}.1.jpg` in this order;
     `fields: {image: [left.png, right.png]}` takes others. Without `fields`, `txt` is the text, and the JSON of
     our own shards is taken over as it is: task, turns, groups, licence, key.
+
+    Where everything is asked for (`meta: ["*"]`) every picture of a sample is taken, whatever its member is called,
+    text of any other member is a column, hidden members and those without a dot are samples, and what is left is told.
     """
 
     unit: Literal["file", "folder"] = "file"
-    version: int = 1
+    version: int = 2
     options: frozenset[str] = frozenset()
 
     def plan(self, corpus: Corpus, paths: Sequence[str]) -> Iterator[Fragment]:
@@ -41,7 +48,7 @@ class WebdatasetReader:
             CorpusError: a file is no tar, or lacks a mapped column.
         """
         for path in paths:
-            fragments = (seal(corpus, fragment) for fragment in cut_tar(corpus, path, _GROUPING))
+            fragments = (seal(corpus, fragment) for fragment in cut_tar(corpus, path, _grouping(corpus.card)))
             yield from with_expected_columns(corpus, path, fragments, self.read)
 
     def read(self, corpus: Corpus, fragment: Fragment) -> Iterator[Record | Unreadable]:
@@ -50,7 +57,7 @@ class WebdatasetReader:
         Raises:
             ChangedInputError: the file is not the planned one any more.
         """
-        tar = tar_fragment(corpus, fragment, _GROUPING)
+        tar = tar_fragment(corpus, fragment, _grouping(corpus.card))
         for number, (sample, names) in enumerate(zip(tar.samples, tar.named, strict=True)):
             if number in fragment.passed_over:
                 yield Unreadable(sample.key, Reason.RECORD_MALFORMED, KILLS)
@@ -62,7 +69,7 @@ class WebdatasetReader:
 
     def open_picture(self, corpus: Corpus, fragment: Fragment, uri: str) -> bytes:
         """The bytes of a member. Raises as `PictureReader`."""
-        return tar_fragment(corpus, fragment, _GROUPING).picture(uri)
+        return tar_fragment(corpus, fragment, _grouping(corpus.card)).picture(uri)
 
 
 def _key_of(name: str) -> str | None:
@@ -74,40 +81,66 @@ def _key_of(name: str) -> str | None:
     return name[: len(name) - len(own)] + own.partition(".")[0]
 
 
+def _any_key_of(name: str) -> str | None:
+    """The same, but what is part of no sample is one by itself, unless it is nobody's."""
+    return _key_of(name) or (None if is_nobodys(name) else plain(name))
+
+
 _GROUPING = partial(runs, key_of=_key_of)
+_ANY_GROUPING = partial(runs, key_of=_any_key_of)
+
+
+def _grouping(card: Card) -> Grouping:
+    return _ANY_GROUPING if takes_rest(card) else _GROUPING
 
 
 def _record(corpus: Corpus, path: str, tar: TarFragment, sample: TarSample, names: Mapping[str, Member]) -> Record:
     if sample.flaw:
         raise RecordError(sample.flaw)
     members = _by_suffix(sample)
+    uris = {id(member): inner_uri(path, name) for name, member in names.items()}
     row: dict[str, Any] = {}
+    pictures: dict[str, str] = {}
+    left: list[str] = []
     for suffix, member in members.items():
         kind = suffix.rpartition(".")[2].lower()
         if kind == "json":
             row = {**_fields(suffix, _loaded(tar, member)), **row}
         elif kind in TEXTS:
             row[suffix] = _text(_loaded(tar, member))
-    uris = {id(member): inner_uri(path, name) for name, member in names.items()}
-    pictures = {
-        suffix: uris[id(member)] for suffix, member in members.items() if suffix.rpartition(".")[2].lower() in PICTURES
-    }
-    return _mapped(corpus.card, path, sample.key, row, pictures)
+        elif kind in PICTURES or (takes_rest(corpus.card) and sniff(tar.head(member)) is not None):
+            pictures[suffix] = uris[id(member)]
+        elif takes_rest(corpus.card):
+            text = _if_text(tar, member)
+            row.update({} if text is None else {suffix or NO_ENDING: text})
+            left += [kind_of("member", ending_of(member.name))] if text is None else []
+    return _mapped(corpus.card, path, sample.key, row, pictures, left)
 
 
-def _mapped(card: Card, path: str, key: str, row: dict[str, Any], pictures: Mapping[str, str]) -> Record:
+def _mapped(
+    card: Card, path: str, key: str, row: dict[str, Any], pictures: Mapping[str, str], left: list[str]
+) -> Record:
     """The record of a sample's fields and pictures, as the card or, without fields, the names themselves map them."""
     row.pop(PICTURE, None)
+    row.pop(PASSED_OVER, None)
     if not card.fields and is_finished(row):
         row[PICTURE] = [pictures.get(name) or inner_uri(path, f"{key}.{name}") for name in members_of(row)]
-        return Record(key, row, finished=True)
+        left = left + [kind_of("member", ending_of(uri)) for uri in pictures.values() if uri not in row[PICTURE]]
+        return Record(key, _telling(row, left), finished=True)
     if not card.fields and "txt" in row and "text" not in row and "caption" not in row:
         row["text"] = row["txt"]
     named = _picture_columns(card)
-    if any(name in pictures for name in named) or not any(name in row for name in named):
+    everything = takes_rest(card) and bool(pictures)
+    if everything or any(name in pictures for name in named) or not any(name in row for name in named):
         chosen = [name for name in named if name in pictures] if named else _usual(pictures)
+        chosen += [name for name in pictures if name not in chosen] if everything else []
         row = {**row, **pictures, PICTURE: [pictures[name] for name in chosen]}
-    return Record(key, row)
+    return Record(key, _telling(row, left))
+
+
+def _telling(row: dict[str, Any], left: list[str]) -> dict[str, Any]:
+    """The row, and what of its sample was left."""
+    return {**row, PASSED_OVER: left} if left else row
 
 
 def _picture_columns(card: Card) -> list[str]:
@@ -149,6 +182,15 @@ def _loaded(tar: TarFragment, member: Member) -> bytes:
     if member.size > MAX_RECORD_BYTES:
         raise RecordError(TOO_LONG)
     return tar.data(member)
+
+
+def _if_text(tar: TarFragment, member: Member) -> str | None:
+    """What a member says that nobody declared to be text; None where it is none."""
+    if member.size > MAX_RECORD_BYTES or b"\0" in tar.head(member):
+        return None
+    with suppress(RecordError):
+        return _text(_loaded(tar, member))
+    return None
 
 
 def _fields(suffix: str, data: bytes) -> dict[str, Any]:

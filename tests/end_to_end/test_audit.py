@@ -1,6 +1,8 @@
 """`curate audit`: any form of data, one answer; verdicts and exit statuses; the same bytes every time."""
 
 import hashlib
+import io
+import tarfile
 from pathlib import Path
 
 import orjson
@@ -108,6 +110,29 @@ def test_records_pictures_and_links_at_which_nobody_looked_are_told(place: Path,
         "source data: 1 x record.empty", "data: 1 files are links that lead out of the folder",
         "data: 1 files are pictures that no record names",
     ]  # fmt: skip
+    assert answer["not_covered"][-3:] == answer["reasons"]
+
+
+def test_what_a_reader_had_in_hand_and_left_makes_it_incomplete_on_either_side(place: Path, tmp_path: Path) -> None:
+    mine = eval_set(tmp_path, "unsaid")
+    said = {"name": "unsaid", "version": "1", "license": "CC0-1.0", "reader": "jsonl", "path": "test.jsonl"}
+    (mine / "evalset.yaml").write_text(orjson.dumps(said).decode())
+    (mine / "test.jsonl").write_bytes(orjson.dumps({"id": "1", "question": "What is it?", "shot": "one.png"}))
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "a.csv").write_text("what,is,this\n1,Lost,3\n")
+    with tarfile.open(data / "b.tar", "w") as tar:
+        for name, inside in (("one.txt", b"Nothing of the kind."), ("one.pyd", b"\0\1")):
+            info = tarfile.TarInfo(name)
+            info.size = len(inside)
+            tar.addfile(info, io.BytesIO(inside))
+    answer = curate_json(*AUDIT, data, "--against", mine, "--out", tmp_path / "a", status=1)
+    assert answer["verdict"] == "incomplete"
+    assert answer["reasons"] == [
+        "eval set unsaid: 1 x column shot, not looked at", "source data: 1 x member .pyd, not looked at",
+        "data: 1 files cannot be read (`unreadable` in contamination.json names them; audited alone, one says why)",
+    ]  # fmt: skip
+    assert document(tmp_path / "a")["unreadable"] == ["data: a.csv"]
 
 
 def test_a_picture_that_is_not_there_or_cannot_be_decoded_makes_it_incomplete(place: Path, tmp_path: Path) -> None:

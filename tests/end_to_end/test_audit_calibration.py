@@ -128,7 +128,8 @@ def test_without_calibration_nothing_is_said_of_recall(place: Path, tmp_path: Pa
     )
     assert (answer["verdict"], answer["calibration"]) == ("clean", {})
     assert [sentence.partition(":")[0] for sentence in answer["not_covered"]] == [
-        "recall not measured (no probes were planted)"
+        "the data have no picture",
+        "recall not measured (no probes were planted)",
     ]
     statement = orjson.loads((tmp_path / "a" / "contamination.intoto.json").read_bytes())
     assert statement["predicate"]["mean_recall"] is None

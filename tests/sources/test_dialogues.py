@@ -20,8 +20,10 @@ def turn(role: str, text: str) -> dict[str, str]:
         [{"role": role, "content": text} for role, text in (("system", "s"), ("user", "q"), ("assistant", "a"))],
         [{"from": "system", "value": "s"}, {"from": "user", "value": " q "}, {"from": "assistant", "value": "a"},
          {"from": "human", "value": ""}],
+        [{"role": "system", "content": ["s"]}, {"role": "user", "content": [{"type": "text", "text": "q"}]},
+         {"role": "assistant", "content": [{"type": "output_text", "text": "a"}]}],
     ],
-    ids=["llava", "chat", "with_an_empty_turn"],
+    ids=["llava", "chat", "with_an_empty_turn", "in_parts"],
 )  # fmt: skip
 def test_the_forms_of_conversations_give_the_same_turns(form: list[dict[str, str]]) -> None:
     assert conversation_turns(form) == [turn("system", "s"), turn("user", "q"), turn("assistant", "a")]
@@ -90,3 +92,10 @@ def test_placeholders_equal_pictures_and_stand_only_in_user_turns(texts: list[st
 def test_placeholders_nested_a_million_times_are_taken_out_in_time() -> None:
     depth = 10**6
     assert without_placeholders("a" + "<im" * depth + "<image>" + "age>" * depth + "b") == "ab"
+
+
+def test_pictures_among_the_parts_of_a_turn_keep_their_place_and_other_parts_are_refused() -> None:
+    asked = [{"type": "image_url", "image_url": {"url": "a.png"}}, {"text": "Why?"}, {"image": "b.png"}]
+    assert conversation_turns([{"role": "user", "content": asked}]) == [turn("user", "<image>\nWhy?\n<image>")]
+    with pytest.raises(RecordError, match="neither text nor a picture"):
+        conversation_turns([{"role": "user", "content": [{"type": "input_audio", "data": "x"}]}])

@@ -44,6 +44,7 @@ def test_a_record_becomes_a_row_of_the_samples_table(tmp_path: Path) -> None:
         "answer": "Left",
         "parent_id": None,
         "meta": '{"year":2020}',
+        "passed_over": [],
     }
     assert pa.Table.from_pylist([row], schema=SAMPLES).num_rows == 1
 

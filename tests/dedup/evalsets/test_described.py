@@ -80,3 +80,13 @@ def test_pictures_in_folders_are_items_without_text(shared_data: Path, tmp_path:
     assert len(items) == 20
     assert all(len(item["images"]) == 1 and item["question"] is None and item["text"] is None for item in items)
     assert len({item["eval_id"] for item in items}) == 20
+
+
+def test_without_fields_a_picture_is_taken_under_its_usual_names_or_told(tmp_path: Path) -> None:
+    said = {"id": "1", "question": "What is it?", "answer": "a cyst"}
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "1.png").write_bytes(b"a picture")
+    found = written(tmp_path / "a", [{**said, "picture": "1.png"}])
+    assert [image["uri"] for image in rows(found)[0]["images"]] == ["1.png"]
+    (tmp_path / "b").mkdir()
+    assert read(written(tmp_path / "b", [{**said, "shot": "1.png"}])).problems == {"column shot, not looked at": 1}

@@ -1,10 +1,11 @@
 """What is lacking of a required eval set is a gap, of an optional one it is not covered."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from pipelines.audit.coverage import gaps_of_sets, not_covered_of_sets, unmeasured
+from pipelines.audit.coverage import gaps_of_sets, not_covered_of_sets, unmeasured, without_pictures
 from pipelines.audit.evals import Evals, Missing, find_evals
 from pipelines.audit.protect import ProtectedSet
 from sources.storage import LocalFolder
@@ -54,3 +55,11 @@ def test_channels_of_which_no_probe_was_planted_are_not_covered() -> None:
     assert len(unmeasured(sets, {})) == 2
     assert unmeasured([protected({}, items=0)], {}) == []
     assert "no probes were planted" in unmeasured(sets, None)[0]
+
+
+def test_that_only_one_side_has_pictures_is_not_covered() -> None:
+    bare = replace(protected({}), pictures=0)
+    shown = replace(bare, name="films", pictures=4)
+    assert without_pictures([bare], 0) == without_pictures([shown], 9) == []
+    assert without_pictures([bare, shown], 9) == ["eval sets without a picture, looked for by their texts only: mine"]
+    assert without_pictures([bare, shown], 0) == ["the data have no picture: those of films were looked for nowhere"]

@@ -13,6 +13,7 @@ from PIL import Image
 
 from pipelines.audit.data import Data, names_for, recognised
 from pipelines.audit.fields import GivenFields, fields_by_name, read_fields
+from pipelines.audit.kinds import IN_RUNS
 from pipelines.errors import UsageError
 from sources.mapping import Prompts, to_sample
 from sources.readers.registry import reader_named
@@ -230,3 +231,84 @@ def test_parquet_with_pictures_inside(tmp_path: Path) -> None:
     found = samples(recognised(str(tmp_path / "inside"), "data", None, None))
     assert [len(sample["images"]) for sample in found] == [1] * len(ROWS)  # type: ignore[arg-type]
     assert Image.open(tmp_path / str(ROWS[0]["image"])).size == (160, 160)
+
+
+def test_a_file_that_is_only_called_like_a_description_is_data(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(lines({"text": "In."}))
+    names = {"manifest.json": [{"text": "One."}], "state.json": {"k": {"text": "Two."}}}
+    for name, said in names.items():
+        (tmp_path / name).write_bytes(orjson.dumps(said))
+    (tmp_path / "events.jsonl").write_bytes(lines({"text": "Three."}, {"text": "Four."}))
+    (tmp_path / "dataset_info.json").write_bytes(orjson.dumps({"features": {}, "splits": {}}))
+    (tmp_path / "a.jsonl.idx").write_bytes(b"\0")
+    (tmp_path / "other.index").write_bytes(b"\0")
+    data = recognised(str(tmp_path), "data", None, None)
+    said = [sample["turns"][0]["text"] for sample in samples(data)]  # type: ignore[index]
+    assert sorted(said) == ["Four.", "In.", "One.", "Three.", "Two."]
+    assert data.left_out == {".index": 1}
+
+
+def test_hidden_files_of_people_are_read_and_those_of_programs_are_none(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(lines({"text": "In."}))
+    for name in (
+        ".x/b.jsonl",
+        ".git/c.jsonl",
+        ".cache/huggingface/d.json",
+        ".nv-meta/.info.json",
+        ".e.npy",
+        ".DS_Store",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(lines({"text": "Hidden."}))
+    data = recognised(str(tmp_path), "data", None, None)
+    assert len(samples(data)) == 2
+    assert data.left_out == {".npy": 1}
+
+
+def test_a_run_inside_the_folder_is_told_and_an_audit_is_not(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(lines({"text": "In."}))
+    for name in ("run/shards/manifest.json", "run/.curate-run", "audit/contamination.json", "audit/.curate-run"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    assert recognised(str(tmp_path), "data", None, None).left_out == {IN_RUNS: 1}
+
+
+def test_one_broken_file_does_not_hide_the_others_and_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(lines({"text": "In."}))
+    pq.write_table(pa.table({"text": ["Lost."]}), tmp_path / "b.parquet")
+    (tmp_path / "b.parquet").write_bytes((tmp_path / "b.parquet").read_bytes()[:-20])
+    (tmp_path / "c.csv").write_text("what,is,this\n1,Lost,3\n")
+    (tmp_path / "d.tar").write_bytes(b"")
+    data = recognised(str(tmp_path), "data", None, None)
+    assert len(samples(data)) == 1
+    assert list(data.left_out.values()) == [3]
+    assert data.unreadable == ("data: b.parquet", "data: c.csv", "data: d.tar")
+    with pytest.raises(UsageError, match="is not a Parquet file, or is truncated"):
+        recognised(str(tmp_path / "b.parquet"), "data", None, None)
+
+
+def test_what_stands_between_the_columns_of_a_table_is_told_by_its_first_line(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id;text\n1;Fever, and a cough.\n")
+    (sample,) = samples(recognised(str(tmp_path / "a.csv"), "data", None, None))
+    assert sample["turns"][0]["text"] == "Fever, and a cough."  # type: ignore[index]
+
+
+def test_columns_that_name_pictures_that_are_there_are_pictures(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "films")
+    row = {"text": "A film.", "image": "one.png", "second_view": "two.png", "origin": "elsewhere/one.png"}
+    (tmp_path / "a.jsonl").write_bytes(lines(row))
+    for place in (tmp_path / "a.jsonl", tmp_path):
+        (sample,) = samples(recognised(str(place), "data", None, None))
+        assert [image["uri"] for image in sample["images"]] == ["films/one.png", "films/two.png"]  # type: ignore[attr-defined]
+
+
+def test_records_inside_a_json_document_are_read_where_the_map_says(tmp_path: Path) -> None:
+    document = {"version": [1], "data": {"rows": [{"question": "What is it?", "answer": "a cyst"}]}}
+    (tmp_path / "a.json").write_bytes(orjson.dumps(document))
+    with pytest.raises(UsageError) as refused:
+        recognised(str(tmp_path / "a.json"), "data", None, None)
+    assert "`items: NAME`" in refused.value.hint
+    for said in ("items: data.rows\n", "items: data.rows\nquestion: question\nanswer: answer\n"):
+        (tmp_path / "fields.yaml").write_text(said)
+        (sample,) = samples(recognised(str(tmp_path / "a.json"), "data", read_fields(tmp_path / "fields.yaml"), None))
+        assert (sample["question"], sample["answer"]) == ("What is it?", "a cyst")
