@@ -19,6 +19,7 @@ PUBLIC = ("format", "curate", "verdict", "reasons", "policy", "shards", "items",
           "residual_assumes")  # fmt: skip
 """Parts of the document that hold counts, names of sets and sources, and hashes."""
 BY_SOURCE = ("sources", "unread")
+SENTENCES = ("reasons", "not_covered")
 RUN = "shards"
 """The form of data whose sources are named by a recipe, not after files."""
 
@@ -46,7 +47,7 @@ def public_document(document: Mapping[str, Any], salt: str) -> dict[str, Any]:
     return {
         **{name: document[name] for name in PUBLIC if name in document},
         **{name: {names.get(key, key): value for key, value in document[name].items()} for name in BY_SOURCE},
-        "reasons": _renamed(document["reasons"], document["data"], names),
+        **{name: _renamed(document[name], document["data"], names) for name in SENTENCES},
         "policy": {**document["policy"], "against": sorted(document["eval_sets"])},
         "accepted": None if accepted is None else {**accepted, "reason": None, "who": None, "unknown": []},
         "missing": [{**one, "fetch": ""} for one in document["missing"]],

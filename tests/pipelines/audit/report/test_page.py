@@ -129,10 +129,12 @@ def test_data_that_is_called_after_its_file_has_a_number_for_outsiders() -> None
     whole = made(7)
     document = whole.document()
     document["reasons"] = ["source roco: 3 x image.undecodable", "corpus: 2 files of a form without a reader"]
+    document["not_covered"] = [*document["reasons"], "of 12 pictures with several frames only the middle one"]
     told = public_document(document, SALT)
     assert (list(told["sources"]), list(told["unread"])) == (["data 1", "data 2", "data 3"], ["data 3"])
     assert (told["data"][0]["name"], told["data"][0]["sources"]) == ("data 1", ["data 1", "data 2", "data 3"])
     assert told["reasons"] == ["source data 3: 3 x image.undecodable", "data 1: 2 files of a form without a reader"]
+    assert told["not_covered"] == [*told["reasons"], "of 12 pictures with several frames only the middle one"]
     assert "chatdoctor" not in public(whole)
     document["data"][0]["form"] = "shards"  # a run, whose recipe names its sources
     assert list(public_document(document, SALT)["sources"]) == ["pmc_oa", "chatdoctor", "roco"]
