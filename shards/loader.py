@@ -115,7 +115,7 @@ class PlannedRows(IterableDataset[StepRows]):
         info = get_worker_info()
         if info is not None:
             self._flags[-1] = 1
-            self._plan = open_plan(self._plan_folder, self._plan_name)  # a forked file has one place for all processes
+            self._plan = self._plan.reopened()  # a forked file has one place for all processes
         numbers = self._numbers(*((0, 1) if info is None else (info.id, info.num_workers)))
         self._next = numbers.start
         verified: NDArray[np.uint8] | None = self._flags.numpy() if self._verify else None

@@ -242,11 +242,24 @@ class Plan:
             raise PlanError(f"{self._place}: {self._reader.num_record_batches} batches, not {batches}; {_REMAKE}")
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_folder": self._folder, "_name": self._name, "_place": self._place}
+        return {"_folder": self._folder, "_name": self._name, "_place": self._place, "_was": self.digest}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        was = state.pop("_was")
         self.__dict__.update(state)
         self._open()
+        if self.digest != was:
+            raise PlanError(f"{self._place}: replaced by another plan since it was opened; start again")
+
+    def reopened(self) -> "Plan":
+        """The same plan with a file of its own.
+
+        Raises:
+            PlanError: another plan is there now.
+        """
+        plan = Plan.__new__(Plan)
+        plan.__setstate__(self.__getstate__())
+        return plan
 
     @property
     def steps(self) -> int:

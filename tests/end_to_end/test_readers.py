@@ -71,9 +71,12 @@ def test_webdataset_reads_the_same_samples_and_bytes(shards: Path, expected: Mem
     exec(mixing, names)
     manifest = manifest_of(shards)
     manifest["mixture"]["weights"] = {"films": 0.0, "reads": 3.0, "stacks": 1.0}
-    stream = iter(names["mixed"](shards, manifest, 1))
+    stream = iter(names["mixed"](shards, manifest))
     drawn = Counter(orjson.loads(next(stream)["json"])["source"] for _ in range(1000))
     assert_shares(drawn, manifest)
+    torch_data = pytest.importorskip("torch.utils.data")
+    workers = iter(torch_data.DataLoader(names["mixed"](shards, manifest), batch_size=None, num_workers=2))
+    assert len([next(workers)["__key__"] for _ in range(20)]) == 20  # however few tars a source has
 
 
 def assert_shares(drawn: Counter[str], manifest: dict[str, Any]) -> None:

@@ -207,6 +207,16 @@ def test_an_error_in_a_worker_is_told_with_its_own_words(root: Path) -> None:
         list(PlannedLoader(PlannedRows(root), workers=1))
 
 
+def test_a_plan_that_is_replaced_before_workers_open_it_is_told(root: Path) -> None:
+    rows = PlannedRows(root)
+    copy = pickle.dumps(rows)
+    plan_shards(root, seed=1)
+    with pytest.raises(PlanError, match="replaced by another plan"):
+        list(PlannedLoader(rows, workers=1))
+    with pytest.raises(PlanError, match="replaced by another plan"):
+        pickle.loads(copy)
+
+
 def test_each_shard_is_hashed_once_by_all_workers_together(root: Path) -> None:
     rows = PlannedRows(root, verify=True, decode="bytes")
     assert [keys_of(item) for item in PlannedLoader(rows, workers=2)] == steps_of(root)
