@@ -8,6 +8,7 @@ features whatever it is measured with.
 
 import hashlib
 import importlib.util
+import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -177,6 +178,7 @@ def _convolution(
 def _session() -> Any:
     """The network, loaded once a process: 13 MB, one thread."""
     try:
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read once, when it is imported: else it reports to Microsoft
         import onnxruntime  # type: ignore[import-untyped]
     except ImportError:
         raise WeightsError(f"model efficientnet-lite0: onnxruntime is not installed; {HINT}") from None

@@ -94,7 +94,7 @@ class _Reader:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # a library's last words may quote what it read
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "OMP_NUM_THREADS": "1", "ORT_DISABLE_TELEMETRY": "1"},  # it reports to Microsoft
             start_new_session=True,  # an interrupt is for the build: the reader ends when its input does
         )
 

@@ -130,5 +130,5 @@ def own_addresses() -> set[str]:
 def open_environment() -> dict[str, str]:
     """The environment without what tells libraries to stay offline: the project has to see to that itself."""
     quiet = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY",
-             "DO_NOT_TRACK", "GX_ANALYTICS_ENABLED", "RAY_USAGE_STATS_ENABLED")  # fmt: skip
+             "DO_NOT_TRACK", "GX_ANALYTICS_ENABLED", "RAY_USAGE_STATS_ENABLED", "ORT_DISABLE_TELEMETRY")  # fmt: skip
     return {name: value for name, value in os.environ.items() if name not in quiet}

@@ -32,8 +32,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     whole, salt = made(100), salt_of(b"")
     found["public"] = root / "public.html"
     document = whole.document()
-    found = public_told(whole.table, whole, (), salt, public_sources(document))
-    page = render(public_document(document, salt), found, 100, salt=salt)
+    shown = public_told(whole.table, whole, (), salt, public_sources(document))
+    page = render(public_document(document, salt), shown, 100, salt=salt)
     found["public"].write_text(page)
     return found
 

@@ -14,4 +14,4 @@ rm -f <<failures>>/*.json
 <<bin>>/deepspeed --hostfile <<hostfile>> --num_nodes <<nodes>> --num_gpus <<nproc>> \
     --master_addr <<head>> --master_port 29500 --no_ssh_check \
     --module workflows.train.rank "$job"
-exec <<bin>>/python -m workflows.train.outcome "$job" --asked
+exec <<bin>>/python -m workflows.train.outcome "$job"

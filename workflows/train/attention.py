@@ -71,7 +71,7 @@ def _run(
     generator = torch.Generator().manual_seed(kind)
     layer: Any = GptOssAttention(config, kind)
     for name, parameter in layer.named_parameters():
-        scale = 2.0 if name == "sinks" else 0.05
+        scale = 2.0 if name == "sinks" else 0.4 / float(config.hidden_size) ** 0.5  # scores as sharp at any width
         parameter.data = torch.randn(parameter.shape, generator=generator) * scale
     documents = (*SHORT, 2 * config.sliding_window + LONG)
     row_SH = torch.randn(1, sum(documents), config.hidden_size, generator=generator)

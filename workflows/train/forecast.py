@@ -44,13 +44,13 @@ def forecast(prepared: Prepared) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         _tried(problems, lambda: check_machine(prepared))
-        start = options.start and _tried(problems, lambda: start_of(prepared))
+        start = weights = options.start and _tried(problems, lambda: start_of(prepared))
         if options.start is None and model.tokenizer == "bytes":
             write_byte_tokenizer(scratch / TOKENIZER_FILE)
             start = scratch
         elif options.start is None:
             _tried(problems, lambda: start_of(prepared))
-        _tried(problems, lambda: admit_shards(prepared, start or scratch, scratch / "admission"))
+        _tried(problems, lambda: admit_shards(prepared, weights, scratch / "admission"))
         plan: ChosenPlan | None = _tried(
             problems,
             lambda: choose_plan(prepared.shards, model, recipe, options.world, start or scratch, scratch / "plan"),

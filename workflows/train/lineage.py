@@ -148,11 +148,14 @@ def _bases(start: Path, weights: Mapping[str, str]) -> tuple[BaseWeights, ...]:
     """What `init` says that the weights were made from; the last of them is what it wrote.
 
     Raises:
-        RefusedShardsError: other weights lie there now.
+        RefusedShardsError: other weights lie there now, or nothing says what they were made from.
     """
     place = start / BASES
     if not place.is_file():
-        return ()
+        raise RefusedShardsError(
+            f"--from {start}: nothing there says what its weights were made from ({LINEAGE} or {BASES})",
+            "start from what `curate train init` wrote, or from an export as it was written",
+        )
     bases = tuple(BaseWeights(**one) for one in json.loads(place.read_bytes()))
     if bases and dict(bases[-1].files) != dict(weights):
         raise RefusedShardsError(

@@ -9,7 +9,7 @@ from typing import Any
 
 from pipelines.errors import CurateError
 from workflows.train.arithmetic import checkpoint_gb, export_gb
-from workflows.train.job import ADMISSION, Job
+from workflows.train.job import ADMISSION, CHECKPOINTS, Job
 from workflows.train.ranks import Ranks
 from workflows.train.stopping import StopRequest
 
@@ -54,7 +54,9 @@ def check_ranks_alike(job: Job, ranks: Ranks) -> None:
     everywhere = ranks.gathered(facts_of_rank(job, ranks, token))
     if ranks.first:
         seen.unlink()
-    fault = fault_among(everywhere, checkpoint_gb(job.model, job.recipe) + export_gb(job.model))
+    saved = sum(path.is_dir() for path in (job.out / CHECKPOINTS).glob("step-*"))
+    saves = max(1, job.recipe.keep + 1 - saved)  # the new one is whole before the oldest goes
+    fault = fault_among(everywhere, saves * checkpoint_gb(job.model, job.recipe) + export_gb(job.model))
     if fault is not None:
         raise fault
     whole = ranks.world * (ranks.world + 1) // 2

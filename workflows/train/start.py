@@ -253,5 +253,6 @@ def start_of(prepared: Prepared) -> Path:
 
 
 def _differences(found: dict[str, Any], wanted: dict[str, Any]) -> Sequence[str]:
-    """Parts of a description that decide the weights."""
-    return [name for name in ("text", "rope", "vision", "image_token", "tokenizer") if found[name] != wanted[name]]
+    """Parts of a description that decide the weights, and how pictures become tokens."""
+    deciding = ("text", "rope", "vision", "image_token", "tokenizer", "max_tiles")
+    return [name for name in deciding if found[name] != wanted[name]]

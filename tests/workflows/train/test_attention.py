@@ -53,6 +53,10 @@ def test_eager_attention_in_bfloat16_passes_the_comparison() -> None:
     assert compare_with_eager(mini(), "eager", CPU, torch.bfloat16) < 0.02
 
 
+def test_it_passes_at_the_width_of_the_full_model() -> None:
+    assert compare_with_eager(load_model("medgpt-oss-20b"), "eager", CPU, torch.bfloat16) < 0.02
+
+
 @pytest.mark.parametrize("kernel", ["drops_sinks", "drops_masks"])
 def test_a_kernel_that_drops_sinks_or_masks_is_refused(kernel: str) -> None:
     with pytest.raises(CurateError, match=kernel):

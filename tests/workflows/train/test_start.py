@@ -287,6 +287,15 @@ def test_weights_that_are_not_those_that_init_wrote_are_not_started_from(options
         made(options, start=place, out=tmp_path / "two")
 
 
+def test_weights_of_which_nothing_says_what_they_were_made_from_are_not_started_from(
+    options: TrainOptions, tmp_path: Path
+) -> None:
+    place = others(tmp_path / "others")
+    (place / "bases.json").unlink()
+    with pytest.raises(RefusedShardsError, match="nothing there says"):
+        made(options, start=place, out=tmp_path / "one")
+
+
 def test_weights_beside_another_tokenizer_are_not_started_from(options: TrainOptions, tmp_path: Path) -> None:
     place = tmp_path / "start"
     shutil.copytree(options.start, place)  # type: ignore[arg-type]
