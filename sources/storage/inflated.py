@@ -1,11 +1,12 @@
 """Files inside archives, read like any other: a part of a file, and what a deflate stream unpacks to."""
 
 import errno
-import io
 import zlib
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
+
+from sources.storage.seekable import Seekable
 
 STEP_BYTES = 2**18
 APART_BYTES = 4 * 2**20
@@ -17,29 +18,16 @@ RAW, GZIP = -zlib.MAX_WBITS, 16 + zlib.MAX_WBITS
 DAMAGED = "a file inside an archive does not unpack: it is damaged or was cut off; download the archive again"
 
 
-class Part(io.RawIOBase):
+class Part(Seekable):
     """The bytes `start:start + size` of a file, as a file. Closes the file."""
 
     def __init__(self, file: BinaryIO, start: int, size: int) -> None:
         super().__init__()
-        self._file, self._start, self._size, self._place = file, start, size, 0
+        self._file, self._start, self._size = file, start, size
 
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def seekable(self) -> bool:
-        """It is."""
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go somewhere."""
-        self._place = _sought(offset, whence, self._place, self._size)
-        return self._place
-
-    def tell(self) -> int:
-        """Where the next byte is read."""
-        return self._place
+    @property
+    def _end(self) -> int | None:
+        return self._size
 
     def readinto(self, buffer: Any) -> int:
         """Fill as much of the buffer as there is.
@@ -94,7 +82,7 @@ class Places:
             self.states.append((packed, state.copy()))
 
 
-class Inflated(io.RawIOBase):
+class Inflated(Seekable):
     """What a deflate stream (`RAW`), or the gzips of a file (`GZIP`), unpack to; seekable, in memory of one step.
 
     Going back costs up to 4 MiB of unpacking where the process has been there before; going on, all that is between.
@@ -104,29 +92,13 @@ class Inflated(io.RawIOBase):
     def __init__(self, file: BinaryIO, form: int, places: Places, size: int | None = None, crc: int = 0) -> None:
         super().__init__()
         self._file, self._form, self._places, self._size, self._crc = file, form, places, size, crc
-        self._place = 0
         self._ready, self._start = b"", 0
         self._state: Any = None
         self._fed, self._tail, self._full = 0, b"", False
 
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def seekable(self) -> bool:
-        """It is."""
-        return True
-
-    def tell(self) -> int:
-        """Where the next byte is read."""
-        return self._place
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go somewhere, which costs nothing before something is read there."""
-        if whence == io.SEEK_END and self._size is None:
-            raise OSError(errno.ESPIPE, "nobody knows where a gzip ends")
-        self._place = _sought(offset, whence, self._place, self._size or 0)
-        return self._place
+    @property
+    def _end(self) -> int | None:
+        return self._size
 
     def readinto(self, buffer: Any) -> int:
         """Fill some of the buffer.
@@ -212,10 +184,3 @@ class Inflated(io.RawIOBase):
         self._places.crc = zlib.crc32(self._ready, self._places.crc)
         if stop > self._size or (stop == self._size and self._places.crc != self._crc):
             raise OSError(errno.EIO, DAMAGED)
-
-
-def _sought(offset: int, whence: int, place: int, size: int) -> int:
-    sought = offset + {io.SEEK_SET: 0, io.SEEK_CUR: place, io.SEEK_END: size}[whence]
-    if sought < 0:
-        raise OSError(errno.EINVAL, "before the beginning of the file")
-    return sought

@@ -1,8 +1,9 @@
 """A file in a bucket, read like any other: only what is asked for is fetched, and a little more where that helps."""
 
 import errno
-import io
 from collections.abc import Callable
+
+from sources.storage.seekable import Seekable
 
 FIRST_BYTES = 2**16
 """Fetched when a file is opened: the header of a DICOM file, the beginning of a table, most thumbnails whole."""
@@ -13,7 +14,7 @@ Fetch = Callable[[int, int], bytes]
 """The bytes from an offset to another."""
 
 
-class RangeFile(io.RawIOBase):
+class RangeFile(Seekable):
     """Seekable and read-only. `head` are the file's first bytes, `size` is all it has.
 
     Reading on where the last read ended fetches twice as much each time; reading elsewhere fetches what is asked
@@ -26,28 +27,10 @@ class RangeFile(io.RawIOBase):
         self._size = size
         self._window, self._start = memoryview(head), 0
         self._ahead = len(head)
-        self._place = 0
 
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def seekable(self) -> bool:
-        """It is."""
-        return True
-
-    def tell(self) -> int:
-        """Where the next byte is read."""
-        return self._place
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go somewhere, which costs nothing."""
-        self._open()
-        place = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence]
-        if place < 0:
-            raise OSError(errno.EINVAL, "before the beginning of the file")
-        self._place = place
-        return place
+    @property
+    def _end(self) -> int:
+        return self._size
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         """Fill as much of the buffer as there is."""
