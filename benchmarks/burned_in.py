@@ -12,14 +12,13 @@ import os
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from dedup.decontamination.calibration.intervals import wilson
+from benchmarks.phi import grey_of_file, share, small_enough
 from filters.burned_in import writing_in
 from filters.ocr import read_writing
 from filters.phi_pictures import ANNOTATION, Examination
@@ -31,7 +30,6 @@ IMAGES = Path(os.environ.get("CURATE_SHARED_DATA", "/work/shared/data")) / "imag
 GROUNDS = (
     "brain_mri_sartaj", "covid_chestxray_copy", "cvc612_polyp", "busi", "ph2_dermoscopy", "biomedparse_demo", "bccd",
 )  # fmt: skip
-LARGEST_SIDE = 1200
 LARGE = (64, 96, 128)
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif")
 
@@ -54,12 +52,12 @@ def planted(pictures: int) -> dict[str, Any]:
     tally: dict[str, Counter[str]] = {name: Counter() for name in ("planted", "nominated", "found")}
     for _ in range(pictures):
         kind, text = identifying(draw)
-        written = write(_grey(draw.choice(places)), text, kind, draw)
+        written = write(grey_of_file(draw.choice(places)), text, kind, draw)
         keys = (kind, f"{written.size} px", f"contrast {written.contrast}", written.font, "all")
         _count(tally, written, keys)
     alarms, others = 0, pictures // 3
     for _ in range(others):
-        written = write(_grey(draw.choice(places)), harmless(draw), "annotation", draw)
+        written = write(grey_of_file(draw.choice(places)), harmless(draw), "annotation", draw)
         alarms += _identifies(written)
     return {"recall": _recall(tally), "annotations that were taken for identifiers": share(alarms, others)}
 
@@ -71,7 +69,7 @@ def turned(pictures: int) -> dict[str, Any]:
     for number in range(pictures // 3):
         kind, text = identifying(draw)
         turns = number % 4
-        ground = _grey(draw.choice(places))
+        ground = grey_of_file(draw.choice(places))
         if turns:
             written = write(ground, text, kind, draw, turns=turns)
         else:
@@ -142,26 +140,7 @@ def _recall(tally: dict[str, Counter[str]]) -> dict[str, Any]:
 
 def grounds() -> list[Path]:
     """Real pictures on which writing is planted."""
-    return [path for name in GROUNDS for path in _small_enough(IMAGES / name)]
-
-
-def _small_enough(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in SUFFIXES[:3]:
-            with Image.open(path) as image:
-                if max(image.size) <= LARGEST_SIDE:
-                    yield path
-
-
-def _grey(path: Path) -> Any:
-    with Image.open(path) as image:
-        return np.asarray(image.convert("L"))
-
-
-def share(found: int, of: int) -> dict[str, Any]:
-    """A share with its 95 % interval (Wilson)."""
-    low, high = wilson(found, of)
-    return {"found": found, "of": of, "share": round(found / max(of, 1), 4), "ci95": [round(low, 4), round(high, 4)]}
+    return [path for name in GROUNDS for path in small_enough(IMAGES / name)]
 
 
 _PLANTED = {"planted": planted, "turned": turned}

@@ -71,7 +71,7 @@ def _planted(names: Names, change: Callable[[str], str]) -> dict[str, Any]:
         for kind, value in one.values:
             planted[kind] += 1
             found[kind] += not is_left(text, kind, change(value))
-    return {kind: _share(found[kind], planted[kind]) for kind in sorted(planted)}
+    return {kind: share(found[kind], planted[kind]) for kind in sorted(planted)}
 
 
 def is_left(text: str, kind: str, value: str) -> bool:
@@ -96,7 +96,7 @@ def _aci_bench(names: Names) -> dict[str, Any]:
                     seen += 1
                     left = redacted(text, find([text], names)[0])
                     clean += not any(re.search(rf"\b{word}\b", left, re.IGNORECASE) for word in there)
-    return _share(clean, seen)
+    return share(clean, seen)
 
 
 def captions() -> dict[str, Any]:
@@ -114,7 +114,7 @@ def _touched(texts_: Sequence[str], names: Names) -> dict[str, Any]:
         touched += bool(spans)
         kinds.update({span.kind for span in spans})
     seconds = time.perf_counter() - started
-    return {"texts": len(texts_), **_share(touched, len(texts_)), "by_kind": dict(sorted(kinds.items()))} | {
+    return {"texts": len(texts_), **share(touched, len(texts_)), "by_kind": dict(sorted(kinds.items()))} | {
         "characters_per_s": round(sum(map(len, texts_)) / seconds)
     }
 
@@ -137,7 +137,7 @@ def speed() -> dict[str, Any]:
     plain = [one.text for one in planted_texts(300, 1)]
     characters = sum(map(len, plain))
     paths = [path for name in GROUNDS for path in _pictures_of(name)[:12]]
-    greys = [_grey(path) for path in paths]
+    greys = [grey_of_file(path) for path in paths]
     files = [path.read_bytes() for path in paths]
     read_writing(greys[0], 60)
     found = {
@@ -169,23 +169,26 @@ def _timed(work: Any) -> float:
 
 
 def _pictures_of(name: str) -> list[Path]:
-    return sorted(_small_enough(SHARED / "images" / name))
+    return sorted(small_enough(SHARED / "images" / name))
 
 
-def _small_enough(folder: Path) -> Iterator[Path]:
-    for path in folder.rglob("*"):
+def small_enough(folder: Path) -> Iterator[Path]:
+    """Pictures of a folder that are not too large to be read often."""
+    for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in (".jpg", ".jpeg", ".png"):
             with Image.open(path) as image:
                 if max(image.size) <= LARGEST_SIDE:
                     yield path
 
 
-def _grey(path: Path) -> Any:
+def grey_of_file(path: Path) -> Any:
+    """H x W grey values."""
     with Image.open(path) as image:
         return np.asarray(image.convert("L"))
 
 
-def _share(found: int, of: int) -> dict[str, Any]:
+def share(found: int, of: int) -> dict[str, Any]:
+    """A share with its 95 % interval (Wilson)."""
     low, high = wilson(found, of)
     return {"found": found, "of": of, "share": round(found / max(of, 1), 4), "ci95": [round(low, 4), round(high, 4)]}
 

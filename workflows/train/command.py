@@ -86,14 +86,7 @@ def run(
     )  # fmt: skip
     prepared = prepare(options)
     if dry_run:
-        from workflows.train.forecast import forecast, forecast_lines
-
-        with redirect_stdout(sys.stderr):  # DeepSpeed's log would get between the answer's lines
-            told = forecast(prepared)
-        if as_json:
-            print_json(told)
-        say("\n".join(forecast_lines(told)))
-        return 2 if told["problems"] else 0
+        return _foretold(prepared, as_json=as_json)
     if launcher != Launcher.LOCAL:
         with redirect_stdout(sys.stderr):
             written = _hand_over(prepared, hostfile, submit=submit)
@@ -111,6 +104,18 @@ def run(
         print_json(answer)
     say("\n".join(_lines(answer)))
     return 0
+
+
+def _foretold(prepared: Any, *, as_json: bool) -> int:
+    """Say what the run would take; the exit status is 2 where something stands against it."""
+    from workflows.train.forecast import forecast, forecast_lines
+
+    with redirect_stdout(sys.stderr):  # DeepSpeed's log would get between the answer's lines
+        told = forecast(prepared)
+    if as_json:
+        print_json(told)
+    say("\n".join(forecast_lines(told)))
+    return 2 if told["problems"] else 0
 
 
 @train.command()
