@@ -10,6 +10,7 @@ import argparse
 import csv
 import gzip
 import json
+import re
 import tempfile
 import xml.etree.ElementTree as ET
 import zipfile
@@ -21,7 +22,7 @@ from typing import Any
 import pyarrow as pa
 import pydicom
 
-from benchmarks.readers import GOAL, corpus_of, planned, read, rows_of, tarred, timed, write
+from benchmarks.readers import GOAL, WORDS, corpus_of, planned, read, rows_of, tarred, timed, write
 from sources.records import Corpus
 
 Case = tuple[Callable[[], int], Corpus]
@@ -81,6 +82,53 @@ def by_columns(path: Path) -> int:
     return len([dict(zip(columns, row, strict=True)) for row in values])
 
 
+def put_reports(folder: Path, count: int) -> None:
+    """Reports as MIMIC-CXR lays them out, each beside a folder with its two pictures."""
+    text = "FINAL REPORT\n EXAMINATION: CHEST\n\n INDICATION: Cough.\n\n FINDINGS:\n %s\n\n IMPRESSION:\n No change.\n"
+    for number in range(count):
+        place = folder / f"files/p10/p{10_000_000 + number // 3}/s{50_000_000 + number}"
+        place.mkdir(parents=True)
+        place.with_suffix(".txt").write_text(text % " ".join(WORDS * 8))
+        for view in "ab":
+            (place / f"{view}.jpg").write_bytes(b"x")
+
+
+def put_pubmed(path: Path, count: int) -> None:
+    """Citations as PubMed's baseline has them, one in a line of its own as it writes them."""
+    words = " ".join(WORDS * 12)
+    citation = (
+        "<PubmedArticle><MedlineCitation><PMID Version='1'>{0}</PMID><Article><Journal><Title>J</Title></Journal>"
+        "<ArticleTitle>Title {0}</ArticleTitle><Abstract><AbstractText Label='AIM'>{1}</AbstractText></Abstract>"
+        "<AuthorList><Author><LastName>A</LastName><ForeName>B</ForeName></Author></AuthorList></Article>"
+        "</MedlineCitation><PubmedData><ArticleIdList><ArticleId IdType='pubmed'>{0}</ArticleId></ArticleIdList>"
+        "</PubmedData></PubmedArticle>\n"
+    )
+    body = "".join(citation.format(number + 1, words) for number in range(count))
+    path.write_text(f"<?xml version='1.0' encoding='utf-8'?>\n<PubmedArticleSet>\n{body}</PubmedArticleSet>\n")
+
+
+def by_reports(folder: Path) -> int:
+    """Reports read, cut at the names of their sections, and what lies beside each."""
+    count = 0
+    for path in folder.rglob("*.txt"):
+        sections = re.split(r"(?m)^ ?([A-Z]{4,}):", path.read_text())
+        count += len(sections) > 1 and any(path.with_suffix("").iterdir())
+    return count
+
+
+def by_pubmed(path: Path) -> int:
+    """Titles and abstracts, an article at a time."""
+    count = 0
+    for _, element in ET.iterparse(path):
+        if element.tag == "PubmedArticle":
+            texts = [
+                "".join(part.itertext()) for name in ("ArticleTitle", "AbstractText") for part in element.iter(name)
+            ]
+            count += bool(texts)
+            element.clear()
+    return count
+
+
 def by_medquad(paths: list[Path]) -> int:
     """Questions and answers of parsed documents."""
     count = 0
@@ -137,6 +185,11 @@ def cases(folder: Path, data: Path) -> dict[str, Case]:
                          corpus_of("image_folder", folder, "pictures/*.jpg", fields=films)),
         "medquad": (partial(by_medquad, sorted(medquad.glob("*_QA/*.xml"))),
                     corpus_of("medquad", medquad, "*_QA/*.xml", fields={})),
+        "reports": (partial(by_reports, folder / "mimic"),
+                    corpus_of("reports", folder / "mimic", "files/p1?/p*/s*.txt", fields={"text": "findings"},
+                              options={"pictures": ["files/**/*.jpg"]})),
+        "pubmed": (partial(by_pubmed, folder / "pubmed.xml"),
+                   corpus_of("pubmed", folder, "pubmed.xml", fields={})),
         "nxml": (partial(by_jats, sorted(nxml.rglob("*.nxml"))), corpus_of("nxml", nxml, "**/*.nxml", fields={})),
         "dicom (headers)": (partial(by_pydicom, [path for path in sorted(dicom.rglob("*.dcm")) if path.is_file()]),
                             corpus_of("dicom", dicom, "**/*.dcm", fields={}, identifiers="public")),
@@ -154,6 +207,8 @@ def main() -> None:
         folder, rows = Path(place), rows_of(options.records)
         write(folder, rows)
         put_more(folder, rows)
+        put_reports(folder / "mimic", len(rows) // 10)
+        put_pubmed(folder / "pubmed.xml", len(rows) // 4)
         print(f"{'reader':<20}{'records':>9}{'library':>10}{'plan':>9}{'read':>9}{'ratio':>8}")
         for name, (library, corpus) in cases(folder, options.data).items():
             if options.only not in name:

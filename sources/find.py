@@ -18,11 +18,12 @@ from sources.storage import (
     is_url,
     with_listing,
 )
-from sources.storage.member_index import is_packed, stem_of
+from sources.storage.member_index import is_compressed, is_packed, stem_of
 from sources.storage.packed import PackedFolder, archives_in, packed
 from sources.storage.zip_members import ArchiveError
 
 _PICTURES = ("jpg", "jpeg", "png", "tif", "tiff", "bmp", "gif", "webp", "jp2")
+_COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 DEFAULT_FILES: Mapping[str, tuple[str, ...]] = {
     "jsonl": ("**/*.jsonl",),
     "json": ("**/*.json",),
@@ -34,7 +35,11 @@ DEFAULT_FILES: Mapping[str, tuple[str, ...]] = {
     "dicom": ("**/*",),
     "webdataset": ("**/*.tar", "**/*.tar.gz", "**/*.tgz"),
     "archive": ("**/*.zip", "**/*.tar", "**/*.tar.gz", "**/*.tgz"),
-    "hf": tuple(f"**/*.{suffix}" for suffix in ("arrow", "parquet", "jsonl", "json", "csv", "tsv")),
+    "hf": tuple(
+        f"**/*.{suffix}{packed}"
+        for suffix in ("arrow", "parquet", "jsonl", "json", "csv", "tsv", "txt")
+        for packed in ("", *_COMPRESSED)
+    ),
     "nxml": ("**/*.nxml", "**/*.xml"),
     "pubmed": ("**/*.xml",),
     "reports": ("**/*.txt",),
@@ -99,7 +104,7 @@ def _packed_corpus(
                     raise _unreadable(form, name, error) from None
                 if corpus is not None:
                     return corpus
-                nested = nested or any(is_packed(stat.path) for stat in folder.files())
+                nested = nested or (isinstance(folder, PackedFolder) and folder.has_nested)
     if nested:
         raise CorpusError(f"{name}: its archive holds archives, which are not looked into: unpack the outer one")
     return None
@@ -269,14 +274,23 @@ def _corpus_at(card: Card, name: str, folder: Folder, identity: Identity, globs:
         return None
     split_of: dict[str, str | None] = {}
     listed: dict[str, FileStat] = {}
+    compressed: dict[str, FileStat] = {}
+    reads_them = card.reader in READ_ARCHIVES or isinstance(folder, PackedFolder)
     for split, patterns in globs.items():
-        for stat in _listed(card, name, folder, patterns):
-            split_of.setdefault(stat.path, split)
+        looked_for = patterns if reads_them else _also_compressed(patterns)
+        unpacks = not reads_them and any(map(is_compressed, looked_for))
+        for stat in _listed(card, name, folder, looked_for):
+            path = stat.path
+            if unpacks and is_compressed(path):
+                path = path.removesuffix(".gz")
+                compressed.setdefault(path, stat)
+            split_of.setdefault(path, split)
             listed[stat.path] = stat
     if not split_of:
         return None
     splits = {path: split for path, split in split_of.items() if split is not None}
-    root = _with_archives(card, name, folder, _known(card, name, folder, list(listed.values())))
+    known = _known(card, name, folder, list(listed.values()))
+    root = _with_archives(card, name, folder, known, [stat for path, stat in compressed.items() if path not in listed])
     corpus = Corpus(name, root, card, identity, tuple(sorted(split_of)), splits)
     if card.reader == "hf" and isinstance(folder, InventoryFolder):
         from sources.readers.hf_sets import with_repository  # it needs `datasets`, which takes a second to import
@@ -285,16 +299,24 @@ def _corpus_at(card: Card, name: str, folder: Folder, identity: Identity, globs:
     return corpus
 
 
-def _with_archives(card: Card, name: str, folder: Folder, known: Folder) -> Folder:
-    """The folder, with what is in the zips that its card names.
+def _also_compressed(patterns: Sequence[str]) -> list[str]:
+    """The patterns, and those of the same files in gzip."""
+    plain = [pattern.removesuffix(".gz") if is_compressed(pattern) else pattern for pattern in patterns]
+    own = [pattern for pattern in plain if pattern in patterns]
+    return [*own, *(f"{pattern}.gz" for pattern in plain if is_compressed(f"{pattern}.gz"))]
+
+
+def _with_archives(card: Card, name: str, folder: Folder, known: Folder, compressed: Sequence[FileStat]) -> Folder:
+    """The folder, with what is in its files in gzip, and in the archives that its card names.
 
     Raises:
         CorpusError: one of them cannot be read.
     """
-    if not card.layout.archives or isinstance(folder, PackedFolder):
+    if isinstance(folder, PackedFolder):
         return known
     try:
-        return packed(known, _listed(card, name, folder, card.layout.archives))
+        archives = _listed(card, name, folder, card.layout.archives) if card.layout.archives else []
+        return packed(known, [*compressed, *archives])
     except ArchiveError as error:
         raise _unreadable(card, name, error) from None
 

@@ -11,6 +11,7 @@ from sources.readers.csv_rows import CsvReader
 from sources.readers.hf_features import Feature, features_of, has_labels, named_labels
 from sources.readers.hf_saved import open_saved_picture, plan_saved, read_saved
 from sources.readers.hf_sets import DataFile, Form, data_file
+from sources.readers.hf_streams import plan_streamed, read_streamed
 from sources.readers.json_array import JsonReader
 from sources.readers.jsonl import JsonlReader
 from sources.readers.parquet import ParquetReader
@@ -43,6 +44,8 @@ class HfReader:
                 continue
             if data.form == "arrow":
                 yield from several(corpus, plan_saved(corpus, path))
+            elif data.form == "streamed":
+                yield from several(corpus, plan_streamed(corpus, path))
             else:
                 fragments = _reader_of(data.form).plan(corpus, (path,))
                 if data.form == "parquet":
@@ -75,7 +78,7 @@ class HfReader:
         data = data_file(corpus, fragment.path)
         if data is None or data.form == "arrow":
             return open_saved_picture(corpus, fragment, uri)
-        reader = _reader_of(data.form)
+        reader = None if data.form == "streamed" else _reader_of(data.form)
         if not isinstance(reader, PictureReader):
             raise FileNotFoundError("a file of text holds no pictures")
         return reader.open_picture(corpus, fragment, uri)
@@ -102,6 +105,8 @@ def _expected(corpus: Corpus, path: str, fragments: Iterator[Fragment]) -> Itera
 def _items(corpus: Corpus, fragment: Fragment, data: DataFile) -> Iterator[Record | Unreadable]:
     if data.form == "arrow":
         return read_saved(corpus, fragment)
+    if data.form == "streamed":
+        return read_streamed(corpus, fragment)
     items = _reader_of(data.form).read(corpus, fragment)
     return _named(corpus, fragment, items) if data.form == "parquet" else items
 

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sources.readers.hf_library import datasets_library
@@ -12,8 +12,17 @@ from sources.storage import Folder
 README = "README.md"
 _HONOURED = frozenset(("data_files", "data_dir", "default", "features", "version", "description", "drop_labels"))
 """Settings of a config that are followed, or that change no record here."""
+STREAMED = frozenset(("csv", "json", "text"))
+"""Modules of `datasets` whose rows it streams itself where we do not read the file (sources/readers/hf_streams.py)."""
+COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 _MAX_README_BYTES = 16 * 2**20
-_PARTS = {"parquet": (".parquet",), "csv": (".csv", ".tsv"), "json": (".json", ".jsonl"), "arrow": (".arrow",)}
+_PARTS = {
+    "parquet": (".parquet",),
+    "csv": (".csv", ".tsv"),
+    "json": (".json", ".jsonl"),
+    "arrow": (".arrow",),
+    "text": (".txt",),
+}
 
 
 class RepositoryError(ValueError):
@@ -22,10 +31,14 @@ class RepositoryError(ValueError):
 
 @dataclass(frozen=True)
 class Resolved:
-    """The data files of one config, each with its split, and the module of `datasets` that reads their form."""
+    """The data files of one config, each with its split, and the module of `datasets` that reads their form.
+
+    `settings` of the config are for that module: where there are any, it reads the files itself.
+    """
 
     splits: Mapping[str, str]
     module: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 def resolved(asking: object, root: Folder, config: str | None) -> Resolved:
@@ -74,9 +87,23 @@ def _resolve(root: Folder, readme: str, config: str | None) -> Resolved:
     module = infer_module_for_data_files_list([file for split in matched.values() for file in split])[0]
     if module is None:
         raise RepositoryError(_without_data(names))
+    own = {name: value for name, value in settings.items() if name not in _HONOURED}
+    if own and module not in STREAMED:
+        raise RepositoryError(
+            f"the config of its {README} sets {', '.join(sorted(own))}, which is not followed for {module}: read"
+            " its files with the reader of their form and that reader's options"
+        )
+    splits = {file: split for split, found in matched.items() for file in found if _is_part(file, module)}
+    return Resolved(splits, module, own)
+
+
+def _is_part(file: str, module: str) -> bool:
+    """Whether a matched file is of the module's form: others may lie beside the data."""
     kept = _PARTS.get(module)
-    splits = {file: split for split, found in matched.items() for file in found if kept is None or file.endswith(kept)}
-    return Resolved(splits, module)
+    if kept is None:
+        return True
+    plain = next((file[: -len(end)] for end in COMPRESSED if file.endswith(end)), file)
+    return plain.endswith(kept) and (plain == file or module in STREAMED)
 
 
 def _matching(patterns: str | list[str], below: str, base: str) -> list[str]:
@@ -118,14 +145,7 @@ def _settings(readme: str, config: str | None) -> dict[str, Any]:
     if chosen is None or chosen not in configs:
         what = f"it has no config {config!r}" if config is not None else "it has several configs"
         raise RepositoryError(f"{what}: choose one with `options: {{config: NAME}}`, of {', '.join(configs) or 'none'}")
-    settings: dict[str, Any] = dict(configs[chosen])
-    unknown = sorted(set(settings) - _HONOURED)
-    if unknown:
-        raise RepositoryError(
-            f"the config {chosen!r} of its {README} sets {', '.join(unknown)}, which is not followed here: read its"
-            " files with the reader of their form (`csv`, `jsonl` ...) and that reader's options"
-        )
-    return settings
+    return dict(configs[chosen])
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import orjson
 
-from sources.readers.hf_repository import RepositoryError, Resolved, resolved
+from sources.readers.hf_repository import COMPRESSED, STREAMED, RepositoryError, Resolved, resolved
 from sources.records import Corpus, CorpusError
 from sources.storage import Folder
 
@@ -17,7 +17,7 @@ _INDICES = ("_indices_files", "_indices_data_files")
 _SLICED = re.compile(r"(\w+)\[.*\]")
 _MAX_CONTROL_BYTES = 16 * 2**20
 
-Form = Literal["arrow", "parquet", "jsonl", "json", "csv"]
+Form = Literal["arrow", "parquet", "jsonl", "json", "csv", "streamed"]
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,19 @@ def _in_repository(corpus: Corpus, path: str) -> DataFile | None:
     split = data.splits.get(path)
     if split is None:
         return None
-    return DataFile(split, _form(corpus, path, data.module))
+    return DataFile(split, _form(corpus, path, data))
 
 
-def _form(corpus: Corpus, path: str, module: str) -> Form:
+def streamed_by(corpus: Corpus) -> tuple[str, dict[str, Any]]:
+    """The module of `datasets` that streams the files of a repository, and its settings."""
+    data = corpus.repository or _resolved(corpus)
+    return data.module, dict(data.settings)
+
+
+def _form(corpus: Corpus, path: str, data: Resolved) -> Form:
+    module = data.module
+    if module in STREAMED and (data.settings or module == "text" or path.endswith(COMPRESSED)):
+        return "streamed"
     if module == "parquet":
         return "parquet"
     if module == "csv":

@@ -37,14 +37,11 @@ def parse_article_xml(data: bytes, skipped: frozenset[str]) -> Element:
         RecordError: it is cut off, not well-formed, nested deeper than 200, declares entities, names a character
             that HTML does not, or (`record.encoding`) is not in the encoding it claims.
     """
-    tree = _Tree(skipped)
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
-    parser.StartElementHandler = tree.start
-    parser.EndElementHandler = tree.end
-    parser.CharacterDataHandler = tree.data
     parser.EntityDeclHandler = _refuse_entity
-    parser.SkippedEntityHandler = tree.character
+    builder = TreeBuilder()
+    building = _Building(parser, builder, skipped)
     try:
         parser.Parse(data, True)  # noqa: FBT003 - expat's own signature: this is all of it
     except expat.ExpatError as error:
@@ -53,40 +50,66 @@ def parse_article_xml(data: bytes, skipped: frozenset[str]) -> Element:
         raise
     except (LookupError, ValueError):  # of Python's codecs, for encodings that expat asks them for
         raise RecordError("in an encoding that cannot be read: convert it to UTF-8", Reason.RECORD_ENCODING) from None
-    return tree.close()
+    finally:
+        building.release()
+    root: Element | None = builder.close()
+    if root is None:
+        raise RecordError("XML, but no article")
+    return root
 
 
-class _Tree:
-    """Builds the tree from expat's events."""
+class _Tags(dict[str, str]):
+    """Names of elements without their namespaces, each cut once."""
 
-    def __init__(self, skipped: frozenset[str]) -> None:
-        self._builder = TreeBuilder()
-        self._skipped = skipped
+    def __missing__(self, name: str) -> str:
+        self[name] = local = _local(name)
+        return local
+
+
+class _Building:
+    """Builds the tree from the parser's events; inside a skipped element other, shorter handlers stand in."""
+
+    def __init__(self, parser: expat.XMLParserType, builder: TreeBuilder, skipped: frozenset[str]) -> None:
+        self._parser, self._builder, self._skipped = parser, builder, skipped
+        self._begin, self._finish = builder.start, builder.end
+        self._tags = _Tags()
         self._depth = 0
-        self._skipping = 0
-        """Depth inside a skipped element; 0 outside."""
+        self._outermost = 0
+        """Depth of the skipped element; 0 outside."""
+        parser.SkippedEntityHandler = self.character
+        self._build()
+
+    def _build(self) -> None:
+        parser = self._parser
+        parser.StartElementHandler, parser.EndElementHandler = self.start, self.end
+        parser.CharacterDataHandler = self._builder.data
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            raise RecordError(f"XML nested more than {MAX_DEPTH} deep")
-        local = _local(name)
-        if self._skipping or local in self._skipped:
-            self._skipping += 1
+            raise _too_deep()
+        tag = self._tags[name]
+        if tag not in self._skipped:
+            self._begin(tag, _local_names(attributes) if attributes else attributes)
             return
-        plain = {key: value for key, value in attributes.items() if " " not in key}
-        self._builder.start(local, {**{_local(key): value for key, value in attributes.items()}, **plain})
+        parser, self._outermost = self._parser, self._depth
+        parser.StartElementHandler, parser.EndElementHandler = self.start_skipped, self.end_skipped
+        parser.CharacterDataHandler = None
 
     def end(self, name: str) -> None:
         self._depth -= 1
-        if self._skipping:
-            self._skipping -= 1
-        else:
-            self._builder.end(_local(name))
+        self._finish(name)
 
-    def data(self, text: str) -> None:
-        if not self._skipping:
-            self._builder.data(text)
+    def start_skipped(self, _name: str, _attributes: dict[str, str]) -> None:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise _too_deep()
+
+    def end_skipped(self, _name: str) -> None:
+        self._depth -= 1
+        if self._depth < self._outermost:
+            self._outermost = 0
+            self._build()
 
     def character(self, name: str, is_parameter: bool) -> None:  # noqa: FBT001 - expat's own signature
         """A named character of the public DTD, which is not read: `&alpha;` means what it means in HTML."""
@@ -94,17 +117,30 @@ class _Tree:
             return
         if f"{name};" not in html5:
             raise RecordError("names a character that only its DTD explains")
-        self.data(html5[f"{name};"])
+        if not self._outermost:
+            self._builder.data(html5[f"{name};"])
 
-    def close(self) -> Element:
-        root: Element | None = self._builder.close()
-        if root is None:
-            raise RecordError("XML, but no article")
-        return root
+    def release(self) -> None:
+        """Let go of the parser, and it of this: they hold each other, and thousands would wait to be collected."""
+        parser = self._parser
+        parser.StartElementHandler = parser.EndElementHandler = parser.CharacterDataHandler = None
+        parser.SkippedEntityHandler = None
+
+
+def _local_names(attributes: dict[str, str]) -> dict[str, str]:
+    """Attributes without their namespaces; of two of one name that without."""
+    if not any(" " in key for key in attributes):
+        return attributes
+    plain = {key: value for key, value in attributes.items() if " " not in key}
+    return {**{_local(key): value for key, value in attributes.items()}, **plain}
 
 
 def _local(name: str) -> str:
     return name.rpartition(" ")[2]
+
+
+def _too_deep() -> RecordError:
+    return RecordError(f"XML nested more than {MAX_DEPTH} deep")
 
 
 def _refuse_entity(*_: Any) -> None:

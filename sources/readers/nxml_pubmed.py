@@ -14,6 +14,8 @@ from sources.records import MAX_RECORD_BYTES, Corpus, CorpusError, Fragment, Rec
 _OPEN = re.compile(rb"<Pubmed(?:Book)?Article[\s>]")
 _CLOSE = re.compile(rb"</Pubmed(?:Book)?Article\s*>")
 _LONGEST_TAG = 256
+TOGETHER_BYTES = 2**17
+"""Of citations that are parsed as one document: some thirty, whose tree takes a MiB or two."""
 SKIPPED = frozenset(
     ("PubmedData", "AuthorList", "MeshHeadingList", "ChemicalList", "GrantList", "CommentsCorrectionsList")
 )
@@ -51,13 +53,34 @@ class PubmedReader:
         Raises:
             ChangedInputError: the file is not the planned one any more.
         """
+        held: list[tuple[str, Piece]] = []
+        size = 0
         for key, piece in pieces(corpus, fragment, split_citations):
-            try:
-                root = parse_article_xml(piece.content(), SKIPPED)
-            except RecordError as error:
-                yield Unreadable(key, error.reason, str(error))
-                continue
-            yield Record(key, _row(root))
+            held.append((key, piece))
+            size += piece.stop - piece.start
+            if size >= TOGETHER_BYTES:
+                yield from _records(held)
+                held, size = [], 0
+        yield from _records(held)
+
+
+def _records(held: Sequence[tuple[str, Piece]]) -> Iterator[Record | Unreadable]:
+    """The records of some citations: parsed as one document, or where that meets anything odd each by itself."""
+    try:
+        found = list(parse_article_xml(b"<set>" + b"".join(piece.content() for _, piece in held) + b"</set>", SKIPPED))
+    except RecordError:
+        found = []
+    if len(found) != len(held):
+        yield from (_alone(key, piece) for key, piece in held)
+        return
+    yield from (Record(key, _row(root)) for (key, _), root in zip(held, found, strict=True))
+
+
+def _alone(key: str, piece: Piece) -> Record | Unreadable:
+    try:
+        return Record(key, _row(parse_article_xml(piece.content(), SKIPPED)))
+    except RecordError as error:
+        return Unreadable(key, error.reason, str(error))
 
 
 def split_citations(file: BinaryIO, start: int, stop: int) -> Iterator[Piece]:

@@ -27,7 +27,6 @@ _QUIET = {
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _PLACE = re.compile(r"datasets/([^/@]+/[^/@]+)(?:@([^/]+))?(?:/(.*))?")
 _REACH = f"check the network and {ENDPOINT}; then run the same command again: it resumes"
-_RIGHTS = f"accept its terms on its page of the hub, and give a token that may read it in {TOKEN}"
 
 
 def be_quiet() -> None:
@@ -266,7 +265,7 @@ def _told_apart(place: str) -> Iterator[None]:
     except errors.EntryNotFoundError:
         raise FileNotFoundError(errno.ENOENT, "no such file in the repository") from None
     except errors.GatedRepoError:
-        raise StoreError(errno.EACCES, f"{place}: is gated", _RIGHTS) from None
+        raise _gated(place) from None
     except errors.RepositoryNotFoundError:
         hint = f"check its name; if it is private, give a token that may read it in {TOKEN}"
         raise StoreError(errno.EACCES, f"{place}: no such data set, or none that may be read", hint) from None
@@ -277,8 +276,36 @@ def _told_apart(place: str) -> Iterator[None]:
         raise StoreError(errno.ENETDOWN, f"{place}: HF_HUB_OFFLINE forbids to reach the hub", hint) from None
     except errors.HfHubHTTPError as error:
         status = getattr(error.response, "status_code", 0)
-        denied = status in (401, 403)
-        message = f"{place}: {'access denied' if denied else f'the hub failed (status {status})'}"
-        raise StoreError(errno.EACCES if denied else errno.EIO, message, _RIGHTS if denied else _REACH) from None
+        if status in (401, 403):
+            raise _denied(place) from None
+        raise StoreError(errno.EIO, f"{place}: the hub failed (status {status})", _REACH) from None
     except errors.HTTPError:  # type: ignore[attr-defined]  # the base of all that its client raises
         raise StoreError(errno.EHOSTUNREACH, f"{place}: the hub cannot be reached", _REACH) from None
+
+
+def _gated(place: str) -> StoreError:
+    """What to do about a data set whose terms must be accepted first."""
+    page = _page(place)
+    if _token():
+        hint = (
+            f"sign in at {page} with the account whose token {TOKEN} holds, and accept the conditions shown there (some"
+            " owners must then grant the request); then run the same command again"
+        )
+        return StoreError(errno.EACCES, f"{place}: is gated, and the account of {TOKEN} has no access to it", hint)
+    hint = (
+        f"sign in at {page}, accept the conditions shown there, make a token that may read it at"
+        f" {_endpoint()}/settings/tokens, and give it in {TOKEN}; then run the same command again"
+    )
+    return StoreError(errno.EACCES, f"{place}: is gated, and {TOKEN} is not set", hint)
+
+
+def _denied(place: str) -> StoreError:
+    """What to do about an answer 401 or 403 of which the hub does not say more."""
+    held = f"the hub does not take the token in {TOKEN}" if _token() else f"it asks for a token, and {TOKEN} is not set"
+    hint = f"see {_page(place)}; a token is made at {_endpoint()}/settings/tokens and given in {TOKEN}"
+    return StoreError(errno.EACCES, f"{place}: {held}", hint)
+
+
+def _page(place: str) -> str:
+    """The page of a data set on the hub."""
+    return f"{_endpoint()}/{place.removeprefix('hf://').partition('@')[0]}"

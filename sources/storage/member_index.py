@@ -1,5 +1,6 @@
 """Which members an archive has, in a few arrays: those of a million pictures take 60 MB, not a gigabyte."""
 
+import errno
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
@@ -13,14 +14,22 @@ from sources.storage.zip_members import BARE, ArchiveError, Member, is_safe, zip
 
 TARS = (".tar", ".tar.gz", ".tgz")
 ARCHIVES = (".zip", *TARS)
+COMPRESSED = tuple(f".{form}.gz" for form in ("jsonl", "json", "csv", "tsv", "xml", "nxml", "txt"))
+"""Files of records in gzip: archives of the one file that each would be unpacked to, beside itself."""
 GZIPPED = (".gz", ".tgz")
 """Ends of the names of tars that can only be read as a stream."""
+_AT_ONCE_BYTES = 2**20
 _TOLD = {CUT_OFF: "was cut off", NO_END: "was cut off", DAMAGED: "is damaged"}
 
 
 def is_packed(path: str) -> bool:
     """Whether a file calls itself an archive of a form that is looked into."""
     return path.lower().endswith(ARCHIVES)
+
+
+def is_compressed(path: str) -> bool:
+    """Whether a file calls itself one file of records in gzip."""
+    return path.lower().endswith(COMPRESSED)
 
 
 def stem_of(path: str) -> str:
@@ -37,11 +46,31 @@ def members_of(file: BinaryIO, path: str, size: int) -> Iterator[tuple[str, Memb
     Raises:
         ArchiveError: it cannot be read to its end.
     """
+    if is_compressed(path):
+        length = _unpacked_size(file)
+        yield path.rpartition("/")[2][: -len(".gz")], Member(0, length, length, BARE, 0)
+        return
     found = _tar_members(file, path, size) if path.lower().endswith(TARS) else zip_members(file, size)
     for name, member in found:
         plain = name.removeprefix("./")
         if not any(part.startswith(".") or part == "__MACOSX" for part in plain.split("/")):
             yield plain, member
+
+
+def _unpacked_size(file: BinaryIO) -> int:
+    """What a gzip unpacks to, which only unpacking it tells; the places to read on from are kept on the way."""
+    try:
+        while file.read(_AT_ONCE_BYTES):
+            pass
+    except OSError as error:
+        too_large = error.errno == errno.EFBIG
+        told = (
+            error.strerror
+            if too_large
+            else "does not unpack to its end: it is damaged or was cut off; download it again"
+        )
+        raise ArchiveError(str(told)) from None
+    return file.tell()
 
 
 def _tar_members(file: BinaryIO, path: str, size: int) -> Iterator[tuple[str, Member]]:

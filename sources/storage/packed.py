@@ -12,7 +12,7 @@ from typing import BinaryIO, NoReturn, cast
 from sources.storage.folder import MAX_READ_BYTES, FileStat, Folder, StoreError, TooLargeError
 from sources.storage.globs import matcher
 from sources.storage.inflated import DAMAGED, GZIP, RAW, Inflated, Part, Places
-from sources.storage.member_index import GZIPPED, MemberIndex, is_packed, members_of, stem_of
+from sources.storage.member_index import GZIPPED, MemberIndex, is_compressed, is_packed, members_of, stem_of
 from sources.storage.zip_members import BARE, DEFLATED, ArchiveError, Member, begins, unpacked
 
 HELD = 4096
@@ -44,6 +44,12 @@ class PackedFolder:
     def place(self) -> str:
         """The base's."""
         return self.base.place
+
+    @property
+    def has_nested(self) -> bool:
+        """Whether an archive holds archives."""
+        names = (name for archive in self.archives for name, _ in _listed(self.holder, archive))
+        return any(is_packed(name) or is_compressed(name) for name in names)
 
     def checked(self) -> "PackedFolder":
         """The same, its archives looked at.

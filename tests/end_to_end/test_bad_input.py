@@ -78,7 +78,6 @@ def test_a_build_that_keeps_nothing_warns_and_succeeds(place: Path) -> None:
         ("a.csv", "csv", b"id,txt\n1,x\n", "no column 'text'; did you mean 'txt'"),
         ("a.json", "json", b"\xff\xfe[\x00]\x00", "UTF-16"),
         ("a.parquet", "parquet", b"PAR1 and then nothing", "a.parquet"),
-        ("a.jsonl.gz", "jsonl", b"\x1f\x8b\x08\x00", "compressed"),
     ],
 )
 def test_a_file_that_is_not_in_its_form_is_named_with_what_was_expected(

@@ -114,7 +114,7 @@ def test_a_data_set_of_the_hub_is_built_without_a_copy_and_without_its_token_in_
             **os.environ, "HF_ENDPOINT": hub.url, "HF_TOKEN": "hf_secret_token", "HF_HUB_OFFLINE": "0",
             "HF_HOME": str(tmp_path / "cache"),
         }  # fmt: skip
-        answer = both(tmp_path, [source], env=environment)
+        answer = build(tmp_path, [source], 2, env=environment)
         refused = {**environment, "HF_TOKEN": ""}
         done = curate(
             "build",
@@ -129,11 +129,11 @@ def test_a_data_set_of_the_hub_is_built_without_a_copy_and_without_its_token_in_
     assert answer["counts"]["kept"] == 20
     assert answer["counts"]["dropped"] == {"record.split": 5}
     assert done.returncode in (1, 2)
-    assert "is gated" in done.stderr
+    assert "is gated, and HF_TOKEN is not set" in done.stderr
+    assert f"{hub.url}/datasets/{REPOSITORY}, accept the conditions shown there" in " ".join(done.stderr.split())
     assert not any(path.is_file() for path in (tmp_path / "cache").rglob("*"))
-    for run in ("run1", "run2"):
-        for path in (tmp_path / run).rglob("*"):
-            assert not path.is_file() or b"hf_secret" not in path.read_bytes()
+    for path in (tmp_path / "run2").rglob("*"):
+        assert not path.is_file() or b"hf_secret" not in path.read_bytes()
 
 
 def test_a_branch_of_the_hub_is_wrong_usage(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """The same cards read a corpus from a folder, from a bucket, from the hub, and with its pictures in a zip."""
 
+import gzip
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from sources.storage import BucketFolder, Folder, LocalFolder, folder_at
 from sources.storage import hub as hub_module
 from tests.sources.corpora_fixtures import MAKERS
 from tests.sources.hub_server import COMMIT, REPOSITORY, Hub, serving
+from tests.sources.test_packed_corpora import PACKERS
 from tests.sources.test_pictures_in_zips import pack
 
 NAMES = ("path_vqa", "pmc_oa_jsonl", "slake", "biomedica", "mimic_cxr_jpg", "pmc_oa")
@@ -51,6 +54,32 @@ def test_a_corpus_in_a_bucket_is_the_corpus_on_disk(corpora: Path, folder: Bucke
         on_disk = checked(corpora, LocalFolder(corpora), name)
         assert on_disk["pictures"]["missing"] == 0
         assert checked(corpora, folder, name) == on_disk
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix"), [("slake", ".zip"), ("path_vqa", ".tar"), ("mimic_cxr_jpg", ".tgz"), ("slake", ".json.gz")]
+)
+def test_archives_in_a_bucket_are_read_where_they_are(
+    name: str, suffix: str, tmp_path: Path, folder: BucketFolder
+) -> None:
+    plain, inside = tmp_path / "plain", tmp_path / "inside"
+    (tmp_path / "site.key").write_text("a site key of a test")
+    for data in (plain, inside):
+        MAKERS[name](data)
+    [top] = [path.name for path in inside.iterdir()]
+    if suffix == ".json.gz":
+        for path in sorted(inside.rglob("*.json")):
+            path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+            path.unlink()
+    else:
+        PACKERS[suffix](inside / top, inside / f"{top}{suffix}", "" if suffix == ".tar" else f"{top}/")
+        shutil.rmtree(inside / top)
+    for path in inside.rglob("*"):
+        if path.is_file():
+            folder.write(path.relative_to(inside).as_posix(), path.read_bytes())
+    on_disk = checked(plain, LocalFolder(plain), name)
+    assert on_disk["pictures"]["missing"] == 0
+    assert checked(plain, folder, name) == on_disk
 
 
 @pytest.mark.usefixtures("hub")

@@ -1,15 +1,19 @@
+import bz2
 import errno
+import gzip
+import lzma
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
 
+import orjson
 import pytest
 
 from sources.cards import Card, Layout
 from sources.find import DEFAULT_FILES, find_corpus
 from sources.identity import Identity
 from sources.readers.registry import reader_named
-from sources.records import Corpus, Record
+from sources.records import Corpus, CorpusError, Record
 from sources.storage import folder_at
 from sources.storage import hub as hub_module
 from sources.storage.folder import OutsideError, StoreError, TooLargeError
@@ -112,14 +116,59 @@ def test_errors_of_the_hub_say_what_to_do_and_none_says_that_a_file_is_absent(hu
 
 def test_a_gated_data_set_is_read_with_the_token_of_the_environment(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     hub.gated, hub.token = True, "hf_secret"
-    with pytest.raises(StoreError, match="is gated") as error:
+    page = f"{hub.url}/datasets/{REPOSITORY}"
+    with pytest.raises(StoreError, match="is gated, and HF_TOKEN is not set") as error:
         folder_at(PLACE).exists()
-    assert "HF_TOKEN" in error.value.hint
+    assert error.value.hint == (
+        f"sign in at {page}, accept the conditions shown there, make a token that may read it at"
+        f" {hub.url}/settings/tokens, and give it in HF_TOKEN; then run the same command again"
+    )
+    monkeypatch.setenv("HF_TOKEN", "hf_anothers")
+    with pytest.raises(StoreError, match="is gated, and the account of HF_TOKEN has no access to it") as error:
+        folder_at(PLACE).exists()
+    assert f"{page} with the account whose token HF_TOKEN holds, and accept the conditions" in error.value.hint
+    assert "hf_anothers" not in str(error.value) + error.value.hint
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     folder = folder_at(PLACE)
     assert folder.read("README.md").startswith(b"---")
     assert "hf_secret" not in repr(folder) + repr(pickle.dumps(folder))
-    assert hub.tokens == {None, "hf_secret"}
+    assert hub.tokens == {None, "hf_anothers", "hf_secret"}
+
+
+def test_a_bare_401_says_where_a_token_comes_from(hub: Hub) -> None:
+    hub.refuses = True
+    with pytest.raises(StoreError, match="asks for a token, and HF_TOKEN is not set") as error:
+        folder_at(PLACE).exists()
+    assert f"{hub.url}/settings/tokens" in error.value.hint
+
+
+@pytest.mark.parametrize("name", ["train.jsonl.gz", "train.jsonl.bz2", "train.jsonl.xz"])
+def test_compressed_files_of_a_repository_are_streamed_by_datasets(hub: Hub, name: str) -> None:
+    pack = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}[name.rpartition(".")[2]]
+    rows = b"".join(orjson.dumps({"note": f"note {n}", "n": n}) + b"\n" for n in range(9000))
+    for path in sorted(hub.folder.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    (hub.folder / name).write_bytes(pack(rows))
+    corpus = found(PLACE, fields={"text": "note"}, meta=("n",))
+    reader = reader_named("hf")
+    fragments = list(reader.plan(corpus, corpus.files))
+    assert [fragment.records for fragment in fragments] == [4096, 4096, 808]
+    hub.asked.clear()
+    again = [record.row["n"] for fragment in reversed(fragments) for record in reader.read(corpus, fragment)]
+    assert again == [*range(8192, 9000), *range(4096, 8192), *range(4096)]
+    asked = len(hub.asked)
+    onwards = [record.row["note"] for fragment in fragments for record in reader.read(corpus, fragment)]
+    assert onwards == [f"note {n}" for n in range(9000)]
+    assert len(hub.asked) - asked <= asked / 2  # the stream goes on where it stands
+
+
+def test_a_stream_that_ends_early_is_an_error_before_anything_is_built(hub: Hub) -> None:
+    rows = b"".join(orjson.dumps({"note": f"note {n}"}) + b"\n" for n in range(9000))
+    (hub.folder / "README.md").write_text("---\nconfigs: [{config_name: default, data_files: a.jsonl.gz}]\n---\n")
+    (hub.folder / "a.jsonl.gz").write_bytes(gzip.compress(rows)[:-1000])
+    corpus = found(PLACE, fields={"text": "note"})
+    with pytest.raises(CorpusError, match=r"`datasets` cannot read it .*download it again"):
+        list(reader_named("hf").plan(corpus, corpus.files))
 
 
 def test_a_hub_that_fails_now_and_then_is_asked_again(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,10 +93,25 @@ def test_a_config_must_be_chosen_and_exist(tmp_path: Path) -> None:
         planned(corpus_of(tmp_path, options={"config": "eesy"}))
 
 
-def test_settings_of_a_card_that_would_change_records_are_refused(tmp_path: Path) -> None:
-    rows(tmp_path, "a.csv", ["a"])
-    (tmp_path / "README.md").write_text('---\nconfigs:\n- config_name: default\n  data_files: a.csv\n  sep: "|"\n---\n')
-    with pytest.raises(CorpusError, match="sets sep, which is not followed here"):
+SETTINGS = """---
+configs:
+- {config_name: default, data_files: a.FORM, SETTING}
+---
+"""
+
+
+def test_settings_of_a_config_are_followed_by_datasets_itself(tmp_path: Path) -> None:
+    folder = tmp_path / "repository"
+    rows(folder, "a.csv", ["a|x", "b,c|x"])
+    (folder / "a.csv").write_text("text|more\n" + "a|x\nb,c|x\n")
+    (folder / "README.md").write_text(SETTINGS.replace("FORM", "csv").replace("SETTING", 'sep: "|"'))
+    assert texts(corpus_of(folder)) == oracle(folder, tmp_path / "cache") == {"train": ["a", "b,c"]}
+
+
+def test_settings_that_would_change_records_of_parquet_are_refused(tmp_path: Path) -> None:
+    film(2).to_parquet(str(tmp_path / "a.parquet"))
+    (tmp_path / "README.md").write_text(SETTINGS.replace("FORM", "parquet").replace("SETTING", "columns: [note]"))
+    with pytest.raises(CorpusError, match="sets columns, which is not followed for parquet"):
         planned(corpus_of(tmp_path))
 
 

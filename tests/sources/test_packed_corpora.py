@@ -209,3 +209,46 @@ def test_an_archive_of_archives_is_told(tmp_path: Path) -> None:
     zip_up(tmp_path / "made", tmp_path / "Slake1.0.zip")
     with pytest.raises(CorpusError, match="unpack the outer one"):
         find_corpus(catalogue()["slake"], "slake", [LocalFolder(tmp_path)], Identity("slake"))
+
+
+def test_records_in_gzip_are_read_as_if_unpacked_beside_themselves(tmp_path: Path) -> None:
+    plain, text = tmp_path / "plain", "".join(f"{json.dumps(row)}\n" for row in ROWS)
+    put(plain / "notes/a.jsonl", text)
+    put(plain / "notes/deep/b.jsonl", '{"id": 1, "text": "last"}\n')
+    inside = tmp_path / "inside"
+    for path in ("notes/a.jsonl", "notes/deep/b.jsonl"):
+        (inside / path).parent.mkdir(parents=True, exist_ok=True)
+        (inside / f"{path}.gz").write_bytes(gzip.compress((plain / path).read_bytes(), 1))
+    put(inside / "notes/c.jsonl", '{"id": 2, "text": "not packed"}\n')
+    put(plain / "notes/c.jsonl", '{"id": 2, "text": "not packed"}\n')
+    expected = own_corpus(plain, "notes/**/*.jsonl")
+    assert expected is not None
+    for path in ("notes/**/*.jsonl", "notes"):
+        corpus = own_corpus(inside, path)
+        assert corpus is not None
+        assert [Path(file).name for file in corpus.files] == [Path(file).name for file in expected.files]
+        assert list(read(corpus)) == list(read(expected))
+    one = own_corpus(inside, "notes/a.jsonl.gz")
+    assert one is not None
+    assert one.files == ("notes/a.jsonl",)
+
+
+def test_of_a_file_and_the_same_in_gzip_one_is_read(tmp_path: Path) -> None:
+    put(tmp_path / "notes/a.csv", "id,text\n1,one\n")
+    (tmp_path / "notes/a.csv.gz").write_bytes(gzip.compress(b"id,text\n1,one\n"))
+    corpus = own_corpus(tmp_path, "notes", "csv")
+    assert corpus is not None
+    assert [record.row["text"] for record in read(corpus) if isinstance(record, Record)] == ["one"]
+
+
+def test_a_gzip_that_was_cut_off_is_told_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "notes.jsonl.gz").write_bytes(gzip.compress(b'{"id": 1}\n' * 9000)[:-9])
+    with pytest.raises(CorpusError, match=r"notes\.jsonl\.gz: does not unpack to its end"):
+        own_corpus(tmp_path, "notes.jsonl.gz")
+
+
+def test_a_folder_that_lacks_the_records_is_not_told_that_its_archive_holds_archives(tmp_path: Path) -> None:
+    put(tmp_path / "made/a.jpg", picture(0))
+    (tmp_path / "slake").mkdir()
+    zip_up(tmp_path / "made", tmp_path / "slake/imgs.zip")
+    assert find_corpus(catalogue()["slake"], "slake", [LocalFolder(tmp_path)], Identity("slake")) is None
