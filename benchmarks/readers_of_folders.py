@@ -166,9 +166,19 @@ def by_pydicom(paths: list[Path]) -> int:
     return count
 
 
+def put_articles(folder: Path, articles: Path) -> None:
+    """The real articles, each with its pictures beside it, as packages of PubMed Central have them."""
+    for path in sorted(articles.rglob("*.nxml")):
+        (folder / path.stem).mkdir(parents=True)
+        (folder / path.stem / path.name).write_bytes(path.read_bytes())
+        for graphic in ET.parse(path).iter("graphic"):
+            name = graphic.get("{http://www.w3.org/1999/xlink}href", "")
+            (folder / path.stem / f"{name}.jpg").write_bytes(b"x")
+
+
 def cases(folder: Path, data: Path) -> dict[str, Case]:
     """By reader: the library, and the corpus."""
-    medquad, nxml, dicom = data / "text/text_medquad", data / "text/text_pmc_nxml", data / "dicom"
+    medquad, nxml, dicom = data / "text/text_medquad", folder / "nxml", data / "dicom"
     films = {"text": "caption", "id": "id"}
     return {
         "llava": (lambda: len(json.loads((folder / "llava.json").read_bytes())),
@@ -208,6 +218,7 @@ def main() -> None:
         write(folder, rows)
         put_more(folder, rows)
         put_reports(folder / "mimic", len(rows) // 10)
+        put_articles(folder / "nxml", options.data / "text/text_pmc_nxml")
         put_pubmed(folder / "pubmed.xml", len(rows) // 4)
         print(f"{'reader':<20}{'records':>9}{'library':>10}{'plan':>9}{'read':>9}{'ratio':>8}")
         for name, (library, corpus) in cases(folder, options.data).items():

@@ -24,7 +24,11 @@ def blocks_of(element: Element) -> list[str]:
 
 def text_of_element(element: Element | None) -> str | None:
     """All text of an element on one line, or None where there is none."""
-    return None if element is None else " ".join(blocks_of(element)) or None
+    if element is None:
+        return None
+    if not len(element):  # as most are
+        return " ".join((element.text or "").split()) or None
+    return " ".join(blocks_of(element)) or None
 
 
 def text_of_all(elements: Iterable[Element]) -> list[str]:
