@@ -12,7 +12,8 @@ VERSION = 2
 _ANGIOGRAM = r"(?:[- ]\w+){0,2}[- ]angiogra(?:m|ms|phy|phic)"
 """Behind what made it, of which the angiogram then is one: by CT, of the coronary arteries, with fluorescein."""
 _WORDS: dict[str, str] = {
-    "ct": rf"(?:ct|computed tomograph(?:y|ic)(?: \(cta?\))?){_ANGIOGRAM}|(?-i:HRCT|CBCT|MDCT|CT)|ct (?:scan|image|slice)s?"
+    "ct": rf"(?:ct|computed tomograph(?:y|ic)(?: \(cta?\))?){_ANGIOGRAM}"
+    r"|(?-i:HRCT|CBCT|MDCT|CT)|ct (?:scan|image|slice)s?"
     r"|computed tomogra(?:m|ms|phy|phic)|computeri[sz]ed tomogra(?:m|phy)|cat scans?",
     "mri": rf"(?:mr|magnetic resonance(?: imaging)?(?: \(mr[ai]?\))?){_ANGIOGRAM}|(?:f|mp)?mri|mr images?|mr imaging"
     r"|magnetic resonance(?: imag(?:e|es|ing))?|(?:t1|t2)[- ]?weighted|(?-i:FLAIR)",
@@ -67,7 +68,8 @@ _SHOWS = re.compile(r"^[^.;:]{0,40}?\b(?:show|demonstrat|reveal|depict|display)\
 _AFTER = re.compile(
     r"^[^.;:]{0,20}?\b(?:(?:was|were|is|are|has|have|had|has been|could|can)(?: not|n['\u2019]t)"
     r"|not (?:performed|done|obtained|available)"
-    r"|(?:is|was|are|were) (?:recommended|suggested|advised|declined|unavailable|contraindicated|planned|negative|needed)"
+    r"|(?:is|was|are|were) (?:recommended|suggested|advised|declined|unavailable|contraindicated|planned|negative"
+    r"|needed)"
     r"|pending|scheduled|deferred|postponed|cancell?ed)\b",
     re.IGNORECASE,
 )
