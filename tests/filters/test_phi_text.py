@@ -207,6 +207,9 @@ def test_dates_are_found_whatever_mark_or_tag_stands_before_them(value: str) -> 
         ("14-16 August 2019", "[DATE]"), ("Age: 092Y", "Age: [AGE]Y"), ("92/F with pain", "[AGE]/F with pain"),
         ("SSN 123 45 6789", "SSN [ID]"), ("MRN = 123 45 67", "MRN = [ID]"), ("Patient ID: SMIT01", "Patient ID: [ID]"),
         ("Hospital number AB/12/3456", "Hospital number [ID]"), ("tel 030/1234567", "tel [PHONE]"),
+        ("Drs. Okonkwo and Abara agree.", "Drs. [NAME] and [NAME] agree."), ("NAME OKONKWO, ADA", "NAME [NAME]"),
+        ("Patient Name - Okonkwo", "Patient Name - [NAME]"), ("A. Okonkwo, M.D.", "A. [NAME], M.D."),
+        ("Patient: Иванов Иван", "Patient: [NAME]"), ("المريض: محمد علي", "المريض: [NAME]"),
         ("id_1234567", "id_[ID]"), ("MRN 448812 56 years old", "MRN [ID] 56 years old"),
     ],
 )  # fmt: skip
