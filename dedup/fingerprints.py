@@ -92,17 +92,15 @@ class Fingerprint:
 
 def fingerprint_of(grey: Grey) -> Fingerprint:
     """The fingerprint of a grey picture of any size; H x W, both at least 1."""
-    measured = np.ascontiguousarray(grey)
-    raw, canonical, quality, waves = _both(measured, *_FACTORS, _EVENING)
-    oriented = canonical.tobytes()
-    return Fingerprint(raw.tobytes(), oriented[:HASH_BYTES], oriented, int(quality), waves.tobytes())
+    measured = np.require(grey, requirements=["C", "W"])  # an array that may not be written is another type to numba
+    hashes, quality, waves = _both(measured, *_FACTORS, _EVENING)
+    oriented = hashes[1:].tobytes()
+    return Fingerprint(hashes[0].tobytes(), oriented[:HASH_BYTES], oriented, int(quality), waves.tobytes())
 
 
 def hashes_and_waves(raw: npt.NDArray[np.int64], canonical: npt.NDArray[np.int64]) -> tuple[Hashes, Hashes]:
     """Hashes 9 x 32 (raw, canonical in eight orientations) and waves 2 x 64 (as bytes) of two transforms 16 x 16."""
-    hashes = np.concatenate([_hashes(raw, 1), _hashes(canonical, ORIENTATIONS)])
-    waves = np.stack([_evened(raw, _EVENING), _evened(canonical, _EVENING)])
-    return hashes, waves.ravel()
+    return _all_hashes(raw, canonical), _both_waves(raw, canonical, _EVENING).ravel()
 
 
 def oriented_picture(grey: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
@@ -142,7 +140,7 @@ class Fingerprints:
 
 @njit(cache=True, nogil=True)
 def _both(grey, cosines, coarse, rest, evening):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
-    """Hash 1 x 32 of the picture and 8 x 32 of its canonical form, the quality, and the waves of both."""
+    """Hashes 9 x 32 (the picture's, and its canonical form's in eight orientations), the quality, the waves of both."""
     height, width = grey.shape
     fine = _cells(grey, 0, height, 0, width)
     cells = _halved(fine)
@@ -151,9 +149,7 @@ def _both(grey, cosines, coarse, rest, evening):  # type: ignore[no-untyped-def]
     if bottom - top < height or right - left < width:
         fine = _cells(grey, top, bottom, left, right)
     canonical = _transform(_halved(_ranks(fine)), cosines, coarse, rest)
-    waves = np.empty((2, evening.size), np.int8)
-    waves[0], waves[1] = _evened(raw, evening), _evened(canonical, evening)
-    return _hashes(raw, 1)[0], _hashes(canonical, ORIENTATIONS), _quality(cells), waves
+    return _all_hashes(raw, canonical), _quality(cells), _both_waves(raw, canonical, evening)
 
 
 @njit(cache=True, nogil=True)
@@ -307,7 +303,16 @@ def _transform(cells, cosines, coarse, rest):  # type: ignore[no-untyped-def] # 
 
 
 @njit(cache=True, nogil=True)
-def _evened(waves, evening):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
+def _both_waves(raw, canonical, evening):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
+    """Waves 2 x 64 of two transforms."""
+    kept = np.empty((2, WAVES * WAVES), np.int8)
+    _evened(raw, evening, kept[0])
+    _evened(canonical, evening, kept[1])
+    return kept
+
+
+@njit(cache=True, nogil=True)
+def _evened(waves, evening, kept):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     """64 numbers of -127..127; the negative, mirrored and transposed picture has exactly the negated and moved ones."""
     strengths = np.empty((WAVES, WAVES), np.int64)
     strongest = np.int64(1)
@@ -315,49 +320,71 @@ def _evened(waves, evening):  # type: ignore[no-untyped-def] # pragma: no cover 
         for m in range(WAVES):
             strengths[k, m] = (abs(waves[k, m]) >> 16) * evening[k, m]
             strongest = max(strongest, strengths[k, m])
-    kept = np.empty(WAVES * WAVES, np.int8)
     for k in range(WAVES):
         for m in range(WAVES):
             share = (2 * 127 * strengths[k, m] + strongest) // (2 * strongest)
             kept[WAVES * k + m] = share if waves[k, m] >= 0 else -share
-    return kept
 
 
 @njit(cache=True, nogil=True)
-def _hashes(waves, orientations):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
-    """Hashes N x 32 of a transform, one an orientation: mirroring changes signs, transposing places.
+def _all_hashes(raw, canonical):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
+    """Hashes 9 x 32: of one transform, and of the other in every orientation.
 
-    A transposed transform has the values, and so the median, of one that is not.
+    Mirroring changes signs, transposing places: a transposed transform has the values, and so the median, of one
+    that is not.
     """
-    hashes = np.zeros((orientations, HASH_BYTES), np.uint8)
+    hashes = np.zeros((1 + ORIENTATIONS, HASH_BYTES), np.uint8)
     medians = np.empty(ORIENTATIONS, np.int64)
-    for orientation in range(orientations):
-        flat = _turned(waves, orientation)
+    flat, parted = np.empty(raw.size, np.int64), np.empty(raw.size, np.int64)
+    _turn(raw, 0, flat)
+    _write_bits(flat, _lower_median(flat, parted), hashes[0])
+    for orientation in range(ORIENTATIONS):
+        _turn(canonical, orientation, flat)
         if orientation < 4:
-            medians[orientation] = np.sort(flat)[len(flat) // 2 - 1]
+            medians[orientation] = _lower_median(flat, parted)
             mirrored = 4 + (orientation >> 1) + 2 * (orientation & 1)
             medians[mirrored] = medians[orientation]
-        hashes[orientation] = _bits(flat, medians[orientation])
+        _write_bits(flat, medians[orientation], hashes[1 + orientation])
     return hashes
 
 
 @njit(cache=True, nogil=True)
-def _turned(waves, orientation):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
+def _turn(waves, orientation, flat):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     """The transform of the picture in another orientation, as one row."""
-    flat = np.empty(waves.size, np.int64)
     for k in range(FREQUENCIES):
         for m in range(FREQUENCIES):
             value = waves[m, k] if orientation & 4 else waves[k, m]
             against = (orientation & 2 and k % 2 == 0) != (orientation & 1 and m % 2 == 0)
             flat[FREQUENCIES * k + m] = -value if against else value
-    return flat
 
 
 @njit(cache=True, nogil=True)
-def _bits(flat, median):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
-    """The 32 bytes of values above the median."""
-    packed = np.zeros(HASH_BYTES, np.uint8)
+def _lower_median(flat, parted):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
+    """The middle number (the lower of two), by parting them about one of them until only it is left (Hoare 1961)."""
+    for k in range(len(flat)):
+        parted[k] = flat[k]
+    wanted, low, high = len(flat) // 2 - 1, 0, len(flat) - 1
+    while low < high:
+        pivot, left, right = parted[wanted], low, high
+        while left <= right:
+            while parted[left] < pivot:
+                left += 1
+            while parted[right] > pivot:
+                right -= 1
+            if left <= right:
+                parted[left], parted[right] = parted[right], parted[left]
+                left += 1
+                right -= 1
+        if right < wanted:
+            low = left
+        if left > wanted:
+            high = right
+    return parted[wanted]
+
+
+@njit(cache=True, nogil=True)
+def _write_bits(flat, median, packed):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
+    """Set the bits, of 32 zeroed bytes, of values above the median."""
     for bit in range(len(flat)):
         if flat[bit] > median:
             packed[HASH_BYTES - 1 - bit // 8] |= np.uint8(1 << (bit % 8))
-    return packed

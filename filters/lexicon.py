@@ -7,12 +7,15 @@ prior MRI") and questions, which state nothing until they are answered ("Is this
 import re
 from collections.abc import Mapping, Sequence
 
-VERSION = 1
+VERSION = 2
 """Raised when the same text may say something else."""
+_ANGIOGRAM = r"(?:[- ]\w+){0,2}[- ]angiogra(?:m|ms|phy|phic)"
+"""Behind what made it, of which the angiogram then is one: by CT, of the coronary arteries, with fluorescein."""
 _WORDS: dict[str, str] = {
-    "ct": r"(?:ct|computed tomographic)[- ]angiogra(?:m|ms|phy|phic)|(?-i:HRCT|CBCT|MDCT|CT)|ct (?:scan|image|slice)s?"
+    "ct": rf"(?:ct|computed tomograph(?:y|ic)(?: \(cta?\))?){_ANGIOGRAM}"
+    r"|(?-i:HRCT|CBCT|MDCT|CT)|ct (?:scan|image|slice)s?"
     r"|computed tomogra(?:m|ms|phy|phic)|computeri[sz]ed tomogra(?:m|phy)|cat scans?",
-    "mri": r"(?:mr|magnetic resonance)[- ]angiogra(?:m|ms|phy|phic)|(?:f|mp)?mri|mr images?|mr imaging"
+    "mri": rf"(?:mr|magnetic resonance(?: imaging)?(?: \(mr[ai]?\))?){_ANGIOGRAM}|(?:f|mp)?mri|mr images?|mr imaging"
     r"|magnetic resonance(?: imag(?:e|es|ing))?|(?:t1|t2)[- ]?weighted|(?-i:FLAIR)",
     "angiography": r"angiogra(?:m|ms|phy|phic)|arteriogra(?:m|ms|phy)",
     "mammography": r"mammogra(?:m|ms|phy|phic)|tomosynthesis",
@@ -23,13 +26,15 @@ _WORDS: dict[str, str] = {
     "histopathology": r"histopatholog(?:y|ic|ical)|histolog(?:y|ic|ical)|h&e|h & e|ha?ematoxylin"
     r"|immunohistochem(?:istry|ical)|biopsy specimens?",
     "microscopy": r"(?:photo)?micrographs?|microscop(?:y|ic)|blood smears?|gram stain(?:s|ing)?|immunofluorescence",
-    "oct": r"(?-i:OCT)|optical coherence tomogra(?:m|ms|phy|phic)",
+    "oct": rf"(?:(?-i:OCT)|optical coherence tomography(?: \(octa?\))?){_ANGIOGRAM}"
+    r"|(?-i:OCTA?)|optical coherence tomogra(?:m|ms|phy|phic)",
     "pet": r"(?-i:PET)|positron emission tomogra(?:m|phy)|fdg[- ]pet",
     "dermoscopy": r"dermoscop(?:y|ic)|dermatoscop(?:y|ic)",
     "endoscopy": r"(?:endoscop|colonoscop|gastroscop|bronchoscop|cystoscop)(?:y|ic(?! (?:\w+ ){0,2}(?:resection"
     r"|dissection|surgery|retrograde|sleeve|clip|clips|stent|stents|stenting|treatment|\w+(?:ectomy|ostomy|plasty|tomy))\b))"
     r"|laparoscop(?:y|ic (?:view|image|picture|photograph|appearance|finding)s?)",
-    "fundus": r"(?:retinal|ocular) fundus|fundus(?:es)? (?:photo(?:graph)?s?|photograph(?:y|ic)|images?|imaging"
+    "fundus": rf"(?:fluorescein|indocyanine[- ]green|icg){_ANGIOGRAM}"
+    r"|(?:retinal|ocular) fundus|fundus(?:es)? (?:photo(?:graph)?s?|photograph(?:y|ic)|images?|imaging"
     r"|pictures?|camera|autofluorescence|examination)|fundoscop(?:y|ic)|funduscop(?:y|ic)|retinal photographs?",
     "photo": r"clinical photographs?|intraoperative photographs?|gross (?:specimen|photograph)s?",
     "other_medical": r"electrocardiogra(?:m|ms|phy)"
@@ -42,18 +47,35 @@ _WORDS: dict[str, str] = {
 }
 MENTION = re.compile("|".join(rf"(?P<{name}>\b(?:{words})\b)" for name, words in _WORDS.items()), re.IGNORECASE)
 _CLAUSE = re.compile(r"[.;:!?\n]|,? (?:but|however|although|whereas) ", re.IGNORECASE)
-_BEFORE = re.compile(
-    r"\b(?:no|not|without|never|neither|nor|cannot|unlike|instead of|rather than|declined|refused|deferred|absence of"
-    r"|prior|previous|earlier|compared (?:to|with)|comparison|correlat\w+|recommend\w*|suggest\w*|follow[- ]?up|further"
-    r"|subsequent|advis\w+|consider|status[- ]post|s/p|underwent|undergone|undergoing|history of)\b[^.;:]{0,40}$",
+_DENIED = re.compile(
+    r"\b(?:no|not|without|never|neither|nor|cannot|\w+n['\u2019]t|unable|unlike|instead of|rather than|declined|refused"
+    r"|deferred|absence of)\b(?:(?!\b(?:on|by|in|at|this)\b)[^.;:,]){0,40}$",
     re.IGNORECASE,
 )
+"""What is denied stands right behind it: of "no effusion on CT" the effusion."""
+_OTHER = re.compile(
+    r"\b(?:prior|previous|earlier|compared (?:to|with)|comparison|correlat\w+|recommend\w*|suggest\w*|advis\w+"
+    r"|consider)\b[^.;:]{0,40}$",
+    re.IGNORECASE,
+)
+_LATER = re.compile(
+    r"\b(?:follow[- ]?up|further|subsequent|status[- ]post|s/p|underwent|undergone|undergoing|history of)\b"
+    r"[^.;:]{0,40}$",
+    re.IGNORECASE,
+)
+"""Another picture, unless what follows says what is seen on it."""
+_SHOWS = re.compile(r"^[^.;:]{0,40}?\b(?:show|demonstrat|reveal|depict|display)\w*\b", re.IGNORECASE)
 _AFTER = re.compile(
-    r"^[^.;:]{0,20}?\b(?:(?:was|were|is|are|has been|could|can)(?: not|n't)|not (?:performed|done|obtained|available)"
-    r"|(?:is|was|are|were) (?:recommended|suggested|advised|declined|unavailable|negative|needed))",
+    r"^[^.;:]{0,20}?\b(?:(?:was|were|is|are|has|have|had|has been|could|can)(?: not|n['\u2019]t)"
+    r"|not (?:performed|done|obtained|available)"
+    r"|(?:is|was|are|were) (?:recommended|suggested|advised|declined|unavailable|contraindicated|planned|negative"
+    r"|needed)"
+    r"|pending|scheduled|deferred|postponed|cancell?ed)\b",
     re.IGNORECASE,
 )
-_POLAR = re.compile(r"^\W*(?:is|are|was|were|does|do|did|has|have|can|could|would|should)\b", re.IGNORECASE)
+_POLAR = re.compile(
+    r"^\W*(?:is|are|was|were|does|do|did|has|have|can|could|would|should)(?:n['\u2019]t)?\b", re.IGNORECASE
+)
 _CHOICE = re.compile(r"\bor\b", re.IGNORECASE)
 _YES = re.compile(r"^\W*(?:yes|true|correct)\b", re.IGNORECASE)
 NEAR = 80
@@ -68,8 +90,13 @@ def said_by(text: str) -> frozenset[str]:
     for clause in _CLAUSE.split(text[:LONGEST]):
         for mention in MENTION.finditer(clause):
             start, end = mention.span()
-            denied = _BEFORE.search(clause[max(start - NEAR, 0) : start]) or _AFTER.search(clause[end : end + NEAR])
-            if not denied and mention.lastgroup is not None:
+            before, after = clause[max(start - NEAR, 0) : start], clause[end : end + NEAR]
+            denied = _DENIED.search(before) or _OTHER.search(before) or _AFTER.search(after)
+            if (
+                not denied
+                and not (_LATER.search(before) and not _SHOWS.search(after))
+                and mention.lastgroup is not None
+            ):
                 found.add(mention.lastgroup)
     if "histopathology" in found:  # a micrograph of a stained section, as an angiogram by CT is CT
         found.discard("microscopy")

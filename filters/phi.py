@@ -1,13 +1,14 @@
 """The texts of one sample without identifiers: turns, question, options, answer and what stands beside them."""
 
+import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from filters.phi_spans import Kind, redacted
+from filters.phi_spans import Kind, Span, merged, redacted
 from filters.phi_text import Known, Names, find
 from sources.identifying import identifying_kind
 from sources.schema import IMAGE_PLACEHOLDER
@@ -16,6 +17,9 @@ MOST_FINDINGS = 100
 """That are listed one by one; of more the numbers by kind are told."""
 
 _DEEPEST = 8
+_PLACEHOLDER = re.compile(re.escape(IMAGE_PLACEHOLDER))
+_INSIDE = re.compile(rf"\S{re.escape(IMAGE_PLACEHOLDER)}\S")
+_BLANK = " " * len(IMAGE_PLACEHOLDER)
 
 
 @dataclass(frozen=True)
@@ -71,12 +75,8 @@ def redact_row(
         return text
 
     _each_text(row, noted)
-    spans = find([text for _, text in texts], names, known)
     findings, answers = [], []
-    for (place, text), found in zip(texts, spans, strict=True):
-        kept = [
-            span for span in found if IMAGE_PLACEHOLDER not in text or not _meets_picture(text, span.start, span.stop)
-        ]
+    for (place, text), kept in zip(texts, _around_pictures([text for _, text in texts], names, known), strict=True):
         findings += [Finding(span.kind, place, span.stop - span.start) for span in kept]
         answers.append(redacted(text, kept) if kept else text)
     if not findings:
@@ -93,13 +93,44 @@ def evidence_of(findings: Iterable[Finding]) -> str:
     return orjson.dumps(said).decode()
 
 
-def _meets_picture(text: str, start: int, stop: int) -> bool:
-    place = text.find(IMAGE_PLACEHOLDER)
-    while place >= 0:
-        if place < stop and start < place + len(IMAGE_PLACEHOLDER):
-            return True
-        place = text.find(IMAGE_PLACEHOLDER, place + 1)
-    return False
+def _around_pictures(texts: Sequence[str], names: Names, known: Iterable[Known]) -> list[list[Span]]:
+    """The spans of each text, none of which touches the placeholder of a picture.
+
+    A placeholder is no word. One between two characters is looked at as a blank and as nothing: it may stand in the
+    middle of a number.
+    """
+    blanked = [text.replace(IMAGE_PLACEHOLDER, _BLANK) for text in texts]
+    inside = [number for number, text in enumerate(texts) if _INSIDE.search(text)]
+    found = find([*blanked, *(texts[number].replace(IMAGE_PLACEHOLDER, "") for number in inside)], names, known)
+    for number, joined in zip(inside, found[len(texts) :], strict=True):
+        places = _places_without_pictures(texts[number])
+        found[number] = merged(
+            [*found[number], *(Span(places[one.start], places[one.stop - 1] + 1, one.kind) for one in joined)]
+        )
+    return [
+        list(_apart(text, spans)) if IMAGE_PLACEHOLDER in text else spans
+        for text, spans in zip(texts, found, strict=False)
+    ]
+
+
+def _places_without_pictures(text: str) -> list[int]:
+    """Where each character of the text without placeholders stands in it."""
+    gone = {place for match in _PLACEHOLDER.finditer(text) for place in range(*match.span())}
+    return [place for place in range(len(text)) if place not in gone]
+
+
+def _apart(text: str, spans: Iterable[Span]) -> Iterator[Span]:
+    """The parts of the spans on both sides of placeholders."""
+    pictures = [match.span() for match in _PLACEHOLDER.finditer(text)]
+    for span in spans:
+        start = span.start
+        for low, high in pictures:
+            if low < span.stop and start < high:
+                if text[start:low].strip():
+                    yield Span(start, low, span.kind)
+                start = max(start, high)
+        if text[start : span.stop].strip():
+            yield Span(start, span.stop, span.kind)
 
 
 def _each_text(row: Mapping[str, Any], change: Callable[[str, str], str]) -> dict[str, Any]:

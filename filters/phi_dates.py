@@ -26,6 +26,10 @@ _BEFORE = r"(?<![\w.,/:+=<>~-])"
 """Of forms that may be a ratio or a measure."""
 _FREE = r"(?<![\w./-])(?<!\d,)"
 """Of forms with a whole year, which stand after any mark: `DOB:1956-03-04`, `<date>2019-08-14`."""
+_WHOLE = r"(?<![A-Za-z0-9.])(?<!\d,)"
+"""Of forms of three numbers, one a whole year: also within a file's name, and at the end of a range."""
+_COMPACT = r"(?<![A-Za-z0-9.-])(?:19[2-9]\d|20[0-4]\d)(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
+_SHORT_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
 _OTHER_MONTH = (
     r"(?:januar|jänner|februar|märz|mai|juni|juli|oktober|dezember|"
     r"janvier|février|fevrier|mars|avril|juin|juillet|août|aout|septembre|octobre|novembre|décembre|decembre|"
@@ -38,8 +42,13 @@ _OTHER_MONTH = (
 _PATTERNS = tuple(
     re.compile(pattern, flags)
     for pattern, flags in (
-        (rf"{_FREE}{_YEAR}([-/.]){_MONTH}\1{_DAY}(?![\d])", 0),
-        (rf"{_FREE}{_DAY}([-/.]){_DAY}\1{_YEAR}(?!\d)", 0),
+        (rf"{_WHOLE}{_YEAR}([-/._]){_MONTH}\1{_DAY}(?![\d])", 0),
+        (rf"{_WHOLE}{_DAY}(\s?[-/._]\s?){_DAY}\1{_YEAR}(?!\d)", 0),
+        (rf"{_WHOLE}{_YEAR}[-/. ]{_ANY_MONTH}[-/. ]?{_DAY}(?!\d)", re.IGNORECASE),
+        (rf"(?<![\w.]){_DAY}{_SHORT_MONTH}(?:{_YEAR}|\d{{2}})(?!\w)", re.IGNORECASE),
+        (rf"{_BEFORE}{_DAY}/{_DAY}/\d{{2}}\s?[-\u2013]\s?{_DAY}/{_DAY}/\d{{2}}(?![\d/])", 0),
+        (rf"{_FREE}{_DAY}\s?[-\u2013]\s?{_DAY}\s+{_ANY_MONTH}[\s,]*{_YEAR}\b", re.IGNORECASE),
+        (rf"\b{_ANY_MONTH}\s+{_DAY}\s?[-\u2013]\s?{_DAY}\s*,?\s*{_YEAR}\b", re.IGNORECASE),
         (
             rf"{_FREE}{_DAY}\.?\s*(?:de\s+|der\s+)?(?:{_OTHER_MONTH}|{_ANY_MONTH})\s*(?:de\s+|del\s+)?{_YEAR}\b",
             re.IGNORECASE,
@@ -60,9 +69,9 @@ _PATTERNS = tuple(
         (rf"{_BEFORE}{_DAY}(?:st|nd|rd|th)\s+(?:of\s+)?{_CAPITAL_MONTH}", 0),
         (rf"{_BEFORE}{_DAY}\s+{_CAPITAL_MONTH}(?!\s+(?:be|have|not|also)\b)", 0),
         (rf"\b{_CAPITAL_MONTH}\s+{_DAY}(?:st|nd|rd|th)?(?:\s*,?\s*{_YEAR})?\b{_NO_MEASURE}", 0),
-        (rf"\b{_ANY_MONTH}[\s-]+{_DAY}(?:st|nd|rd|th)?\s*,?\s*{_YEAR}\b", re.IGNORECASE),
+        (rf"\b{_ANY_MONTH}[\s/-]+{_DAY}(?:st|nd|rd|th)?[\s/-]*,?\s*{_YEAR}\b", re.IGNORECASE),
         (rf"\b(?:{_ANY_MONTH})[\s,'\u2019/-]+{_YEAR}\b", re.IGNORECASE),
-        (r"(?<![\w.-])(?:19[2-9]\d|20[0-4]\d)(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?![\w-])(?!\.\d)", 0),
+        (rf"{_COMPACT}(?:[T_](?:[01]\d|2[0-3])[0-5]\d(?:[0-5]\d)?)?(?![A-Za-z0-9-])(?!\.\d)", 0),
         (rf"{_YEAR}\s*年\s*{_MONTH}\s*月(?:\s*{_DAY}\s*[日号])?", 0),
     )
 )
@@ -86,7 +95,8 @@ _AGES = tuple(
         rf"\b({_OLD_WORDS})(?=[\s-]+{_UNIT}[\s-]*(?:old|of age))",
         rf"(?<![\d.,/-])({_OLD})(?:[\s-]*{_UNIT}[\s./-]*o(?:ld|\b|\.))",
         rf"(?<![\d.,/-])({_OLD})\s*{_UNIT}\s+of\s+age\b",
-        rf"\b(?:aged?|at the age of|age of|age at \w+)\s*[:=]?\s*(?:of\s+|is\s+)?({_OLD})(?!\d|[.,]\d|%)",
+        rf"\b(?:aged?|at the age of|age of|age at \w+)\s*[:=]?\s*(?:of\s+|is\s+)?(0?{_OLD})(?!\d|[.,]\d|%)",
+        rf"(?<![\d.,/-])({_OLD})\s?/\s?[MF](?![\w/])",
         rf"(?<![\d.,/-])({_OLD})\s*(?:岁|歲)",
         rf"(?<![\d.,/-])({_OLD})[\s-]+(?:male|female|man|woman)\b",
     )

@@ -36,7 +36,15 @@ _CUE = (
     r"ordering (?:physician|provider)|attending(?: physician)?|radiologist|physician|surgeon|sonographer|technologist|"
     r"operator|consultant|author|provider|next of kin|emergency contact|guardian|cc)"
 )
-_CUED = re.compile(rf"{_CUE}\s*[:\uff1a]\s*(?:{TITLES})?({_COMMA}|{_ALL_CAPS}|{_FULL}|{_CAPS}\b)")
+_CUED = re.compile(rf"{_CUE}(?:\s*[:\uff1a]|\s+[-\u2013]\s)\s*(?:{TITLES})?({_COMMA}|{_ALL_CAPS}|{_FULL}|{_CAPS}\b)")
+_HEADED = re.compile(rf"\b(?i:(?:patient\s+)?name)\s+({_CAPS},\s*{_CAPS}(?:\s+{_INITIAL}(?![\w]))?)")
+_SCRIPT = r"[\u0370-\u052f\u0590-\u06ff\u0900-\u097f]+"
+"""A word in Greek, Cyrillic, Hebrew, Arabic or Devanagari letters."""
+_SCRIPTED = re.compile(
+    rf"(?:{_CUE}|\b(?i:пациент|больной|имя|фио|ασθενής|όνομα)|المريض|الاسم|שם|मरीज|नाम)\s*[:\uff1a]\s*"
+    rf"({_SCRIPT}(?:[ ,-]{{1,2}}{_SCRIPT}){{0,3}})"
+)
+_TOGETHER = re.compile(rf"\b(?i:drs|doctors)\.?\s+(?:{_FULL},?\s+){{1,3}}(?:and|&)\s+({_FULL})")
 _SPOKEN = re.compile(
     r"\b(?i:signed by|signed electronically:?|dictated by|reported by|"
     r"reviewed by|read by|verified by|requested by|referred by|"
@@ -52,13 +60,15 @@ _ACTING = re.compile(
 )
 _CARET = re.compile(rf"(?<![\w^])[{_UPPER}][\w'\u2019-]{{0,40}}(?:\^[{_UPPER}][\w'\u2019.-]{{0,40}}){{1,4}}")
 _LETTERS = re.compile(
-    rf"\b({_NAME}(?:\s+{_INITIAL})?\s+{_NAME}),?\s+(?:M\.?D|D\.?O|R\.?N|Ph\.?D|MBBS|MBChB|FRCR|FRCS|FACR|NP|PA-C|RDMS|RT\(R\))\b\.?"
+    rf"\b((?:{_NAME}|[{_UPPER}]\.)(?:\s+{_INITIAL})?\s+{_NAME}),?\s+(?:M\.?D|D\.?O|R\.?N|Ph\.?D|MBBS|MBChB|FRCR|FRCS|FACR|NP|PA-C|RDMS|RT\(R\))\b\.?"
 )
 _GIVEN = re.compile(rf"\b({_NAME})\s+(?:{_INITIAL}\s+)?(?:{_PARTICLE}\s+)?({_NAME})(?:-{_NAME})?\b")
 _GIVEN_LAST = re.compile(rf"\b({_NAME}|{_CAPS}),\s*({_NAME}|{_CAPS})(?:\s+{_INITIAL}(?![\w]))?")
 _CJK = re.compile(
     r"(?:姓\s*名|患者姓名|患者|病人|医师|医生签名|主治医师)\s*[:\uff1a]\s*([\u4e00-\u9fff]{2,4})(?![\u4e00-\u9fff])"
 )
+_CERTAIN = (_TITLED, _TOGETHER, _CJK, _SCRIPTED)
+"""What these tell to be a name is one, whatever word it is."""
 _INSTITUTION = re.compile(
     rf"\b((?:(?:{_NAME}|St\.?|Mt\.?|[{_UPPER}]{{2,5}})(?:['\u2019]s)?\s+(?:of\s+|and\s+|&\s+)?){{1,5}})"
     r"(Hospital|Infirmary|Clinic|Medical Cent(?:er|re)|Health (?:System|Cent(?:er|re))|Imaging Cent(?:er|re)|"
@@ -97,10 +107,10 @@ def model_is_installed() -> bool:
 
 def rule_spans(text: str) -> Iterator[Span]:
     """Names that titles, headings, signatures, given names or DICOM's `^` tell, and institutions."""
-    for pattern in (_TITLED, _CUED, _SPOKEN, _PATIENT, _CJK, _LETTERS):
+    for pattern in (_TITLED, _TOGETHER, _CUED, _HEADED, _SPOKEN, _PATIENT, _CJK, _SCRIPTED, _LETTERS):
         for match in pattern.finditer(text):
             span = _trimmed(text, match.start(1), match.end(1))
-            if span is not None and (pattern in (_TITLED, _CJK) or not _is_no_name(text, span)):
+            if span is not None and (pattern in _CERTAIN or not _is_no_name(text, span)):
                 yield span
     for match in _CARET.finditer(text):
         yield Span(match.start(), match.end(), "name")

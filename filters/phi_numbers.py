@@ -28,7 +28,11 @@ _CUE = (
     r"passport|member)(?![a-z])"
     r"(?:\s*(?:(?:number|num|no|nr|id(?:entifier)?)\b\.?|#))?\s*(?:is|was|of)?\s*[:#=]?\s*[:#=]?\s*"
 )
-_VALUE = r"([A-Z]{0,4}[-\s]?\d(?:[\w-]|(?<=\d)\s(?=\d{3,})){2,})"
+_VALUE = (
+    r"([A-Z]{3,8}\d{2,}|[A-Z]{0,4}[-\s/]?\d(?:[\w-]|/(?=\d)|(?<=\d)\s(?=\d{3,})|"
+    r"(?<=\d)\s(?=\d\d\b(?!\s*(?:[cm]?m|m[gl]|kg|y(?:ea)?rs?|years?|y/?o|y|%|x|/|\.\d)))){2,})"
+)
+"""In groups, too, of which one of two digits is no measure or age."""
 _CUED = re.compile(_CUE + _VALUE, re.IGNORECASE)
 _WEAK_CUE = re.compile(
     r"^(?:record|hospital|account|visit|chart|unit|specimen|exam|study|case|device|serial|member)", re.IGNORECASE
@@ -51,7 +55,7 @@ _CUED_PHONE = re.compile(
     r"\b(?:tele?(?:phone)?|phone|ph|fax|pager|beeper|mobile|cell ?phone|"
     r"call(?:ed|ing)?(?: (?:us|me|back))?(?: (?:at|on))?|"
     r"reached at|contact(?:ed)?(?: at| on)?|extension|ext)\.?\s*(?:number|no\.?|#)?\s*[:#]?\s*"
-    r"(\+?\(?\d[\d\s().-]{4,18}\d)(?!\d)",
+    r"(\+?\(?\d[\d\s()./-]{4,18}\d)(?!\d)",
     re.IGNORECASE,
 )
 _STREET = (
@@ -94,7 +98,7 @@ _LIVES = re.compile(
     r"\b(?:lives? (?:in|at)|living (?:in|at)|resid(?:es|ing|ent)(?: in| at| of)?|native of|home in|address\s*:)\s+"
     r"([A-Z][A-Za-z'\u2019-]{1,40}(?:[\s,]+[A-Z][A-Za-z'\u2019-]{1,40}){0,3})"
 )
-_DIGIT_RUN = re.compile(r"(?<![\w.,/+=-])(?:[A-Z]{1,3}-?)?\d{6,20}(?![\w-])(?!,\d)")
+_DIGIT_RUN = re.compile(r"(?<![A-Za-z0-9.,/+=-])(?:[A-Z]{1,3}-?)?\d{6,20}(?![\w-])(?!,\d)")
 _MOST_PLAIN_DIGITS = 6
 """A bare run of so many digits may be a count or a magnification; seven and more are taken for a record number."""
 

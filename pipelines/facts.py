@@ -82,12 +82,15 @@ class PictureTask:
         uris = sorted({image["uri"] for images in samples["images"].to_pylist() for image in images or ()})
         card = located.corpus.card
         signature = located.signature(uris)
-        key = key_of(own_fingerprint(self.step), card.modality, view.digests(self.step.columns), signature)
+        private = session.recipe.steps.phi.looks_at(located.corpus)
+        key = key_of(
+            own_fingerprint(self.step), card.modality, view.digests(self.step.columns), signature, *_shown(private)
+        )
         found = work.find(self.step.name, key)
         if found is not None:
             return found
         sizes = {uri: size for uri, size, _ in signature if isinstance(size, int)}
-        measure = partial(_measured_pictures, self.step, samples, located, sizes)
+        measure = partial(_measured_pictures, self.step, samples, located, sizes, private)
         pieces = list(bisect(isolated(measure, self.attempt, self.step), len(rows)))
         return work.put(self.step.name, key, _picture_tables(pieces, rows, view), {"rows": len(rows)})
 
@@ -109,12 +112,30 @@ def _measured(step: FactStep, samples: pa.Table, start: int, stop: int) -> dict[
 
 
 def _measured_pictures(
-    step: PictureStep, samples: pa.Table, located: Located, sizes: Mapping[str, int], start: int, stop: int
+    step: PictureStep,
+    samples: pa.Table,
+    located: Located,
+    sizes: Mapping[str, int],
+    private: bool,  # noqa: FBT001 - a fact about the source
+    start: int,
+    stop: int,
 ) -> dict[str, pa.Table]:
+    """Of a private source no thumbnail is kept: large writing can be read on one, and so could be what is masked."""
     some = samples.slice(start, stop - start)
     named = dict.fromkeys(image["uri"] for images in some["images"].to_pylist() for image in images or ())
     with located.opening([(uri, sizes.get(uri, 0)) for uri in named]) as open_image:
-        return step.measure(some, open_image, located.corpus.card.modality)
+        tables = step.measure(some, open_image, located.corpus.card.modality)
+    if private:
+        index = tables["images"].schema.get_field_index("thumbnail")
+        field = tables["images"].schema.field(index)
+        nothing = pa.nulls(tables["images"].num_rows, field.type)
+        tables["images"] = tables["images"].set_column(index, field, nothing)
+    return tables
+
+
+def _shown(private: bool) -> tuple[str, ...]:  # noqa: FBT001 - a fact about the source
+    """What a key says of it."""
+    return ("no thumbnails",) if private else ()
 
 
 def read_facts(

@@ -175,7 +175,8 @@ def _read(one: Labelled) -> bytes:
         return one.folder.read(one.path)
     except OSError as error:
         raise CurateError(
-            f"a labelled picture cannot be read ({type(error).__name__})", "is the folder whole?"
+            f"{one.folder.place}/{one.path}: a labelled picture cannot be read ({type(error).__name__})",
+            "take its row out of the manifest, or bring the file back",
         ) from None
 
 

@@ -140,7 +140,8 @@ IMAGES = pa.schema(
 )
 """One row per distinct picture that decodes.
 
-`bytes` is the size of the source file; `thumbnail` 64 x 64 grey bytes, row by row; `mean`, `std`, `minimum`
+`bytes` is the size of the source file; `thumbnail` 64 x 64 grey bytes, row by row, null for
+sources on whose pictures writing is sought; `mean`, `std`, `minimum`
 and `maximum` grey levels scaled to 0..255; `entropy` bits of the 256-bin grey histogram; `facts` JSON of the
 allow-listed DICOM header facts; `modality_from` is `dicom`, `card`, `model`, `text` or `none`. `pdq` is the PDQ-256
 hash in the byte order of its usual hexadecimal form, `pdq_canonical` that of the picture without borders and with

@@ -15,7 +15,7 @@ LICENSE = r"^(unknown|[A-Za-z0-9][A-Za-z0-9.-]*)$"
 REASON = r"^[a-z0-9_]+\.[a-z0-9_]+$"
 SHARD = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,200}\.tar$"
 _KEPT = (Verdict.KEEP.value, Verdict.EDIT.value)
-_ENDED = (Verdict.DROP.value, Verdict.QUARANTINE.value)
+_TOLD = (Verdict.EDIT.value, Verdict.DROP.value, Verdict.QUARANTINE.value)
 
 
 def suite(gate: Gate, recipe: Recipe, corpora: Sequence[Corpus], expected_rows: int) -> tuple[Rule, ...]:
@@ -32,8 +32,8 @@ def suite(gate: Gate, recipe: Recipe, corpora: Sequence[Corpus], expected_rows: 
 
 
 def _samples(sources: Sequence[str]) -> list[Rule]:
-    ends = rule("column_values_to_not_be_null", "reason", why="what is not kept has a reason")
-    told = rule("column_values_to_be_null", "reason", why="what is kept has none")
+    told = rule("column_values_to_not_be_null", "reason", why="what is not kept as it was has a reason")
+    untold = rule("column_values_to_be_null", "reason", why="what is kept as it was has none")
     content = rule("column_values_to_be_between", "turns_and_images", min_value=1, why="a kept record says something")
     return [
         *_ids("sample_id"),
@@ -43,8 +43,8 @@ def _samples(sources: Sequence[str]) -> list[Rule]:
         rule("column_values_to_match_regex", "license", regex=LICENSE, why="an SPDX identifier, or unknown"),
         rule("column_values_to_be_in_set", "verdict", value_set=[verdict.value for verdict in Verdict]),
         rule("column_values_to_match_regex", "reason", regex=REASON, why="reasons are stable tokens"),
-        Rule(ends.expect, ends.arguments, verdicts=_ENDED, why=ends.why),
-        Rule(told.expect, told.arguments, verdicts=_KEPT, why=told.why),
+        Rule(told.expect, told.arguments, verdicts=_TOLD, why=told.why),
+        Rule(untold.expect, untold.arguments, verdicts=(Verdict.KEEP.value,), why=untold.why),
         Rule(content.expect, content.arguments, verdicts=_KEPT, why=content.why),
         rule("table_row_count_to_be_between", min_value=1, severity="warning", why="there is something to train on"),
     ]

@@ -24,7 +24,7 @@ from pipelines.report.page_templates import page_templates
 from pipelines.session import Session, locate
 from pipelines.view import View, read_samples
 from pipelines.words import SENTENCES
-from sources.pictures import PictureError, eight_bits, open_picture
+from sources.pictures import eight_bits, open_picture
 from sources.records import CorpusError
 from sources.schema import Verdict
 from sources.storage import Folder
@@ -120,7 +120,11 @@ def _pictures(
         located = locate(session, view.corpus, view.fragment)
         with located.opening([(entry["uri"], 0) for entry in images.values()]) as open_image:
             for image_id, entry in images.items():
-                with suppress(PictureError, OSError, KeyError):
+                if found[image_id]["problem"] == "error":  # it may have killed who looked at it
+                    continue
+                with suppress(
+                    Exception
+                ):  # the build is done: a picture that cannot be shown now is not worth losing it
                     data = open_image(entry["uri"])
                     if image_id_of(data, entry["frame"]) == image_id:  # boxes are those of this picture
                         picture = open_picture(data, limits).frame(entry["frame"])

@@ -27,7 +27,7 @@ from pipelines.steps import own_fingerprint
 from pipelines.view import View, alive_rows, kept_rows, numbered, read_samples, rows_table
 from pipelines.work import Commit, key_of
 from sources.pictures import Limits, open_picture
-from sources.pictures.metadata import without_metadata
+from sources.pictures.metadata import turned_as, without_metadata
 from sources.pictures.panels import FIRST_PANEL
 from sources.pictures.rendering import encode_png
 from sources.records import ChangedInputError, Corpus
@@ -181,9 +181,10 @@ def treated(session: Session, data: bytes, frame: int, treatment: Mapping[str, A
     picture = open_picture(data, session.recipe.steps.measure.limits).frame(frame)
     boxes = [Box(*box) for box in treatment["boxes"]]
     try:
-        return encode_png(masked(picture, boxes))
+        anew = encode_png(masked(picture, boxes))
     except ValueError:  # boxes are checked as it is decided, but for pictures whose pixels were not looked at
         raise UsageError(_OUTSIDE, "boxes are [left, top, right, bottom] in pixels of the picture") from None
+    return anew if frame >= FIRST_PANEL else turned_as(anew, data)
 
 
 _START = "run python -c 'import rapidocr_onnxruntime' here; give workers more memory; or set steps.phi.ocr: none"

@@ -66,6 +66,10 @@ class PhiSettings(Strict):
         """Whether identifiers are sought in the texts of a source."""
         return self.text != "keep" and self.covers(corpus)
 
+    def looks_at(self, corpus: Corpus) -> bool:
+        """Whether writing is sought on the pictures of a source."""
+        return self.burned_in_text != "keep" and self.covers(corpus)
+
     def covers(self, corpus: Corpus) -> bool:
         """Whether a source is looked at."""
         card = corpus.card

@@ -36,6 +36,8 @@ _CODES: dict[str, Mapping[str, str] | frozenset[str]] = {
     "ConversionType": CONVERSIONS,
     "BurnedInAnnotation": YES_NO,
 }
+_NO_VIEW = frozenset({"SCREEN SAVE", "SCREENSAVE", "LABEL", "OVERVIEW"})
+"""Values of ImageType of pictures that are none of the body (PS3.3 C.7.6.1.1.2, C.8.12.4.1.1; vendors')."""
 _CODE_LISTS = {"ImageType": IMAGE_TYPES}
 _WHOLE_NUMBERS = ("Rows", "Columns", "BitsStored", "NumberOfFrames")
 _MEASURES = ("SliceThickness", "KVP")
@@ -80,8 +82,18 @@ def _number(value: Any, kind: Callable[[Any], int | float]) -> int | float | Non
 
 
 def dicom_modality(facts: Facts) -> str:
-    """The project's modality of a header's facts; `unknown` where the header does not say."""
+    """The project's modality of a header's facts; `unknown` where the header does not say.
+
+    Of a saved screen (a dose sheet) and of a slide's label or overview it names the study's, not the picture's.
+    """
+    if _shows_something_else(facts):
+        return "unknown"
     return MODALITY_OF.get(str(facts.get("Modality", "")), "unknown")
+
+
+def _shows_something_else(facts: Facts) -> bool:
+    kinds = facts.get("ImageType")
+    return isinstance(kinds, list) and not _NO_VIEW.isdisjoint(kinds)
 
 
 def caption_from(facts: Facts) -> str | None:
@@ -90,7 +102,8 @@ def caption_from(facts: Facts) -> str | None:
     `CT, abdomen.` or `X-ray, left knee, lateral view.`; None where neither the modality nor the body part is known.
     """
     code = str(facts.get("Modality", ""))
-    modality = CODE_WORDS.get(code) or MODALITY_WORDS.get(dicom_modality(facts))
+    known = None if _shows_something_else(facts) else CODE_WORDS.get(code)
+    modality = known or MODALITY_WORDS.get(dicom_modality(facts))
     part = BODY_PARTS.get(str(facts.get("BodyPartExamined", "")))
     if modality is None and part is None:
         return None

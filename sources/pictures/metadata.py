@@ -6,6 +6,7 @@ Only the container is rewritten: the compressed pixels are copied byte for byte,
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -25,6 +26,8 @@ _SOS, _EOI, _COM, _APP0, _APP14 = 0xDA, 0xD9, 0xFE, 0xE0, 0xEE
 _JFIF_BYTES = 14
 """Of the value of JFIF's own segment, without its thumbnail (ITU-T T.871 10.1)."""
 _ORIENTATION = 0x0112
+_AFTER_HEADER = 33
+"""Bytes of a PNG's signature and its first chunk."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,16 @@ def without_metadata(data: bytes) -> bytes:
         ContainerError: the file cannot be taken apart.
     """
     return b"".join(kept for _, kept in _pieces(data))
+
+
+def turned_as(png: bytes, data: bytes) -> bytes:
+    """A PNG without metadata that asks for the turn that the JPEG or PNG file `data` asks for, if it does."""
+    blocks = {block(turn): turn for turn in range(2, 9) for block in (_jpeg_exif, _png_exif)}
+    with suppress(ContainerError):
+        turn = next((blocks[kept] for _, kept in _pieces(data) if kept in blocks), 1)
+        if turn > 1:
+            return png[:_AFTER_HEADER] + _png_exif(turn) + png[_AFTER_HEADER:]
+    return png
 
 
 def _pieces(data: bytes) -> Iterator[tuple[Metadata | None, bytes]]:

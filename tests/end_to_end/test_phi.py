@@ -19,7 +19,7 @@ from filters.phi_names import model_is_installed
 from filters.phi_writing import judged
 from sources.pictures.metadata import metadata_of
 from tests.end_to_end.phi_corpora import BURNED, Planted, write_photographs, write_scans
-from tests.end_to_end.runs import balances, curate
+from tests.end_to_end.runs import WITHOUT_NEAR, balances, curate
 from tests.end_to_end.test_identifiers import everything_in
 
 pytestmark = pytest.mark.skipif(
@@ -46,12 +46,12 @@ def recipe(**phi: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def build(folder: Path, out: str = "run", **phi: Any) -> tuple[dict[str, Any], str]:
+def build(folder: Path, out: str = "run", *, contracts: bool = False, **phi: Any) -> tuple[dict[str, Any], str]:
     (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe(**phi)))
     (folder / "site.key").write_text("a-site-key-of-enough-bytes")
     done = curate(
         "build", "--recipe", folder / "recipe.yaml", "--data", folder / "data", "--out", folder / out,
-        "--id-key", folder / "site.key", "--json",
+        "--id-key", folder / "site.key", "--json", *(WITHOUT_NEAR if contracts else ()), contracts=contracts,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr + done.stdout
     return orjson.loads(done.stdout), done.stderr + done.stdout
@@ -122,7 +122,7 @@ def test_masked_pictures_are_kept_and_nothing_that_identifies_can_be_read_on_the
     ward: tuple[Path, Planted],
 ) -> None:
     folder, _ = ward
-    answer, _ = build(folder, "masked", burned_in_text="mask")
+    answer, _ = build(folder, "masked", burned_in_text="mask", contracts=True)
     told = ledger(folder / "masked", "phi")
     covered = told.filter(pl.col("reason") == "phi.burned_in")
     masked_ids = covered.filter(pl.col("verdict") == "edit")["sample_id"].to_list()
@@ -132,6 +132,7 @@ def test_masked_pictures_are_kept_and_nothing_that_identifies_can_be_read_on_the
     pictures = shard_pictures(folder / "masked")
     for sample_id in masked_ids[:2]:
         assert not any(writings(pictures[f"{sample_id}.png"]))
+    assert pl.read_parquet(folder / "masked" / "tables" / "images" / "*.parquet")["thumbnail"].null_count() >= 20
 
 
 def test_files_are_stripped_without_touching_their_pixels(hospital: tuple[Path, Planted]) -> None:

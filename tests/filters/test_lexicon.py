@@ -31,6 +31,18 @@ def asked(question: str, answer: str) -> frozenset[str]:
         ("Specimen of a laparoscopic cholecystectomy", set()),
         ("Patient status post colonoscopy", set()),
         ("ECG-gated cardiac CT", {"ct"}),
+        ("Fluorescein angiography of the right eye", {"fundus"}),
+        ("Indocyanine green angiography", {"fundus"}),
+        ("OCT angiography of the macula", {"oct"}),
+        ("CT pulmonary angiogram", {"ct"}),
+        ("CT coronary angiography shows a stenosis", {"ct"}),
+        ("Computed tomography (CT) angiography", {"ct"}),
+        ("No evidence of pneumonia on CT", {"ct"}),
+        ("There is no pneumothorax on this chest radiograph", {"xray"}),
+        ("Follow-up CT scan at six months shows resolution", {"ct"}),
+        ("Subsequent MRI shows an abscess", {"mri"}),
+        ("The patient underwent CT showing a mass", {"ct"}),
+        ("Without contrast, axial CT", {"ct"}),
         ("Photomicrograph (hematoxylin and eosin)", {"histopathology"}),
         ("Photomicrograph of a blood smear", {"microscopy"}),
     ],
@@ -49,6 +61,14 @@ def test_a_caption_says_what_it_shows(text: str, labels: set[str]) -> None:
         "Correlation with ultrasound is advised.",
         "The patient declined CT.",
         "CT is recommended.",
+        "CT has not been performed.",
+        "She didn't undergo MRI.",
+        "MRI was contraindicated.",
+        "He was unable to tolerate MRI.",
+        "MRI is pending.",
+        "CT scheduled for tomorrow.",
+        "CT was deferred.",
+        "The patient underwent colonoscopy.",
     ],
 )
 def test_what_was_not_done_is_not_shown(text: str) -> None:
@@ -67,6 +87,7 @@ def test_a_question_states_what_it_takes_for_granted() -> None:
 
 
 def test_a_polar_question_states_what_is_affirmed() -> None:
+    assert asked("Isn't this a CT?", "No") == frozenset()
     assert asked("Is this an MRI?", "Yes") == {"mri"}
     assert asked("Is this an MRI?", "No") == frozenset()
 

@@ -196,6 +196,41 @@ def test_dates_are_found_whatever_mark_or_tag_stands_before_them(value: str) -> 
     assert clean("Exam:08/14/19 and compared to 8/14.") == "Exam:[DATE] and compared to [DATE]."
 
 
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("08/14/2019-08/20/2019", "[DATE]-[DATE]"), ("2019-08-14/2019-08-20", "[DATE]/[DATE]"),
+        ("8/14/19-8/20/19", "[DATE]"), ("14AUG2019 and 14Aug19", "[DATE] and [DATE]"),
+        ("2019-Aug-14, Aug/14/2019", "[DATE], [DATE]"), ("CXR_2019-08-14.png", "CXR_[DATE].png"),
+        ("IMG_20190814.jpg", "IMG_[DATE].jpg"), ("2019_08_14", "[DATE]"), ("20190814T102233", "[DATE]"),
+        ("14 / 08 / 2019", "[DATE]"), ("14. 8. 2019", "[DATE]"), ("August 14-16, 2019", "[DATE]"),
+        ("14-16 August 2019", "[DATE]"), ("Age: 092Y", "Age: [AGE]Y"), ("92/F with pain", "[AGE]/F with pain"),
+        ("SSN 123 45 6789", "SSN [ID]"), ("MRN = 123 45 67", "MRN = [ID]"), ("Patient ID: SMIT01", "Patient ID: [ID]"),
+        ("Hospital number AB/12/3456", "Hospital number [ID]"), ("tel 030/1234567", "tel [PHONE]"),
+        ("Drs. Okonkwo and Abara agree.", "Drs. [NAME] and [NAME] agree."), ("NAME OKONKWO, ADA", "NAME [NAME]"),
+        ("Patient Name - Okonkwo", "Patient Name - [NAME]"), ("A. Okonkwo, M.D.", "A. [NAME], M.D."),
+        ("Patient: Иванов Иван", "Patient: [NAME]"), ("المريض: محمد علي", "المريض: [NAME]"),
+        ("id_1234567", "id_[ID]"), ("MRN 448812 56 years old", "MRN [ID] 56 years old"),
+    ],
+)  # fmt: skip
+def test_identifiers_in_other_usual_forms_are_found_whole(text: str, left: str) -> None:
+    assert clean(text) == left
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("MRN: 123<image>4567", "MRN: [ID]<image>[ID]"), ("617-555-<image>0199", "[PHONE]<image>[PHONE]"),
+        ("Patient: SMITH,<image>JOHN.", "Patient: [NAME]<image>[NAME]."),
+        ("see<image>DOB 03/04/56", "see<image>DOB [DATE]"),
+        ("<image>\nA chest film.", "<image>\nA chest film."), ("1<image>2<image>3", "1<image>2<image>3"),
+    ],
+)  # fmt: skip
+def test_what_stands_around_a_picture_is_found_and_the_picture_stays(text: str, left: str) -> None:
+    row = {"turns": [{"role": "user", "text": text}], "question": None, "answer": None, "options": None, "meta": None}
+    assert redact_row(row, "rules")[0]["turns"][0]["text"] == left
+
+
 def test_ages_from_ninety_on_are_found_in_short_forms_and_in_words() -> None:
     text = "92F with pain; 91M who fell; a ninety-two-year-old man; a sixty-year-old; 98F, 37C; 89M with pain"
     left = "[AGE]F with pain; [AGE]M who fell; a [AGE]-year-old man; a sixty-year-old; 98F, 37C; 89M with pain"

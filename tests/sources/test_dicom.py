@@ -211,6 +211,10 @@ def test_modalities_are_the_projects_own() -> None:
         "other_medical",
     ]
     assert dicom_modality({}) == "unknown"
+    assert dicom_modality({"Modality": "CT", "ImageType": ["DERIVED", "SECONDARY", "SCREEN SAVE"]}) == "unknown"
+    assert dicom_modality({"Modality": "SM", "ImageType": ["ORIGINAL", "PRIMARY", "LABEL"]}) == "unknown"
+    assert dicom_modality({"Modality": "CR", "ImageType": ["DERIVED", "SECONDARY"]}) == "xray"
+    assert caption_from({"Modality": "CT", "ImageType": ["SCREEN SAVE"]}) is None
 
 
 @pytest.mark.parametrize(

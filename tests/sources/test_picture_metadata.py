@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from sources.pictures.metadata import ContainerError, metadata_of, without_metadata
+from sources.pictures.metadata import ContainerError, metadata_of, turned_as, without_metadata
 from tests.end_to_end.phi_corpora import _jpeg, _png
 
 NAME = b"Featherstonehaugh"
@@ -57,6 +57,16 @@ def test_what_goes_is_told_by_kind_and_length_and_never_by_what_it_says() -> Non
 
 def test_a_turn_is_still_asked_for() -> None:
     assert Image.open(io.BytesIO(without_metadata(_jpeg(PIXELS)))).getexif() == {0x0112: 6}
+
+
+def test_a_picture_that_is_stored_anew_asks_for_the_turn_of_its_file() -> None:
+    anew = saved("PNG")
+    turned = turned_as(anew, _jpeg(PIXELS))
+    assert Image.open(io.BytesIO(turned)).getexif() == {0x0112: 6}
+    assert pixels(turned) == pixels(anew)
+    assert turned_as(turned, _png(PIXELS)) == turned
+    assert turned_as(anew, saved("JPEG")) == anew
+    assert turned_as(anew, b"\xff\xd8 no jpeg") == anew
 
 
 def test_further_frames_of_an_animation_go_since_nobody_looks_at_them() -> None:
