@@ -6,15 +6,13 @@ from pathlib import Path
 from pipelines.errors import CurateError
 from workflows.train.checkpoint import FileFacts, facts_of
 from workflows.train.engine import Engine
+from workflows.train.init import write_description
 from workflows.train.job import ADMISSION, EXPORT, Job
 from workflows.train.lineage import write_lineage
 from workflows.train.ranks import Ranks
 from workflows.train.weights import differences, save_model
 
-COPIED = (
-    "curate_model.json", "bases.json", "tokenizer.json", "tokenizer_config.json", "processor_config.json",
-    "chat_template.jinja",
-)  # fmt: skip
+COPIED = ("bases.json", "tokenizer.json", "tokenizer_config.json", "processor_config.json", "chat_template.jinja")
 
 
 def export(job: Job, ranks: Ranks, engine: Engine) -> Path:
@@ -33,6 +31,7 @@ def export(job: Job, ranks: Ranks, engine: Engine) -> Path:
         for name in COPIED:
             if (job.start / name).is_file():
                 shutil.copy(job.start / name, writing / name)
+        write_description(job.model, writing)
         wrong = differences(state, writing)
         if wrong:
             raise CurateError(f"{writing}: {len(wrong)} tensors are not those trained ({wrong[0]})", "save it again")
