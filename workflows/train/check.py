@@ -90,7 +90,7 @@ def _ranks(spec: Path, nproc: int) -> list[dict[str, Any]]:
     log = spec.with_name("check.log")
     command = [
         sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(nproc),
-        "--shutdown-timeout", str(END_S), "-m", "workflows.train.check_rank", str(spec),
+        "--shutdown-timeout", str(END_S), "--log-dir", str(spec.parent), "-m", "workflows.train.check_rank", str(spec),
     ]  # fmt: skip
     with log.open("wb") as file:
         process = subprocess.Popen(command, stdout=file, stderr=file, env=environment, start_new_session=True)

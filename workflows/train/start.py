@@ -185,10 +185,8 @@ def admit_shards(prepared: Prepared, start: Path | None, admission: Path) -> str
     from workflows.train.lineage import accepted_before, admit
 
     options = prepared.options
-    if options.accept_findings is not None:
-        review = read_review(options.accept_findings)
-    else:
-        review = accepted_before(options.out / ADMISSION) if options.resume else None
+    given, before = options.accept_findings, options.out / ADMISSION
+    review = read_review(given) if given is not None else accepted_before(before) if options.resume else None
     return admit(prepared.shards, options.stage, start, review, admission)
 
 
