@@ -109,9 +109,10 @@ def _of_plan(prepared: Prepared, plan: ChosenPlan) -> dict[str, Any]:
 def _files(prepared: Prepared, plan: ChosenPlan | None) -> list[str]:
     """What a run that comes to its end has written, by name in its folder."""
     options, own_plan = prepared.options, plan is not None and not plan.reasons
+    fresh = options.start is None and prepared.model.tokenizer == "bytes"
     started = {"local": (LOG,), "slurm": (f"{LAUNCH}/", "slurm-N.log")}.get(options.launcher, (f"{LAUNCH}/",))
     return [
-        JOB, f"{ADMISSION}/", *(() if own_plan else (f"{VIEW}/",)), *(() if options.start else (f"{INIT}/",)), *started,
+        JOB, f"{ADMISSION}/", *(() if own_plan else (f"{VIEW}/",)), *((f"{INIT}/",) if fresh else ()), *started,
         f"{FAILURES}/", METRICS, f"{BOARD}/", *((WANDB, "wandb/") if prepared.recipe.wandb else ()),
         f"{CHECKPOINTS}/step-NNNNNNNN/", SAVED, f"{EXPORT}/", ANSWER,
     ]  # fmt: skip
