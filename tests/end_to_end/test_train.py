@@ -13,8 +13,10 @@ from tests.end_to_end.audits import eval_set
 from tests.end_to_end.runs import curate_json
 from tests.pipelines.audit.forms import drawn
 from tests.workflows.train.minis import mini_file
+from workflows.train.forecast import forecast
 from workflows.train.metrics import read_metrics
 from workflows.train.model import part_of
+from workflows.train.start import TrainOptions, prepare
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 FINDINGS = ("a healing fracture", "no effusion", "two surgical clips", "a granuloma")
@@ -40,18 +42,24 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
               "fields": {"id": "id", "image": "image", "question": "question", "answer": "answer"},
               "images": "corpus"}  # fmt: skip
     steps = {"decontaminate": {"against": ["mine"], "calibrate": {"enabled": False}}, "tokens": {"min": 1, "max": 1024}}
-    for stage in ("align", "mid"):
-        recipe = root / f"{stage}.yaml"
-        recipe.write_text(yaml.safe_dump({"stage": stage, "sources": [source], "steps": steps}))
-        where = ("--data", root, "--evals", root / "evals", "--out", root / stage)
-        assert curate_json("build", "--recipe", recipe, *where)["audit"] == "clean"
+    recipe = root / "mid.yaml"
+    recipe.write_text(yaml.safe_dump({"stage": "mid", "sources": [source], "steps": steps}))
+    where = ("--data", root, "--evals", root / "evals", "--out", root / "mid")
+    assert curate_json("build", "--recipe", recipe, *where)["audit"] == "clean"
     return root
 
 
 def train(root: Path, stage: str, *more: object) -> dict[str, Any]:
     settings = ("--set", "cpu_threads=1", "--set", "workers=0", "--set", "epochs=2", "--set", "rows_per_step=2")
-    return curate_json("train", "--stage", stage, "--shards", root / stage / "shards", "--model", mini_file(root),
+    return curate_json("train", "--stage", stage, "--shards", root / "mid" / "shards", "--model", mini_file(root),
                        "--out", root / f"trained-{stage}", *settings, *more)  # fmt: skip
+
+
+def foretold(root: Path, stage: str) -> set[str]:
+    """What a dry run says that will lie in a run's folder."""
+    options = TrainOptions(stage, str(root / "mid" / "shards"), str(mini_file(root)), None, root / "trained-align", 1,
+                           1, False, None, ())  # fmt: skip
+    return {Path(name).relative_to(options.out).parts[0] for name in forecast(prepare(options))["files"]}
 
 
 def test_two_stages_in_a_chain_leave_weights_whose_lineage_an_audit_confirms(built: Path) -> None:
@@ -59,6 +67,8 @@ def test_two_stages_in_a_chain_leave_weights_whose_lineage_an_audit_confirms(bui
     mid = train(built, "mid", "--from", built / "trained-align", "--set", "learning_rate={language: 1e-2}", "--set",
                 "warmup_steps=1")  # fmt: skip
     assert align["last_loss"] < align["first_loss"]
+    written = {path.name for path in (built / "trained-align").iterdir() if not path.name.startswith(".")}
+    assert written == foretold(built, "align")
     assert mid["last_loss"] < mid["first_loss"]
     before, after = (load_file(Path(answer["export"]) / "model.safetensors") for answer in (align, mid))
     changed = {part_of(name) for name in before if not (before[name] == after[name]).all()}

@@ -14,14 +14,17 @@ from typing import Any
 
 import orjson
 
-from pipelines.errors import CurateError
+from pipelines.errors import CurateError, UsageError
 from sources.cards import Strict
 from workflows.train.launch import PROJECT
 from workflows.train.model import ModelDescription, load_model
 from workflows.train.rank import ENVIRONMENT
+from workflows.train.stopping import cut_off_in_order
 
 FALLBACK = "tiny"
 LIMIT_S = 900
+END_S = 5
+"""Seconds that ranks have to end when the checks are cut off, before torchrun kills them."""
 ALWAYS_UNPROVED = ("more than one node, and the network between them", "the shards: `--dry-run` looks at those")
 WITHOUT_GPU = (
     "{attention} on a GPU, forward and backward with sinks",
@@ -47,23 +50,29 @@ def check(model_name: str, start: Path | None, nproc: int, work: Path) -> dict[s
     Returns:
         `ok`, `model`, `ranks`, `device`, `checks` (name, status passed | failed | not run, seconds, told), `unproved`.
 
+    A signal that ends it ends the ranks, too, and nothing stays in `work`.
+
     Raises:
-        UsageError: there are GPUs and no weights for the model's steps.
+        UsageError: there are GPUs and no weights for the model's steps, or `start` has those of another model.
         CurateError: the ranks could not be started.
     """
     import torch
 
     from workflows.train.init import init_random
+    from workflows.train.start import weights_in
 
     model, gpu = load_model(model_name), torch.cuda.is_available()
     small = model if gpu or model.attention.text == "eager" else load_model(FALLBACK)
-    with tempfile.TemporaryDirectory(prefix="curate-check-", dir=work) as name:
+    given = weights_in(start, model) if start is not None else None
+    if given is None and gpu and model.tokenizer != "bytes":
+        raise UsageError(f"--model {model.name}: no weights for its steps", "--from DIR: what `train init` wrote")
+    with cut_off_in_order(), tempfile.TemporaryDirectory(prefix="curate-check-", dir=work) as name:
         place = Path(name)
-        if start is None or small is not model:
-            start = place / "init"
-            init_random(small, start, 0)  # refuses the weights of others, and says what to give
+        if given is None or small is not model:
+            given = place / "init"
+            init_random(small, given, 0)
         spec = place / "spec.json"
-        spec.write_text(Spec(model=model, small=small, start=start.resolve(), work=place).model_dump_json())
+        spec.write_text(Spec(model=model, small=small, start=given.resolve(), work=place).model_dump_json())
         found = _ranks(spec, nproc)
     context, left = model.max_context_tokens, () if gpu else WITHOUT_GPU if small is not model else WITHOUT_GPU[2:]
     unproved = [*(one.format(attention=model.attention.text, context=context) for one in left), *ALWAYS_UNPROVED]
@@ -79,15 +88,19 @@ def _ranks(spec: Path, nproc: int) -> list[dict[str, Any]]:
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH"))))
     environment.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // nproc)))
     log = spec.with_name("check.log")
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(nproc), "-m",
-               "workflows.train.check_rank", str(spec)]  # fmt: skip
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(nproc),
+        "--shutdown-timeout", str(END_S), "--log-dir", str(spec.parent), "-m", "workflows.train.check_rank", str(spec),
+    ]  # fmt: skip
     with log.open("wb") as file:
+        process = subprocess.Popen(command, stdout=file, stderr=file, env=environment, start_new_session=True)
         try:
-            status: int | None = subprocess.run(
-                command, stdout=file, stderr=file, env=environment, timeout=LIMIT_S, check=False
-            ).returncode
+            status: int | None = process.wait(LIMIT_S)
         except subprocess.TimeoutExpired:
             status = None
+        finally:
+            process.terminate()  # torchrun passes it on, and kills what stays
+            process.wait()
     told = spec.with_name("told.jsonl")
     found = [orjson.loads(line) for line in told.read_bytes().splitlines()] if told.is_file() else []
     if not found:

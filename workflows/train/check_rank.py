@@ -179,7 +179,7 @@ class Checks:
         return f"{len(again)} losses equal to the last digit; a checkpoint of {size:,.3f} GB"
 
     def _run(self, engine: Engine, step: int) -> None:
-        loop = Loop(self.job, self.ranks, engine, StopRequest())
+        loop = Loop(self.job, self.ranks, engine, StopRequest(()))  # a signal ends the rank
         loop.step = step
 
         def save() -> None:

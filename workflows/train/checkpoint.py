@@ -4,7 +4,8 @@ import errno
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -14,13 +15,15 @@ from pipelines.errors import CurateError, UsageError
 from sources.cards import Strict
 from workflows.train.arithmetic import checkpoint_gb
 from workflows.train.engine import Engine
-from workflows.train.job import ADMISSION, CHECKPOINTS, Job
+from workflows.train.job import ADMISSION, CHECKPOINTS, EXPORTING, Job
 from workflows.train.lineage import write_lineage
 from workflows.train.ranks import Ranks
 
 ABOUT = "checkpoint.json"
 WRITING = ".writing"
 UNIVERSAL = ".universal"
+UNWRITTEN = ("inline_container.cc", "PytorchStreamWriter", "I/O error")
+"""What torch.save (two of its ways) and safetensors say of a file that they cannot write to its end."""
 T = TypeVar("T")
 
 
@@ -60,7 +63,8 @@ def save(job: Job, ranks: Ranks, engine: Engine, step: int, losses: Sequence[flo
     if ranks.first:
         (home / WRITING).mkdir(parents=True)
     ranks.wait()
-    engine.deepspeed.save_checkpoint(str(home / WRITING), tag=name, save_latest=False)
+    with unwritten_told(home, "a checkpoint"):
+        engine.deepspeed.save_checkpoint(str(home / WRITING), tag=name, save_latest=False)
     ranks.wait()
     place = home / WRITING / name
     # The list of one rank for all: on a network file system others may not see every file yet.
@@ -83,11 +87,30 @@ def save(job: Job, ranks: Ranks, engine: Engine, step: int, losses: Sequence[flo
 
 
 def clear_leftovers(job: Job, ranks: Ranks) -> None:
-    """Remove what a run that was killed left half-written: a checkpoint, or one rewritten for other ranks."""
+    """Remove what a run that was killed left half-written: a checkpoint, one rewritten for other ranks, an export."""
     if ranks.first:
-        for name in (WRITING, UNIVERSAL):
-            shutil.rmtree(job.out / CHECKPOINTS / name, ignore_errors=True)
+        for place in (job.out / CHECKPOINTS / WRITING, job.out / CHECKPOINTS / UNIVERSAL, job.out / EXPORTING):
+            shutil.rmtree(place, ignore_errors=True)
     ranks.wait()
+
+
+@contextmanager
+def unwritten_told(place: Path, what: str) -> Iterator[None]:
+    """Say in our words that a file could not be written: of a full disk torch and safetensors raise no OSError.
+
+    Raises:
+        CurateError: that happened.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not any(words in str(error) for words in UNWRITTEN):
+            raise
+        free = shutil.disk_usage(place).free / 1e9
+        raise CurateError(
+            f"{place}: {what} could not be written to its end; {free:,.1f} GB are free there now",
+            "free some space, then go on with --resume: it removes what is half-written first",
+        ) from None
 
 
 def _refuse_full_disk(job: Job, ranks: Ranks, times: int = 1) -> None:

@@ -163,9 +163,9 @@ def sample(
 
     Example: curate train sample --checkpoint trained/instruct
     """
-    from workflows.train.sample import answered
+    with redirect_stdout(sys.stderr):  # what DeepSpeed says as it is imported is no part of the answer
+        from workflows.train.sample import answered
 
-    with redirect_stdout(sys.stderr):
         told = answered(checkpoint, shards, count, max_tokens)
     if as_json:
         print_json(told)

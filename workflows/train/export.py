@@ -4,17 +4,15 @@ import shutil
 from pathlib import Path
 
 from pipelines.errors import CurateError
-from workflows.train.checkpoint import FileFacts, facts_of
+from workflows.train.checkpoint import FileFacts, facts_of, unwritten_told
 from workflows.train.engine import Engine
-from workflows.train.job import ADMISSION, EXPORT, Job
+from workflows.train.init import write_description
+from workflows.train.job import ADMISSION, EXPORT, EXPORTING, Job
 from workflows.train.lineage import write_lineage
 from workflows.train.ranks import Ranks
 from workflows.train.weights import differences, save_model
 
-COPIED = (
-    "curate_model.json", "bases.json", "tokenizer.json", "tokenizer_config.json", "processor_config.json",
-    "chat_template.jinja",
-)  # fmt: skip
+COPIED = ("bases.json", "tokenizer.json", "tokenizer_config.json", "processor_config.json", "chat_template.jinja")
 
 
 def export(job: Job, ranks: Ranks, engine: Engine) -> Path:
@@ -26,13 +24,15 @@ def export(job: Job, ranks: Ranks, engine: Engine) -> Path:
     state = engine.deepspeed._zero3_consolidated_16bit_state_dict()  # noqa: SLF001 - what save_16bit_model calls
     place = job.out / EXPORT
     if ranks.first:
-        writing = job.out / f".{EXPORT}"
+        writing = job.out / EXPORTING
         shutil.rmtree(writing, ignore_errors=True)
         writing.mkdir(parents=True)
-        save_model(engine.model, state, writing)
+        with unwritten_told(job.out, "the export"):
+            save_model(engine.model, state, writing)
         for name in COPIED:
             if (job.start / name).is_file():
                 shutil.copy(job.start / name, writing / name)
+        write_description(job.model, writing)
         wrong = differences(state, writing)
         if wrong:
             raise CurateError(f"{writing}: {len(wrong)} tensors are not those trained ({wrong[0]})", "save it again")

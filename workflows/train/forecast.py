@@ -19,13 +19,13 @@ from workflows.train.arithmetic import (
     traffic_gb,
     trained,
 )
-from workflows.train.job import CHECKPOINTS, EXPORT, JOB, METRICS
+from workflows.train.job import ADMISSION, ANSWER, CHECKPOINTS, EXPORT, FAILURES, JOB, LAUNCH, METRICS, SAVED
 from workflows.train.launch import LOG
-from workflows.train.metrics import BOARD
+from workflows.train.metrics import BOARD, WANDB
 from workflows.train.model import PARTS, ModelDescription, parameter_counts
-from workflows.train.planning import ChosenPlan, choose_plan
+from workflows.train.planning import VIEW, ChosenPlan, choose_plan
 from workflows.train.recipe import TrainRecipe
-from workflows.train.start import Prepared, admit_shards, check_machine, settled, start_of
+from workflows.train.start import INIT, Prepared, admit_shards, check_machine, settled, start_of
 from workflows.train.tokenizer import TOKENIZER_FILE, write_byte_tokenizer
 
 GPU = "B200"
@@ -75,8 +75,7 @@ def forecast(prepared: Prepared) -> dict[str, Any]:
             "checkpoint": round(checkpoint_gb(model, recipe), 1), "export": round(export_gb(model), 1),
             "most_at_once": round((recipe.keep + 1) * checkpoint_gb(model, recipe) + export_gb(model), 1),
         },
-        "files": [f"{options.out}/{name}" for name in (
-            JOB, METRICS, f"{BOARD}/", LOG, "plan/", "admission/", f"{CHECKPOINTS}/step-NNNNNNNN/", f"{EXPORT}/")],
+        "files": [f"{options.out}/{name}" for name in _files(prepared, plan)],
         "problems": problems,
     }  # fmt: skip
     return told
@@ -105,6 +104,18 @@ def _of_plan(prepared: Prepared, plan: ChosenPlan) -> dict[str, Any]:
             **_between_nodes(prepared, rows),
         },
     }
+
+
+def _files(prepared: Prepared, plan: ChosenPlan | None) -> list[str]:
+    """What a run that comes to its end has written, by name in its folder."""
+    options, own_plan = prepared.options, plan is not None and not plan.reasons
+    fresh = options.start is None and prepared.model.tokenizer == "bytes"
+    started = {"local": (LOG,), "slurm": (f"{LAUNCH}/", "slurm-N.log")}.get(options.launcher, (f"{LAUNCH}/",))
+    return [
+        JOB, f"{ADMISSION}/", *(() if own_plan else (f"{VIEW}/",)), *((f"{INIT}/",) if fresh else ()), *started,
+        f"{FAILURES}/", METRICS, f"{BOARD}/", *((WANDB, "wandb/") if prepared.recipe.wandb else ()),
+        f"{CHECKPOINTS}/step-NNNNNNNN/", SAVED, f"{EXPORT}/", ANSWER,
+    ]  # fmt: skip
 
 
 def _between_nodes(prepared: Prepared, rows: int) -> dict[str, float]:

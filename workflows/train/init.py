@@ -14,6 +14,9 @@ from workflows.train.weights import load_strictly, save_model
 
 CLIP_TEXT = ("text_model.", "text_projection.", "visual_projection.", "logit_scale")
 """What a CLIP directory holds besides the picture encoder."""
+DESCRIPTION = "curate_model.json"
+CHAT_TEMPLATE = Path(__file__).parent / "models" / "chat_template.jinja"
+"""For those who ask the model by `transformers` or a server; the project itself renders with shards/harmony.py."""
 BASES = "bases.json"
 """Beside the weights: what they were joined from, and last what was made, by hash, for the lineage."""
 
@@ -81,8 +84,13 @@ def _join(model: ModelDescription, language: Path, vision: Path, out: Path, seed
 
 def read_description(directory: Path) -> ModelDescription | None:
     """The description of the model in a directory that `init` or a stage wrote; None in others."""
-    place = directory / "curate_model.json"
+    place = directory / DESCRIPTION
     return ModelDescription.model_validate_json(place.read_bytes()) if place.is_file() else None
+
+
+def write_description(model: ModelDescription, directory: Path) -> None:
+    """Say beside weights what model they are of."""
+    (directory / DESCRIPTION).write_text(model.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
 @contextmanager
@@ -166,8 +174,9 @@ def _finish(model: ModelDescription, out: Path, bases: list[dict[str, Any]]) -> 
         vision_feature_select_strategy="default",
         image_token=model.image_token.text,
         num_additional_image_tokens=1,
+        chat_template=CHAT_TEMPLATE.read_text(encoding="utf-8").replace("<<image>>", model.image_token.text),
     ).save_pretrained(str(out))
-    (out / "curate_model.json").write_text(model.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    write_description(model, out)
     made = {**_base(out, "--out"), "name": model.name}
     (out / BASES).write_text(json.dumps([*bases, made], indent=1) + "\n", encoding="utf-8")
 

@@ -88,11 +88,11 @@ def run_here(job: Job, nproc: int, progress: Callable[[dict[str, Any]], None]) -
             torchrun_command(job, nproc), stdout=log, stderr=log, env=node_environment(nproc), start_new_session=True
         )
     asked: list[int] = []
-    passed_on = _pass_on(process, asked)
+    passed_on = pass_signals_on(process, asked)
     try:
         while process.poll() is None:
             time.sleep(0.2)
-            newest = _last_line(job.out / METRICS)
+            newest = last_line(job.out / METRICS)
             if newest is not None:
                 progress(newest)
     finally:
@@ -112,7 +112,9 @@ def clear_words(job: Job) -> None:
         word.unlink()
 
 
-def _pass_on(process: "subprocess.Popen[bytes]", asked: list[int]) -> dict[int, Any]:
+def pass_signals_on(process: "subprocess.Popen[bytes]", asked: list[int]) -> dict[int, Any]:
+    """Let torchrun hear what tells this process to stop, and note it in `asked`. Returns the handlers before."""
+
     def pass_on(number: int, _frame: FrameType | None) -> None:
         asked.append(number)
         process.send_signal(signal.SIGTERM)
@@ -130,8 +132,7 @@ def tell_end(job: Job, status: int, *, asked: bool) -> None:
         StoppedError: they stopped in order.
         CurateError: a rank failed; the first that did is told.
     """
-    words = sorted((job.out / FAILURES).iterdir(), key=lambda path: path.stat().st_mtime)
-    documents = [(int(word.stem), orjson.loads(word.read_bytes())) for word in words]
+    documents = words_of(job)
     stopped = [one for _, one in documents if one["status"] == STOPPED]
     failed = [(rank, one) for rank, one in documents if one["status"] not in (None, STOPPED)]
     silent = [(rank, one) for rank, one in documents if one["status"] is None]
@@ -151,6 +152,12 @@ def tell_end(job: Job, status: int, *, asked: bool) -> None:
         raise CurateError(f"the ranks could not be started (status {status})", f"see {job.out / LOG}")
 
 
+def words_of(job: Job) -> list[tuple[int, dict[str, Any]]]:
+    """Each rank and what it said, or that it began; the one that was heard of last comes last."""
+    words = sorted((job.out / FAILURES).iterdir(), key=lambda path: path.stat().st_mtime)
+    return [(int(word.stem), orjson.loads(word.read_bytes())) for word in words]
+
+
 def _killed(job: Job, rank: int, document: dict[str, Any], *, asked: bool) -> CurateError:
     """About the rank that was silent first: the words of those that live are touched every second."""
     late = f" or did not stop within {shutdown_seconds(job)} s" if asked else ""
@@ -167,7 +174,7 @@ def _failure(rank: int, document: dict[str, Any]) -> CurateError:
     return error
 
 
-def _last_line(path: Path) -> dict[str, Any] | None:
+def last_line(path: Path) -> dict[str, Any] | None:
     """The newest whole line of a file that is being written."""
     if not path.is_file():
         return None

@@ -66,21 +66,31 @@ def admit(shards: Folder, stage: str, start: Path | None, review: Review | None,
             "see contamination.json and the report beside it; `curate audit` audits shards, a review file accepts "
             "findings (--accept-findings), and nothing accepts a missing audit or one of other bytes",
         )
-    return sha256(orjson.dumps(weights, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return digest_of(weights)
+
+
+def digest_of(weights: Mapping[str, str]) -> str:
+    """One hash for the names and hashes of the files of a model."""
+    return sha256(orjson.dumps(dict(weights), option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def admitted_manifest(admission: Path) -> str:
     """The SHA-256 of the manifest of the shards that were admitted."""
-    return (
-        Lineage.model_validate(orjson.loads((admission / LINEAGE).read_bytes()), strict=False)
-        .stages[-1]
-        .manifest.sha256
-    )
+    return _read(admission).stages[-1].manifest.sha256
+
+
+def accepted_before(admission: Path) -> Review | None:
+    """The review with which a run began, if it did with one."""
+    return _read(admission).stages[-1].accepted if (admission / LINEAGE).is_file() else None
+
+
+def _read(admission: Path) -> Lineage:
+    return Lineage.model_validate(orjson.loads((admission / LINEAGE).read_bytes()), strict=False)
 
 
 def write_lineage(admission: Path, weights: Path, files: Mapping[str, str]) -> None:
     """Put the lineage of a run beside weights of it; `files`: the weights' names and hashes."""
-    lineage = Lineage.model_validate(orjson.loads((admission / LINEAGE).read_bytes()), strict=False)
+    lineage = _read(admission)
     shutil.copytree(admission / FILES, weights / FILES, dirs_exist_ok=True)
     (weights / LINEAGE).write_bytes(_bytes(lineage.model_copy(update={"files": dict(sorted(files.items()))})))
 
@@ -141,7 +151,12 @@ def _before(start: Path, admission: Path) -> Lineage | None:
 def _hashes(start: Path) -> dict[str, str]:
     """Weights that have no lineage yet, by their hashes."""
     folder = LocalFolder(start)
-    return {name: sha256_of(folder, name) for name in sorted(path.name for path in start.glob("*.safetensors"))}
+    return {name: sha256_of(folder, name) for name in weights_at(start)}
+
+
+def weights_at(start: Path) -> list[str]:
+    """Names of the files of weights in a model's directory."""
+    return sorted(path.name for path in start.glob("*.safetensors"))
 
 
 def _bases(start: Path, weights: Mapping[str, str]) -> tuple[BaseWeights, ...]:

@@ -1,6 +1,7 @@
 """What is written down of every step: one JSON object a line, without a gap or a repeat after a resume."""
 
 import os
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import orjson
 from workflows.train.recipe import TrainRecipe
 
 BOARD = "tensorboard"
+WANDB = "wandb.id"
 Board = Callable[[Mapping[str, Any]], None]
 """Takes the row of each step, besides the file."""
 
@@ -82,10 +84,21 @@ def _tensorboard(folder: Path, step: int) -> Board:
     return tell
 
 
+def wandb_id(out: Path) -> str:
+    """A run's name in Weights & Biases: its own for as long as its folder lives, whatever others are called."""
+    kept = out / WANDB
+    if not kept.is_file():
+        replace_file(kept, uuid.uuid4().hex.encode())
+    return kept.read_text()
+
+
 def _wandb(out: Path, recipe: TrainRecipe, project: str) -> Board:
     import wandb  # type: ignore[import-not-found]
 
-    run = wandb.init(project=project, dir=str(out), id=out.name, resume="allow", config=recipe.model_dump(mode="json"))
+    run = wandb.init(
+        project=project, dir=str(out), id=wandb_id(out), name=f"{out.parent.name}/{out.name}", resume="allow",
+        config=recipe.model_dump(mode="json"),
+    )  # fmt: skip
 
     def tell(row: Mapping[str, Any]) -> None:
         run.log(numbers_of(row), step=row["step"])

@@ -1,33 +1,88 @@
 """What a cluster runs once on every node: `python -m workflows.train.node OUT/job.json --nodes N --nproc P`.
 
 It becomes torchrun, so a signal to it is one to torchrun. Which node this is, and where the first one listens, is read
-from what Slurm's script or Kubeflow's operator set.
+from what Slurm's script or Kubeflow's operator set. With `--pod` it stays, and its exit status says whether the pod is
+to be started anew.
 """
 
 import argparse
 import os
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from workflows.train.job import FAILURES, Job, read_job
-from workflows.train.launch import node_environment, torchrun_command
+from pipelines.errors import CurateError
+from workflows.answer import say
+from workflows.train.job import FAILURES, METRICS, STOPPED, Job, last_step, read_job
+from workflows.train.launch import (
+    StoppedError,
+    last_line,
+    node_environment,
+    pass_signals_on,
+    tell_end,
+    torchrun_command,
+    words_of,
+)
 
 NODE_RANK = ("SLURM_NODEID", "PET_NODE_RANK", "RANK")
 """Variables that number the nodes: of Slurm, and of the Training Operator since 1.7 and before."""
 
 
+AGAIN = 137
+"""As of a process that was killed: restartPolicy `ExitCode` starts a pod anew from 128 on; less ends the job."""
+
+
 def main(arguments: list[str]) -> None:
-    """Replace this process by torchrun."""
+    """Replace this process by torchrun, or stay beside it."""
     parser = argparse.ArgumentParser(prog="python -m workflows.train.node", description=__doc__)
     parser.add_argument("job", type=Path)
     parser.add_argument("--nodes", type=int, required=True)
     parser.add_argument("--nproc", type=int, required=True)
+    parser.add_argument("--pod", action="store_true")
     given = parser.parse_args(arguments)
     job = read_job(given.job)
     command = node_command(job, given.nodes, given.nproc, os.environ)
     forget_others(job, given.nodes * given.nproc)
+    if given.pod:
+        sys.exit(_in_pod(job, command, given.nproc))
     os.execve(command[0], command, node_environment(given.nproc))  # noqa: S606 - our own words, no shell
+
+
+def _in_pod(job: Job, command: list[str], nproc: int) -> int:
+    begun, asked = _metrics(job), list[int]()
+    step = last_step(job.out)
+    process = subprocess.Popen(command, env=node_environment(nproc))
+    pass_signals_on(process, asked)
+    status = process.wait()
+    newest = last_line(job.out / METRICS)
+    further = _metrics(job) != begun and newest is not None and newest["step"] > step
+    return pod_status(job, status, asked=bool(asked), further=further)
+
+
+def _metrics(job: Job) -> int:
+    """A stamp that changes with every step; that of the disk, whose clock is one for all nodes."""
+    path = job.out / METRICS
+    return path.stat().st_mtime_ns if path.is_file() else 0
+
+
+def pod_status(job: Job, status: int, *, asked: bool, further: bool) -> int:
+    """The exit status of a pod whose torchrun ended with `status`; `further`: the run had finished a step in it.
+
+    0: done. 130: stopped in order, as when any pod of the run is evicted; it goes on when all are there again. 137: a
+    rank died, here or elsewhere, or failed of what is not ours (its GPU, the network), in a run that got further.
+    Anything else would fail again: what the project itself refused (with its own status), or a run that never began.
+    """
+    try:
+        tell_end(job, status, asked=asked)
+    except StoppedError as error:
+        say(f"{error.message}; the pods that come next go on")
+        return STOPPED
+    except CurateError as error:
+        say(f"{error.message}\n  {error.hint}")
+        ours = [word for _, word in words_of(job) if word["status"] not in (None, STOPPED) and word["ours"]]
+        return error.status if ours or not further else AGAIN
+    return 0
 
 
 def node_command(job: Job, nodes: int, nproc: int, environment: Mapping[str, str]) -> list[str]:

@@ -108,7 +108,9 @@ def _misfits(
         own.policy == "tiles" and images != own
     ):
         reasons.append(f"pictures of {images.tokens_per_tile} tokens ({images.policy})")
-    wanted = recipe.rows_per_step or about.rows_per_step
+    wanted = recipe.rows_asked(context) or about.rows_per_step
+    if recipe.rows_per_step is None:
+        wanted = _rounded_up(wanted, world)
     if about.rows_per_step % world or wanted != about.rows_per_step:
         reasons.append(f"{about.rows_per_step} rows a step")
     if recipe.epochs not in (None, about.epochs):
@@ -125,7 +127,8 @@ def _settings(
     context: int,
 ) -> PlanSettings:
     """Those of the plan beside the shards, else the build's mixture, with what the model and the recipe ask for."""
-    rows = recipe.rows_per_step or (model.rows_per_step and _rounded_up(model.rows_per_step, world))
+    asked = recipe.rows_asked(context) or model.rows_per_step
+    rows = asked if asked is None or recipe.rows_per_step else _rounded_up(asked, world)
     if rows is None and about is not None and about.rows_per_step % world == 0:
         rows = about.rows_per_step  # else None: as many as suit the data
     images = model.images

@@ -5,6 +5,7 @@ import shutil
 import uuid
 from collections.abc import Mapping, Sequence
 from hashlib import file_digest, sha256
+from pathlib import Path
 from typing import Any
 
 from pipelines.errors import CurateError
@@ -124,7 +125,7 @@ def fault_among(everywhere: Sequence[Facts], needed_gb: float) -> CurateError | 
 
 
 def check_shards(job: Job, ranks: Ranks, stop: StopRequest | None = None) -> bool:
-    """Hash manifest, plan and this rank's share of the shards; what is trained on is what was admitted.
+    """Hash manifest, plan and this rank's share of shards and weights; what is trained is what was admitted.
 
     Returns:
         True; False where a stop was asked for meanwhile, on any rank.
@@ -135,7 +136,7 @@ def check_shards(job: Job, ranks: Ranks, stop: StopRequest | None = None) -> boo
     from shards.manifest import MANIFEST_NAME, read_manifest
     from shards.plan_file import open_plan
     from sources.storage import folder_at
-    from workflows.train.lineage import RefusedShardsError, admitted_manifest
+    from workflows.train.lineage import RefusedShardsError, admitted_manifest, digest_of
     from workflows.train.planning import shards_over
 
     folder = folder_at(job.shards)
@@ -162,12 +163,33 @@ def check_shards(job: Job, ranks: Ranks, stop: StopRequest | None = None) -> boo
             digest = "missing"
         if digest != entry.sha256:
             wrong.append(entry.name)
-    told = ranks.gathered((wrong, stop is not None and stop.asked))
-    everywhere = sorted(name for part, _ in told for name in part)
+    weights = {} if stop is not None and stop.asked else _share_of_start(job, ranks)
+    told = ranks.gathered((wrong, stop is not None and stop.asked, weights))
+    everywhere = sorted(name for part, _, _ in told for name in part)
     if everywhere:
         raise RefusedShardsError(
             f"{folder.place}: {everywhere[0]} has not the bytes that the manifest lists and the audit saw"
             + (f", nor have {len(everywhere) - 1} others" if len(everywhere) > 1 else ""),
             "`curate shards verify` says more; restore the shards",
         )
-    return not any(asked for _, asked in told)
+    if any(asked for _, asked, _ in told):
+        return False
+    if digest_of({name: digest for _, _, part in told for name, digest in part.items()}) != job.start_sha256:
+        raise RefusedShardsError(
+            f"{job.start}: its weights are not those that the job was made for",
+            "restore them; or train from others by `curate train` in another --out, which looks at their lineage",
+        )
+    return True
+
+
+def _share_of_start(job: Job, ranks: Ranks) -> dict[str, str]:
+    """This rank's share of the weights that the job starts from, hashed: they may wait for days in a queue."""
+    from workflows.train.lineage import weights_at
+
+    names = weights_at(job.start)[ranks.rank :: ranks.world]
+    return {name: _sha256(job.start / name) for name in names}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()

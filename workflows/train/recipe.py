@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from shards.mixture import STEP_TOKENS
 from sources.cards import Strict
 from workflows.train.settings import overridden, read_yaml, validated
 
@@ -32,7 +33,7 @@ class Validation(Strict):
 
 
 class TrainRecipe(Strict):
-    """A stage. Rows of a step, epochs and the mixture are the plan's: `curate shards plan` changes them."""
+    """A stage. The mixture, and the order of rows, are the plan's: `curate shards plan` changes them."""
 
     stage: Literal["align", "mid", "instruct"]
     context_tokens: Annotated[int, Field(ge=1)]
@@ -62,10 +63,13 @@ class TrainRecipe(Strict):
     """Of samples that cannot be read, which are left out; more than these (and than 16) end the run. Since a resume."""
     steps: Annotated[int, Field(ge=1)] | None = None
     """Ends before the plan does; also the length of the cosine."""
+    batch_tokens: Annotated[int, Field(ge=1)] = STEP_TOKENS
+    """Of a step, padding among them: so many rows as hold them, or as the ranks divide. A small build has fewer in a
+    step where nothing else is asked for than what every plan has (docs/packing.md)."""
     rows_per_step: Annotated[int, Field(ge=1)] | None = None
-    """Asks for a plan with so many rows a step, which is made where the shards have another."""
+    """Names the rows of a step in place of their tokens."""
     epochs: Annotated[int, Field(ge=1)] | None = None
-    """Asks for a plan of so many epochs, likewise."""
+    """None: the plan's. A plan is made where the shards have one of another number."""
     workers: Annotated[int, Field(ge=0)] = 2
     """Processes of each rank that read ahead."""
     zero_hpz_partition_size: Annotated[int, Field(ge=1)] = 1
@@ -80,6 +84,12 @@ class TrainRecipe(Strict):
         if (self.warmup_steps is None) == (self.warmup_share is None):
             raise ValueError("give one of warmup_steps and warmup_share")
         return self
+
+    def rows_asked(self, context: int) -> int | None:
+        """Rows of a step of `context` tokens that somebody asked for; None: as many as suit the data."""
+        if self.rows_per_step is not None or self.batch_tokens == STEP_TOKENS:
+            return self.rows_per_step
+        return max(1, self.batch_tokens // context)
 
     def factor(self, step: int, steps: int) -> float:
         """Share of the peak rate at step `step` (from 0) of `steps`: a linear rise, then a cosine.

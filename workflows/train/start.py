@@ -177,16 +177,17 @@ def settled(prepared: Prepared, plan: ChosenPlan, start: Path, weights: str) -> 
 def admit_shards(prepared: Prepared, start: Path | None, admission: Path) -> str:
     """Refuse shards whose audit did not pass, and write the lineage so far. Raises RefusedShardsError.
 
-    `start`: None judges the shards alone.
+    `start`: None judges the shards alone. A run that goes on keeps the review it began with, if it is given no other.
 
     Returns:
         A digest of the weights in `start`.
     """
-    from workflows.train.lineage import admit
+    from workflows.train.lineage import accepted_before, admit
 
-    accepted = prepared.options.accept_findings
-    review = None if accepted is None else read_review(accepted)
-    return admit(prepared.shards, prepared.options.stage, start, review, admission)
+    options = prepared.options
+    given, before = options.accept_findings, options.out / ADMISSION
+    review = read_review(given) if given is not None else accepted_before(before) if options.resume else None
+    return admit(prepared.shards, options.stage, start, review, admission)
 
 
 def check_machine(prepared: Prepared) -> None:
@@ -228,7 +229,7 @@ def _earlier(options: TrainOptions) -> Job | None:
 
 def start_of(prepared: Prepared) -> Path:
     """The directory the weights come from: --from, or fresh ones for a model that is made of random numbers."""
-    from workflows.train.init import init_random, read_description
+    from workflows.train.init import init_random
 
     options, model = prepared.options, prepared.model
     if options.start is None:
@@ -241,7 +242,18 @@ def start_of(prepared: Prepared) -> Path:
         if not (place / "config.json").is_file():
             init_random(model, place, prepared.recipe.seed)
         return place
-    place = options.start / EXPORT if (options.start / EXPORT).is_dir() else options.start
+    return weights_in(options.start, model)
+
+
+def weights_in(start: Path, model: ModelDescription) -> Path:
+    """The directory that --from names, or the export in it.
+
+    Raises:
+        UsageError: it holds no weights of `curate train`, those of another model, or another tokenizer.
+    """
+    from workflows.train.init import read_description
+
+    place = start / EXPORT if (start / EXPORT).is_dir() else start
     found = read_description(place)
     if found is None:
         raise UsageError(f"--from {place}: no model of `curate train`", "give the directory that init or a stage wrote")

@@ -1,15 +1,28 @@
 """Checkpoints that are damaged or of another training are refused, by the name of the file."""
 
 import hashlib
+import resource
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from pipelines.errors import CurateError, UsageError
 from tests.workflows.train.minis import Alone, mini
-from workflows.train.checkpoint import ABOUT, Checkpoint, FileFacts, finished, make_universal, newest, save, verify
+from workflows.train.checkpoint import (
+    ABOUT,
+    Checkpoint,
+    FileFacts,
+    finished,
+    make_universal,
+    newest,
+    save,
+    unwritten_told,
+    verify,
+)
 from workflows.train.job import Job
 from workflows.train.loop import THROUGH
 from workflows.train.recipe import load_train_recipe
@@ -92,6 +105,34 @@ def test_what_a_killed_save_left_takes_no_room_from_the_next(job: Job, monkeypat
     with pytest.raises(CurateError, match="are free"):
         save(job, Alone(0, 0, 1, 1), None, 4, [])  # type: ignore[arg-type]
     assert not left.exists()
+
+
+WRITERS: dict[str, Callable[[Path], object]] = {
+    "torch": lambda place: torch.save({"states": torch.zeros(500_000)}, place),
+    "safetensors": lambda place: save_file({"states": torch.zeros(500_000)}, place),
+}
+
+
+@pytest.fixture
+def no_file_above_a_megabyte() -> Iterator[None]:
+    """What is written beyond fails as on a full disk (which benchmarks/several_nodes.py has)."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.usefixtures("no_file_above_a_megabyte")
+@pytest.mark.parametrize("writer", WRITERS)
+def test_a_file_that_cannot_be_written_to_its_end_is_told_as_such(tmp_path: Path, writer: str) -> None:
+    with pytest.raises(CurateError, match=r"could not be written .* free") as told, unwritten_told(tmp_path, "it"):
+        WRITERS[writer](tmp_path / "states")
+    assert "--resume" in told.value.hint
+
+
+def test_other_errors_of_a_save_stay_what_they_are(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="collective"), unwritten_told(tmp_path, "it"):
+        raise RuntimeError("a collective")
 
 
 @pytest.mark.parametrize(("change", "named"), [

@@ -20,9 +20,9 @@ from tests.workflows.train.made_shards import write_build
 from tests.workflows.train.minis import mini, mini_file
 from workflows.train.cluster import read_hostfile, submit, write_launch
 from workflows.train.init import init_random
-from workflows.train.job import FAILURES, JOB, Job, read_job, write_job
+from workflows.train.job import EXPORT, FAILURES, JOB, Job, read_job, write_job
 from workflows.train.launch import SIGNALS, note_save, shutdown_seconds
-from workflows.train.node import forget_others, node_command
+from workflows.train.node import forget_others, node_command, pod_status
 from workflows.train.outcome import main as outcome
 from workflows.train.recipe import load_train_recipe
 
@@ -114,7 +114,7 @@ def test_the_manifest_is_a_pytorchjob_of_so_many_nodes(job: Job, nodes: int, gro
         kubernetes_validate.validate(whole, kubernetes_validate.latest_version().rpartition(".")[0], strict=True)
         [container] = pod["containers"]
         assert container["resources"]["limits"]["nvidia.com/gpu"] == "8"
-        assert container["command"][3:] == [str(job.out / JOB), "--nodes", str(nodes), "--nproc", "8"]
+        assert container["command"][3:] == [str(job.out / JOB), "--nodes", str(nodes), "--nproc", "8", "--pod"]
         assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
 
 
@@ -154,6 +154,31 @@ def test_a_node_is_numbered_by_whoever_started_it(job: Job) -> None:
     for environment, number in (({"PET_NODE_RANK": "3", "RANK": "1"}, "3"), ({"RANK": "1"}, "1"), ({}, "0")):
         command = node_command(job, 2, 1, environment)
         assert command[command.index("--node-rank") + 1] == number
+
+
+ENDS: dict[str, tuple[dict[int, dict[str, Any]], bool, int]] = {
+    "stopped in order": ({0: {"status": 130, "step": 0}, 1: {"status": 130, "step": 0}}, False, 130),
+    "a rank of another pod died": ({0: {"status": 1, "error": "in a collective", "hint": "", "ours": False},
+                                    1: {"status": None, "pid": 1, "host": "n2"}}, True, 137),
+    "a rank died before any step": ({0: {"status": None, "pid": 1, "host": "n1"}}, False, 1),
+    "a GPU failed": ({0: {"status": 1, "error": "CUDA", "hint": "", "ours": False}}, True, 137),
+    "shards of other bytes": ({0: {"status": 3, "error": "bytes", "hint": "", "ours": True},
+                               1: {"status": None, "pid": 1, "host": "n2"}}, True, 3),
+    "a rank that never began": ({}, False, 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ENDS)
+def test_a_pod_is_started_anew_only_where_that_can_help(job: Job, case: str) -> None:
+    words, further, status = ENDS[case]
+    for rank, word in words.items():
+        (job.out / FAILURES / f"{rank}.json").write_bytes(orjson.dumps(word))
+    assert pod_status(job, 1, asked=False, further=further) == status
+
+
+def test_a_pod_whose_run_is_done_is_done(job: Job) -> None:
+    (job.out / EXPORT).mkdir()
+    assert pod_status(job, 0, asked=False, further=True) == 0
 
 
 def test_words_of_ranks_that_are_no_more_are_forgotten(job: Job) -> None:

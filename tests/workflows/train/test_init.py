@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
-from transformers import CLIPConfig, CLIPModel, GptOssForCausalLM, LlavaForConditionalGeneration
+from transformers import AutoProcessor, CLIPConfig, CLIPModel, GptOssForCausalLM, LlavaForConditionalGeneration
 
 from pipelines.errors import UsageError
+from shards.harmony import render
 from tests.workflows.train.minis import mini
 from workflows.train.init import init_joined, init_random, read_description
 from workflows.train.model import configuration, load_model, parameter_counts
@@ -159,6 +161,27 @@ def test_random_weights_follow_from_the_seed_and_the_processor_fits_them(tmp_pat
     check_tokenizer(tmp_path / "a" / "tokenizer.json", mini())
     with pytest.raises(UsageError, match="not empty"):
         init_random(mini(), tmp_path / "a", 0)
+
+
+def test_the_chat_template_gives_the_tokens_that_training_saw(tmp_path: Path) -> None:
+    init_random(mini(), tmp_path / "init", 0)
+    processor = AutoProcessor.from_pretrained(str(tmp_path / "init"))
+    picture = {"type": "image", "image": Image.new("RGB", (28, 28))}
+    messages: list[dict[str, Any]] = [
+        {"role": "system", "content": "Be short."},
+        {"role": "user", "content": [picture, {"type": "text", "text": "Which view?\n"}]},
+        {"role": "assistant", "thinking": "The heart is large.", "content": "AP."},
+        {"role": "user", "content": "Sure?"},
+    ]
+    turns = [{"role": "system", "text": "Be short."}, {"role": "user", "text": "<image>Which view?\n"},
+             {"role": "analysis", "text": "The heart is large."}, {"role": "assistant", "text": "AP."},
+             {"role": "user", "text": "Sure?"}, {"role": "assistant", "text": "Yes."}]  # fmt: skip
+    wanted = render(turns, [mini().image_tokens], str(tmp_path / "init" / "tokenizer.json")).ids.tolist()
+    whole = [*messages, {"role": "assistant", "content": "Yes."}]
+    told = processor.apply_chat_template(whole, tokenize=True, return_dict=True)
+    assert told["input_ids"][0] == wanted
+    asked = processor.apply_chat_template(messages, tokenize=True, return_dict=True, add_generation_prompt=True)
+    assert wanted[: len(asked["input_ids"][0])] == asked["input_ids"][0]
 
 
 def old_names(state: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pipelines.errors import CurateError
 from tests.workflows.train.minis import mini
 from workflows.train.job import EXPORT, FAILURES, METRICS, Job
 from workflows.train.launch import StoppedError, shutdown_seconds, tell_end, torchrun_command
-from workflows.train.metrics import append, ends, forget_after, read_metrics
+from workflows.train.metrics import append, ends, forget_after, read_metrics, wandb_id
 from workflows.train.model import load_model
 from workflows.train.rank import BEAT_S, _beating
 from workflows.train.recipe import load_train_recipe
@@ -126,6 +126,15 @@ def test_metrics_have_no_gap_and_no_repeat_after_a_resume(tmp_path: Path) -> Non
     forget_after(path, 3)
     append(path, {"step": 4, "loss": 9.0})
     assert [row["loss"] for row in read_metrics(path)] == [1.0, 2.0, 3.0, 9.0]
+
+
+def test_runs_in_folders_of_the_same_name_are_two_runs_for_weights_and_biases(tmp_path: Path) -> None:
+    places = [tmp_path / parent / "mid" for parent in ("one", "other")]
+    for place in places:
+        place.mkdir(parents=True)
+    one, other = map(wandb_id, places)
+    assert one != other
+    assert wandb_id(places[0]) == one
 
 
 def test_metrics_are_replaced_and_never_written_over(tmp_path: Path) -> None:

@@ -62,11 +62,19 @@ def admitted_again(job: Job) -> None:
     path.write_bytes(orjson.dumps(document))
 
 
+def other_weights(job: Job) -> None:
+    """Of the right names and shapes: what `init` makes from another seed."""
+    init_random(mini(), job.start.with_name("other"), 1)
+    shutil.copy(job.start.with_name("other") / "model.safetensors", job.start / "model.safetensors")
+
+
 CHANGED: dict[str, tuple[Callable[[Job], object], str]] = {
     "shards that were built again": (rebuilt, "the manifest"),
     "a flipped bit": (lambda job: flipped(next(Path(job.shards).glob("*.tar"))), ".tar"),
     "a missing shard": (lambda job: next(Path(job.shards).glob("*.tar")).unlink(), ".tar"),
     "the admission of others": (admitted_again, "admission"),
+    "other weights to start from": (other_weights, "its weights"),
+    "no weights to start from": (lambda job: (job.start / "model.safetensors").unlink(), "its weights"),
 }
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from pipelines.errors import UsageError
-from workflows.train.recipe import load_train_recipe
+from workflows.train.recipe import RECIPES, load_train_recipe
 
 STAGES = ("align", "mid", "instruct")
 
@@ -21,6 +21,21 @@ def test_the_rate_rises_to_its_peak_from_above_zero_and_falls_to_its_end() -> No
     assert factors[4:] == sorted(factors[4:], reverse=True)
     assert factors[-1] == pytest.approx(0.1)
     assert all(0.0 < load_train_recipe("mid").factor(0, steps) <= 1 for steps in range(1, 30))
+
+
+def test_every_stage_says_how_much_it_takes_a_step_and_how_often_and_where_that_is_from() -> None:
+    for stage, epochs in (("align", 1), ("mid", 1), ("instruct", 2)):  # LLaVA-1.5; Lingshu
+        recipe = load_train_recipe(stage)
+        assert (recipe.epochs, recipe.batch_tokens) == (epochs, 2**20)
+        lines = (RECIPES / f"{stage}.yaml").read_text(encoding="utf-8").splitlines()
+        [line] = [line for line in lines if line.startswith("epochs")]
+        assert "LLaVA-1.5" in line or "Lingshu" in line
+
+
+def test_rows_of_a_step_are_asked_for_by_number_or_by_tokens() -> None:
+    asked = {setting: load_train_recipe("mid", [setting]).rows_asked(4096) for setting in (
+        "keep=2", "batch_tokens=524288", "batch_tokens=100", "rows_per_step=12")}  # fmt: skip
+    assert list(asked.values()) == [None, 128, 1, 12]
 
 
 def test_a_share_of_warm_up_can_take_the_place_of_steps() -> None:

@@ -238,6 +238,17 @@ def test_a_resume_that_is_refused_leaves_admission_and_plan_as_they_were(
     made(options, resume=True)
 
 
+def test_a_resume_keeps_the_review_that_the_run_began_with(options: TrainOptions, tmp_path: Path) -> None:
+    REFUSED["an audit that found leaks"](options)
+    write_job(made(options, accept_findings=review(tmp_path, "reason: looked at\naccept: all\n")))
+    before = everything(options.out / "admission")
+    made(options, resume=True)
+    assert everything(options.out / "admission") == before
+    made(options, resume=True, accept_findings=review(tmp_path, "reason: looked again\naccept: all\n"))
+    lineage = orjson.loads((options.out / "admission" / "lineage.json").read_bytes())
+    assert lineage["stages"][-1]["accepted"]["reason"] == "looked again"
+
+
 @pytest.mark.parametrize("lock", [LAUNCHING, RUNNING])
 def test_a_folder_in_which_a_run_is_going_on_is_left_alone(options: TrainOptions, lock: str) -> None:
     write_job(made(options))
