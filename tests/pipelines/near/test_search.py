@@ -82,11 +82,10 @@ def test_a_fragment_that_nothing_new_was_sent_to_is_not_verified_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(propose, "FEW_FRAGMENTS", 0)  # all fragments are one run, which changes as it grows
-    before, work = verdicts(tmp_path, FRAGMENTS - 1)
+    _, work = verdicts(tmp_path, FRAGMENTS - 1)
     verified = {file.path for file in work.folder.files("work/near_text_verify") if file.path.endswith(".parquet")}
-    after, _ = verdicts(tmp_path)
+    verdicts(tmp_path)
     again = {file.path for file in work.folder.files("work/near_text_verify") if file.path.endswith(".parquet")}
-    assert after[: len(before)] == before
     assert len(verified) == FRAGMENTS - 1
     assert len(again - verified) == 1
 
