@@ -1,6 +1,6 @@
 """Deduplicates the texts of a Parquet file with one peer, as its documentation shows; prints what it kept as JSON.
 
-    python benchmarks/near_text_peers.py datatrove|daft|rensa|datasketch TEXTS.parquet
+    python benchmarks/near_text_peers.py datatrove|daft|rensa|rensa-rho|datasketch|datasketch-bulk TEXTS.parquet
 
 Run by `benchmarks.near_text` in an environment that has the peers: it imports nothing of this project. Imports and
 start-up are not counted. Answers `{"peer", "version", "seconds", "peak_mib", "dropped": [row, ...]}`.
@@ -13,22 +13,39 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 
 
 def by_datasketch(path: str) -> list[int]:
+    """As its documentation's examples: a sketch is told one word after the other."""
+
+    def sketch_of(text: str) -> Any:
+        sketch = MinHash(num_perm=128)
+        for word in set(text.split()):
+            sketch.update(word.encode())
+        return sketch
+
+    return _met(map(sketch_of, _texts(path)))
+
+
+def by_datasketch_bulk(path: str) -> list[int]:
+    """Its quickest: sketches that share their permutations, each told all its words at once."""
+    words = ([word.encode() for word in set(text.split())] for text in _texts(path))
+    return _met(MinHash.generator(words, num_perm=128))
+
+
+def _met(found: Iterable[Any]) -> list[int]:
     """MinHashLSH at .8 over sets of words; a text that a kept one meets, and whose estimate says .8, is dropped."""
-    sketches = {}
+    sketches: dict[int, Any] = {}
     index = MinHashLSH(threshold=0.8, num_perm=128)
     dropped = []
-    for row, text in enumerate(pq.read_table(path)["text"].to_pylist()):
-        sketch = MinHash(num_perm=128)
-        sketch.update_batch([word.encode() for word in set(text.split())])
+    for row, sketch in enumerate(found):
         if any(sketches[other].jaccard(sketch) >= 0.8 for other in index.query(sketch)):
             dropped.append(row)
         else:
@@ -39,10 +56,26 @@ def by_datasketch(path: str) -> list[int]:
 
 def by_rensa(path: str) -> list[int]:
     """The README's "Keep unique documents"."""
-    texts = pq.read_table(path)["text"].to_pylist()
+    texts = _texts(path)
     index = RMinHashDeduplicator(threshold=0.8, num_perm=128, use_lsh=True)
     kept = index.add_pairs((str(row), text.split()) for row, text in enumerate(texts))
     return [row for row, keep in enumerate(kept) if not keep]
+
+
+def by_rensa_rho(path: str) -> list[int]:
+    """Its quickest, which its README's comparison is of: sketches of sampled words, and whoever shares one of 8 bands.
+
+    Nothing is kept of those that meet: it flags all of them.
+    """
+    words = [text.split() for text in _texts(path)]
+    sketches = RMinHash.digest_matrix_from_token_sets_rho(words, 128, 42)
+    flags = RMinHashLSH(threshold=0.8, num_perm=128, num_bands=8).query_duplicate_flags_matrix_one_shot(sketches)
+    return [row for row, flagged in enumerate(flags) if flagged]
+
+
+def _texts(path: str) -> list[str]:
+    texts: list[str] = pq.read_table(path)["text"].to_pylist()
+    return texts
 
 
 def by_daft(path: str) -> list[int]:
@@ -98,7 +131,8 @@ def by_datatrove(path: str) -> list[int]:
 
 
 PEERS: dict[str, Callable[[str], list[int]]] = {
-    "datatrove": by_datatrove, "daft": by_daft, "rensa": by_rensa, "datasketch": by_datasketch,
+    "datatrove": by_datatrove, "daft": by_daft, "rensa": by_rensa, "rensa-rho": by_rensa_rho,
+    "datasketch": by_datasketch, "datasketch-bulk": by_datasketch_bulk,
 }  # fmt: skip
 
 
@@ -113,11 +147,12 @@ def _peak_of_children() -> int:
 
 if __name__ == "__main__":
     peer, texts = sys.argv[1:]
-    if peer == "datasketch":
+    package = peer.partition("-")[0]
+    if package == "datasketch":
         from datasketch import MinHash, MinHashLSH
-    elif peer == "rensa":
-        from rensa import RMinHashDeduplicator
-    elif peer == "daft":
+    elif package == "rensa":
+        from rensa import RMinHash, RMinHashDeduplicator, RMinHashLSH
+    elif package == "daft":
         import daft
     else:
         from datatrove.executor import LocalPipelineExecutor
@@ -155,7 +190,7 @@ if __name__ == "__main__":
         json.dumps(
             {
                 "peer": peer,
-                "version": version(peer),
+                "version": version(package),
                 "seconds": seconds,
                 "cpu_s": cpu,
                 "peak_mib": peak >> 10,

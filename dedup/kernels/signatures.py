@@ -39,6 +39,8 @@ LETTERS = np.uint64(0xD6E8FEB86659FD93)
 _NOTHING = np.uint32(0xFFFFFFFF)
 _UPPER = np.uint64(32)
 _BYTE = np.uint64(8)
+AT_ONCE = 64
+"""Shingles that compilers take in one turn: those left over are taken one by one, which costs more than all others."""
 
 
 def signatures_of(texts: Texts, *, letters: bool = False) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int32]]:
@@ -77,8 +79,12 @@ def band_digests(
 def sign(shingles, count, xors, factors, signature):
     """The signature of the first `count` shingles (the upper 32 bits of each).
 
-    Four permutations at a time in registers, over all shingles: three times as fast as shingle by shingle.
+    Four permutations at a time in registers, over all shingles: three times as fast as shingle by shingle. After them
+    there is room for `AT_ONCE` more: the first is repeated there, which changes no smallest and no largest value.
     """
+    while count > 0 and count % AT_ONCE:
+        shingles[count] = shingles[0]
+        count += 1
     for k in range(0, DRAWN, 4):
         x0, x1, x2, x3 = xors[k], xors[k + 1], xors[k + 2], xors[k + 3]
         f0, f1, f2, f3 = factors[k], factors[k + 1], factors[k + 2], factors[k + 3]
@@ -107,7 +113,7 @@ def sign_words(data, offsets, classes, xors, factors, signatures, tokens, room):
     hashes = np.empty(room, np.uint64)
     spans = np.empty((room, 2), np.int64)
     kinds = np.empty(room, np.uint8)
-    shingles = np.empty(2 * room, np.uint32)
+    shingles = np.empty(2 * room + AT_ONCE, np.uint32)
     for text in range(tokens.shape[0]):
         count = tokenise(data, offsets[text], offsets[text + 1], classes, hashes, spans, kinds)
         tokens[text] = count
@@ -143,7 +149,7 @@ def sign_letters(data, offsets, classes, xors, factors, signatures, tokens, room
     hashes = np.empty(room, np.uint64)
     spans = np.empty((room, 2), np.int64)
     kinds = np.empty(room, np.uint8)
-    shingles = np.empty(room, np.uint32)
+    shingles = np.empty(room + AT_ONCE, np.uint32)
     for text in range(tokens.shape[0]):
         count = tokenise(data, offsets[text], offsets[text + 1], classes, hashes, spans, kinds)
         tokens[text] = count

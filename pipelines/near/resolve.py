@@ -19,7 +19,7 @@ from pipelines.session import Session
 from pipelines.sorted_runs import in_fragment, put_part, to_row_groups
 from pipelines.work import Commit, Part, Work, key_of
 
-VERSION = 5
+VERSION = 6
 ANSWERS = pa.schema(
     [
         pa.field("row", pa.int32(), nullable=False),
@@ -64,7 +64,7 @@ class ResolveTask:
     edges: tuple[tuple[Part, ...], ...]
     """For each round, each fragment's EDGES."""
     places: tuple[tuple[Part, ...], ...]
-    """For each round, where the other items of each fragment's pairs stand."""
+    """For each round, SENT: where the other items of pairs stand."""
     tells_further: bool = False
     """Whether anyone asks for FURTHER; else they are empty."""
 
@@ -109,8 +109,10 @@ class ResolveTask:
         return pa.concat_tables(tables)
 
     def _places(self, work: Work) -> Iterator[pa.Table]:
-        """PLACES of the other items, a fragment's at a time."""
-        return (work.read(part).cast(PLACES) for parts in self.places for part in parts if part.rows)
+        """PLACES of the other items, those of a run at a time."""
+        stand = ["other", "fragment", "other_row"]
+        parts = [part for parts in self.places for part in parts if part.rows]
+        return (work.read(part, stand).select(stand).rename_columns(PLACES.names) for part in parts)
 
     def _parts(self) -> list[tuple[int, Part]]:
         return [

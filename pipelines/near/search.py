@@ -7,8 +7,8 @@ from typing import Any
 from pipelines.near.kind import Kind, Place
 from pipelines.near.propose import proposed
 from pipelines.near.resolve import ResolveTask
-from pipelines.near.travel import Gathered, gather_tasks, gathered, send_tasks
-from pipelines.near.verify import VerifyTask
+from pipelines.near.travel import Gathered, gather_tasks, gathered, send_tasks, sent_to
+from pipelines.near.verify import VerifyRunTask, VerifyTask
 from pipelines.sorted_runs import MAX_FRAGMENTS
 from pipelines.view import View
 from pipelines.work import Commit, Part, Work
@@ -36,6 +36,8 @@ class Round:
 
     spans: Sequence[range]
     """The fragments of each run: in pairs a fragment's number is its run's times 128 plus its number in the run."""
+    sent: Sequence[Part]
+    """SENT of all runs."""
     gathered: Sequence[Gathered]
     edges: Sequence[Part]
 
@@ -54,15 +56,17 @@ def search(
     """
     candidates = proposed(each, kind, views)
     spans = [range(run.first, run.first + run.count) for run in candidates.runs]
-    rounds: list[list[Gathered]] = []
+    sent: list[tuple[Part, ...]] = []
     edges: list[list[Part]] = []
     parts, shares = candidates.parts, candidates.shares
     for _ in range(2):
-        done = verified(each, work, kind, views, spans, parts, shares)
-        rounds.append(list(done.gathered))
+        if settle is None and not kind.opens_pictures:
+            done = verified_by_run(each, kind, views, spans, parts, shares)
+        else:
+            done = verified(each, work, kind, views, spans, parts, shares)
+        sent.append(tuple(done.sent))
         edges.append(list(done.edges if settle is None else settle(done)))
-        places = tuple(tuple(one.places for one in gathered_) for gathered_ in rounds)
-        task = ResolveTask(kind.name, numbers_of(spans), tuple(map(tuple, edges)), places, kind.tells_further)
+        task = ResolveTask(kind.name, numbers_of(spans), tuple(map(tuple, edges)), tuple(sent), kind.tells_further)
         (solved,) = each(f"{kind.name} groups", [task])
         parts, shares = [solved.parts["unverified"]], [solved.facts["runs"]]
         if not parts[0].rows:
@@ -89,7 +93,31 @@ def verified(
         VerifyTask(kind, view, number, own, _opened(work, kind, own, places))
         for number, (view, own) in enumerate(zip(views, found, strict=True))
     ]
-    return Round(spans, found, [commit.parts["edges"] for commit in each(f"{kind.name} verify", tasks)])
+    edges = [commit.parts["edges"] for commit in each(f"{kind.name} verify", tasks)]
+    return Round(spans, [commit.parts["pairs"] for commit in sent], found, edges)
+
+
+def verified_by_run(
+    each: Each,
+    kind: Kind,
+    views: Sequence[View],
+    spans: Sequence[range],
+    parts: Sequence[Part],
+    shares: Sequence[dict[str, str]],
+) -> Round:
+    """As `verified`, where no picture is opened and nobody looks again at what was gathered."""
+    sent = each(f"{kind.name} send", send_tasks(kind, spans, views, parts, shares))
+    tasks = [
+        VerifyRunTask(kind, tuple(views[span.start : span.stop]), number, *sent_to(number, sent))
+        for number, span in enumerate(spans)
+    ]
+    commits = each(f"{kind.name} verify", tasks)
+    edges = [
+        commit.parts[f"edges {place}"]
+        for span, commit in zip(spans, commits, strict=True)
+        for place in range(len(span))
+    ]
+    return Round(spans, [commit.parts["pairs"] for commit in sent], [], edges)
 
 
 def numbers_of(spans: Sequence[range]) -> tuple[int, ...]:

@@ -1,6 +1,6 @@
 """Contents travel: each pair's earlier item is sent to the fragment of the later one, once for all pairs there."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,19 +104,10 @@ class GatherTask:
         found = work.find(node, key)
         if found is not None:
             return found
-        first = self.number * MAX_FRAGMENTS
-        pairs = _read(work, self.pairs, first, SENT.empty_table(), ["to", "row", "other", "fragment", "other_row"])
-        contents = _read(work, self.contents, first, ADDRESSED.empty_table(), ["to", "id"])
         parts = {}
-        for place in range(self.fragments):
-            own, met = _of(pairs, first + place), _of(contents, first + place)
-            tables = {
-                "pairs": _distinct(own.select(["row", "other"])),
-                "places": _distinct(own.select(["other", "fragment", "other_row"])).rename_columns(
-                    ["id", "fragment", "row"]
-                ),
-                "contents": met.filter(_first_of_each(met["id"])),
-            }
+        for place, (own, contents) in enumerate(arrived(work, self.number, self.fragments, self.pairs, self.contents)):
+            places = _distinct(own.select(["other", "fragment", "other_row"])).rename_columns(["id", "fragment", "row"])
+            tables = {"pairs": to_verify(own), "places": places, "contents": contents}
             for name, table in tables.items():
                 parts[f"{name} {place}"] = put_named(work, node, table)
         return work.commit(node, key, parts, {})
@@ -147,13 +138,32 @@ def send_tasks(
 
 def gather_tasks(kind: Kind, spans: Sequence[range], sent: Sequence[Commit]) -> list[GatherTask]:
     """One task for each run."""
-    tasks = []
-    for number, span in enumerate(spans):
-        used = [commit for commit in sent if number in commit.facts["runs"]]
-        digest = key_of([commit.key for commit in used])
-        pairs, contents = (tuple(commit.parts[name] for commit in used) for name in ("pairs", "contents"))
-        tasks.append(GatherTask(kind.name, number, len(span), pairs, contents, digest))
-    return tasks
+    arrivals = [(number, len(span), *sent_to(number, sent)) for number, span in enumerate(spans)]
+    return [GatherTask(kind.name, *arrival) for arrival in arrivals]
+
+
+def sent_to(run: int, sent: Sequence[Commit]) -> tuple[tuple[Part, ...], tuple[Part, ...], str]:
+    """The `pairs` and `contents` that hold what was sent to a run's fragments, and what stands for them."""
+    used = [commit for commit in sent if run in commit.facts["runs"]]
+    pairs, contents = (tuple(commit.parts[name] for commit in used) for name in ("pairs", "contents"))
+    return pairs, contents, key_of([commit.key for commit in used])
+
+
+def arrived(
+    work: Work, run: int, fragments: int, pairs: Sequence[Part], contents: Sequence[Part]
+) -> Iterator[tuple[pa.Table, pa.Table]]:
+    """For each fragment of a run the SENT and ADDRESSED to it, in order, without the column `to`; contents once."""
+    first = run * MAX_FRAGMENTS
+    all_pairs = _read(work, pairs, first, SENT.empty_table(), ["to", "row", "other", "fragment", "other_row"])
+    all_contents = _read(work, contents, first, ADDRESSED.empty_table(), ["to", "id"])
+    for number in range(first, first + fragments):
+        met = _of(all_contents, number)
+        yield _of(all_pairs, number), met.filter(_first_of_each(met["id"]))
+
+
+def to_verify(sent: pa.Table) -> pa.Table:
+    """(row, other) of SENT, each once."""
+    return _distinct(sent.select(["row", "other"]))
 
 
 def gathered(spans: Sequence[range], commits: Iterable[Commit]) -> list[Gathered]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
+import blake3
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -14,10 +15,10 @@ from pipelines.bisect import FATAL_ERRORS, Failure, Piece, bisect
 from pipelines.errors import CurateError, code_locations
 from pipelines.isolation import KILLS_BEFORE_ISOLATION, isolated
 from pipelines.near.kind import AGAIN, OUTCOMES, Kind, Opens, Place
-from pipelines.near.travel import COMPRESSION, Gathered
+from pipelines.near.travel import COMPRESSION, Gathered, arrived, to_verify
 from pipelines.session import Located, Session, locate
 from pipelines.view import View
-from pipelines.work import Commit, key_of
+from pipelines.work import Commit, Part, key_of
 
 VERSION = 3
 AT_ONCE = 2_000
@@ -66,21 +67,10 @@ class VerifyTask:
         if not self.gathered.pairs.rows:
             return work.put(node, key, {"edges": EDGES.empty_table()})
         pairs = work.read(self.gathered.pairs)
-        rows, places = np.unique(pairs["row"].to_numpy(), return_inverse=True)
-        ours, theirs = kind.contents(session, self.view, rows), work.read(self.gathered.contents)
-        met = _places(theirs["id"], pairs["other"]).to_numpy()
         here, where = self._opened(session, pairs["other"])
-        told = [EDGES.empty_table()]
-        sizes = _sizes(ours)[places] + _sizes(theirs)[met]
-        for start, stop in batches(sizes, AT_ONCE, AT_ONCE_BYTES):
-            some = slice(start, stop)
-            one, other = ours.take(pa.array(places[some])), theirs.take(pa.array(met[some]))
-            verify = partial(_verified, kind, one, other, here, where[some])
-            pieces = bisect(isolated(verify, self.attempt, kind), one.num_rows)
-            outcomes = pa.concat_tables([_told_of(piece) for piece in pieces])
-            columns = [pairs["row"][some], one["id"], one["order"], other["id"], other["order"]]
-            told.append(pa.table([*columns, *(outcomes[name] for name in OUTCOMES.names)], schema=EDGES))
-        return work.put(node, key, {"edges": pa.concat_tables(told)}, compression=COMPRESSION)
+        contents = work.read(self.gathered.contents)
+        edges = edges_of(session, kind, self.view, pairs, contents, here, where, self.attempt)
+        return work.put(node, key, {"edges": edges}, compression=COMPRESSION)
 
     def _opened(self, session: Session, others: pa.ChunkedArray) -> tuple[Opens | None, list[Opens]]:
         """Who opens the fragment's own pictures and, for each pair, the other's: of several places the first."""
@@ -98,6 +88,94 @@ class VerifyTask:
     def again(self) -> "VerifyTask":
         """The task after it killed a worker."""
         return replace(self, attempt=self.attempt + 1)
+
+
+@dataclass(frozen=True)
+class VerifyRunTask:
+    """Verifies the pairs whose later item is in one run's fragments, where none needs a picture.
+
+    What was sent to them is not written once more. A fragment that nothing new was sent to is not verified again.
+    """
+
+    kind: Kind
+    views: tuple[View, ...]
+    number: int
+    """Of the run."""
+    pairs: tuple[Part, ...]
+    contents: tuple[Part, ...]
+    digest: str
+    """Stands for what was sent to the run."""
+    attempt: int = 0
+
+    @property
+    def label(self) -> str:
+        """Kind and run."""
+        return f"{self.kind.name} verify run {self.number}"
+
+    def run(self, session: Session) -> Commit:
+        """Commit `edges N`, EDGES of fragment N of the run by row and other id."""
+        work, node, kind = session.work, f"{self.kind.name}_verify", self.kind
+        inputs = [kind.inputs(view) for view in self.views]
+        key = key_of(node, VERSION, kind.parameters(), self.number, inputs, self.digest)
+        found = work.find(node, key)
+        if found is not None:
+            return found
+        tables = arrived(work, self.number, len(self.views), self.pairs, self.contents)
+        verified = [self._verified(session, view, *sent) for view, sent in zip(self.views, tables, strict=True)]
+        return work.commit(node, key, {f"edges {place}": part for place, part in enumerate(verified)}, {})
+
+    def _verified(self, session: Session, view: View, sent: pa.Table, contents: pa.Table) -> Part:
+        """EDGES of one fragment."""
+        work, node, kind = session.work, f"{self.kind.name}_verify", self.kind
+        pairs = to_verify(sent)
+        compared = [blake3.blake3(to_stream(table)).hexdigest() for table in (pairs, contents)]
+        key = key_of(node, VERSION, kind.parameters(), kind.inputs(view) if len(pairs) else (), compared)
+        found = work.find(node, key)
+        if found is None:
+            edges = EDGES.empty_table()
+            if len(pairs):
+                edges = edges_of(session, kind, view, pairs, contents, None, [], self.attempt)
+            found = work.put(node, key, {"edges": edges}, compression=COMPRESSION)
+        return found.parts["edges"]
+
+    def again(self) -> "VerifyRunTask":
+        """The task after it killed a worker."""
+        return replace(self, attempt=self.attempt + 1)
+
+
+def to_stream(table: pa.Table) -> pa.Buffer:
+    """The table as Arrow's stream: what is equal in it is equal in the table."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table.combine_chunks())
+    return sink.getvalue()
+
+
+def edges_of(
+    session: Session,
+    kind: Kind,
+    view: View,
+    pairs: pa.Table,
+    theirs: pa.Table,
+    here: Opens | None,
+    where: list[Opens],
+    attempt: int,
+) -> pa.Table:
+    """EDGES of `pairs` (row, other) of a fragment's items with those whose contents are `theirs`, in their order."""
+    rows, places = np.unique(pairs["row"].to_numpy(), return_inverse=True)
+    ours = kind.contents(session, view, rows)
+    met = _places(theirs["id"], pairs["other"]).to_numpy()
+    told = [EDGES.empty_table()]
+    sizes = _sizes(ours)[places] + _sizes(theirs)[met]
+    for start, stop in batches(sizes, AT_ONCE, AT_ONCE_BYTES):
+        some = slice(start, stop)
+        one, other = ours.take(pa.array(places[some])), theirs.take(pa.array(met[some]))
+        verify = partial(_verified, kind, one, other, here, where[some])
+        pieces = bisect(isolated(verify, attempt, kind), one.num_rows)
+        outcomes = pa.concat_tables([_told_of(piece) for piece in pieces])
+        columns = [pairs["row"][some], one["id"], one["order"], other["id"], other["order"]]
+        told.append(pa.table([*columns, *(outcomes[name] for name in OUTCOMES.names)], schema=EDGES))
+    return pa.concat_tables(told)
 
 
 def batches(sizes: npt.NDArray[np.int64], count: int, size: int) -> Iterator[tuple[int, int]]:

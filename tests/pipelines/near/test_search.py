@@ -41,11 +41,12 @@ def fragments() -> list[list[str]]:
     return made
 
 
-def verdicts(place: Path) -> tuple[list[dict[str, Any]], Work]:
+def verdicts(place: Path, count: int = FRAGMENTS) -> tuple[list[dict[str, Any]], Work]:
+    """Of the first fragments."""
     work = Work(LocalFolder(place))
     engine = InProcess(Session(Recipe(stage="mid", sources=(SourceEntry(name="made"),)), (), work))
     views = []
-    for number, texts in enumerate(fragments()):
+    for number, texts in enumerate(fragments()[:count]):
         tables = {
             "samples": as_samples(pa.array(texts, pa.large_string()), number * TEXTS),
             "alive": rows_table(np.arange(TEXTS, dtype=np.int32)),
@@ -75,6 +76,18 @@ def test_fragments_that_were_merged_to_runs_get_the_verdicts_of_those_that_were_
     assert list(work.folder.files("work/near_text_bands_runs"))
     assert merged == apart
     assert sum(row["verdict"] == "drop" for row in merged) == (FRAGMENTS - 1) * TEXTS // 10
+
+
+def test_a_fragment_that_nothing_new_was_sent_to_is_not_verified_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(propose, "FEW_FRAGMENTS", 0)  # all fragments are one run, which changes as it grows
+    _, work = verdicts(tmp_path, FRAGMENTS - 1)
+    verified = {file.path for file in work.folder.files("work/near_text_verify") if file.path.endswith(".parquet")}
+    verdicts(tmp_path)
+    again = {file.path for file in work.folder.files("work/near_text_verify") if file.path.endswith(".parquet")}
+    assert len(verified) == FRAGMENTS - 1
+    assert len(again - verified) == 1
 
 
 def test_evidence_names_the_kept_text_of_a_dropped_one_and_what_tells_a_kept_one_apart(tmp_path: Path) -> None:
