@@ -60,7 +60,15 @@ def check_source(name: str, roots: Sequence[Folder], id_key: Path | None) -> dic
     corpus = _found(card, name, roots)
     if corpus is None:
         places = ", ".join(root.place for root in roots)
-        raise UsageError(f"{name}: not found under {places}", f"{_looked_for(card)} {card.fetch or f'see {card.home}'}")
+        there = _found_in_its_folders(card, roots)
+        other = (
+            f" There is {', '.join(there)} in a folder of that name: `curate sources check {there[0]}`."
+            if there
+            else ""
+        )
+        raise UsageError(
+            f"{name}: not found under {places}", f"{_looked_for(card)}{other} {card.fetch or f'see {card.home}'}"
+        )
     if card.keyed:
         corpus = replace(corpus, identity=Identity(name, read_key(name, id_key)))
     look = _Look(corpus, Columns(corpus.card))
@@ -202,18 +210,33 @@ def _answer(look: _Look, roots: Sequence[Folder]) -> dict[str, Any]:
 
 def _others(corpus: Corpus, roots: Sequence[Folder]) -> list[str]:
     """Other corpora whose files are in the very folder of this one: only those that would look there by its name."""
-    others, here = [], PurePosixPath(corpus.root.place).name.partition("@")[0].lower()
+    here = {PurePosixPath(corpus.root.place).name.partition("@")[0].lower()}
+    return [name for name, place in _looking_in(here, corpus.name, roots) if place == corpus.root.place]
+
+
+def _found_in_its_folders(card: Card, roots: Sequence[Folder]) -> list[str]:
+    """Other corpora that are found in a folder that is called as one of the card's."""
+    named = _folder_names(card)
+    found = _looking_in(named, card.name, roots)
+    return [name for name, place in found if PurePosixPath(place).name.partition("@")[0].lower() in named]
+
+
+def _looking_in(folders: set[str], own: str, roots: Sequence[Folder]) -> Iterator[tuple[str, str]]:
+    """The other corpora of the catalogue that look in folders of such names and are found, and where each is."""
     for name, card in catalogue().items():
-        looked_in = {PurePosixPath(root).name.lower() for form in card.all_forms for root in form.layout.roots}
-        if name == corpus.name or here not in looked_in:
+        if name == own or not folders & _folder_names(card):
             continue
         try:
             other = find_corpus(card, name, roots, Identity(name))
         except (CorpusError, StoreError):
             continue
-        if other is not None and other.root.place == corpus.root.place:
-            others.append(name)
-    return others
+        if other is not None:
+            yield name, other.root.place
+
+
+def _folder_names(card: Card) -> set[str]:
+    names = {PurePosixPath(root).name.lower() for form in card.all_forms for root in form.layout.roots}
+    return names - {"", "."}
 
 
 def _coverage(corpus: Corpus, samples: Sequence[dict[str, Any]]) -> dict[str, float]:

@@ -10,7 +10,7 @@ from sources.readers.text import text_start
 from sources.records import Corpus, Fragment, Record, Unreadable
 
 _SPELLINGS = {"conversatons": "conversations", "images": "image"}
-"""Published files have `conversatons` (LLaVA-Med's inline-mention set) and `images`. Of two, one with something counts."""
+"""Published files have `conversatons` (LLaVA-Med's inline-mention set) and `images`. What has something counts."""
 
 
 class LlavaReader:
