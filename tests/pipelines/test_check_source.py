@@ -194,3 +194,10 @@ def test_an_absent_corpus_is_told_with_what_was_looked_for_and_how_to_get_it(tmp
         checked(tmp_path, "quilt_1m")
     assert "quilt_1M_lookup.csv in a folder called quilt_1m" in raised.value.hint
     assert "Ask for access at Zenodo" in raised.value.hint
+
+
+def test_a_corpus_of_another_card_in_the_folder_that_was_looked_in_is_named(tmp_path: Path) -> None:
+    put_jsonl(tmp_path / "pmc_oa/pmc_oa.jsonl", [{"image": "PMC1_Fig1.jpg", "caption": "Made up."}])
+    with pytest.raises(UsageError, match="not found") as raised:
+        checked(tmp_path, "pmc_oa")
+    assert "There is pmc_oa_jsonl in a folder of that name: `curate sources check pmc_oa_jsonl`." in raised.value.hint
