@@ -26,7 +26,7 @@ from sources.storage import Folder, StoreError
 RECORDS = 300
 FILES = 10
 FRAGMENTS = 30
-"""How many parts of a corpus the records are from: each has at most 4,096 of them, which are read in a second."""
+"""Of how many fragments the records are: each has at most 4,096, and all of those are parsed."""
 SHOWN = 3
 SHOWN_CHARS = 300
 T = TypeVar("T")
