@@ -1,30 +1,35 @@
 """A look at a corpus before a build: is it there, and is it what its card says?"""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from math import ceil
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 from pipelines.errors import CurateError, UsageError
 from pipelines.session import Located
 from pipelines.source_columns import Columns, place_of_picture
 from pipelines.sources import known_card, read_key
 from sources.cards import Card, catalogue
+from sources.columns import text_field
 from sources.find import find_corpus
 from sources.identity import Identity
 from sources.mapping import Prompts, image_uris, to_sample
 from sources.readers.parquet import parquet_columns
 from sources.readers.registry import reader_named
-from sources.records import Corpus, CorpusError, Record, RecordError
+from sources.records import Corpus, CorpusError, Fragment, Record, RecordError, Unreadable
 from sources.schema import UNKNOWN_LICENSE
 from sources.storage import Folder, StoreError
 
 RECORDS = 300
 FILES = 10
+FRAGMENTS = 30
+"""Of how many fragments the records are: each has at most 4,096, and all of those are parsed."""
 SHOWN = 3
 SHOWN_CHARS = 300
+T = TypeVar("T")
 PROMPTS = Prompts(caption=("(a prompt of the recipe)",), report=("(a prompt of the recipe)",))
 """What stands in the samples that are shown where a recipe's prompt would."""
 
@@ -55,7 +60,15 @@ def check_source(name: str, roots: Sequence[Folder], id_key: Path | None) -> dic
     corpus = _found(card, name, roots)
     if corpus is None:
         places = ", ".join(root.place for root in roots)
-        raise UsageError(f"{name}: not found under {places}", f"{_looked_for(card)} {card.fetch or f'see {card.home}'}")
+        there = _found_in_its_folders(card, roots)
+        other = (
+            f" There is {', '.join(there)} in a folder of that name: `curate sources check {there[0]}`."
+            if there
+            else ""
+        )
+        raise UsageError(
+            f"{name}: not found under {places}", f"{_looked_for(card)}{other} {card.fetch or f'see {card.home}'}"
+        )
     if card.keyed:
         corpus = replace(corpus, identity=Identity(name, read_key(name, id_key)))
     look = _Look(corpus, Columns(corpus.card))
@@ -87,19 +100,39 @@ def _read(look: _Look) -> None:
     corpus = look.corpus
     reader = reader_named(corpus.card.reader)
     whole = reader.unit == "folder"
-    files = corpus.files if whole else corpus.files[:: max(1, len(corpus.files) // FILES)]
-    share = RECORDS if whole else max(1, RECORDS // max(1, len(files)))
-    for batch in [files] if whole else [(path,) for path in files]:
+    files = corpus.files if whole else _spread(corpus.files, FILES)
+    batches = [files] if whole else [(path,) for path in files]
+    for batch in batches:
         try:
             if corpus.card.reader == "parquet":
                 look.columns.see_schema(parquet_columns(corpus, batch[0]))
-            fragments = reader.plan(corpus, batch)
-            items = ((fragment, item) for fragment in fragments for item in reader.read(corpus, fragment))
-            for fragment, item in islice(items, share):
-                look.read += 1
-                _take(look, Located(corpus, fragment, reader), item)
+            planned = reader.plan(corpus, batch)
+            # Of many files the beginnings are spread enough, and planning one may mean to read it.
+            many = len(corpus.files) > FILES and not whole
+            fragments = _spread(list(islice(planned, 1) if many else planned), ceil(FRAGMENTS / len(batches)))
+            share = ceil(RECORDS / len(batches) / max(1, len(fragments)))
+            for fragment in fragments:
+                for item in _some(reader.read(corpus, fragment), fragment, share):
+                    look.read += 1
+                    _take(look, Located(corpus, fragment, reader), item)
         except CorpusError as error:
             look.problems[str(error)] += 1
+
+
+def _spread(items: Sequence[T], count: int) -> list[T]:
+    """At most so many of the items, the first, the last and evenly between them."""
+    if len(items) <= count:
+        return list(items)
+    return [items[number * (len(items) - 1) // max(1, count - 1)] for number in range(count)]
+
+
+def _some(items: Iterable[Record | Unreadable], fragment: Fragment, count: int) -> Iterator[Record | Unreadable]:
+    """Records spread over a fragment, and all that cannot be read; the first of what holds files, not records."""
+    if fragment.counted == "files" or fragment.files:
+        yield from islice(items, count)
+        return
+    taken = frozenset(_spread(range(fragment.records), count))
+    yield from (item for number, item in enumerate(items) if number in taken or isinstance(item, Unreadable))
 
 
 def _take(look: _Look, located: Located, item: Any) -> None:
@@ -118,7 +151,9 @@ def _take(look: _Look, located: Located, item: Any) -> None:
         look.problems[f"record.malformed: {type(error).__name__}"] += 1
         return
     look.samples.append(sample)
-    look.keys[sample["source_key"].partition("#")[2] or sample["source_key"]] += 1
+    own = text_field(corpus.card, item, "id")
+    if own is not None:  # a column that only the form calls id may name pictures, in each file of them
+        look.keys[own if "id" in corpus.card.fields else f"{path}#{own}"] += 1
     for uri in uris:
         look.pictures += 1
         if not located.is_there(uri):
@@ -130,6 +165,8 @@ def _judge(look: _Look) -> None:
     """Add what is not as the card says."""
     card, problems = look.corpus.card, look.problems
     problems.update(look.columns.mismatches(shown=not card.keyed))
+    if not look.read and not problems:
+        problems["no record in all its files: empty, or cut off in download"] += 1
     empty = sum(not sample["turns"] for sample in look.samples)
     if empty:
         problems["a record has no text to learn from"] += empty
@@ -140,8 +177,7 @@ def _judge(look: _Look) -> None:
         without = round((1 - share_known) * len(look.samples))
         if without:
             problems[f"a record has no group {kind!r}, which the card promises"] += without
-    mapped = "id" in card.fields
-    repeated = sum(count - 1 for count in look.keys.values()) if mapped else 0
+    repeated = sum(count - 1 for count in look.keys.values())
     if repeated:
         problems["an id is that of another record, too"] += repeated
 
@@ -174,18 +210,33 @@ def _answer(look: _Look, roots: Sequence[Folder]) -> dict[str, Any]:
 
 def _others(corpus: Corpus, roots: Sequence[Folder]) -> list[str]:
     """Other corpora whose files are in the very folder of this one: only those that would look there by its name."""
-    others, here = [], PurePosixPath(corpus.root.place).name.partition("@")[0].lower()
+    here = {PurePosixPath(corpus.root.place).name.partition("@")[0].lower()}
+    return [name for name, place in _looking_in(here, corpus.name, roots) if place == corpus.root.place]
+
+
+def _found_in_its_folders(card: Card, roots: Sequence[Folder]) -> list[str]:
+    """Other corpora that are found in a folder that is called as one of the card's."""
+    named = _folder_names(card)
+    found = _looking_in(named, card.name, roots)
+    return [name for name, place in found if PurePosixPath(place).name.partition("@")[0].lower() in named]
+
+
+def _looking_in(folders: set[str], own: str, roots: Sequence[Folder]) -> Iterator[tuple[str, str]]:
+    """The other corpora of the catalogue that look in folders of such names and are found, and where each is."""
     for name, card in catalogue().items():
-        looked_in = {PurePosixPath(root).name.lower() for form in card.all_forms for root in form.layout.roots}
-        if name == corpus.name or here not in looked_in:
+        if name == own or not folders & _folder_names(card):
             continue
         try:
             other = find_corpus(card, name, roots, Identity(name))
         except (CorpusError, StoreError):
             continue
-        if other is not None and other.root.place == corpus.root.place:
-            others.append(name)
-    return others
+        if other is not None:
+            yield name, other.root.place
+
+
+def _folder_names(card: Card) -> set[str]:
+    names = {PurePosixPath(root).name.lower() for form in card.all_forms for root in form.layout.roots}
+    return names - {"", "."}
 
 
 def _coverage(corpus: Corpus, samples: Sequence[dict[str, Any]]) -> dict[str, float]:

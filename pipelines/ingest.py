@@ -114,6 +114,8 @@ def corpus_parameters(corpus: Corpus) -> dict[str, Any]:
     parameters = corpus.card.model_dump(exclude={*told, "layout"})
     parameters["name"] = corpus.name
     parameters["images"] = corpus.card.layout.images
+    if corpus.card.layout.split_images:
+        parameters["split_images"] = corpus.card.layout.split_images
     parameters["site_key"] = None if site_key is None else keyed_digest(site_key, "check", "")
     return parameters
 

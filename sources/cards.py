@@ -123,6 +123,8 @@ class Layout(Strict):
 
     `{folder}/images/{id}.jpg`: `folder` of the record file, `split`, `key`, a mapped field or a column.
     """
+    split_images: dict[str, str] = Field(default_factory=dict)
+    """Split -> template of its pictures' paths, where those of the splits differ by more than `{split}`."""
     archives: tuple[str, ...] = ()
     """Globs of archives that hold pictures, as if each had been unpacked beside itself; none is ever unpacked."""
 

@@ -22,10 +22,10 @@ def options_of(value: Any) -> list[str] | None:
     """The texts of the options, without letters, or None where there are none.
 
     A list, a mapping from letters, a list of `{letter, content}`, a Python or JSON literal of these, or lines
-    `A. text`.
+    `A. text`. One that is empty at the end, or has only its letter, is absent.
 
     Raises:
-        RecordError: something else, more than 26 options, or an empty one among others.
+        RecordError: something else, more than 26 options, or an empty one before others.
     """
     if isinstance(value, str):
         value = _parsed(value)
@@ -35,7 +35,14 @@ def options_of(value: Any) -> list[str] | None:
         return None
     if not isinstance(value, list | tuple):
         raise RecordError("the options are not a list")
-    return _without_letters(_texts([_option(item) for item in value]))
+    options = [_option(item) for item in value]
+    return _texts(_without_absent(_without_letters(_without_absent(options))))
+
+
+def _without_absent(options: list[str | None]) -> list[str | None]:
+    """Without the empty ones at the end; the first stays, since no options at all are another thing."""
+    count = next((number for number in range(len(options), 1, -1) if options[number - 1]), 1)
+    return options[:count]
 
 
 def _texts(values: list[Any]) -> list[str]:
@@ -129,9 +136,9 @@ def _option(item: Any) -> str | None:
     return text_of(item)
 
 
-def _without_letters(options: list[str]) -> list[str]:
-    """Strip `A:`, `B.`, `(C)`, where every option has the letter of its place."""
-    matches = [_LETTERED.fullmatch(option) for option in options]
-    stripped = [match.group(2).strip() for match in matches if match and match.group(2).strip()]
+def _without_letters(options: list[str | None]) -> list[str | None]:
+    """Strip `A:`, `B.`, `(C)`, where every option has the letter of its place, and one of them more than that."""
+    matches = [_LETTERED.fullmatch(option or "") for option in options]
     letters = "".join(match.group(1).upper() for match in matches if match)
-    return stripped if letters == LETTERS[: len(options)] and len(stripped) == len(options) else options
+    stripped: list[str | None] = [match.group(2).strip() or None for match in matches if match]
+    return stripped if letters == LETTERS[: len(options)] and any(stripped) else options

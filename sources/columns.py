@@ -147,7 +147,8 @@ def mapped_columns(card: Card) -> frozenset[str]:
         columns.update(names_of(column))
     if card.join is not None:
         columns.add(card.join.left)
-    columns.update(TEMPLATE_NAME.findall(card.layout.images or ""))
+    for template in (card.layout.images or "", *card.layout.split_images.values()):
+        columns.update(TEMPLATE_NAME.findall(template))
     return frozenset(name for column in columns if column != KEY for name in (column, column.partition(".")[0]))
 
 

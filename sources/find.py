@@ -165,34 +165,35 @@ Globs = dict[str | None, tuple[str, ...]]
 """Split, or None where files do not tell it -> globs of record files."""
 
 
-def _patterns(card: Card, name: str, splits: Sequence[str] | None) -> Globs:
+def _patterns(card: Card, splits: Sequence[str]) -> Globs | None:
+    """What to look for of a form, or None where its files lack one of the splits."""
     files = card.layout.files
     if not isinstance(files, dict):
         return {None: files}
-    taken = tuple(splits) if splits is not None else card.training_splits
-    for split in taken:
-        if split not in files:
-            nearest = difflib.get_close_matches(split, files, 1, 0.0)[0]
-            raise CorpusError(f"{name}: no split {split!r}; did you mean {nearest!r}? There are {', '.join(files)}")
-    return {split: globs for split, globs in files.items() if split in taken or not taken}
+    if any(split not in files for split in splits):
+        return None
+    return {split: globs for split, globs in files.items() if split in splits or not splits}
 
 
 def _with_patterns(card: Card, name: str, splits: Sequence[str] | None) -> list[tuple[Card, Globs]]:
     """The forms that have the splits.
 
     Raises:
-        CorpusError: none has.
+        CorpusError: none has all of them; says so where several forms have them between them.
     """
-    found: list[tuple[Card, Globs]] = []
-    lacking: list[CorpusError] = []
-    for form in card.all_forms:
-        try:
-            found.append((form, _patterns(form, name, splits)))
-        except CorpusError as error:
-            lacking.append(error)
-    if not found:
-        raise lacking[0]
-    return found
+    taken = card.training_splits if splits is None else splits
+    found = [(form, patterns) for form in card.all_forms if (patterns := _patterns(form, taken)) is not None]
+    if found:
+        return found
+    known = {split for form in card.all_forms for split in form.layout.files if isinstance(form.layout.files, dict)}
+    unknown = next((split for split in taken if split not in known), None)
+    if unknown is None:
+        raise CorpusError(
+            f"{name}: its splits {', '.join(taken)} are published in different forms, which one source cannot take"
+            " together: take one of them, and add a source of another name (`reader`, `path`, `fields`) for the rest"
+        )
+    nearest = difflib.get_close_matches(unknown, known, 1, 0.0)[0]
+    raise CorpusError(f"{name}: no split {unknown!r}; did you mean {nearest!r}? There are {', '.join(sorted(known))}")
 
 
 def _candidates(card: Card, data_root: Folder, patterns: Globs, path: str | None) -> Iterator[tuple[Folder, Globs]]:

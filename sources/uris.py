@@ -25,7 +25,8 @@ def written_images(corpus: Corpus, path: str, record: Record) -> list[str]:
     Raises:
         RecordError: a path of more than 4,096 characters, one that is not UTF-8, or something that is no path.
     """
-    template = corpus.card.layout.images or ""
+    layout = corpus.card.layout
+    template = layout.split_images.get(corpus.splits.get(path, "")) or layout.images or ""
     if PICTURE in record.row:
         own = record.row[PICTURE]
         return _short_enough([own] if isinstance(own, str) else list(own))

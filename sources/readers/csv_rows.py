@@ -102,7 +102,7 @@ class CsvReader:
     """
 
     unit: Literal["file", "folder"] = "file"
-    version: int = 1
+    version: int = 2
     options: frozenset[str] = frozenset({"delimiter", "quote", "encoding", "header"})
 
     def plan(self, corpus: Corpus, paths: Sequence[str]) -> Iterator[Fragment]:
@@ -149,7 +149,9 @@ class CsvReader:
 def _record(key: str, row: list[str], header: list[str]) -> Record | Unreadable:
     if len(row) == len(header):
         return Record(key, dict(zip(header, row, strict=True)))
-    return Unreadable(key, Reason.RECORD_MALFORMED, f"{len(row)} fields where the header has {len(header)}")
+    lines = sum(field.count("\n") for field in row) + 1
+    over = f", over {lines} lines" if lines > 1 else ""
+    return Unreadable(key, Reason.RECORD_MALFORMED, f"{len(row)} fields where the header has {len(header)}{over}")
 
 
 def _all_at_once(corpus: Corpus, fragment: Fragment, dialect: Dialect, header: list[str]) -> list[list[str]] | None:
@@ -176,9 +178,10 @@ def _all_at_once(corpus: Corpus, fragment: Fragment, dialect: Dialect, header: l
 def split_rows(
     file: BinaryIO, start: int, stop: int, dialect: Dialect, chunk_bytes: int = READ_BYTES
 ) -> Iterator[Piece]:
-    """The non-blank rows in `start:stop`, cut exactly where Python's `csv` cuts them.
+    """The non-blank rows in `start:stop`, cut exactly where Python's `csv` cuts them, but where a quote was lost.
 
-    A quoted field that does not end within 64 MiB, or by `stop`, costs only its first line: rows go on after it.
+    A quoted field that does not end within 64 MiB, or by `stop`, costs only its first line: rows go on after it. So
+    does one of several lines whose closing quote other text follows: that quote opens a field of a later row.
     """
     file.seek(start)
     buffer, base = b"", start
@@ -225,7 +228,7 @@ def _next_row(buffer: bytes, start: int, dialect: Dialect, *, ended: bool) -> _R
     if match is not None:
         undecided = match.end() == len(buffer) and buffer.endswith(b"\r") and not ended
         return None if undecided else _Row(match.end(1), match.end())
-    if not ended and len(buffer) < limit:
+    if not ended and len(buffer) < limit and not _lost_pattern(dialect).match(buffer, start, limit):
         return None
     if ended and _whole_pattern(dialect).fullmatch(buffer, start, limit):
         return _Row(len(buffer), len(buffer))
@@ -256,16 +259,43 @@ def _whole_pattern(dialect: Dialect) -> re.Pattern[bytes]:
     return re.compile(_row(dialect))
 
 
+@lru_cache(maxsize=16)
+def _lost_pattern(dialect: Dialect) -> re.Pattern[bytes]:
+    """A row up to the text that follows the closing quote of a field of several lines."""
+    if not dialect.quote:
+        return re.compile(rb"(?!)")
+    field, delimiter = _field(dialect), re.escape(dialect.delimiter.encode())
+    one_line, several = _quoted(dialect, rb"\r\n"), _quoted(dialect)
+    before = rb"(?:" + field + delimiter + rb")*+"
+    return re.compile(
+        before + rb"(?!" + one_line + rb")" + several + _blanks(dialect) + rb"[^ \r\n" + delimiter + rb"]"
+    )
+
+
 def _row(dialect: Dialect) -> bytes:
-    """A quote opens a field only at its start; what follows the closing quote belongs to the field."""
+    field = _field(dialect)
+    return field + rb"(?:" + re.escape(dialect.delimiter.encode()) + field + rb")*+"
+
+
+def _field(dialect: Dialect) -> bytes:
+    """A quote opens a field only at its start; what follows its closing quote on the same line belongs to the field."""
     delimiter = re.escape(dialect.delimiter.encode())
     plain = rb"[^\r\n" + delimiter + rb"]*+"
+    if not dialect.quote:
+        return plain
+    several = _quoted(dialect) + _blanks(dialect) + rb"(?=[\r\n" + delimiter + rb"]|\Z)"
+    unquoted = rb"(?!" + re.escape(dialect.quote.encode()) + rb")" + plain
+    return rb"(?:" + _quoted(dialect, rb"\r\n") + plain + rb"|" + several + rb"|" + unquoted + rb")"
+
+
+def _quoted(dialect: Dialect, without: bytes = b"") -> bytes:
     quote = re.escape(dialect.quote.encode())
-    if quote:
-        inside = rb"[^" + quote + rb"]*+"
-        quoted = quote + inside + rb"(?:" + quote * 2 + inside + rb")*+" + quote
-        plain = rb"(?:" + quoted + rb"|(?!" + quote + rb"))" + plain
-    return plain + rb"(?:" + delimiter + plain + rb")*+"
+    inside = rb"[^" + quote + without + rb"]*+"
+    return quote + inside + rb"(?:" + quote * 2 + inside + rb")*+" + quote
+
+
+def _blanks(dialect: Dialect) -> bytes:
+    return b"" if dialect.delimiter == " " else rb" *+"
 
 
 def _header(corpus: Corpus, path: str, dialect: Dialect) -> tuple[list[str], int]:

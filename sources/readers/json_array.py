@@ -1,13 +1,14 @@
 """One JSON document of many records: an array of objects, or an object whose values are the records."""
 
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO, Literal
 
 import orjson
 
 from sources.readers.expected import with_expected_columns
-from sources.readers.json_scan import commas, split_elements
+from sources.readers.json_scan import JsonScan, commas, split_elements
 from sources.readers.jsonl import json_record
 from sources.readers.objects import parse_object
 from sources.readers.ranges import AT_ONCE_BYTES, Piece, cut, found, opened, pieces, whole
@@ -16,7 +17,7 @@ from sources.records import Corpus, CorpusError, Fragment, Record, RecordError, 
 from sources.schema import Reason
 
 _MEMBER = re.compile(rb'\s*+("(?:[^"\\]|\\.)*+")\s*+:\s*+', re.DOTALL)
-_END = re.compile(rb"[\s,]*+(?:[\]}]\s*+)?")
+_END = re.compile(rb"[\]}]\s*+")
 
 
 class JsonReader:
@@ -27,15 +28,15 @@ class JsonReader:
     """
 
     unit: Literal["file", "folder"] = "file"
-    version: int = 1
+    version: int = 2
     options: frozenset[str] = frozenset({"items"})
 
     def plan(self, corpus: Corpus, paths: Sequence[str]) -> Iterator[Fragment]:
         """Cut files between elements.
 
         Raises:
-            CorpusError: a file is not one JSON array or object, its records are not where `items` says, or it
-                lacks a mapped column.
+            CorpusError: a file is not one JSON array or object, or ends before that is closed; its records are not
+                where `items` says; or it lacks a mapped column.
         """
         for path in paths:
             yield from with_expected_columns(corpus, path, self.fragments(corpus, path), self.read)
@@ -45,12 +46,15 @@ class JsonReader:
         start = _records_start(corpus, path)
         if start is None:
             return
-        stop = start
-        for fragment in cut(corpus, path, split_elements, start):
-            stop = fragment.stop
-            yield fragment
-        if "items" not in corpus.card.options:
-            _expect_end(corpus, path, stop)
+        last = deque((Piece(start, start, None),), 1)
+
+        def noted(file: BinaryIO, start: int, stop: int) -> Iterator[Piece]:
+            for piece in split_elements(file, start, stop):
+                last.append(piece)
+                yield piece
+
+        yield from cut(corpus, path, noted, start)
+        _expect_end(corpus, path, last[0])
 
     def read(self, corpus: Corpus, fragment: Fragment) -> Iterator[Record | Unreadable]:
         """Yield one record an element.
@@ -118,17 +122,35 @@ def _expect_records(corpus: Corpus, path: str, file: BinaryIO, start: int) -> No
         )
 
 
-def _expect_end(corpus: Corpus, path: str, stop: int) -> None:
-    """After the last element come its closing bracket and the end of the file (or a truncated file's end)."""
+def _expect_end(corpus: Corpus, path: str, last: Piece) -> None:
+    """After the last element come its closing bracket and, but for `items`, the end of the file."""
     with opened(corpus, path) as file:
-        file.seek(stop)
-        tail = file.read(HEAD_BYTES)
+        file.seek(last.stop)
+        tail = rest = file.read(HEAD_BYTES)
+        while rest and not (tail := rest.lstrip(b" \t\r\n,")):
+            rest = file.read(HEAD_BYTES)
+        if not tail:
+            if not _ends_in_a_string(file, last):
+                raise CorpusError(
+                    f"{corpus.shown(path)}: ends before its JSON array or object is closed: download it again"
+                )
+            return
     end = _END.match(tail)
-    if end is None or end.end() != len(tail):
+    if "items" not in corpus.card.options and (end is None or end.end() != len(tail)):
         raise CorpusError(
             f"{corpus.shown(path)}: goes on after its JSON array or object ends; if every line is an object, use"
             " `reader: jsonl`"
         )
+
+
+def _ends_in_a_string(file: BinaryIO, last: Piece) -> bool:
+    """Whether the closing bracket is there, but after a lost quote: then the last element alone is lost."""
+    scan = JsonScan()
+    scan.scan(last.data or b"")
+    if last.stop == last.start or not (last.data is None or scan.in_string):
+        return False
+    file.seek(max(last.start, last.stop - HEAD_BYTES))
+    return file.read(HEAD_BYTES).rstrip().endswith((b"]", b"}"))
 
 
 def _value_start(file: BinaryIO, start: int, stop: int, name: str) -> int | None:

@@ -10,14 +10,14 @@ from sources.readers.text import text_start
 from sources.records import Corpus, Fragment, Record, Unreadable
 
 _SPELLINGS = {"conversatons": "conversations", "images": "image"}
-"""Published files have `conversatons` (LLaVA-Med's inline-mention set) and `images`."""
+"""Published files have `conversatons` (LLaVA-Med's inline-mention set) and `images`. What has something counts."""
 
 
 class LlavaReader:
     """Reads LLaVA conversations; every record has the columns `conversations` and, with pictures, `image`."""
 
     unit: Literal["file", "folder"] = "file"
-    version: int = 1
+    version: int = 2
     options: frozenset[str] = JsonReader.options
 
     def plan(self, corpus: Corpus, paths: Sequence[str]) -> Iterator[Fragment]:
@@ -41,7 +41,8 @@ class LlavaReader:
             if isinstance(record, Record):
                 for spelling, usual in _SPELLINGS.items():
                     if spelling in record.row:
-                        record.row.setdefault(usual, record.row.pop(spelling))
+                        other = record.row.pop(spelling)
+                        record.row[usual] = record.row.get(usual) or other
             yield record
 
 

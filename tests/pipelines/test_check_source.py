@@ -12,7 +12,7 @@ from pipelines.errors import UsageError
 from sources.cards import catalogue
 from sources.storage import LocalFolder
 from tests.sources.corpora_fixtures import MAKERS
-from tests.sources.corpora_fixtures.writing import picture, put, put_jsonl
+from tests.sources.corpora_fixtures.writing import picture, put, put_jsonl, put_pictures
 
 NO_WORDS = "a record has no text to learn from"
 EXPECTED = {
@@ -130,6 +130,45 @@ def test_pictures_that_are_elsewhere_are_counted_and_found_by_name(tmp_path: Pat
     assert problem["what"].endswith("(such as images/PMC1_Fig7.jpg; one of that name is at other/PMC1_Fig7.jpg)")
 
 
+def test_records_are_from_all_parts_of_a_single_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.check_source.RECORDS", 20)
+    rows = [{"image": f"PMC{n}_Fig1.jpg", "caption": f"Made up {n}."} for n in range(100)]
+    put_jsonl(tmp_path / "PMC-OA/pmc_oa.jsonl", rows)
+    put_pictures(tmp_path / "PMC-OA/images", [f"PMC{n}_Fig1.jpg" for n in range(70)])
+    for fragment_records in (100, 7):
+        monkeypatch.setattr("sources.readers.ranges.FRAGMENT_RECORDS", fragment_records)
+        found = checked(tmp_path, "pmc_oa_jsonl")
+        assert found["records_read"] <= 30
+        assert 0.2 < found["pictures"]["missing"] / found["pictures"]["named"] < 0.4
+    put_jsonl(tmp_path / "PMC-OA/pmc_oa.jsonl", [*rows[:70], "no record"])
+    assert problems(tmp_path, "pmc_oa_jsonl") == ["record.malformed: not a JSON object"]
+
+
+@pytest.mark.parametrize("content", ["", "\n"])
+def test_a_corpus_without_one_record_is_told(tmp_path: Path, content: str) -> None:
+    put(tmp_path / "PMC-OA/pmc_oa.jsonl", content)
+    assert problems(tmp_path, "pmc_oa_jsonl") == ["no record in all its files: empty, or cut off in download"]
+
+
+def test_an_array_cut_off_in_download_is_told(tmp_path: Path) -> None:
+    MAKERS["pubmedvision_alignment"](tmp_path)
+    path = tmp_path / "PubMedVision/PubMedVision_Alignment_VQA.json"
+    put(path, path.read_text().rstrip().removesuffix("]"))
+    assert (
+        "ends before its JSON array or object is closed: download it again"
+        in problems(tmp_path, "pubmedvision_alignment")[0]
+    )
+
+
+def test_repeated_ids_of_conversations_are_counted(tmp_path: Path) -> None:
+    MAKERS["llava_med_instruct"](tmp_path)
+    [path] = tmp_path.rglob("llava_med_instruct_60k_inline_mention.json")
+    rows = json.loads(path.read_text())
+    put(path, json.dumps([*rows, rows[0]]))
+    found = checked(tmp_path, "llava_med_instruct")["problems"]
+    assert {"what": "an id is that of another record, too", "count": 1} in found
+
+
 def test_ids_that_repeat_across_files_are_counted(tmp_path: Path) -> None:
     MAKERS["slake"](tmp_path)
     rows = json.loads((tmp_path / "Slake1.0/train.json").read_text())
@@ -155,3 +194,10 @@ def test_an_absent_corpus_is_told_with_what_was_looked_for_and_how_to_get_it(tmp
         checked(tmp_path, "quilt_1m")
     assert "quilt_1M_lookup.csv in a folder called quilt_1m" in raised.value.hint
     assert "Ask for access at Zenodo" in raised.value.hint
+
+
+def test_a_corpus_of_another_card_in_the_folder_that_was_looked_in_is_named(tmp_path: Path) -> None:
+    put_jsonl(tmp_path / "pmc_oa/pmc_oa.jsonl", [{"image": "PMC1_Fig1.jpg", "caption": "Made up."}])
+    with pytest.raises(UsageError, match="not found") as raised:
+        checked(tmp_path, "pmc_oa")
+    assert "There is pmc_oa_jsonl in a folder of that name: `curate sources check pmc_oa_jsonl`." in raised.value.hint

@@ -19,12 +19,16 @@ TEXTS = ["aspirin", "no treatment", "surgery"]
         [{"letter": letter, "content": text} for letter, text in zip("ABC", TEXTS, strict=True)],
         ["A: aspirin", " B:no treatment", "C:surgery "],
         ["(A) aspirin", "(B) no treatment", "(C) surgery"],
+        [" A:aspirin ", " B: no treatment", "C:surgery", " D: "],
+        [" A:aspirin ", " B: no treatment", "C:surgery", "D:", "E:"],
+        ["A:aspirin", "B:no treatment", "C:surgery", ""],
         str(TEXTS),
         json.dumps(TEXTS),
         json.dumps({"A": "aspirin", "B": "no treatment", "C": "surgery"}),
         "A. aspirin\nB. no treatment\nC. surgery",
     ],
     ids=["list", "columns", "mapping", "mapping_with_absent_end", "letter_and_content", "colon", "brackets",
+         "last_is_its_letter_only", "two_are_their_letters_only", "last_is_empty",
          "python_literal", "json", "json_mapping", "lines"],
 )  # fmt: skip
 def test_every_published_form_of_options_gives_their_texts(form: Any) -> None:
@@ -39,6 +43,7 @@ def test_no_options_are_none(nothing: Any) -> None:
 def test_prefixes_that_are_not_the_letters_in_order_belong_to_the_text() -> None:
     assert options_of(["B: cells", "T: cells"]) == ["B: cells", "T: cells"]
     assert options_of(["A. pylori", "virus"]) == ["A. pylori", "virus"]
+    assert options_of(["A)", "B)", "C)"]) == ["A)", "B)", "C)"]
 
 
 @pytest.mark.parametrize(
@@ -48,6 +53,9 @@ def test_prefixes_that_are_not_the_letters_in_order_belong_to_the_text() -> None
         "['unclosed",
         "__import__('os').system('x')",
         ["a", "", "c"],
+        ["A:a", "B:", "C:c"],
+        ["A:", "B:b"],
+        ["", "", ""],
         7,
         list("abcdefghijklmnopqrstuvwxyzz"),
         {"first": "a"},

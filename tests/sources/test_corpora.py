@@ -1,5 +1,6 @@
 """Every corpus of the catalogue that is not in the shared data, in the layout in which its owners publish it."""
 
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from sources.storage import LocalFolder
 from tests.sources import corpora
 from tests.sources.corpora import KEY, PROMPTS
 from tests.sources.corpora_fixtures import MAKERS
+from tests.sources.corpora_fixtures.writing import csv_text, put, put_json, put_pictures
 
 PUBLISHED_IN_SHARED_DATA = {
     "aci_bench",
@@ -283,3 +285,72 @@ def test_a_picture_of_the_validation_split_is_in_its_own_folder(tmp_path: Path) 
     assert Read(tmp_path / "a", "vqa_med_2019", "validation").missing == 0
     assert Read(tmp_path / "b", "vqa_med_2019", "test").samples[0]["answer"] == "axial"
     assert Read(tmp_path / "c", "vqa_med_2020", "validation").missing == 0
+
+
+def test_training_and_validation_of_vqa_med_are_read_together_and_the_test_apart(tmp_path: Path) -> None:
+    read = Read(tmp_path, "vqa_med_2019", "train", "validation")
+    assert Counter(sample["split"] for sample in read.samples) == {"train": 2, "validation": 2}
+    assert read.missing == 0
+    with pytest.raises(CorpusError, match="train, test are published in different forms"):
+        Read(tmp_path, "vqa_med_2019", "train", "test")
+
+
+def test_vqa_rad_is_read_as_on_osf_with_its_splits_and_cases(tmp_path: Path) -> None:
+    row = {"image_organ": "HEAD", "answer_type": "CLOSED", "question_type": "PRES", "question": "Made up?"}
+    phrases = ("freeform", "para", "test_freeform", "test_para")
+    rows = [
+        {**row, "qid": n, "image_name": "synpic1.jpg", "answer": "Yes", "phrase_type": phrase}
+        for n, phrase in enumerate(phrases)
+    ]
+    put_json(tmp_path / "VQA_RAD/VQA_RAD Dataset Public.json", rows)
+    put_pictures(tmp_path / "VQA_RAD/VQA_RAD Image Folder", ["synpic1.jpg"])
+    corpus = find_corpus(catalogue()["vqa_rad"], "vqa_rad", [LocalFolder(tmp_path)], Identity("vqa_rad"))
+    assert corpus is not None
+    samples = corpora.samples(corpus)
+    assert [sample["split"] for sample in samples] == ["train", "train", "test", "test"]
+    assert {sample["images"][0]["uri"] for sample in samples} == {"VQA_RAD Image Folder/synpic1.jpg"}
+    assert {group["id"] for sample in samples for group in sample["groups"]} == {"synpic1"}
+
+
+def test_rows_of_quilt_that_share_a_picture_have_keys_of_their_own_and_frames_their_video(tmp_path: Path) -> None:
+    frame = "_b_M_sOb4ZI_image_0760643c-923b-4f1e-a5e4-8b2f9b3f2849.jpg"
+    rows = [
+        {"Unnamed: 0": n, "caption": f"Made up {n}.", "image_path": name, "split": "train"}
+        for n, name in enumerate((frame, frame, "PMC1_image_made_up.jpg"))
+    ]
+    put(tmp_path / "quilt_1m/quilt_1M_lookup.csv", csv_text(rows))
+    corpus = find_corpus(catalogue()["quilt_1m"], "quilt_1m", [LocalFolder(tmp_path)], Identity("quilt_1m"))
+    assert corpus is not None
+    samples = corpora.samples(corpus)
+    assert len({sample["source_key"] for sample in samples}) == 3
+    video = [{"kind": "video", "id": "youtube-_b_M_sOb4ZI"}]
+    assert [sample["groups"] for sample in samples] == [video, video, []]
+
+
+@pytest.mark.parametrize("name", ["mimic_cxr", "mimic_cxr_jpg", "mimic_cxr_vqa"])
+def test_what_wget_writes_of_physionet_is_found(name: str, tmp_path: Path) -> None:
+    MAKERS[name](tmp_path / "made")
+    [made] = (tmp_path / "made").iterdir()
+    place = tmp_path / "physionet.org/files" / ("mimic-cxr" if name == "mimic_cxr" else "mimic-cxr-jpg")
+    place.mkdir(parents=True)
+    made.rename(place / "2.1.0")
+    if name == "mimic_cxr_vqa":
+        own = tmp_path / "physionet.org/files/mimic-ext-mimic-cxr-vqa/1.0.0"
+        own.mkdir(parents=True)
+        (place / "2.1.0/MIMIC-Ext-MIMIC-CXR-VQA").rename(own / "MIMIC-Ext-MIMIC-CXR-VQA")
+    corpus = find_corpus(catalogue()[name], name, [LocalFolder(tmp_path)], Identity(name, KEY))
+    assert corpus is not None
+    reader = reader_named(corpus.card.reader)
+    for fragment in reader.plan(corpus, corpus.files):
+        located = Located(corpus, fragment, reader)
+        for item in reader.read(corpus, fragment):
+            assert isinstance(item, Record)
+            assert all(located.is_there(uri) for uri in image_uris(corpus, fragment.path, item))
+
+
+@pytest.mark.parametrize("name", sorted(name for name in MAKERS))
+def test_a_clone_of_a_home_is_a_folder_that_the_card_looks_in(name: str) -> None:
+    card = catalogue()[name]
+    home = re.match(r"https://(?:huggingface\.co/datasets|github\.com)/[^/]+/([^/]+)", card.home)
+    roots = {part for form in card.all_forms for root in form.layout.roots for part in root.split("/")}
+    assert home is None or home[1] in roots

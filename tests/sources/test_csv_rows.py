@@ -131,6 +131,28 @@ def test_a_quote_that_is_never_closed_costs_its_line_and_not_the_rest_of_the_fil
     assert lost.detail == UNCLOSED
 
 
+@pytest.mark.parametrize("fragment_records", [4096, 1, 2, 3])
+def test_a_quote_lost_before_a_later_quoted_field_costs_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fragment_records: int
+) -> None:
+    monkeypatch.setattr("sources.readers.ranges.FRAGMENT_RECORDS", fragment_records)
+    corpus = corpus_of(tmp_path, 'id,body\n1,"lost\n2,b\n3,""\n4,"quoted, well"\n5,"two\nlines" \n6,"x"y\n')
+    assert rows(corpus) == [
+        Reason.RECORD_MALFORMED,
+        {"id": "2", "body": "b"},
+        {"id": "3", "body": ""},
+        {"id": "4", "body": "quoted, well"},
+        {"id": "5", "body": "two\nlines "},
+        {"id": "6", "body": "xy"},
+    ]
+
+
+def test_a_malformed_row_of_several_lines_says_how_many(tmp_path: Path) -> None:
+    [lost] = read(corpus_of(tmp_path, 'id,body\n1,"a\nb\nc",d\n'))
+    assert isinstance(lost, Unreadable)
+    assert lost.detail == "3 fields where the header has 2, over 3 lines"
+
+
 def test_a_row_too_long_to_hold_is_lost_without_being_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(csv_rows, "MAX_RECORD_BYTES", 2**20)
     corpus = corpus_of(tmp_path, b"id,body\n1,a\n2," + b"x" * 2**25 + b"\n3,c\n")

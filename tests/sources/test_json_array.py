@@ -49,10 +49,30 @@ def test_records_in_a_nested_array_are_found_by_name(tmp_path: Path, items: str)
     assert rows(corpus) == [("0", records[0]), ("1", records[1])]
 
 
-def test_a_truncated_array_loses_only_the_element_that_was_cut(tmp_path: Path) -> None:
-    whole = json.dumps([{"body": "a"}, {"body": "b"}, {"body": "c"}])
-    corpus = corpus_of(tmp_path, whole[:-5])
-    assert rows(corpus) == [("0", {"body": "a"}), ("1", {"body": "b"}), ("2", Reason.RECORD_MALFORMED)]
+@pytest.mark.parametrize("end", ['}, {"body": "c"}', "}, ", "},", "}", "", ', "tags": ["x"]'])
+@pytest.mark.parametrize(("start", "items"), [("[", None), ('{"n": ', None), ('{"data": [', "data")])
+def test_a_file_cut_off_in_download_is_refused_wherever_it_ends(
+    tmp_path: Path, start: str, items: str | None, end: str
+) -> None:
+    options = {} if items is None else {"items": items}
+    corpus = corpus_of(tmp_path, start + '{"body": "a"' + end, options=options)
+    with pytest.raises(CorpusError, match=r"notes\.json: ends before its JSON array or object is closed: download"):
+        planned(corpus)
+
+
+def test_a_file_cut_off_after_its_first_bracket_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match="ends before"):
+        planned(corpus_of(tmp_path, "[\n"))
+
+
+@pytest.mark.parametrize("between", [", ", ",\n"])
+def test_a_quote_lost_in_the_last_element_costs_that_element(tmp_path: Path, between: str) -> None:
+    corpus = corpus_of(tmp_path, '[{"body": "a"}' + between + '{"body": "b}' + between.strip(", ") + "]")
+    assert rows(corpus) == [("0", {"body": "a"}), ("1", Reason.RECORD_MALFORMED)]
+
+
+def test_the_closing_bracket_may_come_after_much_blank(tmp_path: Path) -> None:
+    assert rows(corpus_of(tmp_path, '[{"body": "a"}' + "\n" * 200_000 + "]")) == [("0", {"body": "a"})]
 
 
 @pytest.mark.parametrize(

@@ -50,3 +50,14 @@ def test_a_file_without_conversations_is_an_error(tmp_path: Path) -> None:
 def test_records_of_two_spellings_in_one_file_are_all_read(tmp_path: Path) -> None:
     records = read(corpus_of(tmp_path, [{"conversations": TURNS}, {"conversatons": TURNS}], "jsonl"))
     assert all(isinstance(record, Record) and record.row["conversations"] == TURNS for record in records)
+
+
+@pytest.mark.parametrize("nothing", [None, [], ""])
+def test_of_both_spellings_in_one_record_the_one_with_something_is_read(tmp_path: Path, nothing: object) -> None:
+    records = [
+        {"id": "1", "conversations": nothing, "conversatons": TURNS, "image": nothing, "images": ["1.jpg"]},
+        {"id": "2", "conversations": TURNS, "conversatons": nothing, "image": "1.jpg", "images": nothing},
+    ]
+    for sample in samples(corpus_of(tmp_path, records, "json")):
+        assert [turn["text"] for turn in sample["turns"]] == ["What is shown?\n<image>", "A chest film."]
+        assert [image["uri"] for image in sample["images"]] == ["images/1.jpg"]
