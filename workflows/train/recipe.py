@@ -62,7 +62,7 @@ class TrainRecipe(Strict):
     """Of samples that cannot be read, which are left out; more than these (and than 16) end the run. Since a resume."""
     steps: Annotated[int, Field(ge=1)] | None = None
     """Ends before the plan does; also the length of the cosine."""
-    rows_per_step: Annotated[int, Field(ge=1)] | None = None
+    rows_per_step: Annotated[int, Field(ge=1, le=2**16)] | None = None
     """Asks for a plan with so many rows a step, which is made where the shards have another."""
     epochs: Annotated[int, Field(ge=1)] | None = None
     """Asks for a plan of so many epochs, likewise."""
