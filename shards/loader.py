@@ -197,7 +197,9 @@ class PlannedRows(IterableDataset[StepRows]):
 
     def _check_plan(self, tokenizer: str | None) -> None:
         place = f"{self._plan_folder.place}/{self._plan_name}"
-        remake = "make it again: curate shards plan DIR"
+        remake = "make it again: curate shards plan DIR" + (
+            "" if self._plan_name == PLAN_NAME else f" --out {self._plan_name}"
+        )
         if self.about.manifest != self._digest:
             raise PlanError(f"{place}: was made for another manifest than that of the shards; {remake}")
         if self.about.tokenizer != self._manifest.tokenizer:
