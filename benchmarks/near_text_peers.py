@@ -1,6 +1,6 @@
 """Deduplicates the texts of a Parquet file with one peer, as its documentation shows; prints what it kept as JSON.
 
-    python benchmarks/near_text_peers.py datatrove|daft|rensa|rensa-rho|datasketch|datasketch-bulk TEXTS.parquet
+    python benchmarks/near_text_peers.py datatrove|daft|rensa|rensa-grams|rensa-rho|datasketch|datasketch-bulk TEXTS.parquet
 
 Run by `benchmarks.near_text` in an environment that has the peers: it imports nothing of this project. Imports and
 start-up are not counted. Answers `{"peer", "version", "seconds", "peak_mib", "dropped": [row, ...]}`.
@@ -59,6 +59,15 @@ def by_rensa(path: str) -> list[int]:
     texts = _texts(path)
     index = RMinHashDeduplicator(threshold=0.8, num_perm=128, use_lsh=True)
     kept = index.add_pairs((str(row), text.split()) for row, text in enumerate(texts))
+    return [row for row, keep in enumerate(kept) if not keep]
+
+
+def by_rensa_grams(path: str) -> list[int]:
+    """The same call, told runs of five words as all others here are, in place of single words."""
+    index = RMinHashDeduplicator(threshold=0.8, num_perm=128, use_lsh=True)
+    words = (text.split() for text in _texts(path))
+    grams = ([" ".join(some[at : at + 5]) for at in range(max(len(some) - 4, 1))] for some in words)
+    kept = index.add_pairs((str(row), told) for row, told in enumerate(grams))
     return [row for row, keep in enumerate(kept) if not keep]
 
 
@@ -131,7 +140,8 @@ def by_datatrove(path: str) -> list[int]:
 
 
 PEERS: dict[str, Callable[[str], list[int]]] = {
-    "datatrove": by_datatrove, "daft": by_daft, "rensa": by_rensa, "rensa-rho": by_rensa_rho,
+    "datatrove": by_datatrove, "daft": by_daft, "rensa": by_rensa, "rensa-grams": by_rensa_grams,
+    "rensa-rho": by_rensa_rho,
     "datasketch": by_datasketch, "datasketch-bulk": by_datasketch_bulk,
 }  # fmt: skip
 

@@ -62,7 +62,8 @@ def _next_fit(tokens_n: np.ndarray, context: int) -> float:
 def _manifest(count: int) -> Manifest:
     shards = tuple(
         ShardEntry(
-            name=f"mid-s{number % 5}-{number:06d}.tar", sha256="0" * 64, bytes=1, samples=1, tokens=1,
+            name=f"mid-s{number % 5}-{number:06d}.tar", sha256="0" * 64, bytes=1,
+            samples=min(SHARD_SAMPLES, count - number * SHARD_SAMPLES), tokens=1,
             first_key="0" * 32, last_key="0" * 32,
         )
         for number in range(-(-count // SHARD_SAMPLES))

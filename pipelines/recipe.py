@@ -197,7 +197,7 @@ class Mixture(Strict):
 
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     epochs: Annotated[int, Field(ge=1, le=1000)] = 1
-    rows_per_step: Annotated[int, Field(ge=1)] | None = None
+    rows_per_step: Annotated[int, Field(ge=1, le=2**16)] | None = None
     """Packed rows of a global step (default: as many as hold about a million tokens, fewer where data is scarce)."""
     weights: dict[Literal["modality", "task"], dict[str, Weight]] = Field(default_factory=dict)
     """Weights by modality and task; those of sources stand at the sources."""

@@ -197,7 +197,9 @@ class PlannedRows(IterableDataset[StepRows]):
 
     def _check_plan(self, tokenizer: str | None) -> None:
         place = f"{self._plan_folder.place}/{self._plan_name}"
-        remake = "make it again: curate shards plan DIR"
+        remake = "make it again: curate shards plan DIR" + (
+            "" if self._plan_name == PLAN_NAME else f" --out {self._plan_name}"
+        )
         if self.about.manifest != self._digest:
             raise PlanError(f"{place}: was made for another manifest than that of the shards; {remake}")
         if self.about.tokenizer != self._manifest.tokenizer:
@@ -283,9 +285,23 @@ def _is_tokenizer(given: str, planned: str) -> bool:
 
 
 def _described(folder: Folder, plan_folder: Folder) -> tuple[Manifest, str]:
-    """The manifest that lies with the plan, else that of the shards, and its SHA-256."""
-    place = folder if plan_folder.stat(MANIFEST_NAME) is None else plan_folder
-    return read_manifest(place), hashlib.sha256(place.read(MANIFEST_NAME)).hexdigest()
+    """The manifest that lies with the plan, else that of the shards, and its SHA-256.
+
+    Raises:
+        PlanError: both have one, and the shards were written anew since the one of the plan.
+    """
+    apart = plan_folder is not folder and plan_folder.stat(MANIFEST_NAME) is not None
+    place = plan_folder if apart else folder
+    manifest = read_manifest(place)
+    if apart and folder.stat(MANIFEST_NAME) is not None:
+        there = {entry.name: entry.sha256 for entry in read_manifest(folder).every_shard}
+        anew = [entry.name for entry in manifest.every_shard if there.get(entry.name) != entry.sha256]
+        if anew:
+            raise PlanError(
+                f"{folder.place}/{anew[0]}: is another tar than the plan is of, says the manifest of the shards: they "
+                "were written anew since; make the plan again: curate shards plan DIR"
+            )
+    return manifest, hashlib.sha256(place.read(MANIFEST_NAME)).hexdigest()
 
 
 def _folder_of(folder: Folder | Path | str) -> Folder:

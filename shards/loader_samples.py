@@ -20,6 +20,7 @@ MAX_SAMPLE_BYTES = 2**30
 AHEAD = 4
 """Steps on their way while one is made into rows."""
 MOST_AHEAD_BYTES = 128 * 2**20
+"""Of what is read for them, what lies between their samples included; a larger step is read alone."""
 
 T = TypeVar("T")
 _DONE: Future[bytes] = Future()
@@ -59,14 +60,14 @@ class RawSample(NamedTuple):
 
 @dataclass
 class _Reading:
-    """What of one shard is on its way: spans by their beginnings, and how many samples still need each."""
+    """What is read of one shard: spans by their beginnings, and how many samples still need each."""
 
     shard: OpenShard
     name: str
     spans: list[Span]
     starts: list[int]
-    futures: list[Future[bytes]] | None
     needed: list[int]
+    futures: list[Future[bytes]] | None = None
     data: dict[int, memoryview] = field(default_factory=dict)
 
     def span_of(self, place: Place) -> int:
@@ -75,10 +76,11 @@ class _Reading:
 
 
 class _Pending(NamedTuple):
-    """Samples on their way: their places, and what is read of each shard."""
+    """Samples to be read: their places, what is read of each shard, and its bytes."""
 
     places: Sequence[Place]
     readings: dict[int, _Reading]
+    size: int
 
 
 class SampleReader:
@@ -95,7 +97,9 @@ class SampleReader:
         Raises:
             LoaderError: a shard is missing, another file, or cannot be read now.
         """
-        return list(self._finish(self._begin(places)))
+        pending = self._pending(places)
+        self._begin(pending)
+        return list(self._finish(pending))
 
     def read_ahead(
         self, batches: Iterable[tuple[T, Sequence[Place]]]
@@ -108,36 +112,42 @@ class SampleReader:
         waiting: deque[tuple[T, _Pending]] = deque()
         held = 0
         for name, places in batches:
-            size = sum(place.size for place in places)
-            while waiting and (len(waiting) > AHEAD or held + size > MOST_AHEAD_BYTES):
-                first, pending = waiting.popleft()
-                held -= sum(place.size for place in pending.places)
-                yield first, self._finish(pending)
-            waiting.append((name, self._begin(places)))
-            held += size
+            pending = self._pending(places)
+            while waiting and (len(waiting) > AHEAD or held + pending.size > MOST_AHEAD_BYTES):
+                first, begun = waiting.popleft()
+                held -= begun.size
+                yield first, self._finish(begun)
+            self._begin(pending)
+            waiting.append((name, pending))
+            held += pending.size
         while waiting:
-            first, pending = waiting.popleft()
-            yield first, self._finish(pending)
+            first, begun = waiting.popleft()
+            yield first, self._finish(begun)
 
     def close(self) -> None:
         """Close the shards."""
         self._fetching.close()
         self._shards.close()
 
-    def _begin(self, places: Sequence[Place]) -> _Pending:
+    def _pending(self, places: Sequence[Place]) -> _Pending:
         by_shard: dict[int, list[Place]] = {}
         for place in places:
             if self._fault(place) is None:
                 by_shard.setdefault(place.shard, []).append(place)
-        return _Pending(places, {number: self._begun(number, some) for number, some in by_shard.items()})
+        readings = {number: self._reading(number, some) for number, some in by_shard.items()}
+        size = sum(span.stop - span.start for reading in readings.values() for span in reading.spans)
+        return _Pending(places, readings, size)
 
-    def _begun(self, number: int, places: list[Place]) -> _Reading:
+    def _begin(self, pending: _Pending) -> None:
+        for reading in pending.readings.values():
+            reading.futures = self._fetching.begin(reading.shard, reading.spans)
+
+    def _reading(self, number: int, places: list[Place]) -> _Reading:
         name = self._shards.name(number)
         with _telling(name):
             shard = self._shards.open(number)
         spans = joined([(place.offset, place.size) for place in places], shard.gap_bytes)
-        futures = self._fetching.begin(shard, spans)
-        reading = _Reading(shard, name, spans, [span.start for span in spans], futures, [0] * len(spans))
+        reading = _Reading(shard, name, spans, [span.start for span in spans], [0] * len(spans))
         for place in places:
             reading.needed[reading.span_of(place)] += 1
         return reading

@@ -103,11 +103,21 @@ class _Merge:
         """Refuse a folder in which anything lies that this very merge would not write, or another build's manifest."""
         ours = {MANIFEST_NAME, INDEX_NAME, PLAN_NAME, CARD_NAME, CROISSANT_NAME, META, UNFINISHED}
         known = ours | tars | {tar_index_name(name) for name in tars}
-        others = [name for name in self._out.names() if name not in known]
+        names = self._out.names()
+        again = MANIFEST_NAME in names and self._made_before()
+        others = [name for name in names if name not in known and not (again and self._is_plan(name))]
         if others:
             raise MergeError(f"{self._out.place}: holds {others[0]}, which is none of the union", "name a new folder")
-        if MANIFEST_NAME in self._out.names() and not self._made_before():
+        if MANIFEST_NAME in names and not again:
             raise MergeError(f"{self._out.place}: is a build of its own, not this union", "name a new folder")
+
+    def _is_plan(self, name: str) -> bool:
+        """Whether a file in the folder is another plan, which `curate shards plan --out` made of the union."""
+        try:
+            open_plan(self._out, name)
+        except (PlanError, OSError):
+            return False
+        return True
 
     def _made_before(self) -> bool:
         """Whether the manifest in the folder is that of this union."""

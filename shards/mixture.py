@@ -33,7 +33,7 @@ class PlanSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     context: Annotated[int, Field(ge=1, le=2**24)]
-    rows_per_step: Annotated[int, Field(ge=1)] | None = None
+    rows_per_step: Annotated[int, Field(ge=1, le=2**16)] | None = None
     """None: about a million tokens, or fewer where that would leave the last step of an epoch half empty."""
     epochs: Annotated[int, Field(ge=1, le=1000)] = 1
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0

@@ -6,6 +6,7 @@ A key here is the sample id: 32 lower-case hex digits, nothing else.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sources.identity import SAMPLE_ID_DIGITS
@@ -22,6 +23,7 @@ _KEY = re.compile(rf"[0-9a-f]{{{SAMPLE_ID_DIGITS}}}")
 _MEMBER = re.compile(
     rf"({_KEY.pattern})\.({JSON_SUFFIX}|(?:(?:0|[1-9][0-9]{{0,5}})\.)?(?:{'|'.join(PICTURE_FORMATS)}))"
 )
+_MEMBERS = re.compile(rf"(?:\n{_MEMBER.pattern})*+")
 _SHARD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}\.tar")
 VALIDATION = "validation"
 _OURS = re.compile(rf"(?:({VALIDATION})-)?([a-z]+)-([a-z0-9_]+)-(\d{{6,}})\.tar")
@@ -78,6 +80,11 @@ def is_held_out(name: str) -> bool:
 def picture_suffix(position: int, count: int, extension: str) -> str:
     """What follows `{key}.` in the name of picture `position` of `count`: `png`; of several `0.png`."""
     return extension if count == 1 else f"{position}.{extension}"
+
+
+def are_members(names: Sequence[str]) -> bool:
+    """Whether members of a shard may be called so, all of them."""
+    return _MEMBERS.fullmatch("\n".join(["", *names])) is not None
 
 
 def split_member(name: str) -> tuple[str, str] | None:

@@ -65,11 +65,15 @@ def make_plan(index: Index, manifest: Manifest, manifest_sha256: str, settings: 
     """Plan the training shards of a manifest.
 
     Raises:
-        PlanError: the index is of another build or tokenizer than the manifest.
+        PlanError: the index is of another build or tokenizer than the manifest, or has another number of samples of
+            a shard.
     """
     if not index.is_of(manifest):
         raise PlanError("the member index is of another build than the manifest: restore both, or build again")
     samples = samples_of(index, len(manifest.shards), settings.images)
+    counted = np.bincount(samples.shard, minlength=len(manifest.shards))
+    if counted.tolist() != [entry.samples for entry in manifest.shards]:
+        raise PlanError("the member index has other samples than the manifest: restore both, or build again")
     fits = samples.tokens <= settings.context
     usable = fits | samples.is_text if settings.cut else fits
     wanted = multipliers(settings, samples.words, usable)

@@ -19,14 +19,17 @@ def plan(
 
     Settings: context, rows_per_step, epochs, seed, temperature, max_repeats, cut, weights.source.NAME,
     weights.modality.NAME, weights.task.NAME, caps.SOURCE, token_caps.SOURCE, images.policy (fixed, tiles). What
-    is not given stays as in the plan that is there.
+    is not given stays as in the plan that is there. A build that is run again makes plan.arrow as its recipe says:
+    --out keeps a plan apart from it.
 
     Example: curate shards plan runs/mid --set context=32768 --set weights.source.slake=2 --out plan-32k.arrow
     """
     from pipelines.places import folder_of
-    from pipelines.replan import packing_of, replan
+    from pipelines.replan import opened, packing_of, replan, run_of
+    from shards.plan_file import PLAN_NAME
 
-    about = replan(folder_of(directory), settings or (), out)
+    folder = folder_of(directory)
+    about = replan(folder, settings or (), out)
     if as_json:
         print_json({"plan": out, **packing_of(about)})
     say(
@@ -36,6 +39,8 @@ def plan(
     )
     balance = about.balance
     say(f"cost of a step's dearest row over its mean row: {balance.after:.3f} ({balance.before:.3f} in random order)")
+    if out == PLAN_NAME and run_of(folder, opened(folder).folder) is not None:
+        say("a build that is run again writes it anew, as its recipe says: to keep this one, --out NAME.arrow")
     for reason, count in about.excluded.items():
         say(f"  {reason:<24} {count:>9,} samples are in no row")
     if about.clipped:

@@ -96,6 +96,9 @@ def test_the_same_shard_is_one_file_on_disk_and_a_merge_that_is_repeated_changes
     shared = [path for path in out.glob("*.tar") if path.stat().st_nlink > 1]
     assert len(shared) >= answer["shards"] - 3
     before = files_in(out)
+    curate_json("shards", "plan", out, "--set", "seed=3", "--out", "third.arrow")
+    assert curate_json("shards", "merge", *builds, "--out", out, "--drop-repeated") == answer
+    (out / "third.arrow").unlink()
     (out / "manifest.json").unlink()  # as a merge that was killed leaves it
     assert curate_json("shards", "merge", *builds, "--out", out, "--drop-repeated") == answer
     assert files_in(out) == before
@@ -130,7 +133,10 @@ def test_no_build_is_merged_into_however_its_folder_is_named(builds: tuple[Path,
 
 
 def test_a_union_in_a_bucket_is_the_one_on_a_disk(
-    builds: tuple[Path, Path], merged: tuple[Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+    builds: tuple[Path, Path],
+    merged: tuple[Path, dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     with s3_server() as server:
         use(monkeypatch, server.environment(server.url))
@@ -140,7 +146,16 @@ def test_a_union_in_a_bucket_is_the_one_on_a_disk(
         places = [f"s3://corpora/{number}" for number in range(2)]
         curate_json("shards", "merge", *places, "--out", "s3://corpora/union", "--drop-repeated")
         found = {name.removeprefix("union/"): data for name, data in server.keys("union/").items()}
-    assert found == files_in(merged[0])
+        assert found == files_in(merged[0])
+        plan = ("--set", "seed=3", "--out", "third.arrow")
+        there, here = tmp_path / "there.html", tmp_path / "here.html"
+        shutil.copytree(merged[0], tmp_path / "copy")
+        for union, page in (("s3://corpora/union", there), (tmp_path / "copy", here)):
+            curate_json("shards", "plan", union, *plan)
+            curate_json("shards", "preview", union, "--plan", "third.arrow", "--out", page)
+        assert server.keys("union/third.arrow")["union/third.arrow"] == (tmp_path / "copy/third.arrow").read_bytes()
+        assert curate_json("shards", "stats", "s3://corpora/union") == curate_json("shards", "stats", merged[0])
+    assert there.read_text().replace("s3://corpora/union", "") == here.read_text().replace(str(tmp_path / "copy"), "")
 
 
 def other_place(place: Path) -> None:

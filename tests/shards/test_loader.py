@@ -292,6 +292,19 @@ def test_a_plan_may_lie_elsewhere(root: Path, tmp_path_factory: pytest.TempPathF
     assert steps_of(root, plan="smaller.arrow", plan_folder=there) == expected
 
 
+def test_a_tar_written_anew_with_its_manifest_is_told_by_a_plan_of_the_old_one(
+    root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    there = tmp_path_factory.mktemp("plans")
+    for name in ("plan.arrow", "manifest.json"):
+        (there / name).write_bytes((root / name).read_bytes())
+    content = orjson.loads((root / "manifest.json").read_bytes())
+    content["shards"][2]["sha256"] = "0" * 64  # as large as it was, and with the same first sample
+    (root / "manifest.json").write_bytes(orjson.dumps(content))
+    with pytest.raises(PlanError, match=f"{NAMES[2]}: is another tar than the plan is of"):
+        PlannedRows(root, plan_folder=there)
+
+
 def test_no_plan_is_told(root: Path) -> None:
     (root / "plan.arrow").unlink()
     with pytest.raises(PlanError, match="curate shards plan DIR"):

@@ -64,6 +64,19 @@ def test_batches_read_ahead_come_in_order(root: Path) -> None:
     assert [[sample.place for sample in samples] for _, samples in found if samples] == [b for _, b in batches]
 
 
+def test_what_lies_between_samples_counts_as_on_its_way(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    places = places_of(root)
+    apart = [(n, [places[n], places[n + 4]]) for n in range(3)]
+    read = [last.offset + last.size - first.offset for _, (first, last) in apart]
+    most = read[0] + read[1] - 1
+    assert sum(place.size for _, some in apart for place in some) < most
+    asked: list[int] = []
+    batches = ((asked.append(number) or number, some) for number, some in apart)
+    monkeypatch.setattr("shards.loader_samples.MOST_AHEAD_BYTES", most)
+    first = next(reader_of(root).read_ahead(batches))
+    assert (first[0], asked) == (0, [0, 1])
+
+
 def test_a_damaged_header_costs_its_sample_alone(root: Path) -> None:
     places = places_of(root)
     flipped(root / FIRST, places[3].offset + 40)

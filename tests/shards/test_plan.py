@@ -20,18 +20,18 @@ from sources.storage import LocalFolder
 SOURCES = ("a", "b", "c")
 
 
-def manifest_of(shards: int, held: int = 0) -> Manifest:
+def manifest_of(*samples: int, held: int = 0) -> Manifest:
     entries = tuple(
         ShardEntry(
-            name=f"mid-s-{number:06d}.tar", sha256="0" * 64, bytes=1, samples=1, tokens=1,
+            name=f"mid-s-{number:06d}.tar", sha256="0" * 64, bytes=1, samples=count, tokens=1,
             first_key="0" * 32, last_key="0" * 32,
         )
-        for number in range(shards)
+        for number, count in enumerate(samples)
     )  # fmt: skip
     mixture = Mixture(seed=3, epochs=2, weights={"a": 2.0})
     return Manifest(
         build="b", stage="mid", tokenizer="t", context_tokens=4096, mixture=mixture,
-        shards=entries[: shards - held], validation=entries[shards - held :] or None,
+        shards=entries[: len(samples) - held], validation=entries[len(samples) - held :] or None,
     )  # fmt: skip
 
 
@@ -55,7 +55,9 @@ def index_of(folder: Path, parts: list[pa.Table]) -> Index:
 
 def planned(folder: Path, parts: list[pa.Table], held: int = 0, **given: Any) -> MadePlan:
     settings = PlanSettings(**{"context": 1000, "rows_per_step": 4} | given)
-    return make_plan(index_of(folder, parts), manifest_of(len(parts), held), "0" * 64, settings)
+    return make_plan(
+        index_of(folder, parts), manifest_of(*(rows.num_rows for rows in parts), held=held), "0" * 64, settings
+    )
 
 
 def written(folder: Path, plan: MadePlan) -> Plan:
@@ -176,6 +178,17 @@ def test_an_index_of_another_build_is_refused(tmp_path: Path) -> None:
     other = manifest_of(1).model_copy(update={"build": "c"})
     with pytest.raises(PlanError, match="of another build than the manifest"):
         make_plan(index, other, "0" * 64, PlanSettings(context=10, rows_per_step=1))
+
+
+@pytest.mark.parametrize("samples", [(1, 2), (2, 1, 1), (1, 1)])
+def test_an_index_with_other_numbers_of_samples_than_the_manifest_is_refused(
+    tmp_path: Path, samples: tuple[int, ...]
+) -> None:
+    index = index_of(tmp_path, [part("a", [10, 10]), part("b", [10])])
+    settings = PlanSettings(context=10, rows_per_step=1)
+    assert make_plan(index, manifest_of(2, 1), "0" * 64, settings).about.samples == 3
+    with pytest.raises(PlanError, match="has other samples than the manifest"):
+        make_plan(index, manifest_of(*samples), "0" * 64, settings)
 
 
 def test_the_mean_row_of_a_large_plan_is_full_and_its_steps_are_even(tmp_path: Path) -> None:

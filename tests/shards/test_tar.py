@@ -16,6 +16,7 @@ from shards.tar import (
     archive_bytes,
     member_bytes,
     member_header,
+    member_headers,
     parse_header,
 )
 from tests.shards.conftest import key_of
@@ -84,11 +85,19 @@ def test_an_offset_is_where_the_data_starts() -> None:
     ]
 
 
-def test_a_name_is_taken_once() -> None:
+@pytest.mark.parametrize("between", [0, 1, 127, 128, 300])
+def test_a_name_is_taken_once(between: int) -> None:
     writer = TarWriter(io.BytesIO())
-    writer.add(f"{key_of(1)}.json", b"{}")
-    with pytest.raises(TarError, match="in the shard already"):
-        writer.add(f"{key_of(1)}.json", b"{}")
+    for number in range(between + 1):
+        writer.add(f"{key_of(number)}.json", b"{}")
+    with pytest.raises(TarError, match=f"{key_of(0)}.json: is in the shard already"):
+        add_last(writer, f"{key_of(0)}.json", b"{}")
+
+
+def add_last(writer: TarWriter, name: str, data: bytes) -> None:
+    """Whatever is wrong is told before the archive is whole."""
+    writer.add(name, data)
+    writer.finish()
 
 
 @pytest.mark.parametrize("name", ["1.2.840.113619.png", "a/b.png", f"{key_of(1)}.tiff", "x" * 200 + ".json"])
@@ -96,8 +105,17 @@ def test_a_name_outside_the_rule_is_refused_and_writes_nothing(name: str) -> Non
     file = io.BytesIO()
     writer = TarWriter(file)
     with pytest.raises(TarError, match="sample id"):
-        writer.add(name, b"")
-    assert writer.bytes == 0
+        add_last(writer, name, b"")
+    assert file.getvalue() == b""
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, MAX_MEMBER_BYTES)), min_size=1, max_size=20))
+@settings(max_examples=60, deadline=None)
+def test_many_headers_are_those_made_one_by_one(members: list[tuple[int, int]]) -> None:
+    names = [f"{key_of(number)}.{'png' if number % 3 else '12.jpg'}" for number, _ in members]
+    sizes = [size for _, size in members]
+    one_by_one = b"".join(member_header(name, size) for name, size in zip(names, sizes, strict=True))
+    assert member_headers(names, sizes) == one_by_one
 
 
 def test_a_header_holds_sizes_up_to_the_limit_of_ustar_and_no_further() -> None:

@@ -80,9 +80,7 @@ def rows_of(job: Job, ranks: Ranks, start_step: int) -> Iterator[Sequence[Row]]:
             folder_at(job.shards), plan=job.plan, plan_folder=job.plan_folder, rank=ranks.rank, world=ranks.world,
             start_step=start_step, picture=pixels,
         )  # fmt: skip
-        # Connections to a bucket do not outlive a fork: there the rank reads itself, many ranges at once.
-        workers = job.recipe.workers if planned.start_method == "fork" else 0
-        loader = PlannedLoader(planned, workers=workers, pin_memory=ranks.device.type == "cuda")
+        loader = PlannedLoader(planned, workers=job.recipe.workers, pin_memory=ranks.device.type == "cuda")
         for step in _read(loader):
             yield [_row(row, 0 if number else len(step.bad)) for number, row in enumerate(step.rows)]
     except (PlanError, ManifestError) as error:
