@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import blake3
 
@@ -14,9 +14,9 @@ from pipelines.progress import Reporter
 from pipelines.session import Session
 from pipelines.work import Commit, key_of
 from sources.readers.ranges import surroundings
-from sources.records import ChangedInputError, Corpus, Fragment, Reader
+from sources.records import ChangedInputError, Corpus, CorpusError, Fragment, Reader
 
-NODE = "plan"
+NODE, REFUSED = "plan", "plan_refused"
 VERSION = 1
 NUMBERS = (
     "digest", "start", "stop", "first_row", "records", "size", "file_size", "file_stamp", "counted", "aside",
@@ -52,13 +52,25 @@ class PlanTask:
 
     def cut(self, session: Session, reader: Reader) -> Commit:
         """As `run`, with this reader."""
+        key = self.key(session)
+        found = session.work.find(NODE, key)
+        if found is not None:
+            return found
+        rows = []
+        for part in reader.plan(session.corpora[self.corpus], (self.path,)):
+            rows.append({name: getattr(part, name) for name in NUMBERS})
+            reach(None)
+        return session.work.commit(NODE, key, {}, {"fragments": rows})
+
+    def key(self, session: Session) -> str:
+        """What the cut depends on."""
         corpus = session.corpora[self.corpus]
         stat = corpus.root.stat(self.path)
         if stat is None:
             raise ChangedInputError(f"source {corpus.name}: a file went away while the build was planned")
         named = corpus.identity.name("path", self.path)
         around = surroundings(corpus, self.path).decode()
-        key = key_of(
+        return key_of(
             NODE,
             VERSION,
             session.reader_version(self.corpus),
@@ -68,18 +80,24 @@ class PlanTask:
             stat.size,
             stat.stamp,
         )
-        found = session.work.find(NODE, key)
-        if found is not None:
-            return found
-        rows = []
-        for part in reader.plan(corpus, (self.path,)):
-            rows.append({name: getattr(part, name) for name in NUMBERS})
-            reach(None)
-        return session.work.commit(NODE, key, {}, {"fragments": rows})
 
-    def again(self) -> "PlanTask":
+    def again(self) -> Self:
         """The task after it killed a worker."""
         return replace(self, attempt=self.attempt + 1)
+
+
+@dataclass(frozen=True)
+class PlanIfReadableTask(PlanTask):
+    """The same, but a file that is not in its reader's form has no fragments, and the commit says so."""
+
+    def run(self, session: Session) -> Commit:
+        """As `PlanTask`; `refused` is true where the reader gave the file up."""
+        try:
+            return super().run(session)
+        except ChangedInputError:
+            raise
+        except CorpusError:
+            return session.work.commit(REFUSED, self.key(session), {}, {"fragments": [], "refused": True})
 
 
 @dataclass(frozen=True)
@@ -88,6 +106,8 @@ class Planned:
 
     corpus: int
     fragments: tuple[Fragment, ...]
+    refused: tuple[str, ...] = ()
+    """Files that are not in their reader's form, where that ends nothing."""
 
     @property
     def records(self) -> int:
@@ -96,18 +116,20 @@ class Planned:
 
 
 def plan_fragments(
-    engine: Engine, session: Session, corpora: Sequence[Corpus], reporter: Reporter | None = None
-) -> list[Planned]:
+    engine: Engine, session: Session, corpora: Sequence[Corpus], reporter: Reporter | None = None,
+    task_of: type[PlanTask] = PlanTask,
+) -> list[Planned]:  # fmt: skip
     """Cut every corpus. Files of records are cut by workers, folders are listed here.
 
-    `corpora` are those of the session, with their files.
+    `corpora` are those of the session, with their files; `task_of` cuts one of them.
 
     Raises:
         CurateError: a file is not in its reader's form.
     """
     by_file: dict[tuple[int, str], list[Fragment]] = {}
+    refused: set[tuple[int, str]] = set()
     tasks = [
-        PlanTask(number, path)
+        task_of(number, path)
         for number, corpus in enumerate(corpora)
         if session.reader(number).unit == "file"
         for path in corpus.files
@@ -118,6 +140,7 @@ def plan_fragments(
         task = tasks[number]
         if reporter is not None:
             reporter.advance(0, commit.reused)
+        refused.update([(task.corpus, task.path)] if commit.facts.get("refused") else [])
         by_file[task.corpus, task.path] = [Fragment(task.path, **row) for row in commit.facts["fragments"]]
     if reporter is not None:
         reporter.end()
@@ -128,7 +151,8 @@ def plan_fragments(
             fragments = [fragment for path in corpus.files for fragment in by_file[number, path]]
         else:
             fragments = list(reader.plan(corpus, corpus.files))
-        planned.append(Planned(number, tuple(fragments)))
+        gone = tuple(path for path in corpus.files if (number, path) in refused)
+        planned.append(Planned(number, tuple(fragments), gone))
     return planned
 
 

@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sources.columns import text_of
@@ -14,6 +14,8 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 BY_LETTER = "letter"
 """`answer_base` of a card whose answers are letters, whatever the options say."""
 MAX_LITERAL_CHARACTERS = 65_536
+_LETTER_NAMES, _TEXT_NAMES = ("letter", "label", "key"), ("content", "text", "value")
+"""What the letter and the text of an option are called where it is an object."""
 _LETTERED = re.compile(r"\(?([A-Za-z])\s*[:.)]\s*(.*)", re.DOTALL)
 _LETTER = re.compile(r"\(?([A-Za-z])\)?[.:]?")
 
@@ -21,8 +23,8 @@ _LETTER = re.compile(r"\(?([A-Za-z])\)?[.:]?")
 def options_of(value: Any) -> list[str] | None:
     """The texts of the options, without letters, or None where there are none.
 
-    A list, a mapping from letters, a list of `{letter, content}`, a Python or JSON literal of these, or lines
-    `A. text`. One that is empty at the end, or has only its letter, is absent.
+    A list, a mapping from letters, a list of objects (`{letter, content}`, `{label, text}`, `{key, value}`), a Python
+    or JSON literal of these, or lines `A. text`. One that is empty at the end, or has only its letter, is absent.
 
     Raises:
         RecordError: something else, more than 26 options, or an empty one before others.
@@ -131,9 +133,14 @@ def _ordered(options: Mapping[Any, Any]) -> list[Any]:
 
 def _option(item: Any) -> str | None:
     if isinstance(item, Mapping):
-        letter, content = item.get("letter"), text_of(item.get("content"))
+        letter, content = _first(item, _LETTER_NAMES), text_of(_first(item, _TEXT_NAMES))
         return content if letter is None or content is None else f"{letter}. {content}"
     return text_of(item)
+
+
+def _first(item: Mapping[Any, Any], names: Sequence[str]) -> Any:
+    """The value under the first of these names that has one."""
+    return next((item[name] for name in names if item.get(name) is not None), None)
 
 
 def _without_letters(options: list[str | None]) -> list[str | None]:

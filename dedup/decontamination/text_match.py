@@ -63,13 +63,14 @@ def matched(
 ) -> Match | None:
     """The match of a text whose tokens have `places` among the sample's (-1: none); None where no rule holds."""
     present = np.flatnonzero(places >= 0)
-    if not len(present):
+    passage = index.roles[text] in (CONTEXT, RATIONALE)
+    if not len(present) or not (passage or _enough(index, len(places), score, run, answer=True)):
         return None
     items = items_answered(index, prepared, document, text, int(places[present[0]]), int(places[present[-1]]))
     answer = any(answer for _, answer in items)
     words = index.words[index.starts[text] : index.starts[text + 1]]
     guard = None
-    if index.roles[text] in (CONTEXT, RATIONALE):
+    if passage:
         long_enough = run >= min(PASSAGE_RUN, max(index.settings.run_tokens, index.settings.run_share * len(words)))
         grade, score = (Grade.PASSAGE_SHARED if long_enough else None), len(present) / len(words)
     else:
@@ -128,19 +129,30 @@ def _grade(
     *, answer: bool,
 ) -> Grade | None:  # fmt: skip
     """The grade of a question, report or long answer; None where too little of it is there."""
-    settings, n = index.settings, len(places)
-    threshold = next((least for longest, least in THRESHOLDS if n <= longest), LONG_THRESHOLD)
-    if answer and n >= settings.short_tokens:
-        threshold -= ANSWER_BONUS
-    if score >= threshold - 1e-9:
+    n = len(places)
+    if not _enough(index, n, score, run, answer=answer):
+        return None
+    if score >= _threshold(index, n, answer=answer):
         if guard != "answer" and _exact(index, document, text, places):
             return Grade.EXACT
         edited = n >= EDITED_TOKENS and score >= EDITED_SCORE
         return Grade.NEAR_TEXT if guard is None or edited else Grade.TEMPLATE_SIBLING
-    if run < settings.run_tokens or run < settings.run_share * n:
-        return None
     asked = float(np.mean(places[-ASK_TOKENS:] >= 0)) >= ASK_SHARE
     return Grade.NEAR_TEXT if answer and asked and guard is None else Grade.PASSAGE_SHARED
+
+
+def _threshold(index: TextIndex, tokens: int, *, answer: bool) -> float:
+    """Share of its weight that must be there of a text of so many tokens."""
+    threshold = next((least for longest, least in THRESHOLDS if tokens <= longest), LONG_THRESHOLD)
+    return threshold - 1e-9 - (ANSWER_BONUS if answer and tokens >= index.settings.short_tokens else 0.0)
+
+
+def _enough(index: TextIndex, tokens: int, score: float, run: int, *, answer: bool) -> bool:
+    """Whether so much of a text is there that it has a grade."""
+    settings = index.settings
+    return score >= _threshold(index, tokens, answer=answer) or (
+        run >= settings.run_tokens and run >= settings.run_share * tokens
+    )
 
 
 def _other_options(

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from dedup.decontamination.text_index import CONTEXT, QUESTION, RATIONALE, TEXT, TextIndex
 from dedup.decontamination.text_tokens import Places
 from dedup.decontamination.text_words import empty_answers, statement_letters, stock_words
-from dedup.kernels.eval_search import EvalTexts, Grams, set_bits
+from dedup.kernels.eval_search import EvalTexts, Grams, postings_of, set_bits
 from dedup.kernels.rare_grams import choose
 from dedup.kernels.rare_pairs import Pairs, buckets_of, pairs_of
 from dedup.kernels.rewordings import Confirming, fill_musts
@@ -145,9 +145,9 @@ def _grams(
     used, numbers = np.unique(at_tokens[places], return_inverse=True)
     weights = _idf((counts + background)[used], total).astype(np.float32)
     totals = np.bincount(owners[places], weights[numbers], len(index.starts) - 1).astype(np.float32)
-    texts, inside = owners[places].astype(np.int32), (places - index.starts[owners[places]]).astype(np.int32)
+    postings = postings_of(owners[places], places - index.starts[owners[places]])
     starts = np.searchsorted(numbers, np.arange(len(used) + 1)).astype(np.int64)
-    return Grams(_bitmap(keys[used]), *buckets_of(keys[used]), keys[used], starts, texts, inside, weights), totals
+    return Grams(_bitmap(keys[used]), *buckets_of(keys[used]), keys[used], starts, postings, weights), totals
 
 
 def _bitmap(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:

@@ -36,8 +36,8 @@ class Grams(NamedTuple):
     keys: npt.NDArray[np.uint64]
     """Mixed, so that their bits may be used as they are; rising."""
     starts: npt.NDArray[np.int64]
-    texts: npt.NDArray[np.int32]
-    places: npt.NDArray[np.int32]
+    postings: npt.NDArray[np.int64]
+    """Text and place in it, packed as in a hit."""
     weights: npt.NDArray[np.float32]
 
 
@@ -138,26 +138,44 @@ def _known(words, grams, flags, places, numbers):
     return count
 
 
+def postings_of(texts: npt.NDArray[np.int64], places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Texts and places in them, packed."""
+    return (texts << _TEXT_SHIFT) | places
+
+
 @kernel
-def _hits(places, numbers, first, stop, grams, found_hits):
+def _postings(words, places, numbers, grams):
+    """Weight of the gram at each of `places`, by token; and where its postings begin and end, by place.
+
+    Apart from what follows, and without a branch: so the processor waits for many of them at once.
+    """
+    weights = np.empty(words.shape[0], np.float32)
+    lows, highs = np.empty(places.shape[0], np.int64), np.empty(places.shape[0], np.int64)
+    for k in range(places.shape[0]):
+        weights[places[k]] = grams.weights[numbers[k]]
+        lows[k], highs[k] = grams.starts[numbers[k]], grams.starts[numbers[k] + 1]
+    return weights, lows, highs
+
+
+@kernel
+def _hits(places, lows, highs, first, stop, grams, found_hits):
     """The hits of grams `first` and on, up to the token `stop`, as text, place and place in the text, sorted.
 
     Returns how many, the hits, and the first gram beyond.
     """
     count, at = 0, first
     while at < places.shape[0] and places[at] < stop:
-        place, gram = np.int64(places[at]), numbers[at]
+        place = np.int64(places[at])
+        low, high = lows[at], highs[at]
         at += 1
         if place + GRAM > stop:
             continue
-        low, high = grams.starts[gram], grams.starts[gram + 1]
         while count + high - low > found_hits.shape[0]:
             more = np.empty(2 * found_hits.shape[0], np.int64)
             more[:count] = found_hits[:count]
             found_hits = more
         for posting in range(low, high):
-            text, own = np.int64(grams.texts[posting]), np.int64(grams.places[posting])
-            found_hits[count] = (text << _TEXT_SHIFT) | (place << _PLACE_SHIFT) | own
+            found_hits[count] = grams.postings[posting] | (place << _PLACE_SHIFT)
             count += 1
     sort_few(found_hits, count)
     return count, found_hits, at
@@ -192,13 +210,11 @@ def search(words, documents, grams, texts, limits, room):
     _mark_all(words, grams.bitmap, flags)
     places, numbers = np.empty(words.shape[0] + 1, np.int32), np.empty(words.shape[0] + 1, np.int32)
     known = _known(words, grams, flags, places, numbers)
-    weights = np.empty(words.shape[0], np.float32)
-    for k in range(known):
-        weights[places[k]] = grams.weights[numbers[k]]
+    weights, lows, highs = _postings(words, places[:known], numbers, grams)
     count = next_gram = 0
     for document in range(documents.shape[0] - 1):
         start, stop = documents[document], documents[document + 1]
-        total, found_hits, next_gram = _hits(places[:known], numbers, next_gram, stop, grams, found_hits)
+        total, found_hits, next_gram = _hits(places[:known], lows, highs, next_gram, stop, grams, found_hits)
         at = 0
         while at < total:
             text = found_hits[at] >> _TEXT_SHIFT

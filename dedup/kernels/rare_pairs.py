@@ -65,6 +65,7 @@ class Room(NamedTuple):
     keys: npt.NDArray[np.uint64]
     lows: npt.NDArray[np.int32]
     highs: npt.NDArray[np.int32]
+    firsts: npt.NDArray[np.uint64]
     nominated: npt.NDArray[np.int32]
     often: npt.NDArray[np.int32]
 
@@ -74,7 +75,8 @@ def room() -> Room:
     pairs = _OF_WINDOW_PAIRS
     return Room(
         np.empty(OF_WINDOW, np.int32), np.empty(pairs + 1, np.uint64), np.empty(pairs, np.int32),
-        np.empty(pairs, np.int32), np.empty(pairs * COMMON_PAIR, np.int32), np.empty(MOST_CANDIDATES, np.int32),
+        np.empty(pairs, np.int32), np.empty(pairs, np.uint64), np.empty(pairs * COMMON_PAIR, np.int32),
+        np.empty(MOST_CANDIDATES, np.int32),
     )  # fmt: skip
 
 
@@ -250,11 +252,10 @@ def nominate(words, low, high, pairs, seen, window, room):
     size, worst = 0, NO_RANK
     for k in range(low, high):
         word = words[k]
-        if word < 0 or seen[word] == window:
+        if word < 0:
             continue
-        seen[word] = window
         rank = pairs.ranks[word]
-        if rank < worst:
+        if rank < worst and seen[word] != window:
             at = min(size, OF_WINDOW - 1)
             while at > 0 and rarest[at - 1] > rank:
                 rarest[at] = rarest[at - 1]
@@ -262,6 +263,7 @@ def nominate(words, low, high, pairs, seen, window, room):
             rarest[at] = rank
             size = min(size + 1, OF_WINDOW)
             worst = rarest[OF_WINDOW - 1] if size == OF_WINDOW else NO_RANK
+        seen[word] = window
     count = _postings(_likely(size, pairs, room), pairs, room)
     return _most_frequent(room.nominated, count, pairs.needed, room.often) if count else 0
 
@@ -289,17 +291,20 @@ def _likely(size, pairs, room):
 @kernel
 def _postings(likely, pairs, room):
     """The texts of the pairs in `room.keys`, in `room.nominated`; returns how many."""
-    keys, lows, highs = room.keys, room.lows, room.highs
+    keys, lows, highs, firsts = room.keys, room.lows, room.highs, room.firsts
     # All buckets are asked for before the first is looked into: so the processor waits for many of them at once.
     for k in range(likely):
         keys[k] = mixed(keys[k] + np.uint64(1))
         bucket = keys[k] >> pairs.shift
         lows[k], highs[k] = pairs.buckets[bucket], pairs.buckets[bucket + np.uint64(1)]
+    # So too the first entry of each, which most often is the only one.
+    for k in range(likely):
+        firsts[k] = pairs.entries[min(lows[k], pairs.entries.shape[0] - 1)]
     count = 0
     for k in range(likely):
         key = (keys[k] << _TEXT_BITS) >> _TEXT_BITS
         for at in range(lows[k], highs[k]):
-            entry = pairs.entries[at]
+            entry = pairs.entries[at] if at > lows[k] else firsts[k]
             if entry >> _TEXT_BITS == key:
                 room.nominated[count] = np.int32(entry & np.uint64(MAX_TEXTS - 1))
                 count += 1

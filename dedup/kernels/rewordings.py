@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from dedup.kernels.compiled import kernel
+from dedup.kernels.compiled import kernel, part
 from dedup.kernels.rare_pairs import MOST_CANDIDATES, nominate
 
 WHOLE_UP_TO, WINDOW, STEP = 192, 160, 96
@@ -103,7 +103,7 @@ def _windows(pieces):
     return bounds, firsts
 
 
-@kernel
+@part
 def _may_reach(pairs, weights, text, seen, window, cosine):
     """Whether enough of a question's words are in a window for a cosine, whichever part of the window is taken."""
     norm = pairs.norms[text]
@@ -117,7 +117,7 @@ def _may_reach(pairs, weights, text, seen, window, cosine):
     return True
 
 
-@kernel
+@part
 def _may_be_confirmed(text, said, document, weights, confirming):
     """Whether the words of an answer of one of the text's items are in the document, wherever."""
     must = confirming.musts[text]

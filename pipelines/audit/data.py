@@ -280,7 +280,11 @@ def _reader_for(folder: Folder, path: str, saved: Collection[str] = ()) -> str |
 def _form_of_json(folder: Folder, path: str) -> str:
     """Whether a `.json` file is one document, or has an object a line."""
     corpus = _plain(folder, (path,), "data", "json", Identity("data"))
-    if text_start(corpus, path).first != b"{":
+    try:
+        first = text_start(corpus, path).first
+    except CorpusError:  # which is said where its records are sought
+        return "json"
+    if first != b"{":
         return "json"
     with folder.open(path) as file:
         line = file.readline(2**20).strip()

@@ -2,7 +2,7 @@
 
 import posixpath
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dedup.distinct import DistinctImages, SampleIds
@@ -14,14 +14,14 @@ from pipelines.audit.data import Data
 from pipelines.audit.document import Inputs
 from pipelines.audit.evals import Evals
 from pipelines.audit.flow import Found, search, with_evals
-from pipelines.audit.kinds import UNNAMED
+from pipelines.audit.kinds import UNNAMED, UNREADABLE
 from pipelines.audit.protect import Protected, eval_session, protect
 from pipelines.audit.shards import check_shards
 from pipelines.audit.unread import LookedAtTask, UnseenTask, added
 from pipelines.counts import ErrorBudget
 from pipelines.engines.engine import Engine
 from pipelines.flow import Flow
-from pipelines.plan import Planned, ingest_tasks, input_listing, plan_fragments
+from pipelines.plan import PlanIfReadableTask, Planned, PlanTask, ingest_tasks, input_listing, plan_fragments
 from pipelines.progress import Reporter
 from pipelines.recipe import Recipe, SourceEntry
 from pipelines.session import Session
@@ -66,7 +66,12 @@ def look(engine: Engine, work: Work, reporter: Reporter, recipe: Recipe, data: S
     flow = Flow(engine, session, ErrorBudget(EVERYTHING, {}), reporter)
     firsts = [sum(len(other.corpora) for other in data[:number]) for number in range(len(data))]
     check_shards(flow, [(first, one.shards) for first, one in zip(firsts, data, strict=True) if one.shards])
-    planned = plan_fragments(engine, session, corpora, reporter)
+    alone = sum(len(corpus.files) for corpus in corpora) == 1
+    planned = plan_fragments(engine, session, corpora, reporter, PlanTask if alone else PlanIfReadableTask)
+    data = [
+        _without_refused(one, planned[first : first + len(one.corpora)])
+        for first, one in zip(firsts, data, strict=True)
+    ]
     read = read_data(flow, planned, measuring)
     with_evals(flow, protected)
     found = search(flow, protected)
@@ -79,6 +84,14 @@ def look(engine: Engine, work: Work, reporter: Reporter, recipe: Recipe, data: S
         shards=next((_shards(one) for one in data if one.shards is not None), None) if len(data) == 1 else None,
     )
     return Looked(protected, found, inputs, flow)
+
+
+def _without_refused(data: Data, planned: Sequence[Planned]) -> Data:
+    """The data, which also tells of the files that turned out, after their first records, to be in no form."""
+    refused = [corpus.shown(path) for corpus, one in zip(data.corpora, planned, strict=True) for path in one.refused]
+    unreadable = tuple(sorted({*data.unreadable, *refused}))
+    left_out = data.left_out | ({UNREADABLE: len(unreadable)} if unreadable else {})
+    return replace(data, unreadable=unreadable, left_out=left_out)
 
 
 def protected_by(engine: Engine, session: Session, evals: Evals, reporter: Reporter, measuring: Pictures) -> Protected:

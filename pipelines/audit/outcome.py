@@ -1,5 +1,6 @@
 """From what was looked at and found to the verdict and the document."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
@@ -27,8 +28,16 @@ def judge(looked: Looked, evals: Evals, settings: DecontaminateSettings, review:
 
 
 def calibrated(looked: Looked, settings: DecontaminateSettings, given: GivenProbes | None = None) -> Looked:
-    """With what the search finds of probes; the engine is still the one that looked."""
+    """With what the search finds of probes; the engine is still the one that looked.
+
+    How long that took is said, and is the event `calibrated`.
+    """
+    started, reporter = time.monotonic(), looked.flow.reporter
     found = calibrate(looked.flow, looked.protected, looked.found.indexes, settings.calibrate, given)
+    if found is not None:
+        seconds = time.monotonic() - started
+        reporter.event("calibrated", seconds=round(seconds, 3), probes=len(found.outcomes))
+        reporter.say(f"calibration: {len(found.outcomes):,} probes planted and looked up in {seconds:.1f} s")
     return replace(looked, calibration=found)
 
 

@@ -114,19 +114,25 @@ def _record(corpus: Corpus, path: str, tar: TarFragment, sample: TarSample, name
             text = _if_text(tar, member)
             row.update({} if text is None else {suffix or NO_ENDING: text})
             left += [kind_of("member", ending_of(member.name))] if text is None else []
-    return _mapped(corpus.card, path, sample.key, row, pictures, left)
-
-
-def _mapped(
-    card: Card, path: str, key: str, row: dict[str, Any], pictures: Mapping[str, str], left: list[str]
-) -> Record:
-    """The record of a sample's fields and pictures, as the card or, without fields, the names themselves map them."""
     row.pop(PICTURE, None)
     row.pop(PASSED_OVER, None)
-    if not card.fields and is_finished(row):
-        row[PICTURE] = [pictures.get(name) or inner_uri(path, f"{key}.{name}") for name in members_of(row)]
-        left = left + [kind_of("member", ending_of(uri)) for uri in pictures.values() if uri not in row[PICTURE]]
-        return Record(key, _telling(row, left), finished=True)
+    if not corpus.card.fields and is_finished(row):
+        return _finished(path, sample.key, row, pictures, members)
+    return _mapped(corpus.card, sample.key, row, pictures, left)
+
+
+def _finished(
+    path: str, key: str, row: dict[str, Any], pictures: Mapping[str, str], members: Mapping[str, Member]
+) -> Record:
+    """The record of a sample of ours: its JSON says all of it, so any other member that it does not name is left."""
+    named = members_of(row)
+    row[PICTURE] = [pictures.get(name) or inner_uri(path, f"{key}.{name}") for name in named]
+    others = [member for suffix, member in members.items() if suffix != "json" and suffix not in named]
+    return Record(key, _telling(row, [kind_of("member", ending_of(other.name)) for other in others]), finished=True)
+
+
+def _mapped(card: Card, key: str, row: dict[str, Any], pictures: Mapping[str, str], left: list[str]) -> Record:
+    """The record of a sample's fields and pictures, as the card or, without fields, the names themselves map them."""
     if not card.fields and "txt" in row and "text" not in row and "caption" not in row:
         row["text"] = row["txt"]
     named = _picture_columns(card)

@@ -121,6 +121,8 @@ def test_what_a_reader_had_in_hand_and_left_makes_it_incomplete_on_either_side(p
     data = tmp_path / "data"
     data.mkdir()
     (data / "a.csv").write_text("what,is,this\n1,Lost,3\n")
+    # Broken behind the records that tell its columns.
+    (data / "late.json").write_bytes(orjson.dumps([{"text": "Lost."}] * 5000) + b"[]")
     with tarfile.open(data / "b.tar", "w") as tar:
         for name, inside in (("one.txt", b"Nothing of the kind."), ("one.pyd", b"\0\1")):
             info = tarfile.TarInfo(name)
@@ -129,10 +131,10 @@ def test_what_a_reader_had_in_hand_and_left_makes_it_incomplete_on_either_side(p
     answer = curate_json(*AUDIT, data, "--against", mine, "--out", tmp_path / "a", status=1)
     assert answer["verdict"] == "incomplete"
     assert answer["reasons"] == [
-        "eval set unsaid: 1 x column shot, not looked at", "source data: 1 x member .pyd, not looked at",
-        "data: 1 files cannot be read (`unreadable` in contamination.json names them; audited alone, one says why)",
+        "eval set unsaid: 1 x column shot, not looked at", "source data_2: 1 x member .pyd, not looked at",
+        "data: 2 files cannot be read (`unreadable` in contamination.json names them; audited alone, one says why)",
     ]  # fmt: skip
-    assert document(tmp_path / "a")["unreadable"] == ["data: a.csv"]
+    assert document(tmp_path / "a")["unreadable"] == ["data: a.csv", "data_1: late.json"]
 
 
 def test_a_picture_that_is_not_there_or_cannot_be_decoded_makes_it_incomplete(place: Path, tmp_path: Path) -> None:

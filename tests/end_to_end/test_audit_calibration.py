@@ -54,6 +54,12 @@ def test_an_audit_says_what_it_would_have_found(audited: tuple[Path, dict[str, A
     statement = orjson.loads((out / "contamination.intoto.json").read_bytes())
     assert statement["predicate"]["mean_recall"] == told["probes"]["mean_recall"]
     assert not [sentence for sentence in told["not_covered"] if "recall" in sentence]
+    events = [orjson.loads(line) for line in (out / "events.jsonl").read_bytes().splitlines()]
+    (timed,) = [event for event in events if event["event"] == "calibrated"]
+    assert 0 < timed["seconds"] < answer["seconds"]
+    assert timed["probes"] >= sum(
+        one["planted"] for channel in ("image", "pair", "text") for one in calibration[channel].values()
+    )
 
 
 def test_short_questions_about_absent_pictures_are_no_probes_since_the_search_cannot_find_them(

@@ -17,6 +17,9 @@ TEXTS = ["aspirin", "no treatment", "surgery"]
         {"C": "surgery", "A": "aspirin", "B": "no treatment"},
         {"A": "aspirin", "B": "no treatment", "C": "surgery", "D": None},
         [{"letter": letter, "content": text} for letter, text in zip("ABC", TEXTS, strict=True)],
+        [{"label": letter, "text": text} for letter, text in zip("ABC", TEXTS, strict=True)],
+        [{"key": letter, "value": text} for letter, text in zip("ABC", TEXTS, strict=True)],
+        [{"text": text} for text in TEXTS],
         ["A: aspirin", " B:no treatment", "C:surgery "],
         ["(A) aspirin", "(B) no treatment", "(C) surgery"],
         [" A:aspirin ", " B: no treatment", "C:surgery", " D: "],
@@ -27,7 +30,8 @@ TEXTS = ["aspirin", "no treatment", "surgery"]
         json.dumps({"A": "aspirin", "B": "no treatment", "C": "surgery"}),
         "A. aspirin\nB. no treatment\nC. surgery",
     ],
-    ids=["list", "columns", "mapping", "mapping_with_absent_end", "letter_and_content", "colon", "brackets",
+    ids=["list", "columns", "mapping", "mapping_with_absent_end", "letter_and_content", "label_and_text",
+         "key_and_value", "text_alone", "colon", "brackets",
          "last_is_its_letter_only", "two_are_their_letters_only", "last_is_empty",
          "python_literal", "json", "json_mapping", "lines"],
 )  # fmt: skip
@@ -59,6 +63,7 @@ def test_prefixes_that_are_not_the_letters_in_order_belong_to_the_text() -> None
         7,
         list("abcdefghijklmnopqrstuvwxyzz"),
         {"first": "a"},
+        [{"label": "A", "text": "a"}, {"label": "B"}],
         "[" * 5000,
     ],
 )

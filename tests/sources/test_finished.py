@@ -85,3 +85,15 @@ def test_a_picture_that_our_json_lists_and_the_tar_lacks_is_missing(tmp_path: Pa
     [sample] = samples(corpus)
     with pytest.raises(FileNotFoundError):
         reader_named("webdataset").open_picture(corpus, fragment, sample["images"][0]["uri"])  # type: ignore[attr-defined]
+
+
+def test_what_lies_beside_the_json_of_a_sample_of_ours_and_is_not_named_in_it_is_told(tmp_path: Path) -> None:
+    finished(tmp_path)
+    key, said = SAMPLE["sample_id"], orjson.dumps(SAMPLE)
+    others = [(f"{key}.txt", b"Lost."), (f"{key}.notes.json", b'"Lost."'), (f"{key}.2.png", png(2))]
+    write_tar(tmp_path / "a.tar", [(f"{key}.json", said), (f"{key}.png", png(1)), *others])
+    corpus = corpus_of(tmp_path, meta=("*",))
+    (record,) = read(corpus)
+    assert isinstance(record, Record)
+    told = to_sample(corpus, "a.tar", record, PROMPTS)["passed_over"]
+    assert told == [f"member {ending}, not looked at" for ending in (".json", ".png", ".txt")]

@@ -279,12 +279,15 @@ def test_one_broken_file_does_not_hide_the_others_and_is_told(tmp_path: Path) ->
     (tmp_path / "b.parquet").write_bytes((tmp_path / "b.parquet").read_bytes()[:-20])
     (tmp_path / "c.csv").write_text("what,is,this\n1,Lost,3\n")
     (tmp_path / "d.tar").write_bytes(b"")
+    (tmp_path / "e.json").write_bytes('[{"text": "Lost."}]'.encode("utf-16"))
     data = recognised(str(tmp_path), "data", None, None)
     assert len(samples(data)) == 1
-    assert list(data.left_out.values()) == [3]
-    assert data.unreadable == ("data: b.parquet", "data: c.csv", "data: d.tar")
+    assert list(data.left_out.values()) == [4]
+    assert data.unreadable == ("data: b.parquet", "data: c.csv", "data: d.tar", "data: e.json")
     with pytest.raises(UsageError, match="is not a Parquet file, or is truncated"):
         recognised(str(tmp_path / "b.parquet"), "data", None, None)
+    with pytest.raises(UsageError, match="is UTF-16 or UTF-32"):
+        recognised(str(tmp_path / "e.json"), "data", None, None)
 
 
 def test_what_stands_between_the_columns_of_a_table_is_told_by_its_first_line(tmp_path: Path) -> None:
