@@ -20,9 +20,7 @@ from PIL import Image
 
 from benchmarks.phi import grey_of_file, share, small_enough
 from filters.burned_in import writing_in
-from filters.ocr import read_writing
-from filters.phi_pictures import ANNOTATION, Examination
-from filters.phi_writing import judged
+from filters.phi_pictures import ANNOTATION, Examination, written_on
 from sources.pictures import Limits, PictureError
 from tests.filters.planted_writing import Written, harmless, identifying, write
 
@@ -125,9 +123,10 @@ def _count(tally: dict[str, Counter[str]], written: Written, keys: tuple[str, ..
 def _identifies(written: Written) -> bool:
     """Whether what was written there is taken to identify: the pictures have writing of their own elsewhere."""
     left, top, right, bottom = written.box
-    return bool(writing_in(written.pixels)) and any(
+    nominated = writing_in(written.pixels)
+    return bool(nominated) and any(
         one.kind and one.box.left < right and left < one.box.right and one.box.top < bottom and top < one.box.bottom
-        for one in judged(read_writing(written.pixels, 120))
+        for one in written_on(written.pixels, nominated, 120)
     )
 
 

@@ -14,14 +14,15 @@ class Fault(NamedTuple):
     limit: float
 
 
-COLUMNS = ("image_id", "width", "height", "entropy")
+COLUMNS = ("image_id", "width", "height", "entropy", "levels", "marks", "ruled")
 
 
 def fault_of(picture: Mapping[str, Any], limits: Mapping[str, Any]) -> Fault | None:
     """The first rule that a row of IMAGES (COLUMNS) breaks, of `filters.quality_rules`.
 
     Size first, then shape, then information: bits of the histogram of grey levels, which are few where a picture is
-    one colour with a logo or a line of text on it, however wide its range.
+    one colour with a logo or a line of text on it, however wide its range. Then what a program drew: few levels and few
+    marks ("No image available"), and long even edges (windows and their bars).
     """
     sides = sorted((picture["width"], picture["height"]))
     if sides[0] < limits["min_side_px"]:
@@ -32,4 +33,9 @@ def fault_of(picture: Mapping[str, Any], limits: Mapping[str, Any]) -> Fault | N
     entropy = picture["entropy"]
     if entropy is not None and entropy < limits["min_entropy"]:
         return Fault(Reason.QUALITY_LOW_INFORMATION, round(entropy, 4), limits["min_entropy"])
+    levels, marks, ruled = picture["levels"], picture["marks"], picture["ruled"]
+    if levels is not None and levels <= limits["placeholder_levels"] and marks <= limits["placeholder_marks"]:
+        return Fault(Reason.QUALITY_PLACEHOLDER, marks, limits["placeholder_marks"])
+    if ruled is not None and limits["max_ruled"] is not None and ruled > limits["max_ruled"]:
+        return Fault(Reason.QUALITY_SCREENSHOT, round(ruled, 3), limits["max_ruled"])
     return None

@@ -56,7 +56,7 @@ class Pictures:
     """
 
     name = "pictures"
-    version = 2
+    version = 3
     columns = tuple(SAMPLES.names)
 
     def __init__(

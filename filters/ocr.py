@@ -11,18 +11,23 @@ import select
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, TypeVar
 
 from filters.burned_in import Box, Grey
 
 PACKAGE = "rapidocr_onnxruntime"
+LINE_PX = 48
+"""Height of a line as the reader's network takes it."""
 _SCRIPT = Path(__file__).with_name("ocr_worker.py")
 _START_S = 120.0
 """To import the libraries and load the models; 1 s on an idle machine."""
 _READY = b'"ready"'
 _CHUNK_BYTES = 2**20
+Answer = TypeVar("Answer")
 
 
 class OcrError(Exception):
@@ -58,12 +63,25 @@ def read_writing(grey: Grey, timeout_s: float) -> list[Line]:
         StartError: the reader does not start.
         ImportError: the reader is not installed.
     """
+    return _twice(lambda reader: reader.read(grey, timeout_s))
+
+
+def read_lines(grey: Grey, lines: Sequence[Box], timeout_s: float) -> list[tuple[str, float]]:
+    """What each line says and how sure the reader is: it does not look for lines itself.
+
+    Raises:
+        OcrError, StartError, ImportError: as `read_writing`.
+    """
+    return _twice(lambda reader: reader.read_lines(grey, lines, timeout_s))
+
+
+def _twice(ask: "Callable[[_Reader], Answer]") -> "Answer":
     try:
-        return _reader().read(grey, timeout_s)
+        return ask(_reader())
     except OcrError:
         end_reader()
     try:
-        return _reader().read(grey, timeout_s)
+        return ask(_reader())
     except OcrError:
         end_reader()
         raise
@@ -121,15 +139,29 @@ class _Reader:
             OcrError: the reader is of no further use.
         """
         height, width = grey.shape
-        request = json.dumps({"height": height, "width": width}).encode() + b"\n" + grey.tobytes()
+        rows = self._answer(grey, {}, timeout_s)
+        return [Line(_inside(row, width, height), str(row[4]), float(row[5])) for row in rows]
+
+    def read_lines(self, grey: Grey, lines: Sequence[Box], timeout_s: float) -> list[tuple[str, float]]:
+        """Ask about lines whose places are known, and wait.
+
+        Raises:
+            OcrError: the reader is of no further use.
+        """
+        places = [[one.left, one.top, one.right, one.bottom] for one in lines]
+        return [(str(text), float(score)) for text, score in self._answer(grey, {"lines": places}, timeout_s)]
+
+    def _answer(self, grey: Grey, asked: dict[str, Any], timeout_s: float) -> list[list[Any]]:
+        height, width = grey.shape
+        request = json.dumps({"height": height, "width": width, **asked}).encode() + b"\n" + grey.tobytes()
         deadline = time.monotonic() + timeout_s
         try:
             self._send(request, deadline)
             length = int.from_bytes(self._receive(8, deadline), "little")
-            rows = json.loads(self._receive(length, deadline))
+            rows: list[list[Any]] = json.loads(self._receive(length, deadline))
         except (OSError, ValueError):
             raise OcrError("died") from None
-        return [Line(_inside(row, width, height), str(row[4]), float(row[5])) for row in rows]
+        return rows
 
     def end(self) -> None:
         """Kill it, if it is ours, and forget its pipes."""

@@ -2,7 +2,8 @@
 
 Standard input holds requests: a line of JSON (height, width), then H x W grey bytes. Standard output answers with eight
 little-endian bytes of length, then JSON: first "ready", once its models are loaded, then for each request a list of
-[left, top, right, bottom, text, confidence].
+[left, top, right, bottom, text, confidence]. A request with `lines`, a list of [left, top, right, bottom], is answered
+by [text, confidence] of each: nothing is looked for then.
 """
 
 import contextlib
@@ -36,7 +37,12 @@ def main() -> None:
         asked = json.loads(line)
         height, width = asked["height"], asked["width"]
         grey = np.frombuffer(requests.read(height * width), np.uint8).reshape(height, width)
-        found, _ = engine(cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR))
+        shown = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
+        if "lines" in asked:
+            said = [_said(engine, shown[top:bottom, left:right]) for left, top, right, bottom in asked["lines"]]
+            _answer(answers, json.dumps(said).encode())
+            continue
+        found, _ = engine(shown)
         _answer(answers, json.dumps([_line(points, text, score) for points, text, score in found or ()]).encode())
 
 
@@ -58,6 +64,12 @@ def _end_with(parent: int) -> None:
 def _answer(answers: BinaryIO, answer: bytes) -> None:
     answers.write(len(answer).to_bytes(8, "little") + answer)
     answers.flush()
+
+
+def _said(engine: Any, line: Any) -> list[Any]:
+    found, _ = engine(line, use_det=False, use_cls=False, use_rec=True)
+    text, score = found[0][:2] if found else ("", 0.0)
+    return [text, round(float(score), 3)]
 
 
 def _line(points: Any, text: str, score: Any) -> list[Any]:

@@ -8,10 +8,11 @@ import cv2
 import numpy as np
 import pyarrow as pa
 
-from filters import burned_in, phi_writing
+from filters import burned_in, phi_writing, second_look
 from filters.burned_in import Box, Grey, writing_in
 from filters.ocr import Line, OcrError, read_writing
 from filters.phi_writing import Writing, judged
+from filters.second_look import looked_again
 from filters.statistics import grey_of
 from sources.pictures import Limits, OpenedPicture, Picture, eight_bits, open_picture
 from sources.pictures.metadata import ContainerError, metadata_of
@@ -73,6 +74,7 @@ class Examination:
         return {
             "metadata": self.metadata, "writing": self.writing, "reading": self.reading, "timeout_s": self.timeout_s,
             "verify": self.verify, "detector": burned_in.VERSION, "judge": phi_writing.VERSION,
+            "again": second_look.VERSION,
         }  # fmt: skip
 
     def examine(self, image_id: str, data: bytes, frame: int, limits: Limits) -> dict[str, Any]:
@@ -105,8 +107,8 @@ class Examination:
             boxes = [_box(box, UNREAD, 0) for of_sight in nominated for box in of_sight]
             return {"boxes": boxes, "said": said}
         try:
-            wanted = [grey for grey, boxes in zip(sights, nominated, strict=True) if boxes or said]
-            found = [one for grey in wanted for one in judged(_read(grey, self.timeout_s))]
+            wanted = [(grey, boxes) for grey, boxes in zip(sights, nominated, strict=True) if boxes or said]
+            found = [one for grey, boxes in wanted for one in written_on(grey, boxes, self.timeout_s)]
             left_over = self.verify and any(one.kind for one in found) and self._is_left_over(sights[0], found)
         except OcrError as error:
             return {"problem": "died" if str(error) == "died" else "timeout", "said": said}
@@ -115,7 +117,17 @@ class Examination:
 
     def _is_left_over(self, grey: Grey, found: list[Writing]) -> bool:
         hidden = covered(grey, [one.box for one in found if one.kind])
-        return any(one.kind for one in judged(_read(hidden, self.timeout_s)))
+        return any(one.kind for one in written_on(hidden, writing_in(hidden), self.timeout_s))
+
+
+def written_on(grey: Grey, nominated: list[Box], timeout_s: float) -> list[Writing]:
+    """What stands on a picture of H x W grey levels: the whole is read, then what was nominated and not explained.
+
+    Raises:
+        OcrError, ImportError: as `filters.ocr.read_writing`.
+    """
+    lines = _read(grey, timeout_s)
+    return [*judged(lines), *looked_again(grey, nominated, lines, timeout_s)]
 
 
 def _otherwise_seen(opened: OpenedPicture, picture: Picture) -> Iterator[Grey]:

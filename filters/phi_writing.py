@@ -17,7 +17,7 @@ from filters.phi_spans import Kind
 from filters.phi_words import GIVEN_NAMES, MEDICAL_ENDINGS, NOT_A_NAME
 from filters.surnames import SURNAMES
 
-VERSION = 3
+VERSION = 4
 
 _ANNOTATIONS = """
     A P L R S I H F AP PA LAT LL RL RT LT LEFT RIGHT LEFTSIDE OBL OBLIQUE SUP INF ANT POST MED LATERAL MEDIAL
@@ -68,9 +68,9 @@ _LENIENT_DATES = tuple(
         r"(?:19|20)\d{2}[-./]\d{1,2}[-./]\d{1,2}",
         r"(?<![\d/])\d{1,2}/\d{1,2}/\d{2}(?![\d/])",
         r"(?<!\d)(?:19[2-9]\d|20[0-3]\d)(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?!\d)",
-        r"\b(?:D[O0]B|BIRTH\w*|BORN)\W{0,3}\d",
     )
 )
+_BORN = re.compile(r"\b(?:D[O0]B|BIRTH\w*|BORN)\W{0,3}\d", re.IGNORECASE)
 _ID_CUE = re.compile(
     r"(?:MRN|MR#|PID|ACC?(?:ESSION)?\s?#|A[CE]{1,2}#|ACC?:|SSN|HOSP\w*|PAT\w*ID|\bI?D)\W{0,3}[A-Z]{0,2}\d{2,}",
     re.IGNORECASE,
@@ -89,6 +89,9 @@ _CARET = re.compile(r"[A-Za-z]{2,}[\^~'][A-Za-z]{2,}|[A-Z]{2,},\s*[A-Z]{2,}")
 _MISREAD = str.maketrans({"O": "0", "o": "0", "D": "0", "I": "1", "l": "1", "|": "1", "S": "5", "B": "8", "Z": "2"})
 _MISREAD_NUMBER = re.compile(r"(?=[^ ]*\d[^ ]*\d[^ ]*\d)[\dOoDIl|SBZ./-]{6,}")
 """Letters that a reader takes for digits, where most of what stands together are digits."""
+_SPELT = str.maketrans({"0": "O", "1": "I", "5": "S", "8": "B"})
+_MISREAD_WORD = re.compile(r"\b(?=\w{4})[A-Za-z]+[0158]{1,2}[A-Za-z]+\b")
+"""Digits that a reader takes for letters, in a word that begins and ends with letters: `J0HN C00K`."""
 _LETTERS = re.compile(r"[^\W\d_]+")
 _SHORTEST_NAME = 3
 """Letters that cannot be cut into known words, from which on they are taken for a name."""
@@ -97,7 +100,7 @@ _LONGEST_WORD = 12
 _SHORTEST_UNSURE_NAME = 5
 _LEAST_SURE = 0.8
 """Of the reader, for a short name that nothing else speaks for."""
-_TEXTURE = 0.6
+TEXTURE = 0.6
 """Below this it is mostly a texture that the reader took for letters."""
 
 
@@ -125,32 +128,41 @@ def judged(lines: list[Line]) -> list[Writing]:
 
 def kind_of(text: str, confidence: float = 1.0) -> Kind | None:
     """Which identifier a line of burned-in writing is, or None for an annotation."""
-    text = _MISREAD_NUMBER.sub(lambda match: match.group().translate(_MISREAD), text)
-    plain = _WINDOW.sub(" ", _TIME.sub(" ", text))
-    if any(pattern.search(text) for pattern in _LENIENT_DATES) or next(date_spans(text), None) is not None:
+    told = kind_by_marks(text)
+    if told is not None:
+        return told
+    longest = max((len(run) for run in _unknown(text)), default=0)
+    shortest = _SHORTEST_NAME if confidence >= _LEAST_SURE else _SHORTEST_UNSURE_NAME
+    return "name" if longest >= shortest and confidence >= TEXTURE else None
+
+
+def kind_by_marks(text: str) -> Kind | None:
+    """Which identifier a line is by what it says itself: a word that is no annotation's is not yet a name."""
+    digits = _MISREAD_NUMBER.sub(lambda match: match.group().translate(_MISREAD), text)
+    plain = _WINDOW.sub(" ", _TIME.sub(" ", digits))
+    if _BORN.search(text) or any(p.search(digits) for p in _LENIENT_DATES) or next(date_spans(digits), None):
         return "date"
     if _ID_CUE.search(plain) or _DIGITS.search(plain):
         return "id"
     spans = list(number_spans(plain))
     if spans:
         return spans[0].kind
-    return "name" if _is_name(text, confidence) else None
+    return "name" if _is_marked_name(_MISREAD_WORD.sub(lambda match: match.group().translate(_SPELT), text)) else None
 
 
-def _is_name(text: str, confidence: float) -> bool:
-    runs = _LETTERS.findall(text)
-    unknown = [run for run in runs if not is_annotation(run)]
-    if _is_full_name(text, runs):
+def _is_marked_name(text: str) -> bool:
+    """Whether a title, a comma, a caret, a given name or a surname says that it is one."""
+    unknown = _unknown(text)
+    if _is_full_name(text, _LETTERS.findall(text)):
         return True
-    if not unknown:
-        return False
-    longest = max(len(run) for run in unknown)
+    longest = max((len(run) for run in unknown), default=0)
     if longest > 2 and (_NAME_CUE.search(text) or _CARET.search(text)):
         return True
-    if longest > 3 and any(is_given_name(word) for word in _words(text)):
-        return True
-    shortest = _SHORTEST_NAME if confidence >= _LEAST_SURE else _SHORTEST_UNSURE_NAME
-    return longest >= shortest and confidence >= _TEXTURE
+    return longest > 3 and any(is_given_name(word) for word in _words(text))
+
+
+def _unknown(text: str) -> list[str]:
+    return [run for run in _LETTERS.findall(text) if not is_annotation(run)]
 
 
 def _is_full_name(text: str, runs: list[str]) -> bool:

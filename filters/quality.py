@@ -18,7 +18,7 @@ class Quality:
     """Drops samples with a picture or a text that breaks a rule; the first broken rule is the reason."""
 
     name = "quality"
-    version = 2
+    version = 3
     columns = ("task",)
 
     def __init__(self, limits: Mapping[str, Any]) -> None:

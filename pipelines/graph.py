@@ -9,6 +9,7 @@ from dedup.fingerprints import Fingerprints
 from dedup.images import NearImage
 from dedup.picture_phash import PerceptualHash
 from dedup.text import NearText
+from filters.drawn import DrawnMarks
 from filters.license import License
 from filters.measure import Measure, Pictures
 from filters.measurer import AnyMeasurer
@@ -178,11 +179,13 @@ def _near(recipe: Recipe) -> tuple[NearText | NearImage, ...]:
 
 
 def _measurers(recipe: Recipe, labelling: Labelling | None) -> tuple[AnyMeasurer, ...]:
-    """What pictures are measured by besides our statistics: fingerprints, where near-duplicates are sought."""
+    """What pictures are measured by besides our statistics: fingerprints and what rules of quality need."""
     image = recipe.steps.near_image
     published: tuple[AnyMeasurer, ...] = (PerceptualHash(),) if image.method == "phash" else ()
     near: tuple[AnyMeasurer, ...] = (Fingerprints(), *published) if image.enabled else ()
-    return (*near, *(() if labelling is None else labelling.measurers))
+    quality = recipe.steps.quality
+    drawn: tuple[AnyMeasurer, ...] = (DrawnMarks(),) if quality is not None and quality.enabled else ()
+    return (*near, *drawn, *(() if labelling is None else labelling.measurers))
 
 
 def _others(recipe: Recipe) -> tuple[tuple[str, Deciding], ...]:

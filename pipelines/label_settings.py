@@ -58,6 +58,11 @@ class QualitySettings(Strict):
     min_side_px: Annotated[int, Field(ge=1)] | None = None
     max_aspect: Annotated[float, Field(ge=1)] | None = None
     min_entropy: Annotated[float, Field(ge=0, le=8)] | None = None
+    placeholder_levels: Annotated[int, Field(ge=0, le=256)] | None = None
+    placeholder_marks: Annotated[int, Field(ge=0)] | None = None
+    """A picture with no more grey levels and no more marks than this shows nothing; 0 levels: no such rule."""
+    max_ruled: Annotated[float, Field(gt=0)] | None = None
+    """Length of straight edges that are even on both sides, over half the circumference; charts have them, too."""
     max_repeated: Annotated[float, Field(gt=0, le=1)] | None = None
     max_mojibake: Annotated[float, Field(ge=0, le=1)] | None = None
     max_markup: Annotated[int, Field(ge=0)] | None = None

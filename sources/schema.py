@@ -46,6 +46,8 @@ class Reason(StrEnum):
     QUALITY_SMALL = "quality.small"
     QUALITY_ASPECT = "quality.aspect"
     QUALITY_LOW_INFORMATION = "quality.low_information"
+    QUALITY_PLACEHOLDER = "quality.placeholder"
+    QUALITY_SCREENSHOT = "quality.screenshot"
     QUALITY_ANSWER_EMPTY = "quality.answer_empty"
     QUALITY_ANSWER_REPEATS = "quality.answer_repeats"
     QUALITY_ANSWER_NO_OPTION = "quality.answer_no_option"
@@ -136,6 +138,9 @@ IMAGES = pa.schema(
         pa.field("modality_kind", pa.string()),
         pa.field("modality_evidence", pa.string()),
         pa.field("panels", pa.int16()),
+        pa.field("levels", pa.int16()),
+        pa.field("marks", pa.int32()),
+        pa.field("ruled", pa.float32()),
     ]
 )
 """One row per distinct picture that decodes.
@@ -150,7 +155,8 @@ ranks for levels, `pdq_turned` the latter for the seven mirrored and turned pict
 bit first. All are null unless near-duplicates are sought by them. `embedding` holds 16-bit floats of the model that
 the recipe's `modality` step names, `modality_scores` JSON of its own probabilities where it has them;
 `modality_score` is the probability of `modality`, `modality_kind` a finer class, `modality_evidence` JSON of what spoke
-for what, `panels` the parts between gutters. All are null without that step.
+for what, `panels` the parts between gutters. All are null without that step. `levels`, `marks` and `ruled` tell what a
+program drew (`filters/drawn.py`), for the step `quality`.
 """
 
 VERDICTS = pa.schema(

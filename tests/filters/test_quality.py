@@ -144,7 +144,8 @@ def test_a_text_of_two_megabytes_is_looked_at_as_far_as_it_needs() -> None:
 
 
 def picture(width: int, height: int, entropy: float = 6.0) -> dict[str, Any]:
-    return {"image_id": "a", "width": width, "height": height, "entropy": entropy}
+    drawn = {"levels": 150, "marks": 30, "ruled": 0.0}
+    return {"image_id": "a", "width": width, "height": height, "entropy": entropy, **drawn}
 
 
 @pytest.mark.parametrize(
@@ -154,11 +155,22 @@ def picture(width: int, height: int, entropy: float = 6.0) -> dict[str, Any]:
         (picture(336, 336), "pubmedvision", None), (picture(63, 900), "lingshu", "quality.small"),
         (picture(3000, 200), "default", "quality.aspect"), (picture(2000, 200), "default", None),
         (picture(300, 300, 0.1), "default", "quality.low_information"),
+        ({**picture(300, 300), "levels": 2}, "default", "quality.placeholder"),
+        ({**picture(300, 300), "levels": 2, "marks": 400}, "default", None),
+        ({**picture(300, 300), "levels": None, "marks": None, "ruled": None}, "default", None),
     ],
 )  # fmt: skip
 def test_pictures_are_held_against_the_named_rules(row: dict[str, Any], rules: str, reason: str | None) -> None:
     fault = fault_of(row, {**DEFAULT, **RULE_SETS[rules]})
     assert (None if fault is None else fault.reason) == reason
+
+
+def test_long_even_edges_are_a_screenshot_where_a_limit_is_set() -> None:
+    windows = {**picture(300, 300), "ruled": 6.0}
+    assert fault_of(windows, DEFAULT) is None
+    fault = fault_of(windows, {**DEFAULT, "max_ruled": 4.0})
+    assert fault is not None
+    assert fault.reason == "quality.screenshot"
 
 
 def test_a_verdict_tells_value_and_limit_and_which_picture() -> None:
