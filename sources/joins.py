@@ -4,6 +4,7 @@ import codecs
 import csv
 import gzip
 import io
+import unicodedata
 import zlib
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ MAX_JOINED_ROWS = 10_000
 MAX_JOINED_BYTES = 64 * 2**20
 """What one record may be joined to with `many`: rows, and their bytes as JSON."""
 NO_JSON = "holds a value that JSON does not have: a number of more than 64 bits, or lists more than 250 deep"
+_FORM = {"L": "A", "N": "9", "C": "?", "M": "?"}
+"""What is told of a character, by its Unicode category; of punctuation and spaces they themselves."""
 KEY_SHOWN = 24
 """Characters of a value's form that are told."""
 PACKED = ".gz"
@@ -124,10 +127,7 @@ def match(corpus: Corpus, path: str, record: Record) -> str | None:
 def form_of(value: str) -> str:
     """How a value is written, without what it says: `9` for a digit, `A` for a letter, leading zeros as they are."""
     zeros = len(value) - len(value.lstrip("0")) if value.strip("0") else 0
-    shown = "".join(
-        "9" if one.isdigit() else "A" if one.isalpha() else one if one.isprintable() else "?" for one in value[zeros:]
-    )
-    whole = "0" * zeros + shown
+    whole = "0" * zeros + "".join(_FORM.get(unicodedata.category(one)[0], one) for one in value[zeros:])
     return whole if len(whole) <= KEY_SHOWN else f"{whole[:KEY_SHOWN]}.."
 
 

@@ -1,5 +1,6 @@
 """Series of slices, and reports in DICOM beside the pictures of their study."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -265,3 +266,12 @@ def test_a_value_that_an_option_cannot_have_is_refused(tmp_path: Path) -> None:
     for options in ({"slices": 0}, {"slices": "some"}, {"record": "study"}):
         with pytest.raises(CorpusError, match="options"):
             pictures(tmp_path, **options)
+
+
+def test_modality_body_part_and_view_are_kept_beside_a_sample_and_nothing_that_is_no_code(tmp_path: Path) -> None:
+    codes = {"BodyPartExamined": "CHEST", "ViewPosition": "PA", "Laterality": "Mrs Doe"}
+    stack(tmp_path, 1, 1, Modality="DX", InstitutionName="Redlands Clinic", **codes)
+    [sample] = samples(corpus_in(tmp_path, "dicom", task="caption", identifiers="keyed"))
+    assert json.loads(sample["meta"]) == {"Modality": "DX", "BodyPartExamined": "CHEST", "ViewPosition": "PA"}
+    [own] = samples(corpus_in(tmp_path, "dicom", task="caption", identifiers="keyed", meta=["KVP"]))
+    assert own["meta"] is None
