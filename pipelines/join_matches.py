@@ -81,7 +81,7 @@ def report_matches(reporter: Reporter, source: str, found: Counter[str]) -> None
         return
     counts = {"records": sum(found.values()), "records_unmatched": found["none"], "records_blank": found["blank"]}
     counts["records_several"] = found["several"]
-    reporter.event("joined", source=source, **counts)
+    reporter.event("joined_in_memory", source=source, **counts)
     reporter.say(
         f"source {source}: {counts['records_unmatched']:,} of {counts['records']:,} records match no row of the joined"
         f" table, {counts['records_blank']:,} have nothing to match by, {counts['records_several']:,} match several"
