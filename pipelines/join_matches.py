@@ -6,6 +6,7 @@ from itertools import islice
 
 from pipelines.progress import Reporter
 from sources.cards import Join
+from sources.columns import USED, columns_of, names_of
 from sources.joins import Companion, form_of, left_value, match, table_of_record
 from sources.records import Corpus, Record
 
@@ -53,7 +54,7 @@ class Matches:
         told: dict[str, int] = {}
         none, blank, several = (self.found[kind] for kind in ("none", "blank", "several"))
         of_all = f"of {total} records"
-        if none:
+        if none and (none + blank == total or self._gives_content(corpus)):
             told[f"{none} {of_all} match no row of {join.path}: {self._how_written(join)}"] = none
         if blank:
             told[f"{blank} {of_all} have no {join.left} to find a row of {join.path} by"] = blank
@@ -61,6 +62,13 @@ class Matches:
             what = f"{several} {of_all} match several rows of {join.path} that differ: the first is taken"
             told[f"{what}, `many: true` in `join` takes all"] = several
         return told
+
+    def _gives_content(self, corpus: Corpus) -> bool:
+        """Whether samples have words or pictures from the table: a split or a licence may be of some records only."""
+        columns = columns_of(corpus.card)
+        names = (*USED.get(corpus.card.task, ()), "image")
+        read = {own for name in names for column in columns.get(name, ()) for own in names_of(column)}
+        return self._table is not None and not read.isdisjoint(self._table.kept)
 
     def _how_written(self, join: Join) -> str:
         keys = () if self._table is None else islice(self._table.rows, ROWS_LOOKED_AT)
