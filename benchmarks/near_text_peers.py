@@ -1,6 +1,8 @@
 """Deduplicates the texts of a Parquet file with one peer, as its documentation shows; prints what it kept as JSON.
 
-    python benchmarks/near_text_peers.py datatrove|daft|rensa|rensa-grams|rensa-rho|datasketch|datasketch-bulk TEXTS.parquet
+    python benchmarks/near_text_peers.py PEER TEXTS.parquet
+
+PEER is one of datatrove, daft, rensa, rensa-grams, rensa-rho, datasketch and datasketch-bulk.
 
 Run by `benchmarks.near_text` in an environment that has the peers: it imports nothing of this project. Imports and
 start-up are not counted. Answers `{"peer", "version", "seconds", "peak_mib", "dropped": [row, ...]}`.

@@ -9,8 +9,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from pipelines.errors import CurateError, UsageError
+from pipelines.join_matches import Matches
 from pipelines.session import Located
-from pipelines.source_columns import Columns, place_of_picture
+from pipelines.source_columns import Columns, leads_out, place_of_picture
 from pipelines.sources import known_card, read_key
 from sources.cards import Card, catalogue
 from sources.columns import text_field
@@ -47,6 +48,7 @@ class _Look:
     pictures: int = 0
     missing: int = 0
     first_missing: str | None = None
+    matches: Matches = field(default_factory=Matches)
 
 
 def check_source(name: str, roots: Sequence[Folder], id_key: Path | None) -> dict[str, Any]:
@@ -142,6 +144,7 @@ def _take(look: _Look, located: Located, item: Any) -> None:
         return
     look.columns.see(item)
     try:
+        look.matches.see(corpus, path, item)
         sample = to_sample(corpus, path, item, PROMPTS)
         uris = image_uris(corpus, path, item)
     except RecordError as error:
@@ -167,6 +170,7 @@ def _judge(look: _Look) -> None:
     problems.update(look.columns.mismatches(shown=not card.keyed))
     if not look.read and not problems:
         problems["no record in all its files: empty, or cut off in download"] += 1
+    problems.update(look.matches.problems(look.corpus))
     empty = sum(not sample["turns"] for sample in look.samples)
     if empty:
         problems["a record has no text to learn from"] += empty
@@ -183,7 +187,13 @@ def _judge(look: _Look) -> None:
 
 
 def _whereabouts(look: _Look) -> str:
-    if look.first_missing is None or look.corpus.card.keyed:
+    if look.first_missing is None:
+        return ""
+    shown = not look.corpus.card.keyed
+    out = leads_out(look.corpus.root, look.first_missing, shown=shown)
+    if out is not None:
+        return f" ({f'such as {look.first_missing}; ' if shown else ''}{out})"
+    if not shown:
         return ""
     lies = place_of_picture(look.corpus.root, look.first_missing)
     return f" (such as {look.first_missing}{'' if lies is None else f'; one of that name is at {lies}'})"

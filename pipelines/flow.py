@@ -1,6 +1,7 @@
 """The flow of fragments through the steps: one step after the other, all fragments of a step in parallel."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
@@ -14,6 +15,7 @@ from pipelines.exchange import KeysTask, exchanged
 from pipelines.facts import FactTask, PictureTask
 from pipelines.ingest import NAME as INGEST
 from pipelines.ingest import IngestTask
+from pipelines.join_matches import report_matches
 from pipelines.progress import Reporter
 from pipelines.session import Session, Task
 from pipelines.steps import DecideStep, ExchangeStep, FactStep, KeyStep, PictureStep
@@ -47,6 +49,7 @@ class Flow:
         """Read every fragment."""
         self.views = [View(task.corpus, task.fragment) for task in tasks]
         self.passed_over = [{} for _ in tasks]
+        matches: dict[str, Counter[str]] = {}
         counts = StepCounts(INGEST)
         with self._step(counts) as advance:
             for number, commit in advance(tasks):
@@ -56,8 +59,11 @@ class Flow:
                 )
                 self._count(counts, number, commit)
                 self.passed_over[number] = commit.facts["passed_over"]
+                matches.setdefault(self._source(number), Counter()).update(commit.facts.get("matches", {}))
                 self.budget.ingested[self._source(number)] += commit.facts["counts"]["in"]
         self._close(counts, counts.given)
+        for source, found in sorted(matches.items()):
+            report_matches(self.reporter, source, found)
 
     def facts(self, step: FactStep) -> None:
         """Compute facts of every fragment."""

@@ -18,6 +18,7 @@ from pipelines.takedown.step import taken_out
 from pipelines.view import kept_rows, numbered, rows_table
 from pipelines.work import Commit, key_of
 from sources.identity import keyed_digest
+from sources.joins import match
 from sources.mapping import to_sample, unreadable_sample
 from sources.records import Corpus, Fragment, Record, RecordError, Unreadable
 from sources.schema import SAMPLES, Reason, Verdict
@@ -62,14 +63,17 @@ class IngestTask:
         )
 
     def run(self, session: Session) -> Commit:
-        """Commit `samples`, `verdicts` and `alive`; the facts count what was passed over in records, by kind."""
+        """Commit `samples`, `verdicts` and `alive`.
+
+        The facts count what was passed over in records, by kind, and what joins with a table in memory found.
+        """
         key, removal = self.key(session), session.removal
         # A commit from which samples were taken out has a key of its own: no other may then be found or copied.
         found = None if removal is None else session.work.find(NAME, key_of(key, removal.digest))
         found = found or session.work.find(NAME, key, None if removal is None else removal.leaves)
         if found is not None:
             return found
-        samples, verdicts, passed_over = self._read(session)
+        samples, verdicts, told = self._read(session)
         if removal is not None:
             samples, verdicts, changed = taken_out(removal, samples, verdicts)
             key = key_of(key, removal.digest) if changed else key
@@ -82,11 +86,11 @@ class IngestTask:
                 "verdicts": numbered(rows, verdicts),
                 "alive": rows_table(kept_rows(rows, verdicts)),
             },
-            {"counts": tally(len(rows), 0, verdicts), "passed_over": passed_over},
+            {"counts": tally(len(rows), 0, verdicts), **told},
             "lz4",
         )
 
-    def _read(self, session: Session) -> tuple[pa.Table, pa.Table, dict[str, int]]:
+    def _read(self, session: Session) -> tuple[pa.Table, pa.Table, dict[str, dict[str, int]]]:
         rows: list[dict[str, Any]] = []
         given: list[Given] = []
         for found in answers(session, self.corpus, self.fragment, self.limit, _sample, self.attempt):
@@ -96,7 +100,9 @@ class IngestTask:
         verdicts, reasons, evidence = zip(*given, strict=True) if given else ((), (), ())
         decisions = decided(np.array(verdicts, object), np.array(reasons, object), evidence=list(evidence))
         passed_over = Counter(kind for row in rows for kind in row.get("passed_over", ()))
-        return pa.Table.from_pylist(rows, schema=SAMPLES), decisions, dict(sorted(passed_over.items()))
+        matches = Counter(row["match"] for row in rows if row.get("match"))
+        told = {"passed_over": dict(sorted(passed_over.items())), "matches": dict(sorted(matches.items()))}
+        return pa.Table.from_pylist(rows, schema=SAMPLES), decisions, told
 
     def _lost(self, session: Session, lost: Lost) -> tuple[dict[str, Any], Given]:
         row = unreadable_sample(session.corpora[self.corpus], self.fragment.path, lost.record)
@@ -128,6 +134,8 @@ def _sample(
         return unreadable_sample(corpus, path, item), (Verdict.QUARANTINE, item.reason, detail)
     try:
         row, given = screened(session, corpus, path, item, to_sample(corpus, path, item, session.prompts))
+        if corpus.card.join is not None and corpus.companion is None and not item.finished:
+            row["match"] = match(corpus, path, item)
     except FATAL_ERRORS:
         raise
     except RecordError as error:

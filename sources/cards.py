@@ -106,6 +106,10 @@ class Join(Strict):
     right: str
     many: bool = False
     """Each added column is the list of all matching rows' values, not the first one's."""
+    delimiter: str | None = Field(None, min_length=1, max_length=1)
+    """Of CSV. By default a tab, or a semicolon, where the header has more of them than commas, else a comma."""
+    encoding: str = "utf-8"
+    """Of CSV: a name that Python knows (`windows-1252`)."""
 
 
 class Layout(Strict):

@@ -49,11 +49,15 @@ _BY_READER: dict[str, dict[str, Column]] = {
     },
 }  # fmt: skip
 """Columns of forms that name their own."""
+DICOM_META = ("Modality", "BodyPartExamined", "ViewPosition", "Laterality", "ImageLaterality")
+"""Of headers, where a card names no `meta`: codes of closed vocabularies (sources/dicom/facts.py)."""
 
 
 def fields_of(card: Card) -> Mapping[str, Column]:
     """The card's map, over the reader's own where it has one; with no map at all, columns have canonical names."""
     own = _BY_READER.get(card.reader)
+    if own and card.reader == "dicom" and card.task == "report":
+        own = {name: column for name, column in own.items() if name != "text"}  # a made caption is nobody's report
     fields = {**own, **card.fields} if own else card.fields or _BY_NAME
     return {**fields, "split": SPLIT} if card.reader in TELL_SPLITS and "split" not in card.fields else fields
 
@@ -77,6 +81,11 @@ def columns_of(card: Card) -> Mapping[str, tuple[Column, ...]]:
 
 
 _columns_held: dict[int, tuple[Card, dict[str, tuple[Column, ...]]]] = {}
+
+
+def meta_of(card: Card) -> tuple[str, ...]:
+    """The columns that the card keeps in `meta`, or its reader does where it names none."""
+    return card.meta or (DICOM_META if card.reader == "dicom" else ())
 
 
 def value_of(card: Card, record: Record, name: str) -> Any:
@@ -142,7 +151,7 @@ def lookup(record: Record, column: str) -> Any:
 
 def mapped_columns(card: Card) -> frozenset[str]:
     """Every column the card names, nested ones by their outermost name: nothing else of a record is used."""
-    columns = set(card.meta)
+    columns = set(meta_of(card))
     for column in fields_of(card).values():
         columns.update(names_of(column))
     if card.join is not None:

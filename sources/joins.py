@@ -1,8 +1,10 @@
 """Companion tables: a second file whose columns are added to each record (licences, projections, test ids)."""
 
+import codecs
 import csv
 import gzip
 import io
+import unicodedata
 import zlib
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +31,10 @@ MAX_JOINED_ROWS = 10_000
 MAX_JOINED_BYTES = 64 * 2**20
 """What one record may be joined to with `many`: rows, and their bytes as JSON."""
 NO_JSON = "holds a value that JSON does not have: a number of more than 64 bits, or lists more than 250 deep"
+_FORM = {"L": "A", "N": "9", "C": "?", "M": "?"}
+"""What is told of a character, by its Unicode category; of punctuation and spaces they themselves."""
+KEY_SHOWN = 24
+"""Characters of a value's form that are told."""
 PACKED = ".gz"
 """A companion may lie there in gzip although the card names it plain: it is then always held in memory."""
 LEFT = "@left"
@@ -74,11 +80,8 @@ def joined(corpus: Corpus, path: str, record: Record) -> Record:
         RecordError: more rows match than a record may be joined to, or `left` holds no text.
     """
     join = corpus.card.join
-    if join is None:
-        return record
-    held = _held.get((corpus.root, companion_path(join, path)))
-    table = corpus.companion or (held[1] if held and held[0] is corpus.card else companion(corpus, path))
-    if table is None:
+    table = table_of_record(corpus, path)
+    if join is None or table is None:
         return record
     rows = table.matching(left_value(join, record))
     if join.many:
@@ -88,6 +91,44 @@ def joined(corpus: Corpus, path: str, record: Record) -> Record:
     row = {**added, **record.row}
     row.pop(LEFT, None)
     return Record(record.key, row)
+
+
+def table_of_record(corpus: Corpus, path: str) -> Companion | None:
+    """The companion of the records of a file, without a look at whether it is still the same.
+
+    Raises:
+        CorpusError: as `joined`.
+    """
+    join = corpus.card.join
+    if join is None:
+        return None
+    held = _held.get((corpus.root, companion_path(join, path)))
+    return corpus.companion or (held[1] if held and held[0] is corpus.card else companion(corpus, path))
+
+
+def match(corpus: Corpus, path: str, record: Record) -> str | None:
+    """What the join of a record finds: `blank` (nothing to join by), `none`, `one`, `several`; None without a join.
+
+    `several` are rows of which the first alone is taken although others say something else.
+
+    Raises:
+        CorpusError, RecordError: as `joined`.
+    """
+    join, table = corpus.card.join, table_of_record(corpus, path)
+    if join is None or table is None:
+        return None
+    value = left_value(join, record)
+    rows = table.matching(value)
+    if not rows:
+        return "blank" if value is None else "none"
+    return "several" if not join.many and any(row != rows[0] for row in rows[1:]) else "one"
+
+
+def form_of(value: str) -> str:
+    """How a value is written, without what it says: `9` for a digit, `A` for a letter, leading zeros as they are."""
+    zeros = len(value) - len(value.lstrip("0")) if value.strip("0") else 0
+    whole = "0" * zeros + "".join(_FORM.get(unicodedata.category(one)[0], one) for one in value[zeros:])
+    return whole if len(whole) <= KEY_SHOWN else f"{whole[:KEY_SHOWN]}.."
 
 
 def left_value(join: Join, record: Record) -> str | None:
@@ -126,18 +167,20 @@ def companion(corpus: Corpus, path: str) -> Companion | None:
         return corpus.companion
     place = companion_path(join, path)
     stat = companion_stat(corpus, place)
+    shown = shown_companion(corpus, place)
     if is_parquet(place):
-        raise CorpusError(f"{corpus.shown(place)}: Parquet is joined in builds only, and by a path without {{folder}}")
+        raise CorpusError(f"{shown}: Parquet is joined in builds only, and by a path without {{folder}}")
     if stat.size > MAX_COMPANION_BYTES:
         raise CorpusError(
-            f"{corpus.shown(place)}: a joined table that is read at once may have {MAX_COMPANION_BYTES >> 20} MiB, this"
+            f"{shown}: a joined table that is read at once may have {MAX_COMPANION_BYTES >> 20} MiB, this"
             f" one has {stat.size >> 20}; builds join larger ones by a path without {{folder}}"
         )
     try:
         table = _load(corpus.root, stat, join, wanted_columns(corpus))
     except _FormError as error:
         columns = "" if error.columns is None else f"; it has {corpus.shown_columns(error.columns)}"
-        raise CorpusError(f"{corpus.shown(place)}: {error}{columns}") from None
+        cure = f"; {error.cure}" if error.cure else ""
+        raise CorpusError(f"{shown}: {error}{columns}{cure}") from None
     _held.clear()
     _held[(corpus.root, place)] = (corpus.card, table)
     return table
@@ -151,8 +194,15 @@ def companion_stat(corpus: Corpus, place: str) -> FileStat:
     """
     stat = corpus.root.stat(place) or (None if place.endswith(PACKED) else corpus.root.stat(place + PACKED))
     if stat is None:
-        raise CorpusError(f"{corpus.shown(place)}: the table that the card joins is not there")
+        raise CorpusError(f"{shown_companion(corpus, place)}: the table that the card joins is not there; put it there")
     return stat
+
+
+def shown_companion(corpus: Corpus, place: str) -> str:
+    """A companion as messages name it: of a keyed corpus as its card or recipe does, which holds no one's name."""
+    join = corpus.card.join
+    keyed = join is not None and corpus.identity.keyed
+    return f"{corpus.name}: {join.path if join is not None and keyed else place}"
 
 
 _held: dict[tuple[Folder, str], tuple[Card, Companion]] = {}
@@ -168,16 +218,18 @@ def companion_path(join: Join, path: str) -> str:
 def _load(root: Folder, stat: FileStat, join: Join, wanted: Wanted) -> Companion:
     data = _unpacked(root, stat)
     path = stat.path.removesuffix(PACKED)
+    _expect_known(join)
     columns: dict[str, None] = {}
     rows: dict[str, list[dict[str, Any]]] = {}
     try:
-        for key, row in _rows(path, data, join.right):
+        for key, row in _rows(path, data, join):
             if key is None:
                 continue
             columns.update(dict.fromkeys(row))
             rows.setdefault(key, []).append({name: row[name] for name in row if name in wanted})
     except UnicodeDecodeError:
-        raise _FormError("not UTF-8") from None
+        said = "UTF-8" if join.encoding.lower() == "utf-8" else join.encoding
+        raise _FormError(f"not {said}", cure=f"{_SETTING} encoding (`encoding: windows-1252`)") from None
     except _FormError:
         raise
     except RecordError as error:
@@ -239,19 +291,38 @@ def row_bytes(row: Mapping[str, Any]) -> bytes:
 class _FormError(ValueError):
     """What is wrong with a companion, without its content; `columns` are not to be shown as they are."""
 
-    def __init__(self, detail: str, columns: tuple[str, ...] | None = None) -> None:
+    def __init__(self, detail: str, columns: tuple[str, ...] | None = None, cure: str = "") -> None:
         super().__init__(detail)
         self.columns = columns
+        self.cure = cure
 
 
-def _rows(path: str, data: bytes, right: str) -> Iterator[tuple[str | None, Mapping[str, Any]]]:
-    suffix = PurePosixPath(path).suffix.lower()
+_SETTING = "name in `join` of the card, or of the source in the recipe, its"
+
+
+def _expect_known(join: Join) -> None:
+    try:
+        codecs.lookup(join.encoding)
+    except LookupError:
+        raise _FormError(f"encoding {join.encoding!r} is unknown", cure="convert it to UTF-8") from None
+
+
+def delimiter_of(header: str, join: Join) -> str:
+    """What stands between the fields of a companion: as the card says, else as the header tells."""
+    if join.delimiter is not None:
+        return join.delimiter
+    return "\t" if "\t" in header else ";" if header.count(";") > header.count(",") else ","
+
+
+def _rows(path: str, data: bytes, join: Join) -> Iterator[tuple[str | None, Mapping[str, Any]]]:
+    suffix, right = PurePosixPath(path).suffix.lower(), join.right
     if suffix == ".json":
         yield from _json_rows(orjson.loads(data), PurePosixPath(path).stem, right)
     elif suffix == ".jsonl":
         yield from _keyed((orjson.loads(line) for line in data.splitlines() if line.strip()), right)
     else:
-        yield from _keyed(_csv_rows(data.decode("utf-8-sig")), right)
+        text = data.decode("utf-8-sig" if join.encoding.lower() == "utf-8" else join.encoding)
+        yield from _keyed(_csv_rows(text, join), right)
 
 
 def _json_rows(document: Any, stem: str, right: str) -> Iterator[tuple[str | None, Mapping[str, Any]]]:
@@ -264,17 +335,19 @@ def _json_rows(document: Any, stem: str, right: str) -> Iterator[tuple[str | Non
             yield name, value if isinstance(value, dict) else {stem: value}
 
 
-def _csv_rows(text: str) -> Iterator[dict[str, str]]:
+def _csv_rows(text: str, join: Join) -> Iterator[dict[str, str]]:
     csv.field_size_limit(MAX_RECORD_BYTES)
-    first_line = text.partition("\n")[0]
-    delimiter = "\t" if "\t" in first_line else ","
+    delimiter = delimiter_of(text.partition("\n")[0], join)
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     header = [name.strip() for name in next(rows, [])]
     for number, row in enumerate(rows):
         if not row:
             continue
         if len(row) != len(header):
-            raise _FormError(f"row {number} has {len(row)} fields, the header {len(header)}")
+            raise _FormError(
+                f"row {number} has {len(row)} fields, the header {len(header)}",
+                cure=f"repair it, or {_SETTING} delimiter (read with {delimiter!r})",
+            )
         yield dict(zip(header, row, strict=True))
 
 
@@ -283,7 +356,7 @@ def _keyed(rows: Iterable[Any], right: str) -> Iterator[tuple[str | None, Mappin
         if not isinstance(row, dict):
             raise _FormError(f"row {number} is not an object")
         if number == 0 and right not in row:
-            raise _FormError(f"no column {right!r}", tuple(row))
+            raise _FormError(f"no column {right!r}", tuple(row), cure=f"{_SETTING} column to find rows by as `right`")
         yield text_of(row.get(right)), row
 
 

@@ -7,7 +7,7 @@ import orjson
 
 from sources.cards import GROUP_KINDS
 from sources.choices import chosen, options_of
-from sources.columns import REST, columns_of, lookup, rest_of, takes_rest, text_field, text_of, value_of
+from sources.columns import REST, columns_of, lookup, meta_of, rest_of, takes_rest, text_field, text_of, value_of
 from sources.dialogues import Turn, conversation_turns, spoken_turns
 from sources.finished import finished_sample
 from sources.identity import storable
@@ -209,7 +209,7 @@ def _access(access: str, license_id: str) -> str:
 def _meta(corpus: Corpus, record: Record, *, told: bool) -> str | None:
     """The columns that are kept beside the sample; `told` says that it has turns."""
     card = corpus.card
-    values = {column: lookup(record, column) for column in card.meta if column != REST}
+    values = {column: lookup(record, column) for column in meta_of(card) if column != REST}
     kept = {column: value for column, value in values.items() if not _blank(value)}
     if takes_rest(card) and not record.finished:
         kept |= rest_of(card, record, told=told)

@@ -44,7 +44,7 @@ def written_images(corpus: Corpus, path: str, record: Record) -> list[str]:
 def placed_images(corpus: Corpus, record: Record, written: list[str]) -> list[str]:
     """Paths under the corpus of the pictures a record writes.
 
-    Absolute paths, URLs and `../` stay as they are: no file inside the corpus answers to them. The pictures of
+    Absolute paths, URLs and `../` stay as they are: no file answers to what leaves the corpus. The pictures of
     a report are optional: where their whole folder is absent, the report is text.
     """
     folder = corpus.card.layout.images

@@ -31,6 +31,7 @@ from sources.joins import (
     companion_stat,
     left_value,
     row_bytes,
+    shown_companion,
 )
 from sources.readers.companions import VERSION as TABLE_VERSION
 from sources.readers.companions import Row, join_of, table_fragments, table_rows
@@ -234,7 +235,7 @@ def _run(task: TablePlanTask | RowsTask, session: Session, _start: int, _stop: i
 def _table(session: Session, number: int) -> str:
     """The table that a corpus joins, as messages may show it."""
     corpus = session.corpora[number]
-    return corpus.shown(companion_path(join_of(corpus), ""))
+    return shown_companion(corpus, companion_path(join_of(corpus), ""))
 
 
 def _told(fragment: Fragment, rows: Iterator[Row]) -> Iterator[Row]:

@@ -12,8 +12,11 @@ from sources.dicom.values import header_values
 
 SLICED = frozenset({"CT", "MR", "PT"})
 """Modalities whose series are stacks of slices, a file each."""
-KEYWORDS = ("InstanceNumber", "ImagePositionPatient", "ImageOrientationPatient", "SliceLocation")
-"""What tells where in its series a slice lies; none of it leaves this folder."""
+KEYWORDS = (
+    "SOPClassUID", "SOPInstanceUID", "InstanceNumber", "ImagePositionPatient", "ImageOrientationPatient",
+    "SliceLocation",
+)  # fmt: skip
+"""What tells which file this is and where in its series it lies; none of it leaves this folder."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,8 @@ class Slice:
     path: str
     series: str
     order: tuple[float, float, str]
+    instance: str = ""
+    """What the file calls itself: of an export that was made twice both files have it."""
 
 
 @dataclass
@@ -46,19 +51,28 @@ def slice_of(path: str, dataset: Any) -> Slice | None:
     if (frames and frames[0] > 1) or not header_values(dataset, "Rows"):
         return None
     number = _numbers(dataset, "InstanceNumber")
-    return Slice(path, series, (_place(dataset), number[0] if number else math.inf, path))
+    order = (_place(dataset), number[0] if number else math.inf, path)
+    return Slice(path, series, order, _text(dataset, "SOPInstanceUID"))
 
 
 def picked(slices: Sequence[Slice], policy: str | int) -> list[Slice]:
-    """The slices of one series that a policy takes, in the order of the stack.
+    """The slices of one series that a policy takes, in the order of the stack; of two copies the first by path.
 
     `all`; `middle`; or a number of slices, spread evenly: of n those nearest to the middles of equal parts.
     """
-    ordered = sorted(slices, key=lambda one: one.order)
+    ordered = sorted(_once(slices), key=lambda one: one.order)
     wanted = len(ordered) if policy == "all" else 1 if policy == "middle" else int(policy)
     if wanted >= len(ordered):
         return ordered
     return [ordered[(2 * part + 1) * len(ordered) // (2 * wanted)] for part in range(wanted)]
+
+
+def _once(slices: Sequence[Slice]) -> list[Slice]:
+    """Each instance once. Equal names in other places are no copies: some tools give all files of a series one."""
+    first: dict[tuple[object, ...], Slice] = {}
+    for one in sorted(slices, key=lambda one: one.path):
+        first.setdefault((one.instance, *one.order[:2]) if one.instance else (one.path,), one)
+    return list(first.values())
 
 
 def grouped(slices: Iterable[tuple[str, Slice | None]]) -> Grouped:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from sources.cards import Card, Join, Layout
 from sources.columns import KEY, mapped_columns, required_columns, text_of
 from sources.identifying import wanted_columns
-from sources.joins import Companion, companion_path, companion_stat, is_parquet
+from sources.joins import Companion, companion_path, companion_stat, delimiter_of, is_parquet
 from sources.readers.csv_rows import CsvReader
 from sources.readers.expected import FRAGMENTS_LOOKED_AT
 from sources.readers.json_scan import split_elements
@@ -53,7 +53,7 @@ def table_of(corpus: Corpus) -> Corpus:
         name=corpus.name,
         reader="companion",
         layout=Layout(files=(path,)),
-        options={} if is_parquet(path) else {"delimiter": _delimiter(corpus, path)},
+        options={} if is_parquet(path) else {"delimiter": _delimiter(corpus, path), "encoding": join.encoding},
         fields={"id": join.right},
         meta=tuple(sorted(mapped_columns(corpus.card))) if is_parquet(path) else (),
         task="text",
@@ -180,6 +180,6 @@ def _json_row(key: str, piece: Piece, stem: str, *, by_name: bool) -> Record | U
 
 
 def _delimiter(corpus: Corpus, path: str) -> str:
-    """A tab where the first line has one, as for companions in memory."""
+    """As for companions in memory."""
     with opened(corpus, path) as file:
-        return "\t" if b"\t" in file.readline(HEAD_BYTES) else ","
+        return delimiter_of(file.readline(HEAD_BYTES).decode("latin-1"), join_of(corpus))

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from sources.dicom.documents import DOCUMENTS, MAX_DOCUMENT_BYTES, document_text
+from sources.dicom.documents import MAX_DOCUMENT_BYTES, Document, is_document, read_document
 from sources.dicom.header import read_header
 from sources.dicom.identifiers import IDENTIFYING, NESTED, header_identifiers
 from sources.dicom.series import KEYWORDS, Slice, grouped, picked, slice_of
@@ -39,11 +39,15 @@ def arranged(corpus: Corpus, entries: Iterator[FileEntry]) -> Iterator[FileEntry
     slices: list[tuple[str, Slice | None]] = []
     study_of: dict[str, str] = {}
     documents: dict[str, list[str]] = defaultdict(list)
+    copies: set[tuple[str, str]] = set()
     for entry, dataset in _with_headers(corpus, entries):
         files[entry.path] = entry
         study = "" if dataset is None else _first(dataset, "StudyInstanceUID")
         if reports and dataset is not None and study and _is_document(corpus, entry, dataset):
-            documents[study].append(entry.path)
+            instance = study, _first(dataset, "SOPInstanceUID") or entry.path
+            if instance not in copies:
+                copies.add(instance)
+                documents[study].append(entry.path)
         else:
             study_of[entry.path] = study
             slices.append((entry.path, None if dataset is None else slice_of(entry.path, dataset)))
@@ -83,7 +87,9 @@ def pictures_and_report(corpus: Corpus, entry: FileEntry) -> tuple[dict[str, Any
         with opened(corpus, path) as file:
             header = read_header(file, size, Limits(), groups=False, besides=(*IDENTIFYING, *NESTED))
         told += header_identifiers(header.dataset)
-        for name, text in _document(corpus, path).items():
+        document = _document(corpus, path)
+        told += document.identifiers
+        for name, text in document.text.items():
             texts[REPORT if name == "text" else name].append(text)
     return {**columns, **{name: "\n".join(several) for name, several in texts.items()}}, told
 
@@ -120,17 +126,17 @@ def _header(corpus: Corpus, entry: FileEntry) -> Any:
 
 def _is_document(corpus: Corpus, entry: FileEntry, dataset: Any) -> bool:
     """Whether a file is a report whose text can be read; any other stays a record, and says what it is."""
-    if _first(dataset, "Modality") not in DOCUMENTS or entry.size > MAX_DOCUMENT_BYTES:
+    if not is_document(dataset) or entry.size > MAX_DOCUMENT_BYTES:
         return False
     try:
-        return bool(_document(corpus, entry.path))
+        return bool(_document(corpus, entry.path).text)
     except PictureError:
         return False
 
 
-def _document(corpus: Corpus, path: str) -> dict[str, str]:
+def _document(corpus: Corpus, path: str) -> Document:
     with opened(corpus, path) as file:
-        return document_text(file.read(MAX_DOCUMENT_BYTES + 1))
+        return read_document(file.read(MAX_DOCUMENT_BYTES + 1))
 
 
 def _first(dataset: Any, keyword: str) -> str:

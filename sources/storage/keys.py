@@ -8,6 +8,20 @@ MAX_KEY_BYTES = 1024
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
+def leaves(path: str) -> bool:
+    """Whether a path, as it is written, goes out of the folder it is under: absolute, or by `..`."""
+    if path.startswith("/"):
+        return True
+    if ".." not in path:
+        return False
+    depth = 0
+    for segment in path.split("/"):
+        depth += -1 if segment == ".." else segment not in ("", ".")
+        if depth < 0:
+            return True
+    return False
+
+
 def resolved(folder: str, path: str, boundary: str) -> str:
     """The key of a path under a folder, both without slashes at their ends.
 
@@ -15,14 +29,14 @@ def resolved(folder: str, path: str, boundary: str) -> str:
     than `a/b`, which it is not taken for, and cannot be asked for.
 
     Raises:
-        OutsideError: the path is absolute, has an empty segment, or leaves the boundary.
+        OutsideError: the path is absolute, has an empty segment, or leaves the folder or the boundary.
         FileNotFoundError: no object can have such a key.
     """
+    if leaves(path):
+        raise OutsideError("leads out of its folder")
     segments = folder.split("/") if folder else []
     for segment in path.split("/") if path else []:
         if segment == "..":
-            if not segments:
-                raise OutsideError("leads out of its folder")
             segments.pop()
         elif not segment:
             raise OutsideError("is absolute, or has an empty segment")

@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from sources.storage.folder import MAX_READ_BYTES, FileStat, Folder, InUseError, OutsideError, TooLargeError, is_absence
 from sources.storage.globs import Glob
+from sources.storage.keys import leaves
 
 UNFINISHED = "work/tmp"
 """Where files are made, never beside their final names."""
@@ -29,7 +30,7 @@ def _resolved(folder: Path) -> str:
 
 @dataclass(frozen=True)
 class LocalFolder:
-    """A directory on this machine. Paths are POSIX and relative; links may not leave `boundary`.
+    """A directory on this machine. Paths are POSIX, relative, and stay in it; links may not leave `boundary`.
 
     `boundary` is the folder that links must stay under (default: `root`); for a corpus it is the `--data`
     root, so that a hub cache whose snapshots link to its blobs can be read.
@@ -72,10 +73,12 @@ class LocalFolder:
         """The file's place on this machine.
 
         Raises:
-            OutsideError: the path, with its links resolved, leaves the boundary.
+            OutsideError: the path as it is written leaves this folder, or with its links resolved the boundary.
             FileNotFoundError: no file can have such a name.
         """
         place = self.root / path
+        if leaves(path) and not self._is_own(path):
+            raise OutsideError("leads out of its folder")
         if self._has_no_link(path):
             return place
         try:
@@ -86,6 +89,11 @@ class LocalFolder:
         if resolved != boundary and not resolved.startswith(boundary.rstrip(os.sep) + os.sep):
             raise OutsideError("leads out of its folder")
         return place
+
+    def _is_own(self, path: str) -> bool:
+        """Whether an absolute path is one of this folder."""
+        own = os.path.normpath(self.root.absolute()).rstrip(os.sep) + os.sep
+        return path.startswith("/") and os.path.normpath(path).startswith(own)
 
     def _has_no_link(self, path: str) -> bool:
         """Whether nothing from the boundary down to a file that is there is a link: a third of resolving all of it."""
@@ -131,6 +139,12 @@ class LocalFolder:
                     escaping.add(path)
             escaping.update(glob.escaping)
         return [found[path] for path in sorted(found)], sorted(escaping)
+
+    def link_out(self, path: str) -> str | None:
+        """The first part of a path that is a link out of the boundary, or None."""
+        parts = path.split("/")
+        heads = ("/".join(parts[:count]) for count in range(1, len(parts) + 1))
+        return None if leaves(path) else next((head for head in heads if self._escapes(head)), None)
 
     def _escapes(self, path: str) -> bool:
         try:

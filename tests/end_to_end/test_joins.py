@@ -67,6 +67,8 @@ def test_a_table_joined_by_exchange_gives_the_very_tables_and_shards_of_one_held
     assert listed["bytes"] == (data / "side.csv").stat().st_size
     assert runs[0] | {"inputs": None} == runs[1] | {"inputs": None}
     assert not events(tmp_path / "at_once", "joined")
+    [told] = events(tmp_path / "at_once", "joined_in_memory")
+    assert (told["records_unmatched"], told["records_several"] > 0) == (0, not many)
     [said] = events(tmp_path / "exchanged", "joined")
     rows = 90
     matched = 70  # 0..39 twice or once, of 60 values

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+import pydicom
 import pytest
 
 from pipelines.check_source import check_lines, check_source
@@ -17,6 +18,10 @@ from tests.sources.corpora_fixtures.writing import picture, put, put_jsonl, put_
 NO_WORDS = "a record has no text to learn from"
 EXPECTED = {
     "biomedica": [NO_WORDS],
+    "hospital_dicom": [
+        "1 of 3 records match no row of reports.csv: AccessionNumber is written like A9, accession like A9",
+        NO_WORDS,
+    ],
 }
 """What is odd about a corpus as it is published, too."""
 
@@ -88,6 +93,53 @@ def test_what_a_keyed_corpus_says_is_never_shown(tmp_path: Path, key: Path) -> N
             assert secret not in answer, name
     with pytest.raises(UsageError, match="keyed"):
         checked(tmp_path / "mimic_cxr_jpg", "mimic_cxr_jpg")
+
+
+def test_pictures_behind_a_link_to_another_disk_say_so_and_what_to_do(tmp_path: Path) -> None:
+    put_jsonl(tmp_path / "data/PMC-OA/pmc_oa.jsonl", [{"image": "a.jpg", "caption": "Made up.", "pmcid": "PMC1"}])
+    put(tmp_path / "disk/a.jpg", picture(1))
+    (tmp_path / "data/PMC-OA/images").symlink_to(tmp_path / "disk")
+    [told] = [what for what in problems(tmp_path / "data", "pmc_oa_jsonl") if what.startswith("image.missing")]
+    assert "such as images/a.jpg; images is a link that leads out" in told
+    assert "--data" in told
+
+
+def test_a_picture_of_another_corpus_is_missing_with_the_reason(tmp_path: Path) -> None:
+    film = "../../mimic-cxr-jpg/files/a.jpg"
+    put_jsonl(tmp_path / "PMC-OA/pmc_oa.jsonl", [{"image": film, "caption": "Made up.", "pmcid": "PMC1"}])
+    put(tmp_path / "PMC-OA/images/x.jpg", picture(1))
+    put(tmp_path / "mimic-cxr-jpg/files/a.jpg", picture(2))
+    [told] = [what for what in problems(tmp_path, "pmc_oa_jsonl") if what.startswith("image.missing")]
+    assert "leads out of the corpus's folder" in told
+
+
+def test_a_join_that_matches_nothing_says_how_both_sides_are_written_and_makes_no_report(
+    tmp_path: Path, key: Path
+) -> None:
+    MAKERS["hospital_dicom"](tmp_path)
+    header = "accession,findings,impression,indication\n"
+    for path in (tmp_path / "hospital_dicom/DICOM").rglob("IM*"):
+        dataset = pydicom.dcmread(path)
+        dataset.AccessionNumber = "000120"
+        dataset.save_as(path)
+    put(tmp_path / "hospital_dicom/reports.csv", header + "120,Made-up lungs.,Made up.,Cough\n")
+    found = checked(tmp_path, "hospital_dicom", key)
+    told = {problem["what"]: problem["count"] for problem in found["problems"]}
+    assert told == {
+        "3 of 3 records match no row of reports.csv: AccessionNumber is written like 000999, accession like 999;"
+        " 3 match without their leading zeros: save that column as text": 3,
+        NO_WORDS: 3,
+    }
+    assert [sample["turns"] for sample in found["samples"]] == [[], [], []]
+    assert "120" not in json.dumps(found["problems"])
+
+
+def test_an_addendum_that_is_left_out_is_told(tmp_path: Path, key: Path) -> None:
+    MAKERS["hospital_dicom"](tmp_path)
+    rows = "A1,Made-up lungs.,Made up.,Cough\nA1,An addendum.,Made up.,Cough\nA2,Clear.,Clear.,\n"
+    put(tmp_path / "hospital_dicom/reports.csv", f"accession,findings,impression,indication\n{rows}")
+    [told] = problems(tmp_path, "hospital_dicom", key)
+    assert told.startswith("2 of 3 records match several rows of reports.csv that differ: the first is taken")
 
 
 def test_a_missing_column_is_named(tmp_path: Path) -> None:

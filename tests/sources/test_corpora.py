@@ -82,7 +82,7 @@ TRAINED_ON = {
     "openhermes": 2,
 }
 """Records of the training splits' files."""
-WITHOUT_WORDS = {"biomedica": 1, "hospital_dicom": 0}
+WITHOUT_WORDS = {"biomedica": 1, "hospital_dicom": 1}
 """Records that have nothing to learn: an empty answer, no caption."""
 
 

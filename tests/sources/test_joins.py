@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from sources import joins
-from sources.joins import LEFT, by_exchange, joined
+from sources.joins import LEFT, by_exchange, form_of, joined, match
 from sources.records import Corpus, CorpusError, Record, RecordError
 from tests.sources.corpora import corpus_in, planned
 
@@ -32,6 +32,7 @@ def added(corpus: Corpus, **row: Any) -> dict[str, Any]:
         ("side.csv", "id,cc,file\n1,MIT,a\n2,CC0,b\n"),
         ("side.csv", "\ufeffid, cc,file\r\n1,MIT,a\r\n2,CC0,b"),
         ("side.txt", "id,cc,file\n1,MIT,a\n2,CC0,b\n"),
+        ("side.csv", "id;cc;file\n1;MIT;a\n2;CC0;b\n"),
         ("side.tsv", "id\tcc\tfile\n1\tMIT\ta\n2\tCC0\tb\n"),
         ("side.jsonl", '{"id": 1, "cc": "MIT", "file": "a"}\n{"id": 2, "cc": "CC0", "file": "b"}\n'),
         ("side.json", '[{"id": 1, "cc": "MIT", "file": "a"}, {"id": "2", "cc": "CC0", "file": "b"}]'),
@@ -122,7 +123,7 @@ def test_a_companion_that_is_absent_or_too_large_is_an_error(tmp_path: Path, mon
 def test_the_columns_of_a_keyed_companion_are_counted_and_not_named(tmp_path: Path) -> None:
     corpus_of(tmp_path, "1,DOE JANE,MRN00123456\n2,ROE RICHARD,MRN00123457\n")
     corpus = corpus_in(tmp_path, "jsonl", "notes.jsonl", fields=FIELDS, join=JOIN, identifiers="keyed")
-    with pytest.raises(CorpusError, match=r"no column 'id'; it has 3 columns$"):
+    with pytest.raises(CorpusError, match=r"test: side.csv: no column 'id'; it has 3 columns; name in `join`"):
         planned(corpus)
     with pytest.raises(CorpusError, match="no column 'id'; it has 1, DOE JANE, MRN00123456"):
         planned(corpus_of(tmp_path, "1,DOE JANE,MRN00123456\n2,ROE RICHARD,MRN00123457\n"))
@@ -167,3 +168,41 @@ def test_a_value_of_right_that_is_no_text_is_an_error_that_says_so(tmp_path: Pat
     with pytest.raises(CorpusError, match="a value of 'id': a text field holds lists nested more than 32") as error:
         added(corpus_of(tmp_path, side, "side.jsonl"), uid=1)
     assert "ACC1" not in str(error.value)
+
+
+@pytest.mark.parametrize("identifiers", ["public", "keyed"])
+def test_a_table_as_excel_saves_it_is_joined_or_says_what_to_name(tmp_path: Path, identifiers: str) -> None:
+    side = "id;cc;file\n1;Ergu\xdf;a\n".encode("cp1252")
+    corpus_of(tmp_path, side)
+
+    def corpus(**join: Any) -> Corpus:
+        settings: dict[str, Any] = {"fields": FIELDS, "identifiers": identifiers}
+        return corpus_in(tmp_path, "jsonl", "notes.jsonl", join={**JOIN, **join}, **settings)
+
+    with pytest.raises(CorpusError, match=r"^test: side\.csv: not UTF-8; name in `join` .*`encoding: windows-1252`"):
+        planned(corpus())
+    with pytest.raises(CorpusError, match=r"^test: side\.csv: encoding 'no-such' is unknown; convert it to UTF-8"):
+        planned(corpus(encoding="no-such"))
+    assert added(corpus(encoding="windows-1252"), uid=1) == {"uid": 1, "cc": "Ergu\xdf", "file": "a"}
+    assert added(corpus(encoding="windows-1252", delimiter=";"), uid=1)["cc"] == "Ergu\xdf"
+    with pytest.raises(CorpusError, match=r"side\.csv: no column 'id'; .*name in `join`"):
+        planned(corpus(encoding="windows-1252", delimiter="|"))
+
+
+def test_what_a_join_finds_is_told_and_several_rows_only_where_they_differ(tmp_path: Path) -> None:
+    side = "id,cc,file,more\n1,MIT,a,x\n1,MIT,a,y\n2,MIT,a,x\n2,CC0,a,x\n"
+
+    def found(uid: Any, **join: Any) -> str | None:
+        return match(corpus_of(tmp_path, side, **join), "notes.jsonl", Record("K", {"uid": uid}))
+
+    assert [found(uid) for uid in (1, 2, "02", None)] == ["one", "several", "none", "blank"]
+    assert found(2, many=True) == "one"
+    assert match(corpus_in(tmp_path, "jsonl", "notes.jsonl", fields=FIELDS), "notes.jsonl", Record("K", {})) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "form"),
+    [("000120", "000999"), ("120", "999"), ("A12-Ä", "A99-A"), ("000", "999"), ("x" * 30, "A" * 24 + "..")],
+)
+def test_a_value_is_told_by_its_form(value: str, form: str) -> None:
+    assert form_of(value) == form

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -6,6 +7,7 @@ import pytest
 from sources.mapping import image_uris
 from sources.records import Corpus, Record, RecordError
 from sources.schema import Reason
+from sources.storage import LocalFolder
 from tests.sources.corpora import corpus_in
 
 
@@ -46,6 +48,22 @@ def test_a_picture_lies_in_the_folder_the_layout_names_unless_it_leads_elsewhere
 def test_no_file_answers_to_a_hostile_path(tmp_path: Path, hostile: str) -> None:
     corpus = corpus_of(tmp_path, "pics")
     assert all(corpus.root.stat(uri) is None for uri in uris(corpus, img=hostile))
+
+
+@pytest.mark.parametrize("images", ["pics", None])
+def test_no_picture_of_another_corpus_under_the_same_data_root_answers_to_a_record(
+    tmp_path: Path, images: str | None
+) -> None:
+    (tmp_path / "credentialed").mkdir()
+    (tmp_path / "credentialed/film.jpg").write_bytes(b"x")
+    corpus = corpus_of(tmp_path / "open", images)
+    (tmp_path / "open/pics").mkdir()
+    (tmp_path / "open/film.jpg").write_bytes(b"x")
+    corpus = replace(corpus, root=LocalFolder(tmp_path).inside("open"))
+    for written in ("../../credentialed/film.jpg", "../credentialed/film.jpg", "x/../../credentialed/film.jpg"):
+        assert [corpus.root.stat(uri) for uri in uris(corpus, img=written)] == [None]
+    back = "../film.jpg" if images else "pics/../film.jpg"
+    assert [corpus.root.stat(uri) is not None for uri in uris(corpus, img=back)] == [True]
 
 
 @pytest.mark.parametrize(
