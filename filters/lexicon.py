@@ -66,7 +66,7 @@ _LATER = re.compile(
 """Another picture, unless what follows says what is seen on it."""
 _SHOWS = re.compile(r"^[^.;:]{0,40}?\b(?:show|demonstrat|reveal|depict|display)\w*\b", re.IGNORECASE)
 _AFTER = re.compile(
-    r"^[^.;:]{0,20}?\b(?:(?:was|were|is|are|has|have|had|has been|could|can)(?: not|n['\u2019]t)"
+    r"^[^.;:]{0,20}?\b(?:(?:was|were|is|are|has|have|had|has been|could|can)(?: not|n['\u2019]t)|cannot|can['\u2019]t"
     r"|not (?:performed|done|obtained|available)"
     r"|(?:is|was|are|were) (?:recommended|suggested|advised|declined|unavailable|contraindicated|planned|negative"
     r"|needed)"

@@ -48,7 +48,7 @@ _PATTERNS = tuple(
         (rf"(?<![\w.]){_DAY}{_SHORT_MONTH}(?:{_YEAR}|\d{{2}})(?!\w)", re.IGNORECASE),
         (rf"{_BEFORE}{_DAY}/{_DAY}/\d{{2}}\s?[-\u2013]\s?{_DAY}/{_DAY}/\d{{2}}(?![\d/])", 0),
         (rf"{_FREE}{_DAY}\s?[-\u2013]\s?{_DAY}\s+{_ANY_MONTH}[\s,]*{_YEAR}\b", re.IGNORECASE),
-        (rf"\b{_ANY_MONTH}\s+{_DAY}\s?[-\u2013]\s?{_DAY}\s*,?\s*{_YEAR}\b", re.IGNORECASE),
+        (rf"\b{_ANY_MONTH}\s+{_DAY}\s?[-\u2013]\s?{_DAY}\s*+,?\s*+{_YEAR}\b", re.IGNORECASE),
         (
             rf"{_FREE}{_DAY}\.?\s*(?:de\s+|der\s+)?(?:{_OTHER_MONTH}|{_ANY_MONTH})\s*(?:de\s+|del\s+)?{_YEAR}\b",
             re.IGNORECASE,
@@ -68,8 +68,8 @@ _PATTERNS = tuple(
         ),
         (rf"{_BEFORE}{_DAY}(?:st|nd|rd|th)\s+(?:of\s+)?{_CAPITAL_MONTH}", 0),
         (rf"{_BEFORE}{_DAY}\s+{_CAPITAL_MONTH}(?!\s+(?:be|have|not|also)\b)", 0),
-        (rf"\b{_CAPITAL_MONTH}\s+{_DAY}(?:st|nd|rd|th)?(?:\s*,?\s*{_YEAR})?\b{_NO_MEASURE}", 0),
-        (rf"\b{_ANY_MONTH}[\s/-]+{_DAY}(?:st|nd|rd|th)?[\s/-]*,?\s*{_YEAR}\b", re.IGNORECASE),
+        (rf"\b{_CAPITAL_MONTH}\s+{_DAY}(?:st|nd|rd|th)?(?:\s*+,?\s*+{_YEAR})?\b{_NO_MEASURE}", 0),
+        (rf"\b{_ANY_MONTH}[\s/-]+{_DAY}(?:st|nd|rd|th)?[\s/-]*+,?\s*+{_YEAR}\b", re.IGNORECASE),
         (rf"\b(?:{_ANY_MONTH})[\s,'\u2019/-]+{_YEAR}\b", re.IGNORECASE),
         (rf"{_COMPACT}(?:[T_](?:[01]\d|2[0-3])[0-5]\d(?:[0-5]\d)?)?(?![A-Za-z0-9-])(?!\.\d)", 0),
         (rf"{_YEAR}\s*年\s*{_MONTH}\s*月(?:\s*{_DAY}\s*[日号])?", 0),
@@ -78,7 +78,7 @@ _PATTERNS = tuple(
 _CUED = re.compile(
     r"\b(?:D\.?O\.?B\.?|date of birth|birth ?date|born(?: on)?|dated|date|admitted(?: on)?|discharged(?: on)?|"
     r"dictated(?: on)?|exam(?:ination)? date|study date|seen on|visit(?: on)?|"
-    r"date of (?:exam(?:ination)?|study|service|visit|procedure|surgery)|taken on|scanned on)\s*[:=]?\s*"
+    r"date of (?:exam(?:ination)?|study|service|visit|procedure|surgery)|taken on|scanned on)\s*+[:=]?\s*+"
     rf"({_MONTH}[/-]{_DAY}(?:[/-]\d{{2,4}})?|{_DAY}[./-]{_MONTH}(?:[./-]\d{{2,4}})?|\d{{6}}|\d{{8}})(?!\d)(?!\s*[x\u00d7])",
     re.IGNORECASE,
 )
@@ -95,7 +95,7 @@ _AGES = tuple(
         rf"\b({_OLD_WORDS})(?=[\s-]+{_UNIT}[\s-]*(?:old|of age))",
         rf"(?<![\d.,/-])({_OLD})(?:[\s-]*{_UNIT}[\s./-]*o(?:ld|\b|\.))",
         rf"(?<![\d.,/-])({_OLD})\s*{_UNIT}\s+of\s+age\b",
-        rf"\b(?:aged?|at the age of|age of|age at \w+)\s*[:=]?\s*(?:of\s+|is\s+)?(0?{_OLD})(?!\d|[.,]\d|%)",
+        rf"\b(?:aged?|at the age of|age of|age at \w+)\s*+[:=]?\s*+(?:of\s+|is\s+)?(0?{_OLD})(?!\d|[.,]\d|%)",
         rf"(?<![\d.,/-])({_OLD})\s?/\s?[MF](?![\w/])",
         rf"(?<![\d.,/-])({_OLD})\s*(?:岁|歲)",
         rf"(?<![\d.,/-])({_OLD})[\s-]+(?:male|female|man|woman)\b",

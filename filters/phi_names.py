@@ -38,13 +38,17 @@ _CUE = (
 )
 _CUED = re.compile(rf"{_CUE}(?:\s*[:\uff1a]|\s+[-\u2013]\s)\s*(?:{TITLES})?({_COMMA}|{_ALL_CAPS}|{_FULL}|{_CAPS}\b)")
 _HEADED = re.compile(rf"\b(?i:(?:patient\s+)?name)\s+({_CAPS},\s*{_CAPS}(?:\s+{_INITIAL}(?![\w]))?)")
-_SCRIPT = r"[\u0370-\u052f\u0590-\u06ff\u0900-\u097f]+"
-"""A word in Greek, Cyrillic, Hebrew, Arabic or Devanagari letters."""
+_CASED = r"[\u0386-\u03ab\u0400-\u042f][\u0370-\u052f]*"
+"""A word in Greek or Cyrillic letters with a capital."""
+_UNCASED = r"[\u0590-\u06ff\u0900-\u097f]+"
+"""A word in Hebrew, Arabic or Devanagari letters, which have no capitals."""
 _SCRIPTED = re.compile(
-    rf"(?:{_CUE}|\b(?i:пациент|больной|имя|фио|ασθενής|όνομα)|المريض|الاسم|שם|मरीज|नाम)\s*[:\uff1a]\s*"
-    rf"({_SCRIPT}(?:[ ,-]{{1,2}}{_SCRIPT}){{0,3}})"
+    rf"(?:{_CUE}|\b(?i:пациент|больной|имя|фио|ασθενής|όνομα))\s*[:\uff1a]\s*({_CASED}(?:[ ,-]{{1,2}}{_CASED}){{0,3}})|"
+    rf"(?:\b(?i:name)|الاسم|שם|नाम)\s*[:\uff1a]\s*({_UNCASED}(?:[ ,-]{{1,2}}{_UNCASED}){{0,3}})|"
+    rf"(?:{_CUE}|المريض|החולה|मरीज)\s*[:\uff1a]\s*({_UNCASED}(?: {_UNCASED})?)(?=\s*(?:$|[\n.,;(|]))"
 )
-_TOGETHER = re.compile(rf"\b(?i:drs|doctors)\.?\s+(?:{_FULL},?\s+){{1,3}}(?:and|&)\s+({_FULL})")
+_TOGETHER = re.compile(rf"\b(?i:drs|doctors)\.?\s+((?:{_FULL},?\s+){{1,3}}(?:and|&)\s+{_FULL})")
+_EACH = re.compile(_FULL)
 _SPOKEN = re.compile(
     r"\b(?i:signed by|signed electronically:?|dictated by|reported by|"
     r"reviewed by|read by|verified by|requested by|referred by|"
@@ -67,8 +71,6 @@ _GIVEN_LAST = re.compile(rf"\b({_NAME}|{_CAPS}),\s*({_NAME}|{_CAPS})(?:\s+{_INIT
 _CJK = re.compile(
     r"(?:姓\s*名|患者姓名|患者|病人|医师|医生签名|主治医师)\s*[:\uff1a]\s*([\u4e00-\u9fff]{2,4})(?![\u4e00-\u9fff])"
 )
-_CERTAIN = (_TITLED, _TOGETHER, _CJK, _SCRIPTED)
-"""What these tell to be a name is one, whatever word it is."""
 _INSTITUTION = re.compile(
     rf"\b((?:(?:{_NAME}|St\.?|Mt\.?|[{_UPPER}]{{2,5}})(?:['\u2019]s)?\s+(?:of\s+|and\s+|&\s+)?){{1,5}})"
     r"(Hospital|Infirmary|Clinic|Medical Cent(?:er|re)|Health (?:System|Cent(?:er|re))|Imaging Cent(?:er|re)|"
@@ -107,10 +109,11 @@ def model_is_installed() -> bool:
 
 def rule_spans(text: str) -> Iterator[Span]:
     """Names that titles, headings, signatures, given names or DICOM's `^` tell, and institutions."""
-    for pattern in (_TITLED, _TOGETHER, _CUED, _HEADED, _SPOKEN, _PATIENT, _CJK, _SCRIPTED, _LETTERS):
+    yield from _certain(text)
+    for pattern in (_TITLED, _CUED, _HEADED, _SPOKEN, _PATIENT, _CJK, _LETTERS):
         for match in pattern.finditer(text):
             span = _trimmed(text, match.start(1), match.end(1))
-            if span is not None and (pattern in _CERTAIN or not _is_no_name(text, span)):
+            if span is not None and (pattern in (_TITLED, _CJK) or not _is_no_name(text, span)):
                 yield span
     for match in _CARET.finditer(text):
         yield Span(match.start(), match.end(), "name")
@@ -123,6 +126,14 @@ def rule_spans(text: str) -> Iterator[Span]:
         words = [word for word in _TOKEN.findall(match.group(1)) if word not in NOT_A_NAME]
         if words and not set(words) <= _PUBLIC_INSTITUTION:
             yield Span(match.start() + match.group(1).index(words[0]), match.end(), "institution")
+
+
+def _certain(text: str) -> Iterator[Span]:
+    """Names of several doctors, and in other scripts: whatever stands there is one."""
+    for match in _TOGETHER.finditer(text):
+        yield from (Span(*one.span(), "name") for one in _EACH.finditer(text, *match.span(1)))
+    for match in _SCRIPTED.finditer(text):
+        yield Span(*match.span(match.lastindex or 0), "name")
 
 
 def spans_of_capitals(copy: str) -> Iterator[Span]:

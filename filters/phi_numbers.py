@@ -26,19 +26,21 @@ _CUE = (
     r"study|case|SSN|social security|NHS|medicare|medicaid|insurance|policy|health plan|licen[cs]e|DEA|NPI|serial|"
     r"device|"
     r"passport|member)(?![a-z])"
-    r"(?:\s*(?:(?:number|num|no|nr|id(?:entifier)?)\b\.?|#))?\s*(?:is|was|of)?\s*[:#=]?\s*[:#=]?\s*"
+    r"(?:\s*+(?:(?:number|num|no|nr|id(?:entifier)?)\b\.?|#))?\s*+(?:is|was|of)?\s*+[:#=]?\s*+[:#=]?\s*+"
 )
 _VALUE = (
-    r"([A-Z]{3,8}\d{2,}|[A-Z]{0,4}[-\s/]?\d(?:[\w-]|/(?=\d)|(?<=\d)\s(?=\d{3,})|"
-    r"(?<=\d)\s(?=\d\d\b(?!\s*(?:[cm]?m|m[gl]|kg|y(?:ea)?rs?|years?|y/?o|y|%|x|/|\.\d)))){2,})"
+    r"([A-Z]{0,4}[-\s/]?\d(?:[\w-]|/(?=\d)|(?<=\d)\s(?=\d{3,})|"
+    r"(?<=\d)\s(?=\d\d\b(?!\s*+(?:[cm]?m|m[gl]|kg|y(?:ea)?rs?|years?|y/?o|y|%|x|/|\.\d))))+)"
 )
 """In groups, too, of which one of two digits is no measure or age."""
 _CUED = re.compile(_CUE + _VALUE, re.IGNORECASE)
+_TOO_SHORT = re.compile(r"(?:[A-Z]{0,2}[-\s/]?\d.|\d{1,3}/\d{1,3})", re.IGNORECASE)
+"""Two digits behind at most two letters, and two numbers as blood pressures have them."""
 _WEAK_CUE = re.compile(
     r"^(?:record|hospital|account|visit|chart|unit|specimen|exam|study|case|device|serial|member)", re.IGNORECASE
 )
 """Words that also stand before years, counts and sizes: they need a mark (number, no, #, :) or five digits."""
-_BARE_ID = re.compile(r"\bID\s*(?:number|no\.?)?\s*[:#]\s*([A-Z]{0,4}-?\d[\w-]{2,})")
+_BARE_ID = re.compile(r"\bID\s*+(?:number|no\.?)?\s*+[:#]\s*+([A-Z]{0,4}-?\d[\w-]{2,})")
 _CJK_ID = re.compile(r"(?:病历号|住院号|门诊号|检查号|身份证号?)\s*[::\uff1a]?\s*([A-Z]{0,3}\d[\dXx-]{3,})")
 _PLAIN: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ("id", re.compile(r"(?<![\w-])\d{3}-\d{2}-\d{4}(?![\w-])")),
@@ -54,7 +56,7 @@ _PLAIN: tuple[tuple[Kind, re.Pattern[str]], ...] = (
 _CUED_PHONE = re.compile(
     r"\b(?:tele?(?:phone)?|phone|ph|fax|pager|beeper|mobile|cell ?phone|"
     r"call(?:ed|ing)?(?: (?:us|me|back))?(?: (?:at|on))?|"
-    r"reached at|contact(?:ed)?(?: at| on)?|extension|ext)\.?\s*(?:number|no\.?|#)?\s*[:#]?\s*"
+    r"reached at|contact(?:ed)?(?: at| on)?|extension|ext)\.?\s*+(?:number|no\.?|#)?\s*+[:#]?\s*+"
     r"(\+?\(?\d[\d\s()./-]{4,18}\d)(?!\d)",
     re.IGNORECASE,
 )
@@ -130,7 +132,11 @@ def looks_like_record_number(word: str) -> bool:
 def _cued(text: str) -> Iterator[Span]:
     for match in _CUED.finditer(text):
         value = match.group(1)
-        if _NOT_PEOPLE.match(value.strip()) or _NAMES_BEFORE.search(text, max(match.start(1) - 40, 0), match.start(1)):
+        if (
+            _TOO_SHORT.fullmatch(value)
+            or _NOT_PEOPLE.match(value.strip())
+            or _NAMES_BEFORE.search(text, max(match.start(1) - 40, 0), match.start(1))
+        ):
             continue
         head = text[match.start() : match.start(1)]
         digits = sum(character.isdigit() for character in value)

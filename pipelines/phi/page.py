@@ -24,7 +24,7 @@ from pipelines.report.page_templates import page_templates
 from pipelines.session import Session, locate
 from pipelines.view import View, read_samples
 from pipelines.words import SENTENCES
-from sources.pictures import eight_bits, open_picture
+from sources.pictures import PictureError, eight_bits, open_picture
 from sources.records import CorpusError
 from sources.schema import Verdict
 from sources.storage import Folder
@@ -122,9 +122,7 @@ def _pictures(
             for image_id, entry in images.items():
                 if found[image_id]["problem"] == "error":  # it may have killed who looked at it
                     continue
-                with suppress(
-                    Exception
-                ):  # the build is done: a picture that cannot be shown now is not worth losing it
+                with suppress(PictureError, OSError, KeyError, ValueError, MemoryError):
                     data = open_image(entry["uri"])
                     if image_id_of(data, entry["frame"]) == image_id:  # boxes are those of this picture
                         picture = open_picture(data, limits).frame(entry["frame"])
