@@ -1,3 +1,5 @@
+import bz2
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +95,7 @@ def test_a_config_must_be_chosen_and_exist(tmp_path: Path) -> None:
         planned(corpus_of(tmp_path, options={"config": "eesy"}))
 
 
+PACKERS = {"gz": gzip.compress, "z2": bz2.compress}
 SETTINGS = """---
 configs:
 - {config_name: default, data_files: a.FORM, SETTING}
@@ -106,6 +109,30 @@ def test_settings_of_a_config_are_followed_by_datasets_itself(tmp_path: Path) ->
     (folder / "a.csv").write_text("text|more\n" + "a|x\nb,c|x\n")
     (folder / "README.md").write_text(SETTINGS.replace("FORM", "csv").replace("SETTING", 'sep: "|"'))
     assert texts(corpus_of(folder)) == oracle(folder, tmp_path / "cache") == {"train": ["a", "b,c"]}
+
+
+ODD = 'id,text\n007,None\n1,NA\n,null\n2,"a, b"\n'
+
+
+@pytest.mark.parametrize("name", ["a.csv.gz", "a.csv.bz2"])
+def test_a_csv_gives_the_same_records_compressed_as_plain(tmp_path: Path, name: str) -> None:
+    found = []
+    for folder, data in (("plain/a.csv", ODD.encode()), (f"packed/{name}", PACKERS[name[-2:]](ODD.encode()))):
+        (tmp_path / folder).parent.mkdir()
+        (tmp_path / folder).write_bytes(data)
+        corpus = corpus_in((tmp_path / folder).parent, "hf", "**/a.csv*", fields={"text": "text"}, meta=("id",))
+        found.append([record.row for record in read(corpus) if isinstance(record, Record)])
+    assert found[0] == found[1]
+    rows = [("007", "None"), ("1", "NA"), ("", "null"), ("2", "a, b")]
+    assert [(row["id"], row["text"]) for row in found[0]] == rows
+
+
+def test_a_csv_whose_config_has_settings_gives_texts_too(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text|id\nNone|007\nb,c|\n")
+    (tmp_path / "README.md").write_text(SETTINGS.replace("FORM", "csv").replace("SETTING", 'sep: "|"'))
+    records = read(corpus_of(tmp_path, meta=("id",)))
+    rows = [record.row for record in records if isinstance(record, Record)]
+    assert [(row["text"], row["id"]) for row in rows] == [("None", "007"), ("b,c", "")]
 
 
 def test_settings_that_would_change_records_of_parquet_are_refused(tmp_path: Path) -> None:
