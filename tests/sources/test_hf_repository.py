@@ -142,6 +142,14 @@ def test_settings_that_would_change_records_of_parquet_are_refused(tmp_path: Pat
         planned(corpus_of(tmp_path))
 
 
+@pytest.mark.parametrize("name", ["chunksize", "split", "cache_dir", "streaming", "trust_remote_code"])
+def test_a_readme_has_no_say_in_how_datasets_is_called(tmp_path: Path, name: str) -> None:
+    rows(tmp_path, "a.csv", ["a"])
+    (tmp_path / "README.md").write_text(SETTINGS.replace("FORM", "csv").replace("SETTING", f'sep: ",", {name}: 1'))
+    with pytest.raises(CorpusError, match=rf"sets {name}, which is not followed for csv: read its files with"):
+        planned(corpus_of(tmp_path))
+
+
 def test_a_loading_script_is_never_run(tmp_path: Path) -> None:
     (tmp_path / "films.py").write_text("raise SystemExit('it was run')")
     rows(tmp_path, "state.d/x.json", [])
