@@ -30,7 +30,8 @@ class HfReader:
     """
 
     unit: Literal["file", "folder"] = "file"
-    version: int = 2
+    version: int = 3 + sum(reader.version for reader in (ParquetReader, JsonlReader, JsonReader, CsvReader))
+    """Grows with each of the readers whose records it passes on."""
     options: frozenset[str] = frozenset({"config", "each"})
 
     def plan(self, corpus: Corpus, paths: Sequence[str]) -> Iterator[Fragment]:
