@@ -142,6 +142,22 @@ def test_settings_that_would_change_records_of_parquet_are_refused(tmp_path: Pat
         planned(corpus_of(tmp_path))
 
 
+def test_one_bad_record_ends_a_streamed_file_and_costs_itself_in_gzip(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = b'{"text": "a"}\n{oops\n{"text": "c"}\n'
+    for name in ("one/a.jsonl.bz2", "two/a.jsonl.gz"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(PACKERS[name[-2:]](data))
+    fields = {"text": "text"}
+    with pytest.raises(CorpusError, match=r"a\.jsonl\.bz2: `datasets` cannot read it"):
+        read(corpus_in(tmp_path / "one", "hf", "**/a*", fields=fields))
+    told = capfd.readouterr()
+    assert "a.jsonl" not in told.out + told.err
+    records = read(corpus_in(tmp_path / "two", "hf", "**/a*", fields=fields))
+    assert [isinstance(record, Record) for record in records] == [True, False, True]
+
+
 @pytest.mark.parametrize("name", ["chunksize", "split", "cache_dir", "streaming", "trust_remote_code"])
 def test_a_readme_has_no_say_in_how_datasets_is_called(tmp_path: Path, name: str) -> None:
     rows(tmp_path, "a.csv", ["a"])
