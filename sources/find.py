@@ -192,7 +192,7 @@ def _with_patterns(card: Card, name: str, splits: Sequence[str] | None) -> list[
             f"{name}: its splits {', '.join(taken)} are published in different forms, which one source cannot take"
             " together: take one of them, and add a source of another name (`reader`, `path`, `fields`) for the rest"
         )
-    nearest = difflib.get_close_matches(unknown, known, 1, 0.0)[0]
+    nearest = difflib.get_close_matches(unknown, sorted(known), 1, 0.0)[0]
     raise CorpusError(f"{name}: no split {unknown!r}; did you mean {nearest!r}? There are {', '.join(sorted(known))}")
 
 

@@ -1,6 +1,7 @@
 """Data sets of Hugging Face `datasets`: saved ones (`save_to_disk`), and repositories of the hub or clones of them."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -10,7 +11,7 @@ from sources.columns import SPLIT
 from sources.readers.csv_rows import CsvReader
 from sources.readers.hf_features import Feature, features_of, has_labels, named_labels
 from sources.readers.hf_saved import open_saved_picture, plan_saved, read_saved
-from sources.readers.hf_sets import DataFile, Form, data_file
+from sources.readers.hf_sets import DataFile, Form, data_file, unpacked
 from sources.readers.hf_streams import plan_streamed, read_streamed
 from sources.readers.json_array import JsonReader
 from sources.readers.jsonl import JsonlReader
@@ -29,7 +30,8 @@ class HfReader:
     """
 
     unit: Literal["file", "folder"] = "file"
-    version: int = 2
+    version: int = 3 + sum(reader.version for reader in (ParquetReader, JsonlReader, JsonReader, CsvReader))
+    """Grows with each of the readers whose records it passes on."""
     options: frozenset[str] = frozenset({"config", "each"})
 
     def plan(self, corpus: Corpus, paths: Sequence[str]) -> Iterator[Fragment]:
@@ -47,9 +49,7 @@ class HfReader:
             elif data.form == "streamed":
                 yield from several(corpus, plan_streamed(corpus, path))
             else:
-                fragments = _reader_of(data.form).plan(corpus, (path,))
-                if data.form == "parquet":
-                    fragments = _expected(corpus, path, fragments)
+                fragments = _planned(corpus, path, data.form)
                 yield from several(corpus, fragments)
 
     def read(self, corpus: Corpus, fragment: Fragment) -> Iterator[Record | Unreadable]:
@@ -94,6 +94,15 @@ def _reader_of(form: Form) -> Reader:
     return readers[form]()
 
 
+def _planned(corpus: Corpus, path: str, form: Form) -> Iterator[Fragment]:
+    if form == "parquet":
+        yield from _expected(corpus, path, _reader_of(form).plan(corpus, (path,)))
+        return
+    root, name = unpacked(corpus.root, path)
+    for fragment in _reader_of(form).plan(replace(corpus, root=root), (name,)):
+        yield replace(fragment, path=path)
+
+
 def _expected(corpus: Corpus, path: str, fragments: Iterator[Fragment]) -> Iterator[Fragment]:
     """The fragments, once the file is known for Parquet whose mapped columns can be read."""
     for number, fragment in enumerate(fragments):
@@ -107,8 +116,10 @@ def _items(corpus: Corpus, fragment: Fragment, data: DataFile) -> Iterator[Recor
         return read_saved(corpus, fragment)
     if data.form == "streamed":
         return read_streamed(corpus, fragment)
-    items = _reader_of(data.form).read(corpus, fragment)
-    return _named(corpus, fragment, items) if data.form == "parquet" else items
+    if data.form == "parquet":
+        return _named(corpus, fragment, _reader_of(data.form).read(corpus, fragment))
+    root, name = unpacked(corpus.root, fragment.path)
+    return _reader_of(data.form).read(replace(corpus, root=root), replace(fragment, path=name))
 
 
 def _named(corpus: Corpus, fragment: Fragment, items: Iterator[Record | Unreadable]) -> Iterator[Record | Unreadable]:

@@ -1,5 +1,6 @@
 """The library `datasets`, imported when it is first needed: silent, and reporting to nobody."""
 
+import logging
 from functools import lru_cache
 from typing import Any
 
@@ -16,5 +17,5 @@ def datasets_library() -> Any:
     import datasets
 
     datasets.disable_progress_bars()
-    datasets.utils.logging.set_verbosity_error()
+    datasets.utils.logging.set_verbosity(logging.CRITICAL)  # its errors name files, and are raised as well
     return datasets

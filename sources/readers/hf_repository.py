@@ -12,8 +12,20 @@ from sources.storage import Folder
 README = "README.md"
 _HONOURED = frozenset(("data_files", "data_dir", "default", "features", "version", "description", "drop_labels"))
 """Settings of a config that are followed, or that change no record here."""
-STREAMED = frozenset(("csv", "json", "text"))
-"""Modules of `datasets` whose rows it streams itself where we do not read the file (sources/readers/hf_streams.py)."""
+STREAMED: Mapping[str, frozenset[str]] = {
+    "csv": frozenset((
+        "sep", "delimiter", "header", "names", "column_names", "usecols", "skipinitialspace", "skiprows", "nrows",
+        "na_values", "keep_default_na", "na_filter", "skip_blank_lines", "lineterminator", "quotechar", "quoting",
+        "escapechar", "comment", "encoding", "encoding_errors", "skipfooter", "doublequote", "on_bad_lines",
+    )),
+    "json": frozenset(("field", "encoding", "encoding_errors", "newlines_in_values")),
+    "text": frozenset(("encoding", "encoding_errors", "keep_linebreaks", "sample_by")),
+}  # fmt: skip
+"""Modules of `datasets` whose rows it streams itself where we do not read the file (sources/readers/hf_streams.py).
+
+Of each, the settings that say how its files are read: others would be words for `load_dataset` itself (`split`,
+`cache_dir`), which a repository's README has no say in.
+"""
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 _MAX_README_BYTES = 16 * 2**20
 _PARTS = {
@@ -88,9 +100,10 @@ def _resolve(root: Folder, readme: str, config: str | None) -> Resolved:
     if module is None:
         raise RepositoryError(_without_data(names))
     own = {name: value for name, value in settings.items() if name not in _HONOURED}
-    if own and module not in STREAMED:
+    refused = sorted(str(name) for name in own if name not in STREAMED.get(module, ()))
+    if refused:
         raise RepositoryError(
-            f"the config of its {README} sets {', '.join(sorted(own))}, which is not followed for {module}: read"
+            f"the config of its {README} sets {', '.join(refused)}, which is not followed for {module}: read"
             " its files with the reader of their form and that reader's options"
         )
     splits = {file: split for split, found in matched.items() for file in found if _is_part(file, module)}

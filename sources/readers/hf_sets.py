@@ -8,8 +8,11 @@ from typing import Any, Literal
 import orjson
 
 from sources.readers.hf_repository import COMPRESSED, STREAMED, RepositoryError, Resolved, resolved
+from sources.readers.ranges import opened
 from sources.records import Corpus, CorpusError
 from sources.storage import Folder
+from sources.storage.member_index import is_compressed
+from sources.storage.packed import packed
 
 STATE, DICT = "state.json", "dataset_dict.json"
 _CONTROL = frozenset((STATE, DICT, "dataset_info.json"))
@@ -78,7 +81,8 @@ def streamed_by(corpus: Corpus) -> tuple[str, dict[str, Any]]:
 
 def _form(corpus: Corpus, path: str, data: Resolved) -> Form:
     module = data.module
-    if module in STREAMED and (data.settings or module == "text" or path.endswith(COMPRESSED)):
+    packed_otherwise = path.endswith(COMPRESSED) and not is_gzip(corpus.root, path)
+    if module in STREAMED and (data.settings or module == "text" or packed_otherwise):
         return "streamed"
     if module == "parquet":
         return "parquet"
@@ -87,15 +91,27 @@ def _form(corpus: Corpus, path: str, data: Resolved) -> Form:
     if module == "arrow":
         return "arrow"
     if module == "json":
-        return "json" if _is_array(corpus.root, path) else "jsonl"
+        return "json" if _is_array(corpus, path) else "jsonl"
     raise CorpusError(
         f"{corpus.name}: its data files are of the form {module!r}: read them with the reader of that form"
         " (`webdataset`, `image_folder` ...) and their own path"
     )
 
 
-def _is_array(root: Folder, path: str) -> bool:
-    with root.open(path) as file:
+def is_gzip(root: Folder, path: str) -> bool:
+    """Whether a file is one in gzip that can be read under its name without `.gz`, which no other file has."""
+    return is_compressed(path) and root.stat(path.removesuffix(".gz")) is None
+
+
+def unpacked(root: Folder, path: str) -> tuple[Folder, str]:
+    """Where and under which name a record file is read: one in gzip as if it lay unpacked beside itself."""
+    stat = root.stat(path) if is_gzip(root, path) else None
+    return (root, path) if stat is None else (packed(root, [stat]), path.removesuffix(".gz"))
+
+
+def _is_array(corpus: Corpus, path: str) -> bool:
+    root, name = unpacked(corpus.root, path)
+    with opened(replace(corpus, root=root), name) as file:
         return file.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
 
 

@@ -13,7 +13,6 @@ import blake3
 import orjson
 
 from sources.readers.expected import expect_columns
-from sources.readers.hf_features import Feature, has_labels, named_labels
 from sources.readers.hf_files import mounted
 from sources.readers.hf_library import datasets_library
 from sources.readers.hf_sets import streamed_by
@@ -70,9 +69,8 @@ def read_streamed(corpus: Corpus, fragment: Fragment) -> Iterator[Record | Unrea
         raise ChangedInputError(f"{corpus.shown(fragment.path)}: changed since the build was planned; run it again")
     _open.clear()
     _open[_place(corpus, fragment, fragment.first_row + fragment.records)] = stream
-    labelled = _labelled(corpus, fragment.path)
     for number, (values, _) in enumerate(rows, fragment.first_row):
-        yield named_labels(labelled, str(number), values)
+        yield Record(str(number), values)
 
 
 _open: dict[tuple[Any, ...], Iterator[Row]] = {}
@@ -108,20 +106,23 @@ def _rows(corpus: Corpus, path: str, first: int) -> Iterator[Row]:
 
 def _streamed(corpus: Corpus, path: str) -> Any:
     module, settings = streamed_by(corpus)
-    library = datasets_library()
+    if module != "csv":
+        return _loaded(corpus, path, module, settings)
+    settings = {"keep_default_na": False, **settings}
+    first = next(iter(_loaded(corpus, path, module, settings)), None)
+    if first is None:
+        return _loaded(corpus, path, module, settings)
+    library = datasets_library()  # without types its parser guesses them: 007 would be 7, as in no plain CSV
+    texts = library.Features({name: library.Value("string") for name in first})
+    return _loaded(corpus, path, module, {**settings, "features": texts})
+
+
+def _loaded(corpus: Corpus, path: str, module: str, settings: dict[str, Any]) -> Any:
     files = {"train": [f"{mounted(corpus.root)}/{path}"]}
     with tempfile.TemporaryDirectory(prefix="curate-") as place:  # of locks: nothing that is read is kept
-        return library.load_dataset(
+        return datasets_library().load_dataset(
             module, data_files=files, split="train", streaming=True, cache_dir=place, **settings
         )
-
-
-def _labelled(corpus: Corpus, path: str) -> dict[str, Feature]:
-    """The columns with labels, which only a config's `features` can tell of a form that has none."""
-    if "features" not in streamed_by(corpus)[1]:
-        return {}
-    features = _streamed(corpus, path).features or {}
-    return {name: feature for name, feature in features.items() if has_labels(feature)}
 
 
 def _digest(corpus: Corpus, path: str, first: int, rows: list[bytes]) -> str:

@@ -18,7 +18,7 @@ from sources.records import (
     Fragment,
     RecordError,
 )
-from sources.storage import FileStat
+from sources.storage import FileStat, StoreError
 from sources.uris import pictures_present
 
 READ_BYTES = 2**20
@@ -79,8 +79,14 @@ def found(corpus: Corpus, path: str) -> FileStat:
 
     Raises:
         ChangedInputError: it is not there any more.
+        CorpusError: it is in a gzip that does not unpack.
     """
-    stat = corpus.root.stat(path)
+    try:
+        stat = corpus.root.stat(path)
+    except StoreError:
+        raise
+    except OSError as error:
+        raise CorpusError(f"{corpus.shown(path)}: cannot be read ({error.strerror or error})") from None
     if stat is None:
         raise ChangedInputError(f"{corpus.shown(path)}: is not there any more")
     return stat

@@ -38,7 +38,7 @@ class WebdatasetReader:
     """
 
     unit: Literal["file", "folder"] = "file"
-    version: int = 2
+    version: int = 3
     options: frozenset[str] = frozenset()
 
     def plan(self, corpus: Corpus, paths: Sequence[str]) -> Iterator[Fragment]:

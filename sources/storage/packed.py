@@ -21,6 +21,8 @@ fewer than those would be read again for each; a million members take 64 MB."""
 AT_ONCE_BYTES = 2**20
 """A member of up to this is unpacked when it is opened, a larger one as it is read."""
 BUFFER_BYTES = 2**18
+NOT_UNPACKED = -1
+"""The size, in listings, of what is in a record file in gzip."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,12 @@ class PackedFolder:
         return any(is_packed(name) or is_compressed(name) for name in names)
 
     def checked(self) -> "PackedFolder":
-        """The same, its archives looked at.
+        """The same, its archives looked at; a record file in gzip is when it is opened.
 
         Raises:
             ArchiveError: one of them cannot be read; names it.
         """
-        for stat in self.archives:
+        for stat in (one for one in self.archives if not is_compressed(one.path)):
             try:
                 _index(self.holder, stat)
             except (ArchiveError, StoreError) as error:
@@ -81,19 +83,19 @@ class PackedFolder:
         if self.base.has_folder(path):
             return True
         tops = (f"{self._stem(stat)}/" for stat in self.archives)
-        return any(top.startswith(wanted) for top in tops) or any(name.startswith(wanted) for name, _ in self._named())
+        return any(top.startswith(wanted) for top in tops) or any(name.startswith(wanted) for name, *_ in self._named())
 
     def names(self) -> list[str]:
         """What lies directly in the folder, and in the archives."""
-        return sorted({*self.base.names(), *(name.partition("/")[0] for name, _ in self._named())})
+        return sorted({*self.base.names(), *(name.partition("/")[0] for name, *_ in self._named())})
 
     def files(self, path: str = "") -> Iterator[FileStat]:
         """As the base tells them, then those of the archives."""
         yield from self.base.files(path)
         above = f"{path.strip('/')}/" if path.strip("/") else ""
-        for name, stat in self._named():
+        for name, archive, stat in self._named():
             if name.startswith(above):
-                yield replace(stat, path=name)
+                yield replace(self._sized(archive, stat), path=name)
 
     def glob(self, patterns: Sequence[str]) -> list[FileStat]:
         """All files that match any pattern, those of archives under the first name by which they do.
@@ -111,7 +113,8 @@ class PackedFolder:
                     continue
                 if shown in found and self._member(shown) is None:
                     raise ArchiveError(f"{archive.path} and another archive both hold {shown}: unpack each by itself")
-                found.setdefault(shown, replace(stat, path=shown))
+                if shown not in found:
+                    found[shown] = replace(self._sized(archive, stat), path=shown)
         return [found[path] for path in sorted(found)]
 
     def listing(self, patterns: Sequence[str]) -> tuple[list[FileStat], list[str]]:
@@ -212,6 +215,10 @@ class PackedFolder:
 
     def _answers(self, archive: FileStat, name: str) -> Iterator[str]:
         """The names by which a member answers, the most likely first."""
+        if is_compressed(archive.path):
+            if archive.path.startswith(self.path):
+                yield archive.path[len(self.path) : -len(".gz")]
+            return
         stem, above = self._stem(archive), archive.path.rpartition("/")[0]
         beside = f"{above}/" if above and stem else ""
         left_out = ("", *_index(self.holder, archive).above)
@@ -222,12 +229,16 @@ class PackedFolder:
                 if full.startswith(self.path):
                     yield full[len(self.path) :]
 
-    def _named(self) -> Iterator[tuple[str, FileStat]]:
-        """Every member that the archives list, under each name by which it answers."""
+    def _named(self) -> Iterator[tuple[str, FileStat, FileStat]]:
+        """Every member that the archives list, under each name by which it answers, with its archive."""
         for archive in self.archives:
             for name, stat in _listed(self.holder, archive):
                 for answer in self._answers(archive, name):
-                    yield answer, stat
+                    yield answer, archive, stat
+
+    def _sized(self, archive: FileStat, stat: FileStat) -> FileStat:
+        """A listed member with its size, which of a record file in gzip only unpacking it tells."""
+        return replace(stat, size=_only_member(self.holder, archive).size) if stat.size == NOT_UNPACKED else stat
 
     def _member(self, path: str) -> tuple[FileStat, Member] | None:
         """The archive that has the file, and the member; None where several have one and not the same."""
@@ -240,7 +251,15 @@ class PackedFolder:
         return None
 
     def _within(self, archive: FileStat, path: str) -> Iterator[tuple[FileStat, Member]]:
-        """The first member of an archive that answers to a path, if any."""
+        """The first member of an archive that answers to a path, if any.
+
+        Raises:
+            OSError: it is a record file in gzip that does not unpack.
+        """
+        if is_compressed(archive.path):
+            if path == archive.path[: -len(".gz")]:
+                yield archive, _only_member(self.holder, archive)
+            return
         index, stem = _index(self.holder, archive), self._stem(archive)
         above = archive.path.rpartition("/")[0] if stem else ""
         if above and not path.startswith(f"{above}/"):
@@ -257,7 +276,7 @@ class PackedFolder:
     def _by_base(self, archive: FileStat, path: str) -> Iterator[tuple[FileStat, Member]]:
         """The one member of an archive with the path's base name, where the path is under the archive's own folder."""
         stem = self._stem(archive)
-        if stem and path.startswith(f"{stem}/"):
+        if stem and path.startswith(f"{stem}/") and not is_compressed(archive.path):
             member = _index(self.holder, archive).only_one_called(path.rpartition("/")[2])
             if member is not None:
                 yield archive, member
@@ -316,9 +335,30 @@ def _index(holder: Folder, stat: FileStat) -> MemberIndex:
     return _held[key]
 
 
+def _only_member(holder: Folder, stat: FileStat) -> Member:
+    """What a record file in gzip unpacks to. The process unpacks it when it is first asked for.
+
+    Raises:
+        OSError: it does not unpack to its end.
+    """
+    name = stat.path.rpartition("/")[2][: -len(".gz")]
+    try:
+        member = _index(holder, stat).member(name)
+    except ArchiveError as error:
+        raise OSError(errno.EIO, str(error)) from None
+    assert member is not None, "its only member is called like it"
+    return member
+
+
 @lru_cache(maxsize=64)
 def _listed(holder: Folder, archive: FileStat) -> tuple[tuple[str, FileStat], ...]:
-    """The members of an archive; only who looks for files asks, so that workers need no names."""
+    """The members of an archive; only who looks for files asks, so that workers need no names.
+
+    A record file in gzip is not unpacked for it: its size is `NOT_UNPACKED`.
+    """
+    if is_compressed(archive.path):
+        name = archive.path.rpartition("/")[2][: -len(".gz")]
+        return ((name, FileStat(name, NOT_UNPACKED, archive.stamp)),)
     with opened_archive(holder, archive) as file:
         found = members_of(file, archive.path, archive.size)
         return tuple((name, FileStat(name, member.size, archive.stamp)) for name, member in found)

@@ -143,7 +143,7 @@ def test_a_bare_401_says_where_a_token_comes_from(hub: Hub) -> None:
 
 
 @pytest.mark.parametrize("name", ["train.jsonl.gz", "train.jsonl.bz2", "train.jsonl.xz"])
-def test_compressed_files_of_a_repository_are_streamed_by_datasets(hub: Hub, name: str) -> None:
+def test_compressed_files_of_a_repository_are_read_onwards_from_where_a_worker_stands(hub: Hub, name: str) -> None:
     pack = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}[name.rpartition(".")[2]]
     rows = b"".join(orjson.dumps({"note": f"note {n}", "n": n}) + b"\n" for n in range(9000))
     for path in sorted(hub.folder.rglob("*"), reverse=True):
@@ -159,7 +159,8 @@ def test_compressed_files_of_a_repository_are_streamed_by_datasets(hub: Hub, nam
     asked = len(hub.asked)
     onwards = [record.row["note"] for fragment in fragments for record in reader.read(corpus, fragment)]
     assert onwards == [f"note {n}" for n in range(9000)]
-    assert len(hub.asked) - asked <= asked / 2  # the stream goes on where it stands
+    if not name.endswith(".gz"):  # which is read from places within, not streamed
+        assert len(hub.asked) - asked <= asked / 2  # the stream goes on where it stands
 
 
 def test_a_stream_that_ends_early_is_an_error_before_anything_is_built(hub: Hub) -> None:
@@ -167,7 +168,7 @@ def test_a_stream_that_ends_early_is_an_error_before_anything_is_built(hub: Hub)
     (hub.folder / "README.md").write_text("---\nconfigs: [{config_name: default, data_files: a.jsonl.gz}]\n---\n")
     (hub.folder / "a.jsonl.gz").write_bytes(gzip.compress(rows)[:-1000])
     corpus = found(PLACE, fields={"text": "note"})
-    with pytest.raises(CorpusError, match=r"`datasets` cannot read it .*download it again"):
+    with pytest.raises(CorpusError, match=r"does not unpack to its end.*download it again"):
         list(reader_named("hf").plan(corpus, corpus.files))
 
 

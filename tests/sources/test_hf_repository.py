@@ -1,3 +1,5 @@
+import bz2
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +95,7 @@ def test_a_config_must_be_chosen_and_exist(tmp_path: Path) -> None:
         planned(corpus_of(tmp_path, options={"config": "eesy"}))
 
 
+PACKERS = {"gz": gzip.compress, "z2": bz2.compress}
 SETTINGS = """---
 configs:
 - {config_name: default, data_files: a.FORM, SETTING}
@@ -108,10 +111,58 @@ def test_settings_of_a_config_are_followed_by_datasets_itself(tmp_path: Path) ->
     assert texts(corpus_of(folder)) == oracle(folder, tmp_path / "cache") == {"train": ["a", "b,c"]}
 
 
+ODD = 'id,text\n007,None\n1,NA\n,null\n2,"a, b"\n'
+
+
+@pytest.mark.parametrize("name", ["a.csv.gz", "a.csv.bz2"])
+def test_a_csv_gives_the_same_records_compressed_as_plain(tmp_path: Path, name: str) -> None:
+    found = []
+    for folder, data in (("plain/a.csv", ODD.encode()), (f"packed/{name}", PACKERS[name[-2:]](ODD.encode()))):
+        (tmp_path / folder).parent.mkdir()
+        (tmp_path / folder).write_bytes(data)
+        corpus = corpus_in((tmp_path / folder).parent, "hf", "**/a.csv*", fields={"text": "text"}, meta=("id",))
+        found.append([record.row for record in read(corpus) if isinstance(record, Record)])
+    assert found[0] == found[1]
+    rows = [("007", "None"), ("1", "NA"), ("", "null"), ("2", "a, b")]
+    assert [(row["id"], row["text"]) for row in found[0]] == rows
+
+
+def test_a_csv_whose_config_has_settings_gives_texts_too(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text|id\nNone|007\nb,c|\n")
+    (tmp_path / "README.md").write_text(SETTINGS.replace("FORM", "csv").replace("SETTING", 'sep: "|"'))
+    records = read(corpus_of(tmp_path, meta=("id",)))
+    rows = [record.row for record in records if isinstance(record, Record)]
+    assert [(row["text"], row["id"]) for row in rows] == [("None", "007"), ("b,c", "")]
+
+
 def test_settings_that_would_change_records_of_parquet_are_refused(tmp_path: Path) -> None:
     film(2).to_parquet(str(tmp_path / "a.parquet"))
     (tmp_path / "README.md").write_text(SETTINGS.replace("FORM", "parquet").replace("SETTING", "columns: [note]"))
     with pytest.raises(CorpusError, match="sets columns, which is not followed for parquet"):
+        planned(corpus_of(tmp_path))
+
+
+def test_one_bad_record_ends_a_streamed_file_and_costs_itself_in_gzip(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = b'{"text": "a"}\n{oops\n{"text": "c"}\n'
+    for name in ("one/a.jsonl.bz2", "two/a.jsonl.gz"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(PACKERS[name[-2:]](data))
+    fields = {"text": "text"}
+    with pytest.raises(CorpusError, match=r"a\.jsonl\.bz2: `datasets` cannot read it"):
+        read(corpus_in(tmp_path / "one", "hf", "**/a*", fields=fields))
+    told = capfd.readouterr()
+    assert "a.jsonl" not in told.out + told.err
+    records = read(corpus_in(tmp_path / "two", "hf", "**/a*", fields=fields))
+    assert [isinstance(record, Record) for record in records] == [True, False, True]
+
+
+@pytest.mark.parametrize("name", ["chunksize", "split", "cache_dir", "streaming", "trust_remote_code"])
+def test_a_readme_has_no_say_in_how_datasets_is_called(tmp_path: Path, name: str) -> None:
+    rows(tmp_path, "a.csv", ["a"])
+    (tmp_path / "README.md").write_text(SETTINGS.replace("FORM", "csv").replace("SETTING", f'sep: ",", {name}: 1'))
+    with pytest.raises(CorpusError, match=rf"sets {name}, which is not followed for csv: read its files with"):
         planned(corpus_of(tmp_path))
 
 

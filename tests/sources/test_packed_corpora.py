@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,7 +20,7 @@ from sources.cards import Card, Layout, catalogue
 from sources.find import find_corpus
 from sources.identity import Identity
 from sources.records import Corpus, CorpusError, Record
-from sources.storage import LocalFolder
+from sources.storage import LocalFolder, member_index
 from sources.storage.inflated import APART_BYTES, GZIP, RAW, Inflated, Places
 from sources.storage.packed import archive_at, packed
 from sources.storage.zip_members import ArchiveError
@@ -243,8 +244,39 @@ def test_of_a_file_and_the_same_in_gzip_one_is_read(tmp_path: Path) -> None:
 
 def test_a_gzip_that_was_cut_off_is_told_by_its_name(tmp_path: Path) -> None:
     (tmp_path / "notes.jsonl.gz").write_bytes(gzip.compress(b'{"id": 1}\n' * 9000)[:-9])
-    with pytest.raises(CorpusError, match=r"notes\.jsonl\.gz: does not unpack to its end"):
-        own_corpus(tmp_path, "notes.jsonl.gz")
+    corpus = own_corpus(tmp_path, "notes.jsonl.gz")
+    assert corpus is not None
+    with pytest.raises(CorpusError, match=r"notes\.jsonl: cannot be read \(does not unpack to its end"):
+        read(corpus)
+
+
+def test_a_record_file_in_gzip_is_unpacked_for_its_size_only_where_it_is_read_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "notes").mkdir()
+    for name in "abcd":
+        (tmp_path / f"notes/{name}.jsonl.gz").write_bytes(gzip.compress(b'{"id": 1, "text": "one"}\n'))
+    sized: list[str] = []
+    real = member_index.members_of
+
+    def counted(file: Any, path: str, size: int) -> Any:
+        sized.append(path)
+        return real(file, path, size)
+
+    monkeypatch.setattr("sources.storage.packed.members_of", counted)
+    corpus = own_corpus(tmp_path, "notes")
+    assert corpus is not None
+    assert len(corpus.files) == 4
+    assert corpus.root.names()
+    assert not corpus.root.has_folder("pictures")
+    assert corpus.root.stat("picture.jpg") is None
+    assert sized == []
+    for _ in range(3):
+        assert corpus.root.read("b.jsonl").startswith(b"{")
+        assert corpus.root.glob(["b.*"])[0].size == 25
+    assert sized == ["b.jsonl.gz"]
+    assert len(read(corpus)) == 4
+    assert sorted(sized) == [f"{name}.jsonl.gz" for name in "abcd"]
 
 
 def test_a_folder_that_lacks_the_records_is_not_told_that_its_archive_holds_archives(tmp_path: Path) -> None:
