@@ -5,6 +5,7 @@ import itertools
 import re
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,10 @@ from tests.workflows.train.minis import mini, mini_file
 from workflows.train.cluster import read_hostfile, submit, write_launch
 from workflows.train.init import init_random
 from workflows.train.job import EXPORT, FAILURES, JOB, Job, read_job, write_job
-from workflows.train.launch import SIGNALS, note_save, shutdown_seconds
+from workflows.train.launch import SIGNALS, note_save, shutdown_seconds, words_of
 from workflows.train.node import forget_others, node_command, pod_status
 from workflows.train.outcome import main as outcome
+from workflows.train.rank import _leave
 from workflows.train.recipe import load_train_recipe
 
 PYTORCH_JOB: dict[str, Any] = {
@@ -171,9 +173,47 @@ ENDS: dict[str, tuple[dict[int, dict[str, Any]], bool, int]] = {
 @pytest.mark.parametrize("case", ENDS)
 def test_a_pod_is_started_anew_only_where_that_can_help(job: Job, case: str) -> None:
     words, further, status = ENDS[case]
+    if not words:
+        (job.out / FAILURES).rmdir()  # which the ranks make
     for rank, word in words.items():
         (job.out / FAILURES / f"{rank}.json").write_bytes(orjson.dumps(word))
     assert pod_status(job, 1, asked=False, further=further) == status
+
+
+def test_a_pod_says_where_more_is_to_be_read(job: Job, capsys: pytest.CaptureFixture[str]) -> None:
+    pod_status(job, 1, asked=False, further=False)
+    said = capsys.readouterr().err
+    assert "see the log of this pod" in said
+    assert "train.log" not in said
+
+
+def test_a_pod_waits_for_the_words_of_ranks_that_stop_in_another(job: Job) -> None:
+    _leave(job.out / FAILURES / "0.json", {"status": 130, "step": 0})
+    late = job.out / FAILURES / "1.json"
+    _leave(late, {"status": None, "pid": 1, "host": "n2"})
+    timer = threading.Timer(0.5, _leave, (late, {"status": 130, "step": 0}))
+    timer.start()
+    assert pod_status(job, 1, asked=False, further=False) == 130
+    timer.join()
+
+
+def test_words_that_come_and_go_while_they_are_read_are_no_failure(job: Job) -> None:
+    word = job.out / FAILURES / "1.json"
+    ended = threading.Event()
+
+    def rank_of_another_pod() -> None:
+        while not ended.is_set():
+            _leave(word, {"status": 1, "error": "a long word " * 4000, "hint": "", "ours": True})
+            word.unlink()
+
+    thread = threading.Thread(target=rank_of_another_pod)
+    thread.start()
+    try:
+        found = [words_of(job) for _ in range(2000)]
+    finally:
+        ended.set()
+        thread.join()
+    assert {len(words) for words in found} == {0, 1}
 
 
 def test_a_pod_whose_run_is_done_is_done(job: Job) -> None:
