@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -204,6 +205,7 @@ def test_words_that_come_and_go_while_they_are_read_are_no_failure(job: Job) -> 
     def rank_of_another_pod() -> None:
         while not ended.is_set():
             _leave(word, {"status": 1, "error": "a long word " * 4000, "hint": "", "ours": True})
+            time.sleep(0.0005)
             word.unlink()
 
     thread = threading.Thread(target=rank_of_another_pod)
