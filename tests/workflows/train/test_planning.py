@@ -91,6 +91,23 @@ def test_rows_that_the_ranks_do_not_divide_are_refused_with_a_number_that_they_d
     assert "rows_per_step=6," in refused.value.hint
 
 
+@pytest.mark.parametrize(("setting", "said"), [
+    ("batch_tokens=1000000000000", "7,812,500,000 rows a step"), ("epochs=2000", "epochs: .* 1000"),
+    ("rows_per_step=65538", "rows_per_step: .* 65536"),
+])  # fmt: skip
+def test_what_no_plan_may_have_is_refused_in_a_sentence(
+    shards: LocalFolder, tmp_path: Path, setting: str, said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        chosen(shards, tmp_path, 2, setting)
+    assert not (tmp_path / "plan").exists()
+
+
+def test_rows_are_not_rounded_up_to_more_than_a_plan_may_have(shards: LocalFolder, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="131,070 rows a step for 65,535 ranks"):
+        chosen(shards, tmp_path, 65535, f"batch_tokens={2**16 * 128}")
+
+
 @pytest.mark.parametrize("of_model", [4, None])
 def test_where_nobody_named_a_number_there_are_rows_for_all_ranks(
     shards: LocalFolder, tmp_path: Path, of_model: int | None
