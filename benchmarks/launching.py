@@ -166,7 +166,7 @@ def stopped_at_start(work: Path) -> None:
     job = str(out / "job.json")
     node = subprocess.Popen([sys.executable, "-m", "workflows.train.node", job, "--nodes", "1", "--nproc", "2"],
                             cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
-    wait_until(lambda: len(list((out / "failures").glob("*.json"))) == 2, 300, "both ranks")
+    wait_until(lambda: len(list((out / "failures").glob("[0-9]*.json"))) == 2, 300, "both ranks")
     node.send_signal(signal.SIGUSR1)
     node.wait(300)
     words = [orjson.loads(word.read_bytes()) for word in sorted((out / "failures").iterdir())]

@@ -299,7 +299,8 @@ def _described(folder: Folder, plan_folder: Folder) -> tuple[Manifest, str]:
         if anew:
             raise PlanError(
                 f"{folder.place}/{anew[0]}: is another tar than the plan is of, says the manifest of the shards: they "
-                "were written anew since; make the plan again: curate shards plan DIR"
+                "were written anew since. A plan with a manifest of its own is one that curate train made for its "
+                "model: train in another --out, where it makes one of the shards as they are"
             )
     return manifest, hashlib.sha256(place.read(MANIFEST_NAME)).hexdigest()
 

@@ -301,8 +301,10 @@ def test_a_tar_written_anew_with_its_manifest_is_told_by_a_plan_of_the_old_one(
     content = orjson.loads((root / "manifest.json").read_bytes())
     content["shards"][2]["sha256"] = "0" * 64  # as large as it was, and with the same first sample
     (root / "manifest.json").write_bytes(orjson.dumps(content))
-    with pytest.raises(PlanError, match=f"{NAMES[2]}: is another tar than the plan is of"):
+    with pytest.raises(PlanError, match=f"{NAMES[2]}: is another tar than the plan is of") as told:
         PlannedRows(root, plan_folder=there)
+    assert "train in another --out" in str(told.value)
+    assert "curate shards plan" not in str(told.value)  # that would leave this plan as it is
 
 
 def test_no_plan_is_told(root: Path) -> None:

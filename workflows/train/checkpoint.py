@@ -23,7 +23,8 @@ ABOUT = "checkpoint.json"
 WRITING = ".writing"
 UNIVERSAL = ".universal"
 UNWRITTEN = ("inline_container.cc", "PytorchStreamWriter", "I/O error")
-"""What torch.save (two of its ways) and safetensors say of a file that they cannot write to its end."""
+"""What torch.save (two of its ways) and safetensors say of a file that they cannot write to its end:
+of a full disk and of one that fails."""
 T = TypeVar("T")
 
 
@@ -96,7 +97,7 @@ def clear_leftovers(job: Job, ranks: Ranks) -> None:
 
 @contextmanager
 def unwritten_told(place: Path, what: str) -> Iterator[None]:
-    """Say in our words that a file could not be written: of a full disk torch and safetensors raise no OSError.
+    """Say in our words that a file could not be written: torch and safetensors raise no OSError.
 
     Raises:
         CurateError: that happened.
@@ -109,7 +110,8 @@ def unwritten_told(place: Path, what: str) -> Iterator[None]:
         free = shutil.disk_usage(place).free / 1e9
         raise CurateError(
             f"{place}: {what} could not be written to its end; {free:,.1f} GB are free there now",
-            "free some space, then go on with --resume: it removes what is half-written first",
+            "free some space; where there was enough, the disk fails (see the kernel's log) or a quota is reached: put "
+            "that right. Then go on with --resume: it removes what is half-written first",
         ) from None
 
 

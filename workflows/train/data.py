@@ -2,6 +2,8 @@
 
 import signal
 from collections.abc import Iterator, Sequence
+from itertools import chain, islice
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +20,7 @@ from sources.storage import folder_at
 from workflows.train.batch import Row
 from workflows.train.job import Job
 from workflows.train.ranks import Ranks
-from workflows.train.stopping import STOPPING
+from workflows.train.stopping import STOPPING, held_back
 
 VERIFY = "`curate shards verify` says what is wrong with shards"
 
@@ -81,7 +83,7 @@ def rows_of(job: Job, ranks: Ranks, start_step: int) -> Iterator[Sequence[Row]]:
             start_step=start_step, picture=pixels,
         )  # fmt: skip
         loader = PlannedLoader(planned, workers=job.recipe.workers, pin_memory=ranks.device.type == "cuda")
-        for step in _read(loader):
+        for step in _read(loader, spawned=planned.start_method == "spawn"):
             yield [_row(row, 0 if number else len(step.bad)) for number, row in enumerate(step.rows)]
     except (PlanError, ManifestError) as error:
         raise UsageError(str(error), VERIFY) from None
@@ -89,8 +91,14 @@ def rows_of(job: Job, ranks: Ranks, start_step: int) -> Iterator[Sequence[Row]]:
         raise CurateError(str(error), VERIFY) from None
 
 
-def _read(loader: PlannedLoader) -> Iterator[StepRows]:
-    for step in loader:
+def _read(loader: PlannedLoader, *, spawned: bool) -> Iterator[StepRows]:
+    """Start the readers where signals cannot end them: those of a bucket import for seconds before they ignore any."""
+    if spawned:
+        resource_tracker.ensure_running()  # lets SIGTERM and SIGINT in again when it starts, so not further down
+    steps = iter(loader)
+    with held_back():
+        first = list(islice(steps, 1))
+    for step in chain(first, steps):
         if isinstance(step, Unreadable):
             raise LoaderError(step.message)
         yield step

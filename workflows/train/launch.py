@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any, ClassVar
@@ -125,13 +126,16 @@ def pass_signals_on(process: "subprocess.Popen[bytes]", asked: list[int]) -> dic
         return {}
 
 
-def tell_end(job: Job, status: int, *, asked: bool) -> None:
+def tell_end(job: Job, status: int, *, asked: bool, log: str | None = None) -> None:
     """Return where the ranks did all of the job; `asked`: they were told to stop.
+
+    `log`: where more was said than in the words of the ranks, in words (default: the file of `run_here`).
 
     Raises:
         StoppedError: they stopped in order.
         CurateError: a rank failed; the first that did is told.
     """
+    log = log or str(job.out / LOG)
     documents = words_of(job)
     stopped = [one for _, one in documents if one["status"] == STOPPED]
     failed = [(rank, one) for rank, one in documents if one["status"] not in (None, STOPPED)]
@@ -140,7 +144,7 @@ def tell_end(job: Job, status: int, *, asked: bool) -> None:
     if clear is not None:
         raise _failure(*clear)
     if silent:
-        raise _killed(job, *silent[0], asked=asked)
+        raise _killed(job, *silent[0], asked=asked, log=log)
     if failed:
         raise _failure(*failed[0])
     done = (job.out / EXPORT).is_dir()
@@ -149,22 +153,28 @@ def tell_end(job: Job, status: int, *, asked: bool) -> None:
         what = f"with a checkpoint of step {step:,}" if step else "before the first step"
         raise StoppedError(f"stopped as asked, {what}", "the same command with --resume goes on")
     if status or not done:
-        raise CurateError(f"the ranks could not be started (status {status})", f"see {job.out / LOG}")
+        raise CurateError(f"the ranks could not be started (status {status})", f"see {log}")
 
 
 def words_of(job: Job) -> list[tuple[int, dict[str, Any]]]:
-    """Each rank and what it said, or that it began; the one that was heard of last comes last."""
-    words = sorted((job.out / FAILURES).iterdir(), key=lambda path: path.stat().st_mtime)
-    return [(int(word.stem), orjson.loads(word.read_bytes())) for word in words]
+    """Each rank and what it said, or that it began; the one that was heard of last comes last.
+
+    None where no rank ever began. Ranks of other nodes may live on and take a word back meanwhile.
+    """
+    heard: list[tuple[float, int, dict[str, Any]]] = []
+    for word in (job.out / FAILURES).glob("[0-9]*.json"):
+        with suppress(FileNotFoundError):
+            heard.append((word.stat().st_mtime, int(word.stem), orjson.loads(word.read_bytes())))
+    return [(rank, said) for _, rank, said in sorted(heard, key=lambda one: one[0])]
 
 
-def _killed(job: Job, rank: int, document: dict[str, Any], *, asked: bool) -> CurateError:
+def _killed(job: Job, rank: int, document: dict[str, Any], *, asked: bool, log: str) -> CurateError:
     """About the rank that was silent first: the words of those that live are touched every second."""
     late = f" or did not stop within {shutdown_seconds(job)} s" if asked else ""
     return CurateError(
         f"rank {rank} (process {document['pid']} on {document['host']}) ended without a word: it was killed, perhaps "
         f"for want of memory{late}",
-        f"see {job.out / LOG}; the last checkpoint is whole: go on with --resume",
+        f"see {log}; the last checkpoint is whole: go on with --resume",
     )
 
 

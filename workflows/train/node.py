@@ -9,6 +9,7 @@ import argparse
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -31,6 +32,8 @@ NODE_RANK = ("SLURM_NODEID", "PET_NODE_RANK", "RANK")
 
 AGAIN = 137
 """As of a process that was killed: restartPolicy `ExitCode` starts a pod anew from 128 on; less ends the job."""
+OTHERS_S = 10.0
+"""Ranks that stop in order leave their words at nearly the same time, but not all before the first pod looks."""
 
 
 def main(arguments: list[str]) -> None:
@@ -73,8 +76,9 @@ def pod_status(job: Job, status: int, *, asked: bool, further: bool) -> int:
     rank died, here or elsewhere, or failed of what is not ours (its GPU, the network), in a run that got further.
     Anything else would fail again: what the project itself refused (with its own status), or a run that never began.
     """
+    _hear_out(job)
     try:
-        tell_end(job, status, asked=asked)
+        tell_end(job, status, asked=asked, log="the log of this pod and of the others")
     except StoppedError as error:
         say(f"{error.message}; the pods that come next go on")
         return STOPPED
@@ -83,6 +87,16 @@ def pod_status(job: Job, status: int, *, asked: bool, further: bool) -> int:
         ours = [word for _, word in words_of(job) if word["status"] not in (None, STOPPED) and word["ours"]]
         return error.status if ours or not further else AGAIN
     return 0
+
+
+def _hear_out(job: Job) -> None:
+    """Where a rank stopped in order, give those of the other pods time to say so too."""
+    until = time.monotonic() + OTHERS_S
+    while time.monotonic() < until:
+        said = [word["status"] for _, word in words_of(job)]
+        if STOPPED not in said or None not in said:
+            return
+        time.sleep(0.1)
 
 
 def node_command(job: Job, nodes: int, nproc: int, environment: Mapping[str, str]) -> list[str]:
@@ -97,7 +111,7 @@ def node_command(job: Job, nodes: int, nproc: int, environment: Mapping[str, str
 
 def forget_others(job: Job, world: int) -> None:
     """Remove the last words of ranks that this start has not; each of the others writes its own anew."""
-    for word in (job.out / FAILURES).glob("*.json"):
+    for word in (job.out / FAILURES).glob("[0-9]*.json"):
         if int(word.stem) >= world:
             word.unlink(missing_ok=True)
 

@@ -8,8 +8,8 @@ import orjson
 
 from pipelines.errors import CurateError
 from workflows.answer import print_json, say
-from workflows.train.job import ANSWER, EXPORT, FAILURES, METRICS, STOPPED, Job, read_job
-from workflows.train.launch import StoppedError, tell_end
+from workflows.train.job import ANSWER, EXPORT, METRICS, STOPPED, Job, read_job
+from workflows.train.launch import StoppedError, tell_end, words_of
 from workflows.train.metrics import ends, read_metrics, replace_file
 from workflows.train.model import parameter_counts
 
@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
     """
     job = read_job(Path(next(word for word in arguments if not word.startswith("--"))))
     try:
-        tell_end(job, 0, asked=ASKED in arguments)
+        tell_end(job, 0, asked=ASKED in arguments, log="what the launcher logged (Slurm: OUT/slurm-N.log)")
     except StoppedError as error:
         say(f"{error.message}; {error.hint}")
         if advanced(job):
@@ -59,8 +59,7 @@ def write_answer(job: Job, seconds: float) -> dict[str, Any]:
 
 def advanced(job: Job) -> bool:
     """Whether the ranks that stopped had finished a step since they were started."""
-    words = [orjson.loads(word.read_bytes()) for word in (job.out / FAILURES).glob("*.json")]
-    return any(word["step"] > word["before"] for word in words if word["status"] == STOPPED)
+    return any(word["step"] > word["before"] for _, word in words_of(job) if word["status"] == STOPPED)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """The plan that a model is trained by: the one beside the shards, or one made for the model from the member index."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pyarrow as pa
@@ -21,7 +23,8 @@ from shards.plan_settings import settings_of_plan
 from sources.storage import Folder, LocalFolder
 from workflows.train.model import ModelDescription
 from workflows.train.overlay import OverlaidFolder
-from workflows.train.recipe import TrainRecipe
+from workflows.train.recipe import MAX_ROWS, TrainRecipe
+from workflows.train.settings import validated
 from workflows.train.tokenizer import TOKENIZER_FILE
 
 VIEW = "plan"
@@ -84,13 +87,24 @@ def _chosen(
         )
     plan = _made(shards, manifest, model, settings, start, view, reasons)
     if plan.about.rows_per_step % world:  # as many as suit the data; nobody named a number
-        evened = settings.model_copy(update={"rows_per_step": _rounded_up(plan.about.rows_per_step, world)})
+        evened = _settled(settings.model_dump() | {"rows_per_step": _rounded_up(plan.about.rows_per_step, world)})
         plan = _made(shards, manifest, model, evened, start, view, reasons)
     return plan
 
 
 def _rounded_up(rows: int, world: int) -> int:
-    return -(-rows // world) * world
+    """The least number of rows, not below this, that the ranks divide.
+
+    Raises:
+        UsageError: no plan may have so many.
+    """
+    rounded = -(-rows // world) * world
+    if rounded > MAX_ROWS:
+        raise UsageError(
+            f"{rounded:,} rows a step for {world:,} ranks: a plan has at most {MAX_ROWS:,}",
+            "--set batch_tokens=N with fewer tokens, or --set rows_per_step=N",
+        )
+    return rounded
 
 
 def _misfits(
@@ -134,12 +148,16 @@ def _settings(
     images = model.images
     if about is None:
         mixture = manifest.mixture
-        return PlanSettings(
-            context=context, rows_per_step=rows, epochs=recipe.epochs or mixture.epochs, seed=mixture.seed,
-            weights={"source": dict(mixture.weights)}, images=images,
-        )  # fmt: skip
+        return _settled({
+            "context": context, "rows_per_step": rows, "epochs": recipe.epochs or mixture.epochs, "seed": mixture.seed,
+            "weights": {"source": dict(mixture.weights)}, "images": images,
+        })  # fmt: skip
     changed = {"context": context, "rows_per_step": rows, "epochs": recipe.epochs or about.epochs, "images": images}
-    return settings_of_plan(about).model_copy(update=changed)
+    return _settled(settings_of_plan(about).model_dump() | changed)
+
+
+def _settled(document: Mapping[str, Any]) -> PlanSettings:
+    return validated(PlanSettings, document, "the plan for this model and recipe")
 
 
 def _made(

@@ -5,7 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ import orjson
 from pipelines.errors import CurateError, presentable
 from workflows.train.job import FAILURES, METRICS, RUNNING, STOPPED, Job, last_step, read_job
 from workflows.train.launch import note_save
+from workflows.train.metrics import replace_file
 from workflows.train.start import alone_in
 from workflows.train.stopping import StopRequest
 
@@ -59,7 +60,7 @@ def main(arguments: list[str]) -> int:
     if status == STOPPED:
         _leave(word, {"status": STOPPED, "step": last_step(job.out), "before": before})
     else:
-        word.unlink()
+        word.unlink(missing_ok=True)
     return status
 
 
@@ -70,7 +71,8 @@ def _beating(word: Path) -> Iterator[None]:
 
     def beat() -> None:
         while not ended.wait(BEAT_S):
-            word.touch()
+            with suppress(FileNotFoundError):  # an empty one would be no word
+                os.utime(word)
 
     thread = threading.Thread(target=beat, daemon=True)
     thread.start()
@@ -154,7 +156,7 @@ def train_stage(job: Job, ranks: "Ranks", stop: StopRequest) -> bool:
 
 
 def _leave(path: Path, document: dict[str, object]) -> None:
-    path.write_bytes(orjson.dumps(document))
+    replace_file(path, orjson.dumps(document))  # other nodes may be reading it
 
 
 if __name__ == "__main__":

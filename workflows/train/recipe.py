@@ -12,6 +12,8 @@ from sources.cards import Strict
 from workflows.train.settings import overridden, read_yaml, validated
 
 RECIPES = Path(__file__).parent / "recipes"
+MAX_ROWS = 2**16
+"""Of a step, in any plan."""
 Part = Literal["vision", "projector", "language"]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -66,7 +68,7 @@ class TrainRecipe(Strict):
     batch_tokens: Annotated[int, Field(ge=1)] = STEP_TOKENS
     """Of a step, padding among them: so many rows as hold them, or as the ranks divide. A small build has fewer in a
     step where nothing else is asked for than what every plan has (docs/packing.md)."""
-    rows_per_step: Annotated[int, Field(ge=1, le=2**16)] | None = None
+    rows_per_step: Annotated[int, Field(ge=1, le=MAX_ROWS)] | None = None
     """Names the rows of a step in place of their tokens."""
     epochs: Annotated[int, Field(ge=1)] | None = None
     """None: the plan's. A plan is made where the shards have one of another number."""

@@ -10,6 +10,16 @@ STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 """Signals that ask a run to write a checkpoint and end."""
 
 
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Keep these signals from this thread meanwhile, and for good from the processes that it starts."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class StopRequest:
     """Whether one of these signals came; the step in hand is finished first."""
 

@@ -1,6 +1,8 @@
 """Checkpoints that are damaged or of another training are refused, by the name of the file."""
 
+import errno
 import hashlib
+import os
 import resource
 import shutil
 from collections.abc import Callable, Iterator
@@ -8,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from pipelines.errors import CurateError, UsageError
@@ -128,6 +131,13 @@ def test_a_file_that_cannot_be_written_to_its_end_is_told_as_such(tmp_path: Path
     with pytest.raises(CurateError, match=r"could not be written .* free") as told, unwritten_told(tmp_path, "it"):
         WRITERS[writer](tmp_path / "states")
     assert "--resume" in told.value.hint
+
+
+def test_a_disk_that_fails_is_not_taken_for_a_full_one_alone(tmp_path: Path) -> None:
+    with pytest.raises(CurateError) as told, unwritten_told(tmp_path, "it"):
+        raise SafetensorError(f"I/O error: {OSError(errno.EIO, os.strerror(errno.EIO))}")
+    assert "free some space" in told.value.hint
+    assert "the disk fails" in told.value.hint
 
 
 def test_other_errors_of_a_save_stay_what_they_are(tmp_path: Path) -> None:

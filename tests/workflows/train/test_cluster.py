@@ -2,9 +2,14 @@
 
 import copy
 import itertools
+import os
 import re
 import shutil
+import signal
 import subprocess
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +25,13 @@ from tests.workflows.train.made_shards import write_build
 from tests.workflows.train.minis import mini, mini_file
 from workflows.train.cluster import read_hostfile, submit, write_launch
 from workflows.train.init import init_random
-from workflows.train.job import EXPORT, FAILURES, JOB, Job, read_job, write_job
-from workflows.train.launch import SIGNALS, note_save, shutdown_seconds
-from workflows.train.node import forget_others, node_command, pod_status
+from workflows.train.job import CHECKPOINTS, EXPORT, FAILURES, JOB, METRICS, Job, read_job, write_job
+from workflows.train.launch import SIGNALS, note_save, shutdown_seconds, words_of
+from workflows.train.node import _in_pod, forget_others, node_command, pod_status
 from workflows.train.outcome import main as outcome
+from workflows.train.rank import _leave
 from workflows.train.recipe import load_train_recipe
+from workflows.train.stopping import STOPPING
 
 PYTORCH_JOB: dict[str, Any] = {
     "type": "object",
@@ -156,6 +163,7 @@ def test_a_node_is_numbered_by_whoever_started_it(job: Job) -> None:
         assert command[command.index("--node-rank") + 1] == number
 
 
+METRICS_OF = [f'{{"step": {step}}}\n' for step in range(1, 6)]
 ENDS: dict[str, tuple[dict[int, dict[str, Any]], bool, int]] = {
     "stopped in order": ({0: {"status": 130, "step": 0}, 1: {"status": 130, "step": 0}}, False, 130),
     "a rank of another pod died": ({0: {"status": 1, "error": "in a collective", "hint": "", "ours": False},
@@ -171,14 +179,89 @@ ENDS: dict[str, tuple[dict[int, dict[str, Any]], bool, int]] = {
 @pytest.mark.parametrize("case", ENDS)
 def test_a_pod_is_started_anew_only_where_that_can_help(job: Job, case: str) -> None:
     words, further, status = ENDS[case]
+    if not words:
+        (job.out / FAILURES).rmdir()  # which the ranks make
     for rank, word in words.items():
         (job.out / FAILURES / f"{rank}.json").write_bytes(orjson.dumps(word))
     assert pod_status(job, 1, asked=False, further=further) == status
 
 
+def test_a_pod_says_where_more_is_to_be_read(job: Job, capsys: pytest.CaptureFixture[str]) -> None:
+    pod_status(job, 1, asked=False, further=False)
+    said = capsys.readouterr().err
+    assert "see the log of this pod" in said
+    assert "train.log" not in said
+
+
+def test_a_pod_waits_for_the_words_of_ranks_that_stop_in_another(job: Job) -> None:
+    _leave(job.out / FAILURES / "0.json", {"status": 130, "step": 0})
+    late = job.out / FAILURES / "1.json"
+    _leave(late, {"status": None, "pid": 1, "host": "n2"})
+    timer = threading.Timer(0.5, _leave, (late, {"status": 130, "step": 0}))
+    timer.start()
+    assert pod_status(job, 1, asked=False, further=False) == 130
+    timer.join()
+
+
+def test_words_that_come_and_go_while_they_are_read_are_no_failure(job: Job) -> None:
+    word = job.out / FAILURES / "1.json"
+    ended = threading.Event()
+
+    def rank_of_another_pod() -> None:
+        while not ended.is_set():
+            _leave(word, {"status": 1, "error": "a long word " * 4000, "hint": "", "ours": True})
+            time.sleep(0.0005)
+            word.unlink()
+
+    thread = threading.Thread(target=rank_of_another_pod)
+    thread.start()
+    try:
+        found = [words_of(job) for _ in range(2000)]
+    finally:
+        ended.set()
+        thread.join()
+    assert {len(words) for words in found} == {0, 1}
+
+
 def test_a_pod_whose_run_is_done_is_done(job: Job) -> None:
     (job.out / EXPORT).mkdir()
     assert pod_status(job, 0, asked=False, further=True) == 0
+
+
+STEPS = {
+    "a step beyond the checkpoint": (METRICS_OF[:4], 137),
+    "the steps after the checkpoint forgotten, and no other": (METRICS_OF[:3], 1),
+    "nothing": (None, 1),
+}
+
+
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in STOPPING}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("handlers")
+@pytest.mark.parametrize("written", STEPS)
+def test_a_run_got_further_where_its_metrics_passed_the_checkpoint_it_began_with(job: Job, written: str) -> None:
+    """Torchrun's part is a script's, in which a rank is killed."""
+    lines, status = STEPS[written]
+    (job.out / CHECKPOINTS / "step-00000003").mkdir(parents=True)
+    (job.out / CHECKPOINTS / "step-00000003" / "checkpoint.json").write_text("{}")
+    metrics, word = job.out / METRICS, job.out / FAILURES / "0.json"
+    metrics.write_text("".join(METRICS_OF))  # two steps more than the checkpoint has
+    writing = "" if lines is None else 'printf %s "$1" > "$2.new"; mv "$2.new" "$2";'
+    script = writing + """ printf '{"status": null, "pid": 1, "host": "n1"}' > "$3"; exit 1"""
+    assert _in_pod(job, ["sh", "-c", script, "sh", "".join(lines or ()), str(metrics), str(word)], 1) == status
+
+
+def test_a_signal_to_a_pod_reaches_what_runs_in_it(job: Job, handlers: None) -> None:
+    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM))
+    timer.start()
+    assert _in_pod(job, ["sleep", "60"], 1) == 130
+    timer.join()
 
 
 def test_words_of_ranks_that_are_no_more_are_forgotten(job: Job) -> None:

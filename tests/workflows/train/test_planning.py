@@ -4,6 +4,8 @@ import hashlib
 import multiprocessing
 import os
 import signal
+import threading
+import time
 from io import BytesIO
 from pathlib import Path
 
@@ -22,7 +24,7 @@ from sources.storage import LocalFolder
 from tests.workflows.train.made_shards import key_of, write_build
 from tests.workflows.train.minis import CPU, fresh, mini
 from workflows.train.batch import batch_of
-from workflows.train.data import Pixels, rows_of
+from workflows.train.data import Pixels, UninterruptedRows, rows_of
 from workflows.train.init import init_random
 from workflows.train.job import Job
 from workflows.train.model import ModelDescription, load_model
@@ -30,6 +32,7 @@ from workflows.train.overlay import OverlaidFolder
 from workflows.train.planning import ChosenPlan, _counted, choose_plan
 from workflows.train.ranks import Ranks
 from workflows.train.recipe import load_train_recipe
+from workflows.train.stopping import STOPPING
 from workflows.train.tokenizer import write_byte_tokenizer
 
 RECIPE = load_train_recipe("mid", ["workers=0"])
@@ -86,6 +89,23 @@ def test_rows_that_the_ranks_do_not_divide_are_refused_with_a_number_that_they_d
     with pytest.raises(UsageError, match="3 ranks for 4 rows") as refused:
         chosen(shards, tmp_path, 3, "rows_per_step=4")
     assert "rows_per_step=6," in refused.value.hint
+
+
+@pytest.mark.parametrize(("setting", "said"), [
+    ("batch_tokens=1000000000000", "7,812,500,000 rows a step"), ("epochs=2000", "epochs: .* 1000"),
+    ("rows_per_step=65538", "rows_per_step: .* 65536"),
+])  # fmt: skip
+def test_what_no_plan_may_have_is_refused_in_a_sentence(
+    shards: LocalFolder, tmp_path: Path, setting: str, said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        chosen(shards, tmp_path, 2, setting)
+    assert not (tmp_path / "plan").exists()
+
+
+def test_rows_are_not_rounded_up_to_more_than_a_plan_may_have(shards: LocalFolder, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="131,070 rows a step for 65,535 ranks"):
+        chosen(shards, tmp_path, 65535, f"batch_tokens={2**16 * 128}")
 
 
 @pytest.mark.parametrize("of_model", [4, None])
@@ -146,6 +166,31 @@ def test_processes_that_read_ahead_survive_the_signal_that_stops_their_rank(
     assert readers
     for reader in readers:
         os.kill(int(reader.pid or 0), signal.SIGTERM)
+    assert len(list(rows)) == job.steps - 1
+
+
+def test_readers_of_a_bucket_survive_that_signal_while_they_start(
+    shards: LocalFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(UninterruptedRows, "start_method", "spawn")  # as for a bucket
+    init_random(mini(), tmp_path / "init", 0)
+    job = job_of(chosen(shards, tmp_path), shards, tmp_path / "init")
+    job = job.model_copy(update={"recipe": load_train_recipe("mid", ["workers=1"])})
+    killed: list[int] = []
+
+    def kill_the_first() -> None:
+        while not (readers := multiprocessing.active_children()):
+            time.sleep(0.01)
+        killed.append(int(readers[0].pid or 0))
+        os.kill(killed[0], signal.SIGTERM)
+
+    thread = threading.Thread(target=kill_the_first)
+    thread.start()
+    rows = rows_of(job, Ranks(0, 0, 1, 2), 0)
+    next(rows)
+    thread.join()
+    assert killed == [reader.pid for reader in multiprocessing.active_children()]
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()) & set(STOPPING)
     assert len(list(rows)) == job.steps - 1
 
 
