@@ -24,7 +24,7 @@ from sources.records import Corpus, Fragment, Record, RecordError, Unreadable
 from sources.schema import SAMPLES, Reason, Verdict
 
 NAME = "ingest"
-VERSION = 3
+VERSION = 4
 
 
 @dataclass(frozen=True)
