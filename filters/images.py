@@ -21,8 +21,8 @@ def fault_of(picture: Mapping[str, Any], limits: Mapping[str, Any]) -> Fault | N
     """The first rule that a row of IMAGES (COLUMNS) breaks, of `filters.quality_rules`.
 
     Size first, then shape, then information: bits of the histogram of grey levels, which are few where a picture is
-    one colour with a logo or a line of text on it, however wide its range. Then what a program drew: few levels and few
-    marks ("No image available"), and long even edges (windows and their bars).
+    one colour with a logo or a line of text on it, however wide its range. Then what a program drew: few levels on
+    the ground and in the marks, and few marks ("No image available"), and long even edges (windows and their bars).
     """
     sides = sorted((picture["width"], picture["height"]))
     if sides[0] < limits["min_side_px"]:

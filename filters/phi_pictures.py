@@ -18,7 +18,7 @@ from sources.pictures import Limits, OpenedPicture, Picture, eight_bits, open_pi
 from sources.pictures.metadata import ContainerError, metadata_of
 from sources.pictures.raster import Raster
 
-VERSION = 3
+VERSION = 4
 
 ANNOTATION, UNREAD = "annotation", "unread"
 """Kinds of writing that are no identifier: a scanner's, and what nothing could read."""

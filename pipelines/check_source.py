@@ -22,12 +22,14 @@ from sources.readers.parquet import parquet_columns
 from sources.readers.registry import reader_named
 from sources.records import Corpus, CorpusError, Fragment, Record, RecordError, Unreadable
 from sources.schema import UNKNOWN_LICENSE
-from sources.storage import Folder, StoreError
+from sources.storage import Folder, LocalFolder, StoreError, base_of
 
 RECORDS = 300
 FILES = 10
 FRAGMENTS = 30
 """Of how many fragments the records are: each has at most 4,096, and all of those are parsed."""
+PLANNED_BYTES, PLANNED_BYTES_AWAY = 256 * 2**20, 32 * 2**20
+"""Of all files together that are cut into fragments, on this machine and elsewhere: cutting a file reads it."""
 SHOWN = 3
 SHOWN_CHARS = 300
 T = TypeVar("T")
@@ -48,6 +50,8 @@ class _Look:
     pictures: int = 0
     missing: int = 0
     first_missing: str | None = None
+    begun: int = 0
+    """Files of which the beginning alone was looked at, for their size."""
     matches: Matches = field(default_factory=Matches)
 
 
@@ -108,10 +112,7 @@ def _read(look: _Look) -> None:
         try:
             if corpus.card.reader == "parquet":
                 look.columns.see_schema(parquet_columns(corpus, batch[0]))
-            planned = reader.plan(corpus, batch)
-            # Of many files the beginnings are spread enough, and planning one may mean to read it.
-            many = len(corpus.files) > FILES and not whole
-            fragments = _spread(list(islice(planned, 1) if many else planned), ceil(FRAGMENTS / len(batches)))
+            fragments = _spread(_planned(look, batch, len(batches)), ceil(FRAGMENTS / len(batches)))
             share = ceil(RECORDS / len(batches) / max(1, len(fragments)))
             for fragment in fragments:
                 for item in _some(reader.read(corpus, fragment), fragment, share):
@@ -119,6 +120,32 @@ def _read(look: _Look) -> None:
                     _take(look, Located(corpus, fragment, reader), item)
         except CorpusError as error:
             look.problems[str(error)] += 1
+
+
+def _planned(look: _Look, paths: Sequence[str], batches: int) -> list[Fragment]:
+    """The fragments of files; of those that are read to be cut as many as their share of PLANNED_BYTES holds."""
+    corpus = look.corpus
+    reader = reader_named(corpus.card.reader)
+    planned = iter(reader.plan(corpus, paths))
+    if reader.unit == "folder":
+        return list(planned)
+    if len(corpus.files) > FILES:  # of many the beginnings are spread enough
+        return list(islice(planned, 1))
+    if corpus.card.reader == "parquet":  # cut by its footer
+        return list(planned)
+    left = _planned_bytes(corpus) // batches
+    fragments: list[Fragment] = []
+    for fragment in planned:
+        if left <= 0:
+            look.begun += 1
+            break
+        fragments.append(fragment)
+        left -= fragment.size
+    return fragments
+
+
+def _planned_bytes(corpus: Corpus) -> int:
+    return PLANNED_BYTES if isinstance(base_of(corpus.root), LocalFolder) else PLANNED_BYTES_AWAY
 
 
 def _spread(items: Sequence[T], count: int) -> list[T]:
@@ -207,6 +234,7 @@ def _answer(look: _Look, roots: Sequence[Folder]) -> dict[str, Any]:
         "where": corpus.root.place,
         "reader": corpus.card.reader,
         "files": len(corpus.files),
+        "files_begun": look.begun,
         "records_read": look.read,
         "splits": dict(sorted(Counter(str(sample["split"]) for sample in look.samples).items())),
         "licenses": dict(licenses.most_common()),
@@ -276,6 +304,10 @@ def check_lines(found: dict[str, Any]) -> list[str]:
     """The answer for people."""
     count = f"{found['records_read']} records read"
     lines = [f"{found['name']}: {found['files']} files in {found['where']} (reader {found['reader']}), {count}"]
+    if found["files_begun"]:
+        lines.append(
+            f"  of {found['files_begun']} of them, which are large, the first records alone: the rest is unseen"
+        )
     lines += [f"  split {split}: {number}" for split, number in found["splits"].items() if split != "None"]
     lines += [f"  {kind} known for {share:.0%}" for kind, share in found["group_coverage"].items()]
     if found["licenses"].get(UNKNOWN_LICENSE):

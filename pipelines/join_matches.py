@@ -84,14 +84,19 @@ def _most(forms: Counter[str]) -> str:
 
 
 def report_matches(reporter: Reporter, source: str, found: Counter[str]) -> None:
-    """Say how many records of a source match no row, or several, of the table in memory that its card joins."""
+    """Say how many records of a source match no row, or several, of the table in memory that its card joins.
+
+    People are told only where there are any; the event always has all counts.
+    """
     if not found:
         return
     counts = {"records": sum(found.values()), "records_unmatched": found["none"], "records_blank": found["blank"]}
     counts["records_several"] = found["several"]
     reporter.event("joined_in_memory", source=source, **counts)
-    reporter.say(
-        f"source {source}: {counts['records_unmatched']:,} of {counts['records']:,} records match no row of the joined"
-        f" table, {counts['records_blank']:,} have nothing to match by, {counts['records_several']:,} match several"
-        " rows that differ, of which the first is taken"
+    told = (
+        (found["none"], "match no row of the joined table"),
+        (found["blank"], "have nothing to match by"),
+        (found["several"], "match several rows that differ, of which the first is taken"),
     )
+    if parts := [f"{count:,} {what}" for count, what in told if count]:
+        reporter.say(f"source {source}: of {counts['records']:,} records {', '.join(parts)}")

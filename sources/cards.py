@@ -1,5 +1,6 @@
 """Catalogue cards: what a corpus is, where its files lie, what its fields mean, under which terms."""
 
+import codecs
 import difflib
 import re
 from collections.abc import Mapping
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from sources.schema import ACCESS, MODALITIES, TASKS, UNKNOWN_LICENSE
 
@@ -92,6 +93,28 @@ class Speakers(Strict):
     roles: dict[str, Literal["user", "assistant"]]
 
 
+def ascii_based(encoding: str) -> str | None:
+    """The one name of an encoding that has ASCII's bytes for ASCII; None of any other, and of what is none."""
+    try:
+        name = codecs.lookup(encoding).name.removesuffix("-sig")
+        return name if name != "utf-7" and 'a,"\n'.encode(name) == b'a,"\n' else None
+    except (LookupError, ValueError):
+        return None
+
+
+def _text_encoding(value: str) -> str:
+    name = ascii_based(value)
+    if name is None:
+        raise ValueError(f"{value!r} is unknown or not built on ASCII; convert the table to UTF-8")
+    return name
+
+
+def _one_byte(value: str) -> str:
+    if not value.isascii() or value in '"\r\n\0':
+        raise ValueError(f"{value!r} is not one ASCII character that may stand between fields")
+    return value
+
+
 class Join(Strict):
     """A second table: its columns are added to each record where `left` (a field here) equals `right` there.
 
@@ -106,10 +129,11 @@ class Join(Strict):
     right: str
     many: bool = False
     """Each added column is the list of all matching rows' values, not the first one's."""
-    delimiter: str | None = Field(None, min_length=1, max_length=1)
-    """Of CSV. By default a tab, or a semicolon, where the header has more of them than commas, else a comma."""
-    encoding: str = "utf-8"
-    """Of CSV: a name that Python knows (`windows-1252`)."""
+    delimiter: Annotated[str, AfterValidator(_one_byte)] | None = Field(None, min_length=1, max_length=1)
+    """Of CSV, an ASCII character. By default a tab where the header has one, else a semicolon where it has more of
+    them than commas, else a comma."""
+    encoding: Annotated[str, AfterValidator(_text_encoding)] = "utf-8"
+    """Of CSV: a name that Python knows (`windows-1252`) of an encoding built on ASCII, which UTF-16 is not."""
 
 
 class Layout(Strict):
@@ -131,6 +155,18 @@ class Layout(Strict):
     """Split -> template of its pictures' paths, where those of the splits differ by more than `{split}`."""
     archives: tuple[str, ...] = ()
     """Globs of archives that hold pictures, as if each had been unpacked beside itself; none is ever unpacked."""
+
+    @model_validator(mode="after")
+    def _templates_of_its_splits(self) -> "Layout":
+        splits = tuple(self.files) if isinstance(self.files, dict) else ()
+        for split, template in self.split_images.items():
+            if split not in splits:
+                near = difflib.get_close_matches(split, splits, 1, 0.0)
+                hint = f"did you mean {near[0]!r}?" if near else "`files` names none"
+                raise ValueError(f"split_images: {split!r} is not a split of `files`; {hint}")
+            if "{" not in template:
+                raise ValueError(f"split_images: {split}: {template!r} is no template: it has no {{name}} in it")
+        return self
 
 
 FieldMap = dict[Annotated[str, AfterValidator(_known_field)], str | Pick | First | tuple[str | Pick, ...]]

@@ -37,7 +37,8 @@ def options_of(value: Any) -> list[str] | None:
         return None
     if not isinstance(value, list | tuple):
         raise RecordError("the options are not a list")
-    options = [_option(item) for item in value]
+    names = _text_names(value)
+    options = [_option(item, names) for item in value]
     return _texts(_without_absent(_without_letters(_without_absent(options))))
 
 
@@ -131,11 +132,23 @@ def _ordered(options: Mapping[Any, Any]) -> list[Any]:
     return letters
 
 
-def _option(item: Any) -> str | None:
-    if isinstance(item, Mapping):
-        letter, content = _first(item, _LETTER_NAMES), text_of(_first(item, _TEXT_NAMES))
-        return content if letter is None or content is None else f"{letter}. {content}"
-    return text_of(item)
+def _text_names(items: Sequence[Any]) -> tuple[str, ...]:
+    """Names of an option's text, those last under which each option has the letter of its place."""
+    objects = [item for item in items if isinstance(item, Mapping)]
+
+    def lettered(name: str) -> bool:
+        return [str(item.get(name)).strip("(). :").upper() for item in objects] == list(LETTERS[: len(objects)])
+
+    return tuple(sorted(_TEXT_NAMES, key=lettered))
+
+
+def _option(item: Any, text_names: Sequence[str]) -> str | None:
+    """An option, with its letter where it has one: a number or a word beside it is no part of it."""
+    if not isinstance(item, Mapping):
+        return text_of(item)
+    content = text_of(_first(item, text_names))
+    letter = _LETTER.fullmatch(str(_first(item, _LETTER_NAMES)).strip())
+    return content if letter is None or content is None else f"{letter.group(1)}. {content}"
 
 
 def _first(item: Mapping[Any, Any], names: Sequence[str]) -> Any:

@@ -1,6 +1,5 @@
 """Companion tables: a second file whose columns are added to each record (licences, projections, test ids)."""
 
-import codecs
 import csv
 import gzip
 import io
@@ -218,7 +217,6 @@ def companion_path(join: Join, path: str) -> str:
 def _load(root: Folder, stat: FileStat, join: Join, wanted: Wanted) -> Companion:
     data = _unpacked(root, stat)
     path = stat.path.removesuffix(PACKED)
-    _expect_known(join)
     columns: dict[str, None] = {}
     rows: dict[str, list[dict[str, Any]]] = {}
     try:
@@ -228,7 +226,7 @@ def _load(root: Folder, stat: FileStat, join: Join, wanted: Wanted) -> Companion
             columns.update(dict.fromkeys(row))
             rows.setdefault(key, []).append({name: row[name] for name in row if name in wanted})
     except UnicodeDecodeError:
-        said = "UTF-8" if join.encoding.lower() == "utf-8" else join.encoding
+        said = "UTF-8" if join.encoding == "utf-8" else join.encoding
         raise _FormError(f"not {said}", cure=f"{_SETTING} encoding (`encoding: windows-1252`)") from None
     except _FormError:
         raise
@@ -300,13 +298,6 @@ class _FormError(ValueError):
 _SETTING = "name in `join` of the card, or of the source in the recipe, its"
 
 
-def _expect_known(join: Join) -> None:
-    try:
-        codecs.lookup(join.encoding)
-    except LookupError:
-        raise _FormError(f"encoding {join.encoding!r} is unknown", cure="convert it to UTF-8") from None
-
-
 def delimiter_of(header: str, join: Join) -> str:
     """What stands between the fields of a companion: as the card says, else as the header tells."""
     if join.delimiter is not None:
@@ -321,7 +312,7 @@ def _rows(path: str, data: bytes, join: Join) -> Iterator[tuple[str | None, Mapp
     elif suffix == ".jsonl":
         yield from _keyed((orjson.loads(line) for line in data.splitlines() if line.strip()), right)
     else:
-        text = data.decode("utf-8-sig" if join.encoding.lower() == "utf-8" else join.encoding)
+        text = data.decode("utf-8-sig" if join.encoding == "utf-8" else join.encoding)
         yield from _keyed(_csv_rows(text, join), right)
 
 

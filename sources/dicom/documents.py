@@ -112,7 +112,8 @@ def _texts_of_xml(root: "Element") -> Iterator[tuple[str, str]]:
     if body is None:
         return
     for section in list(body.iter("section")) or [body]:
-        title = "".join(section.findtext("title") or "").strip()
+        named = section.find("title")
+        title = "" if named is None else " ".join(_shown_text(named).split())
         for text in section.findall("text"):
             words = " ".join(_shown_text(text).split())
             if words and text.get("representation") != "B64":

@@ -1,6 +1,5 @@
 """CSV and TSV: one record a row, fields with quoted delimiters and line ends included."""
 
-import codecs
 import csv
 import io
 import re
@@ -9,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import BinaryIO, Literal
 
+from sources.cards import ascii_based
 from sources.columns import mapped_columns, takes_rest
 from sources.readers.expected import expect_columns
 from sources.readers.ranges import (
@@ -63,7 +63,7 @@ class Dialect:
         )
         if len(dialect.delimiter.encode()) != 1 or len(dialect.quote.encode()) > 1:
             raise CorpusError(f"{corpus.name}: options: delimiter and quote are one ASCII character each")
-        if not _ascii_based(dialect.encoding):
+        if ascii_based(dialect.encoding) is None:
             raise CorpusError(
                 f"{corpus.name}: options: encoding: {dialect.encoding!r} is unknown or not built on ASCII;"
                 " convert the files to UTF-8"
@@ -326,10 +326,3 @@ def _expect_once(corpus: Corpus, path: str, header: list[str]) -> None:
 
 def _meaning(header: list[str]) -> bytes:
     return framed(*(name.encode() for name in header))
-
-
-def _ascii_based(encoding: str) -> bool:
-    try:
-        return codecs.lookup(encoding).name != "utf-7" and 'a,"\n'.encode(encoding) == b'a,"\n'
-    except LookupError:
-        return False

@@ -38,7 +38,7 @@ class DicomReader:
     """
 
     unit: Literal["file", "folder"] = "folder"
-    version: int = 4
+    version: int = 5
     options: frozenset[str] = frozenset({"slices", "record", "reports"})
 
     def plan(self, corpus: Corpus, paths: Sequence[str]) -> Iterator[Fragment]:

@@ -7,6 +7,8 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
+import blake3
+
 from sources.dicom.documents import MAX_DOCUMENT_BYTES, Document, is_document, read_document
 from sources.dicom.header import read_header
 from sources.dicom.identifiers import IDENTIFYING, NESTED, header_identifiers
@@ -39,12 +41,14 @@ def arranged(corpus: Corpus, entries: Iterator[FileEntry]) -> Iterator[FileEntry
     slices: list[tuple[str, Slice | None]] = []
     study_of: dict[str, str] = {}
     documents: dict[str, list[str]] = defaultdict(list)
-    copies: set[tuple[str, str]] = set()
+    copies: set[tuple[str, str, str]] = set()
     for entry, dataset in _with_headers(corpus, entries):
         files[entry.path] = entry
         study = "" if dataset is None else _first(dataset, "StudyInstanceUID")
-        if reports and dataset is not None and study and _is_document(corpus, entry, dataset):
-            instance = study, _first(dataset, "SOPInstanceUID") or entry.path
+        said = _digest_of_report(corpus, entry, dataset) if reports and dataset is not None and study else None
+        if said is not None:
+            # Some tools give all files of a series one name: copies are those that say the same, too.
+            instance = study, _first(dataset, "SOPInstanceUID") or entry.path, said
             if instance not in copies:
                 copies.add(instance)
                 documents[study].append(entry.path)
@@ -124,14 +128,15 @@ def _header(corpus: Corpus, entry: FileEntry) -> Any:
         return None
 
 
-def _is_document(corpus: Corpus, entry: FileEntry, dataset: Any) -> bool:
-    """Whether a file is a report whose text can be read; any other stays a record, and says what it is."""
+def _digest_of_report(corpus: Corpus, entry: FileEntry, dataset: Any) -> str | None:
+    """A hash of a report's text; None of what is no report that can be read: it stays a record, and says what it is."""
     if not is_document(dataset) or entry.size > MAX_DOCUMENT_BYTES:
-        return False
+        return None
     try:
-        return bool(_document(corpus, entry.path).text)
+        text = _document(corpus, entry.path).text
     except PictureError:
-        return False
+        return None
+    return blake3.blake3(repr(sorted(text.items())).encode()).hexdigest() if text else None
 
 
 def _document(corpus: Corpus, path: str) -> Document:

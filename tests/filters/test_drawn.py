@@ -1,5 +1,6 @@
 import io
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
@@ -30,6 +31,31 @@ def as_jpeg(picture: Image.Image) -> Image.Image:
 def test_a_line_of_text_on_an_even_ground_is_a_placeholder(text: str, level: int) -> None:
     picture = Image.new("L", (400, 300), level)
     ImageDraw.Draw(picture).text((60, 130), text, fill=128, font=ImageFont.load_default(24))
+    assert reason(picture) == reason(as_jpeg(picture)) == "quality.placeholder"
+
+
+def test_cells_on_a_dark_ground_and_a_collimated_film_are_no_placeholders() -> None:
+    random = np.random.default_rng(7)
+    texture = cv2.GaussianBlur(random.normal(140, 90, (512, 512)), (0, 0), 1.2)
+    rows, columns = np.mgrid[:512, :512]
+    cells = random.integers(0, 7, (512, 512)).astype(np.float64)
+    film = cells.copy()
+    for y, x in random.integers(20, 490, (20, 2)):
+        cell = np.hypot(rows - y, columns - x) < 14
+        cells[cell] = texture[cell]
+    film[200:310, 200:290] = texture[200:310, 200:290]
+    for picture in (cells, film):
+        shown = Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8))
+        assert marks_of(np.asarray(shown))["marks"] <= LIMITS["placeholder_marks"]
+        assert reason(shown) is reason(as_jpeg(shown)) is None
+
+
+def test_an_icon_with_a_filled_shape_is_a_placeholder() -> None:
+    picture = Image.new("L", (500, 400), 240)
+    draw = ImageDraw.Draw(picture)
+    draw.rectangle((150, 100, 350, 300), outline=128, width=5)
+    draw.polygon(((150, 300), (250, 180), (350, 300)), fill=128)
+    draw.ellipse((180, 120, 230, 170), fill=128)
     assert reason(picture) == reason(as_jpeg(picture)) == "quality.placeholder"
 
 

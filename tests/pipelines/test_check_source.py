@@ -182,6 +182,21 @@ def test_pictures_that_are_elsewhere_are_counted_and_found_by_name(tmp_path: Pat
     assert problem["what"].endswith("(such as images/PMC1_Fig7.jpg; one of that name is at other/PMC1_Fig7.jpg)")
 
 
+def test_of_a_large_file_the_beginning_alone_is_read_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sources.readers.ranges.FRAGMENT_RECORDS", 4)
+    row = {"question": "Made up?", "options": "A. One\nB. Two", "answer": "Two", "reasoning": "Since."}
+    put_jsonl(tmp_path / "MedReason/a.jsonl", [*({**row, "dataset_name": "x", "id_in_dataset": n} for n in range(20))])
+    put(tmp_path / "MedReason/a.jsonl", (tmp_path / "MedReason/a.jsonl").read_text() + "broken\n")
+    whole = checked(tmp_path, "medreason")
+    assert (whole["files_begun"], whole["records_read"], len(whole["problems"])) == (0, 21, 1)
+    monkeypatch.setattr("pipelines.check_source.PLANNED_BYTES", 600)
+    begun = checked(tmp_path, "medreason")
+    assert (begun["files_begun"], begun["records_read"], begun["problems"]) == (1, 8, [])
+    assert "the first records alone" in "\n".join(check_lines(begun))
+
+
 def test_records_are_from_all_parts_of_a_single_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipelines.check_source.RECORDS", 20)
     rows = [{"image": f"PMC{n}_Fig1.jpg", "caption": f"Made up {n}."} for n in range(100)]

@@ -81,6 +81,22 @@ def test_either_spelling_of_a_column_will_do_and_neither_is_told(tmp_path: Path)
         samples(corpus)
 
 
+@pytest.mark.parametrize(
+    ("pictures", "said"),
+    [
+        ({"tset": "{id}.jpg"}, "'tset' is not a split of `files`; did you mean 'test'"),
+        ({"test": "pictures"}, "'pictures' is no template"),
+    ],
+)
+def test_pictures_of_a_split_that_the_card_does_not_have_or_without_a_template_are_refused(
+    pictures: dict[str, str], said: str
+) -> None:
+    layout = {**CARD["layout"], "images": "{id}.png"}
+    assert Card.model_validate({**CARD, "layout": {**layout, "split_images": {"test": "{id}.jpg"}}})
+    with pytest.raises(ValueError, match=said):
+        Card.model_validate({**CARD, "layout": {**layout, "split_images": pictures}})
+
+
 def test_a_joined_table_may_lie_there_in_gzip(tmp_path: Path) -> None:
     put(tmp_path / "a.jsonl", '{"q": "a", "n": "1"}\n')
     (tmp_path / "t.csv.gz").write_bytes(gzip.compress(b"n,said\n1,yes\n"))

@@ -39,6 +39,24 @@ def test_every_published_form_of_options_gives_their_texts(form: Any) -> None:
     assert options_of(form) == TEXTS
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        [{"label": number, "text": text} for number, text in enumerate(TEXTS)],
+        [{"key": f"option{number}", "text": text} for number, text in enumerate(TEXTS)],
+        [{"text": letter, "value": text} for letter, text in zip("ABC", TEXTS, strict=True)],
+        [{"text": text, "value": number} for number, text in enumerate(TEXTS)],
+    ],
+    ids=["numbers", "names", "letter_in_text", "number_in_value"],
+)
+def test_a_label_that_is_no_letter_is_no_part_of_an_option_and_a_letter_is_not_its_text(form: Any) -> None:
+    assert options_of(form) == TEXTS
+
+
+def test_an_option_that_happens_to_be_a_letter_is_a_text() -> None:
+    assert options_of([{"text": text, "value": 1} for text in ("A", "0", "AB")]) == ["A", "0", "AB"]
+
+
 @pytest.mark.parametrize("nothing", [None, [], "", "  ", {}])
 def test_no_options_are_none(nothing: Any) -> None:
     assert options_of(nothing) is None

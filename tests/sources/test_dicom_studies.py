@@ -125,7 +125,7 @@ def test_a_clinical_document_is_read_by_its_sections_whatever_its_prefixes_entit
         "<h:author><h:name>Roe</h:name></h:author></h:section></h:component>"
         for title, text in (
             ("Findings", "Ergu\xdf &lt; 3 mm<h:br/>left"),
-            ("Impression", "Made <h:content>up</h:content>."),
+            ("<h:content>Imp<h:b>ression</h:b></h:content> of today", "Made <h:content>up</h:content>."),
         )
     )
     xml = (
@@ -194,6 +194,17 @@ def test_a_series_and_a_report_that_were_exported_twice_are_taken_once(tmp_path:
     [sample] = samples(corpus_in(tmp_path, "dicom", options=options, **card))
     assert [image["uri"] for image in sample["images"]] == [f"a/{n}/1/001.dcm" for n in range(3)]
     assert sample["turns"][-1]["text"] == "Findings: Made-up lungs."
+
+
+def test_reports_to_which_a_tool_gave_one_name_are_all_taken(tmp_path: Path) -> None:
+    stack(tmp_path, 1, 1)
+    for words in ("Made-up lungs.", "An addendum."):
+        report = structured_report(("Findings", words))
+        report.SOPInstanceUID = f"{STUDY}.9.1"
+        put(tmp_path / f"{words[:2]}.dcm", report)
+    card = {"task": "report", "identifiers": "public", "fields": {"findings": "findings"}}
+    [sample] = samples(corpus_in(tmp_path, "dicom", options={"reports": True}, **card))
+    assert sample["turns"][-1]["text"] == "Findings: An addendum.\nMade-up lungs."
 
 
 def test_slices_to_which_a_tool_gave_one_name_are_all_taken(tmp_path: Path) -> None:

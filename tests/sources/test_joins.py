@@ -2,9 +2,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from sources import joins
+from sources.cards import Join
 from sources.joins import LEFT, by_exchange, form_of, joined, match
+from sources.readers.companions import head_columns
 from sources.records import Corpus, CorpusError, Record, RecordError
 from tests.sources.corpora import corpus_in, planned
 
@@ -181,12 +184,34 @@ def test_a_table_as_excel_saves_it_is_joined_or_says_what_to_name(tmp_path: Path
 
     with pytest.raises(CorpusError, match=r"^test: side\.csv: not UTF-8; name in `join` .*`encoding: windows-1252`"):
         planned(corpus())
-    with pytest.raises(CorpusError, match=r"^test: side\.csv: encoding 'no-such' is unknown; convert it to UTF-8"):
-        planned(corpus(encoding="no-such"))
     assert added(corpus(encoding="windows-1252"), uid=1) == {"uid": 1, "cc": "Ergu\xdf", "file": "a"}
     assert added(corpus(encoding="windows-1252", delimiter=";"), uid=1)["cc"] == "Ergu\xdf"
     with pytest.raises(CorpusError, match=r"side\.csv: no column 'id'; .*name in `join`"):
         planned(corpus(encoding="windows-1252", delimiter="|"))
+
+
+@pytest.mark.parametrize("encoding", ["no-such", "hex", "rot13", "utf-16", "utf-7"])
+def test_an_encoding_that_is_none_or_not_built_on_ascii_is_refused_when_the_card_is_read(encoding: str) -> None:
+    with pytest.raises(ValidationError, match="is unknown or not built on ASCII; convert the table to UTF-8"):
+        Join(**JOIN, encoding=encoding)
+
+
+@pytest.mark.parametrize("delimiter", ["\xa7", '"', "\n"])
+def test_a_delimiter_that_no_table_can_have_is_refused_when_the_card_is_read(delimiter: str) -> None:
+    with pytest.raises(ValidationError, match="not one ASCII character"):
+        Join(**JOIN, delimiter=delimiter)
+
+
+@pytest.mark.parametrize("encoding", ["utf8", "utf_8", "UTF8", "utf-8-sig"])
+@pytest.mark.parametrize("exchanged", [False, True])
+def test_utf_8_is_the_same_by_all_its_names_and_its_mark_is_no_part_of_a_column(
+    tmp_path: Path, encoding: str, *, exchanged: bool
+) -> None:
+    corpus = corpus_of(tmp_path, "\ufeffid,cc,file\n1,Ergu\xdf,a\n", encoding=encoding)
+    if exchanged:
+        assert head_columns(corpus) == ["cc", "file"]
+    else:
+        assert added(corpus, uid=1) == {"uid": 1, "cc": "Ergu\xdf", "file": "a"}
 
 
 def test_what_a_join_finds_is_told_and_several_rows_only_where_they_differ(tmp_path: Path) -> None:
