@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -138,22 +138,12 @@ class SampleReader:
             if self._fault(place) is None:
                 by_shard.setdefault(place.shard, []).append(place)
         shards = {number: self._open(number) for number in by_shard}
-        wanted = sum(place.size for some in by_shard.values() for place in some)
-        spans: dict[int, list[Span]] = {}
-        size = 0
-        for share in GAP_SHARES:
-            spans = {
-                number: joined([(place.offset, place.size) for place in some], shards[number].gap_bytes // share)
-                for number, some in by_shard.items()
-            }
-            size = sum(span.stop - span.start for some in spans.values() for span in some)
-            if size <= max(MOST_AHEAD_BYTES // 2, 2 * wanted):
-                break
+        spans = spans_of_step(by_shard, {number: shard.gap_bytes for number, shard in shards.items()})
         readings = {
             number: _reading(shards[number], self._shards.name(number), spans[number], some)
             for number, some in by_shard.items()
         }
-        return _Pending(places, readings, size)
+        return _Pending(places, readings, sum(span.stop - span.start for some in spans.values() for span in some))
 
     def _begin(self, pending: _Pending) -> None:
         for reading in pending.readings.values():
@@ -209,6 +199,21 @@ class SampleReader:
                 "the memory of a worker allows that, or leave the sample out of the plan"
             )
         return None
+
+
+def spans_of_step(by_shard: Mapping[int, Sequence[Place]], gaps: Mapping[int, int]) -> dict[int, list[Span]]:
+    """What is read of each shard for a step's samples, joined across its gap, or less as `GAP_SHARES` says."""
+    wanted = sum(place.size for some in by_shard.values() for place in some)
+    spans: dict[int, list[Span]] = {}
+    for share in GAP_SHARES:
+        spans = {
+            number: joined([(place.offset, place.size) for place in some], gaps[number] // share)
+            for number, some in by_shard.items()
+        }
+        size = sum(span.stop - span.start for some in spans.values() for span in some)
+        if size <= max(MOST_AHEAD_BYTES // 2, 2 * wanted):
+            break
+    return spans
 
 
 def _reading(shard: OpenShard, name: str, spans: list[Span], places: Sequence[Place]) -> _Reading:
