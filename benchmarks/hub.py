@@ -27,6 +27,7 @@ from sources.find import find_corpus
 from sources.identity import Identity
 from sources.readers.hf import HfReader
 from sources.records import Corpus, Fragment, Record
+from sources.storage import folder_at
 from sources.uris import PICTURE
 from tests.sources.hub_server import COMMIT, REPOSITORY, Hub, serving
 
@@ -71,12 +72,9 @@ def corpus_at(place: str) -> Corpus:
     """The data set as our reader sees it."""
     card = Card(name="films", reader="hf", layout=Layout(files=(place,)), task="caption", access="open",
                 fields={"text": "text", "image": "image"})  # fmt: skip
-    corpus = find_corpus(card, "films", [], Identity("films"), place)
+    corpus = find_corpus(card, "films", [folder_at(".")], Identity("films"), place)
     if corpus is None:
-        from sources.storage import folder_at
-
-        corpus = find_corpus(card, "films", [folder_at(".")], Identity("films"), place)
-    assert corpus is not None
+        raise SystemExit(f"{place}: no record files there")
     return corpus
 
 

@@ -2,7 +2,8 @@
 
 SHA-256 (1.7 GB/s on the machine of the benchmark) is slower than a copy into the page cache, and both together are
 half as fast as `cp`. So a thread hashes what the caller's thread writes. The pictures of `benchmarks/shards.py`, on
-two idle cores: one after the other 0.47 of `cp` and fsync, with two buffers 0.75, with four 0.89.
+two idle cores, in the run in which these were compared: one after the other 0.47 of `cp` and fsync, with two buffers
+0.75, with four 0.89. What it is beside `cp` today stands in docs/shards_tools.md (1.14).
 """
 
 import hashlib

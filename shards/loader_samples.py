@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +21,9 @@ AHEAD = 4
 """Steps on their way while one is made into rows."""
 MOST_AHEAD_BYTES = 128 * 2**20
 """Of what is read for them, what lies between their samples included; a larger step is read alone."""
+GAP_SHARES = (1, 2, 4, 8, 16, 32)
+"""Gaps across which a step is joined, `gap_bytes` over each: the first with which two steps can be on their way, or
+that reads no more than twice what is wanted, else the last."""
 
 T = TypeVar("T")
 _DONE: Future[bytes] = Future()
@@ -134,23 +137,21 @@ class SampleReader:
         for place in places:
             if self._fault(place) is None:
                 by_shard.setdefault(place.shard, []).append(place)
-        readings = {number: self._reading(number, some) for number, some in by_shard.items()}
-        size = sum(span.stop - span.start for reading in readings.values() for span in reading.spans)
-        return _Pending(places, readings, size)
+        shards = {number: self._open(number) for number in by_shard}
+        spans = spans_of_step(by_shard, {number: shard.gap_bytes for number, shard in shards.items()})
+        readings = {
+            number: _reading(shards[number], self._shards.name(number), spans[number], some)
+            for number, some in by_shard.items()
+        }
+        return _Pending(places, readings, sum(span.stop - span.start for some in spans.values() for span in some))
 
     def _begin(self, pending: _Pending) -> None:
         for reading in pending.readings.values():
             reading.futures = self._fetching.begin(reading.shard, reading.spans)
 
-    def _reading(self, number: int, places: list[Place]) -> _Reading:
-        name = self._shards.name(number)
-        with _telling(name):
-            shard = self._shards.open(number)
-        spans = joined([(place.offset, place.size) for place in places], shard.gap_bytes)
-        reading = _Reading(shard, name, spans, [span.start for span in spans], [0] * len(spans))
-        for place in places:
-            reading.needed[reading.span_of(place)] += 1
-        return reading
+    def _open(self, number: int) -> OpenShard:
+        with _telling(self._shards.name(number)):
+            return self._shards.open(number)
 
     def _finish(self, pending: _Pending) -> Iterator[RawSample | BadSample]:
         for place in pending.places:
@@ -198,6 +199,28 @@ class SampleReader:
                 "the memory of a worker allows that, or leave the sample out of the plan"
             )
         return None
+
+
+def spans_of_step(by_shard: Mapping[int, Sequence[Place]], gaps: Mapping[int, int]) -> dict[int, list[Span]]:
+    """What is read of each shard for a step's samples, joined across its gap, or less as `GAP_SHARES` says."""
+    wanted = sum(place.size for some in by_shard.values() for place in some)
+    spans: dict[int, list[Span]] = {}
+    for share in GAP_SHARES:
+        spans = {
+            number: joined([(place.offset, place.size) for place in some], gaps[number] // share)
+            for number, some in by_shard.items()
+        }
+        size = sum(span.stop - span.start for some in spans.values() for span in some)
+        if size <= max(MOST_AHEAD_BYTES // 2, 2 * wanted):
+            break
+    return spans
+
+
+def _reading(shard: OpenShard, name: str, spans: list[Span], places: Sequence[Place]) -> _Reading:
+    reading = _Reading(shard, name, spans, [span.start for span in spans], [0] * len(spans))
+    for place in places:
+        reading.needed[reading.span_of(place)] += 1
+    return reading
 
 
 @contextmanager

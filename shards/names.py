@@ -84,7 +84,8 @@ def picture_suffix(position: int, count: int, extension: str) -> str:
 
 def are_members(names: Sequence[str]) -> bool:
     """Whether members of a shard may be called so, all of them."""
-    return _MEMBERS.fullmatch("\n".join(["", *names])) is not None
+    joined = "\n".join(["", *names])
+    return _MEMBERS.fullmatch(joined) is not None and joined.count("\n") == len(names)  # none of them holds one
 
 
 def split_member(name: str) -> tuple[str, str] | None:

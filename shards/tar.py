@@ -63,8 +63,8 @@ def member_header(name: str, size: int) -> bytes:
     Raises:
         TarError: the name is longer than 100 bytes or not ASCII, or the size is 8 GiB or more.
     """
-    if not name or len(name) > MAX_NAME_BYTES or not name.isascii():
-        raise TarError(f"{name[:120]!a}: a member's name is 1 to {MAX_NAME_BYTES} ASCII characters")
+    if not _fits(name):
+        raise _unfit(name)
     if not 0 <= size <= MAX_MEMBER_BYTES:
         raise _too_large(name, size)
     raw_name = name.encode("ascii")
@@ -75,7 +75,14 @@ def member_header(name: str, size: int) -> bytes:
 
 
 def member_headers(names: Sequence[str], sizes: Sequence[int]) -> bytes:
-    """As `member_header` for each, one after the other. Names and sizes are right: nothing is checked."""
+    """As `member_header` for each, one after the other. Sizes are right: they are not checked.
+
+    Raises:
+        TarError: a name is longer than 100 bytes or not ASCII.
+    """
+    unfit = next((name for name in names if not _fits(name)), None)
+    if unfit is not None:
+        raise _unfit(unfit)
     header_NB = np.tile(_PLAIN_HEADER, (len(names), 1))
     padded = "".join([name.ljust(MAX_NAME_BYTES, "\0") for name in names]).encode("ascii")
     name_NB = np.frombuffer(padded, np.uint8).reshape(-1, MAX_NAME_BYTES)
@@ -85,6 +92,14 @@ def member_headers(names: Sequence[str], sizes: Sequence[int]) -> bytes:
     header_NB[:, _SIZE_AT : _SIZE_AT + _SIZE_DIGITS] = size_ND
     header_NB[:, _CHECKSUM_AT : _CHECKSUM_AT + _CHECKSUM_DIGITS] = _octal(sum_N, _CHECKSUM_DIGITS)
     return header_NB.tobytes()
+
+
+def _fits(name: str) -> bool:
+    return 0 < len(name) <= MAX_NAME_BYTES and name.isascii()
+
+
+def _unfit(name: str) -> TarError:
+    return TarError(f"{name[:120]!a}: a member's name is 1 to {MAX_NAME_BYTES} ASCII characters")
 
 
 def _octal(number_N: NDArray[np.int64], digits: int) -> NDArray[np.uint8]:

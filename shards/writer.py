@@ -30,7 +30,7 @@ def write_shard(
 
     `written` is told of each sample where it begins in the tar and how many bytes it takes there.
 
-    The bytes depend on the samples alone. Memory is one sample, 6 MiB, and the names. `file` is neither flushed to
+    The bytes depend on the samples alone. Memory is one sample, 5 MiB, and the names. `file` is neither flushed to
     disk nor closed: a whole file under a final name is its opener's work (`Folder.writing`).
 
     Raises:

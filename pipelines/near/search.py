@@ -32,14 +32,16 @@ class Found:
 
 @dataclass(frozen=True)
 class Round:
-    """One round of verification, for each fragment in order."""
+    """One round of verification."""
 
     spans: Sequence[range]
     """The fragments of each run: in pairs a fragment's number is its run's times 128 plus its number in the run."""
     sent: Sequence[Part]
-    """SENT of all runs."""
+    """SENT of each run that has the earlier item of a pair, in order of the runs."""
     gathered: Sequence[Gathered]
+    """What each fragment had to verify, in order; empty from `verified_by_run`, which gathers nothing."""
     edges: Sequence[Part]
+    """EDGES of each fragment, in order."""
 
 
 def search(

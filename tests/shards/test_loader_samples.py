@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from shards.loader_order import LoaderError
+from shards.loader_ranges import OpenShard, Span, _LocalShard
 from shards.loader_samples import BadSample, RawSample, SampleReader
 from shards.loader_shards import Shards, check_sizes
 from shards.manifest import read_manifest
@@ -73,8 +74,30 @@ def test_what_lies_between_samples_counts_as_on_its_way(root: Path, monkeypatch:
     asked: list[int] = []
     batches = ((asked.append(number) or number, some) for number, some in apart)
     monkeypatch.setattr("shards.loader_samples.MOST_AHEAD_BYTES", most)
+    monkeypatch.setattr("shards.loader_samples.GAP_SHARES", (1,))
     first = next(reader_of(root).read_ahead(batches))
     assert (first[0], asked) == (0, [0, 1])
+
+
+def test_smaller_gaps_are_joined_where_a_step_would_read_too_much(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    places = places_of(root)
+    apart = [places[0], places[11]]
+    whole = places[11].offset + places[11].size - places[0].offset
+    wanted = sum(place.size for place in apart)
+    assert 2 * wanted < whole
+    read: list[int] = []
+    plainly = _LocalShard.read
+
+    def counted(shard: OpenShard, span: Span) -> bytes:
+        read.append(span.stop - span.start)
+        return plainly(shard, span)
+
+    monkeypatch.setattr(_LocalShard, "read", counted)
+    monkeypatch.setattr(_LocalShard, "gap_bytes", 4 * (whole - wanted))
+    assert [type(sample) for sample in reader_of(root).read(apart)] == [RawSample] * 2
+    monkeypatch.setattr("shards.loader_samples.MOST_AHEAD_BYTES", 1)
+    assert [type(sample) for sample in reader_of(root).read(apart)] == [RawSample] * 2
+    assert read == [whole, *(place.size for place in apart)]
 
 
 def test_a_damaged_header_costs_its_sample_alone(root: Path) -> None:

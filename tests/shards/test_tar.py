@@ -100,7 +100,17 @@ def add_last(writer: TarWriter, name: str, data: bytes) -> None:
     writer.finish()
 
 
-@pytest.mark.parametrize("name", ["1.2.840.113619.png", "a/b.png", f"{key_of(1)}.tiff", "x" * 200 + ".json"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "1.2.840.113619.png",
+        "a/b.png",
+        f"{key_of(1)}.tiff",
+        "x" * 200 + ".json",
+        f"{key_of(1)}.json\n{key_of(2)}.json",
+        f"{key_of(1)}.json\n",
+    ],
+)
 def test_a_name_outside_the_rule_is_refused_and_writes_nothing(name: str) -> None:
     file = io.BytesIO()
     writer = TarWriter(file)
@@ -130,6 +140,8 @@ def test_a_header_holds_up_to_a_hundred_ascii_characters(name: str) -> None:
     assert member_header("x" * 100, 0)[:100] == b"x" * 100
     with pytest.raises(TarError, match="ASCII"):
         member_header(name, 0)
+    with pytest.raises(TarError, match="ASCII"):
+        member_headers(["a.png", name], [0, 0])
 
 
 @given(st.integers(0, 511), st.integers(0, 7))
