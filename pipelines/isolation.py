@@ -131,12 +131,17 @@ _parent: Connection | None = None
 """In the child: who waits for the answer."""
 
 
+class DeadlyError(CurateError):
+    """A process that reads something apart died, or hung, and no one record of it is to blame."""
+
+
 def answered(call: Callable[[], T], what: str) -> T:
     """What a call of an `Apart` answers; `what` it reads, as messages may show it.
 
     Raises:
         CrashedError: the child died, or hung, on what it had told of.
-        CurateError: it had told of nothing, so that nothing can be passed over; or it raised what is a defect.
+        DeadlyError: it had told of nothing, so that nothing can be passed over.
+        CurateError: it raised what is a defect.
         FATAL_ERRORS: as they are.
     """
     try:
@@ -144,7 +149,7 @@ def answered(call: Callable[[], T], what: str) -> T:
     except CrashedError as crash:
         if crash.reached is not None:
             raise
-        raise CurateError(
+        raise DeadlyError(
             f"{what}: the process that reads it apart died, or hung, and no one record of it is to blame",
             "if the machine ran out of memory, use fewer --workers; else look at the file; the same command resumes",
         ) from None

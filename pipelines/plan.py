@@ -1,6 +1,7 @@
 """Planning: every corpus is cut into fragments of bounded size, and the cuts of unchanged files are kept."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -8,15 +9,16 @@ import blake3
 
 from pipelines.engines.engine import Engine
 from pipelines.ingest import IngestTask, corpus_parameters
-from pipelines.isolation import KILLS_BEFORE_ISOLATION, reach
+from pipelines.isolation import KILLS_BEFORE_ISOLATION, DeadlyError, reach
 from pipelines.plan_apart import planned_apart
 from pipelines.progress import Reporter
 from pipelines.session import Session
 from pipelines.work import Commit, key_of
-from sources.readers.ranges import surroundings
+from sources.readers.ranges import READ_BYTES, opened, sealed, surroundings
+from sources.readers.ranges import found as stat_of
 from sources.records import ChangedInputError, Corpus, CorpusError, Fragment, Reader
 
-NODE, REFUSED = "plan", "plan_refused"
+NODE, REFUSED = "plan", "plan_unreadable"
 VERSION = 1
 NUMBERS = (
     "digest", "start", "stop", "first_row", "records", "size", "file_size", "file_stamp", "counted", "aside",
@@ -91,13 +93,51 @@ class PlanIfReadableTask(PlanTask):
     """The same, but a file that is not in its reader's form has no fragments, and the commit says so."""
 
     def run(self, session: Session) -> Commit:
-        """As `PlanTask`; `refused` is true where the reader gave the file up."""
+        """As `PlanTask`; `refused` has size and digest of a file that the reader gave up, or that kills as it is cut.
+
+        It is found again, but where that may have been the machine's fault.
+        """
+        corpus = session.corpora[self.corpus]
+        try:
+            key = self.key(session)
+        except ChangedInputError:
+            raise
+        except CorpusError:  # of what lies beside the file
+            return Commit(REFUSED, "", {}, _refused(corpus, self.path))
+        found = session.work.find(REFUSED, key)
+        if found is not None:
+            return found
         try:
             return super().run(session)
         except ChangedInputError:
             raise
-        except CorpusError:
-            return session.work.commit(REFUSED, self.key(session), {}, {"fragments": [], "refused": True})
+        except DeadlyError:
+            return Commit(REFUSED, key, {}, _refused(corpus, self.path))
+        except CorpusError as error:
+            facts = _refused(corpus, self.path)
+            if isinstance(error.__context__, OSError) or facts["refused"]["digest"] is None:
+                return Commit(REFUSED, key, {}, facts)
+            return session.work.commit(REFUSED, key, {}, facts)
+
+
+def _refused(corpus: Corpus, path: str) -> dict[str, Any]:
+    """Facts of a file without fragments. Its digest is of all its bytes, None where they cannot be had."""
+    size, digest = stat_of(corpus, path).size, None
+    with suppress(CorpusError), opened(corpus, path) as file:
+        hasher = blake3.blake3()
+        while chunk := file.read(READ_BYTES):
+            hasher.update(chunk)
+        digest = sealed(corpus, hasher)
+    return {"fragments": [], "refused": {"size": size, "digest": digest}}
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A file that is not in its reader's form, where that ends nothing: all its bytes, and a digest of them."""
+
+    path: str
+    size: int
+    digest: str | None
 
 
 @dataclass(frozen=True)
@@ -106,8 +146,7 @@ class Planned:
 
     corpus: int
     fragments: tuple[Fragment, ...]
-    refused: tuple[str, ...] = ()
-    """Files that are not in their reader's form, where that ends nothing."""
+    refused: tuple[Refused, ...] = ()
 
     @property
     def records(self) -> int:
@@ -127,7 +166,7 @@ def plan_fragments(
         CurateError: a file is not in its reader's form.
     """
     by_file: dict[tuple[int, str], list[Fragment]] = {}
-    refused: set[tuple[int, str]] = set()
+    refused: dict[int, list[Refused]] = {}
     tasks = [
         task_of(number, path)
         for number, corpus in enumerate(corpora)
@@ -140,7 +179,8 @@ def plan_fragments(
         task = tasks[number]
         if reporter is not None:
             reporter.advance(0, commit.reused)
-        refused.update([(task.corpus, task.path)] if commit.facts.get("refused") else [])
+        if "refused" in commit.facts:
+            refused.setdefault(task.corpus, []).append(Refused(task.path, **commit.facts["refused"]))
         by_file[task.corpus, task.path] = [Fragment(task.path, **row) for row in commit.facts["fragments"]]
     if reporter is not None:
         reporter.end()
@@ -151,8 +191,8 @@ def plan_fragments(
             fragments = [fragment for path in corpus.files for fragment in by_file[number, path]]
         else:
             fragments = list(reader.plan(corpus, corpus.files))
-        gone = tuple(path for path in corpus.files if (number, path) in refused)
-        planned.append(Planned(number, tuple(fragments), gone))
+        gone = sorted(refused.get(number, ()), key=lambda one: one.path)
+        planned.append(Planned(number, tuple(fragments), tuple(gone)))
     return planned
 
 
@@ -185,11 +225,14 @@ def input_listing(corpus: Corpus, planned: Planned) -> dict[str, Any]:
     by_path: dict[str, list[Fragment]] = {path: [] for path in corpus.files}
     for fragment in planned.fragments:
         by_path[fragment.path].append(fragment)
-    listing = []
+    refused = {one.path: one for one in planned.refused}
+    listing: list[dict[str, Any]] = []
     for path, parts in by_path.items():
+        gone = refused.get(path)
         digest = blake3.blake3("".join(part.digest for part in parts).encode()).hexdigest()[:32]
         size = sum(part.size for part in parts)
-        listing.append({"path": corpus.identity.name("path", path), "bytes": size, "digest": digest})
+        row = {"bytes": size, "digest": digest} if gone is None else {"bytes": gone.size, "digest": gone.digest}
+        listing.append({"path": corpus.identity.name("path", path), **row})
     return {"files": len(listing), "bytes": sum(row["bytes"] for row in listing), "listing": listing}
 
 

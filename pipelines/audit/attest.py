@@ -21,7 +21,7 @@ from pipelines.engines.engine import Engine
 from pipelines.errors import CurateError, UsageError
 from pipelines.event_log import EventLog
 from pipelines.flow import Flow
-from pipelines.plan import plan_fragments
+from pipelines.plan import PlanIfReadableTask, plan_fragments
 from pipelines.progress import Reporter
 from pipelines.run_directory import EVENTS
 from pipelines.session import Session
@@ -137,7 +137,7 @@ def _listed(
 ) -> tuple[list[Any], set[str]]:
     """What the document says of each place, as it is now, and hashes of manifests; shards are compared with theirs."""
     flow = Flow(engine, session, ErrorBudget(1.0, {}), reporter)
-    planned = plan_fragments(engine, session, session.corpora, reporter)
+    planned = plan_fragments(engine, session, session.corpora, reporter, PlanIfReadableTask)
     firsts = [sum(len(other.corpora) for other in data[:number]) for number in range(len(data))]
     whole = {
         first + at for first, one in zip(firsts, data, strict=True) if one.shards for at in range(len(one.corpora))

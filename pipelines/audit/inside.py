@@ -15,7 +15,7 @@ from pipelines.audit.reading import VERSION as ITEMS_VERSION
 from pipelines.errors import CurateError
 from pipelines.flow import Flow
 from pipelines.ingest import corpus_parameters
-from pipelines.plan import plan_fragments
+from pipelines.plan import PlanIfReadableTask, plan_fragments
 from pipelines.session import Session
 from pipelines.work import Commit, Part, key_of
 from sources.records import CorpusError, Fragment
@@ -91,8 +91,10 @@ def shared_inside_sets(flow: Flow, founds: Sequence[FoundSet], plain: Sequence[F
             continue
         only = [one.corpus if at == number else replace(one.corpus, files=()) for at, one in enumerate(founds)]
         try:
-            planned = plan_fragments(flow.engine, flow.session, only, flow.reporter)[number]
-        except CurateError:
+            planned = plan_fragments(flow.engine, flow.session, only, flow.reporter, PlanIfReadableTask)[number]
+        except (CurateError, CorpusError):
+            continue
+        if planned.refused:
             continue
         for fragment in planned.fragments:
             tasks.append(EverySplitTask(plain[number], number, fragment, len(tasks)))

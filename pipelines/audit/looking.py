@@ -88,7 +88,9 @@ def look(engine: Engine, work: Work, reporter: Reporter, recipe: Recipe, data: S
 
 def _without_refused(data: Data, planned: Sequence[Planned]) -> Data:
     """The data, which also tells of the files that turned out, after their first records, to be in no form."""
-    refused = [corpus.shown(path) for corpus, one in zip(data.corpora, planned, strict=True) for path in one.refused]
+    refused = [
+        corpus.shown(one.path) for corpus, plan in zip(data.corpora, planned, strict=True) for one in plan.refused
+    ]
     unreadable = tuple(sorted({*data.unreadable, *refused}))
     left_out = data.left_out | ({UNREADABLE: len(unreadable)} if unreadable else {})
     return replace(data, unreadable=unreadable, left_out=left_out)

@@ -17,7 +17,7 @@ from pipelines.audit.inside import shared_inside_sets
 from pipelines.audit.reading import ItemsTask
 from pipelines.facts import PictureTask
 from pipelines.flow import Flow
-from pipelines.plan import plan_fragments
+from pipelines.plan import PlanIfReadableTask, Planned, plan_fragments
 from pipelines.session import Session
 from pipelines.view import View
 from pipelines.work import Commit, Part, Work, key_of
@@ -99,7 +99,8 @@ class Protected:
 def protect(flow: Flow, evals: Evals, pictures: Pictures) -> Protected:
     """Read the eval sets and measure their pictures; `flow` is one of a session in which they are the corpora."""
     session = flow.session
-    planned = plan_fragments(flow.engine, session, [_evaluated(found) for found in evals.found], flow.reporter)
+    evaluated = [_evaluated(found) for found in evals.found]
+    planned = plan_fragments(flow.engine, session, evaluated, flow.reporter, PlanIfReadableTask)
     fragments = [(plan.corpus, fragment) for plan in planned for fragment in plan.fragments]
     tasks = [
         ItemsTask(_plain(evals.found[corpus]), corpus, fragment, number)
@@ -120,8 +121,21 @@ def protect(flow: Flow, evals: Evals, pictures: Pictures) -> Protected:
     articles = articles_part(session.work, whole.parts["items"], evals.articles)
     sets = _sets(evals, tasks, read, measured, whole)
     shared = shared_inside_sets(flow, evals.found, [_plain(found) for found in evals.found])
-    sets = tuple(replace(one, inside=tuple(inside)) for one, inside in zip(sets, shared, strict=True))
+    sets = tuple(
+        _without_refused(replace(one, inside=tuple(inside)), corpus, plan)
+        for one, inside, corpus, plan in zip(sets, shared, evaluated, planned, strict=True)
+    )
     return Protected(session, tuple(views), sets, whole.parts["items"], whole.parts["pictures"], articles)
+
+
+def _without_refused(one: ProtectedSet, corpus: Corpus, planned: Planned) -> ProtectedSet:
+    """The set, which also tells of its files that cannot be cut; what they hold counts as what its items say does."""
+    if not planned.refused:
+        return one
+    first = corpus.identity.name("path", planned.refused[0].path)
+    unread = {**one.unread, f"file that cannot be read (the first: {first})": len(planned.refused)}
+    digest = key_of(one.digest, [[corpus.identity.name("path", file.path), file.digest] for file in planned.refused])
+    return replace(one, unread=unread, digest=digest)
 
 
 def eval_session(session: Session, evals: Evals) -> Session:

@@ -118,6 +118,10 @@ def test_what_a_reader_had_in_hand_and_left_makes_it_incomplete_on_either_side(p
     said = {"name": "unsaid", "version": "1", "license": "CC0-1.0", "reader": "jsonl", "path": "test.jsonl"}
     (mine / "evalset.yaml").write_text(orjson.dumps(said).decode())
     (mine / "test.jsonl").write_bytes(orjson.dumps({"id": "1", "question": "What is it?", "shot": "one.png"}))
+    many = [{"id": str(number), "question": f"What is number {number}?"} for number in range(5000)]
+    torn = eval_set(tmp_path, "torn", reader="json", path="*.json", fields={"id": "id", "question": "question"})
+    (torn / "good.json").write_bytes(orjson.dumps(many[:1]))
+    (torn / "late.json").write_bytes(orjson.dumps(many) + b"[]")
     data = tmp_path / "data"
     data.mkdir()
     (data / "a.csv").write_text("what,is,this\n1,Lost,3\n")
@@ -128,9 +132,10 @@ def test_what_a_reader_had_in_hand_and_left_makes_it_incomplete_on_either_side(p
             info = tarfile.TarInfo(name)
             info.size = len(inside)
             tar.addfile(info, io.BytesIO(inside))
-    answer = curate_json(*AUDIT, data, "--against", mine, "--out", tmp_path / "a", status=1)
+    answer = curate_json(*AUDIT, data, "--against", mine, "--against", torn, "--out", tmp_path / "a", status=1)
     assert answer["verdict"] == "incomplete"
     assert answer["reasons"] == [
+        "eval set torn: 1 x file that cannot be read (the first: late.json)",
         "eval set unsaid: 1 x column shot, not looked at", "source data_2: 1 x member .pyd, not looked at",
         "data: 2 files cannot be read (`unreadable` in contamination.json names them; audited alone, one says why)",
     ]  # fmt: skip

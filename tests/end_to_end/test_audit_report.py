@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import blake3
 import orjson
 import pytest
 import yaml
@@ -129,6 +130,25 @@ def test_a_picture_of_the_data_that_was_swapped_is_noticed(tmp_path: Path) -> No
     swapped_pictures(tmp_path / "csv")
     told = curate_json(*command(tmp_path), "--verify", status=1)
     assert told["problems"] == ["data data: not what was audited"]
+
+
+def test_a_file_that_breaks_late_is_bound_by_the_statement(tmp_path: Path) -> None:
+    write_csv(tmp_path / "csv")
+    eval_set(tmp_path)
+    write_keys(tmp_path, "key")
+    broken = orjson.dumps([{"text": "Lost."}] * 5000) + b"[]"
+    late = tmp_path / "csv" / "late.json"
+    late.write_bytes(broken)
+    folder = tuple(tmp_path / "csv" if one == tmp_path / "csv" / "data.csv" else one for one in command(tmp_path))
+    curate_json(*folder, "--sign", tmp_path / "key.pem", status=3)
+    said = orjson.loads((tmp_path / "audit" / "contamination.json").read_bytes())
+    (listed,) = [row for one in said["data"][0]["inputs"] for row in one["listing"] if row["path"] == "late.json"]
+    assert listed == {"path": "late.json", "bytes": len(broken), "digest": blake3.blake3(broken).hexdigest()}
+    told = curate_json(*folder, "--verify", "--key", tmp_path / "key.pub")
+    assert (told["ok"], told["problems"]) == (True, [])
+    late.write_bytes(broken.replace(b"Lost.", b"Lust.", 1))
+    told = curate_json(*folder, "--verify", "--key", tmp_path / "key.pub", status=1)
+    assert told["problems"] == ["data csv: not what was audited"]
 
 
 def test_eval_pictures_with_several_frames_are_told_as_not_covered(tmp_path: Path) -> None:
