@@ -63,10 +63,16 @@ def _in_pod(job: Job, command: list[str], nproc: int) -> int:
     return pod_status(job, status, asked=bool(asked), further=further)
 
 
-def _metrics(job: Job) -> int:
-    """A stamp that changes with every step; that of the disk, whose clock is one for all nodes."""
+def _metrics(job: Job) -> tuple[int, int, int] | None:
+    """What changes with every step: time (of the disk, whose clock is one for all nodes), size and the file itself.
+
+    Steps within one tick of that clock have the same time.
+    """
     path = job.out / METRICS
-    return path.stat().st_mtime_ns if path.is_file() else 0
+    if not path.is_file():
+        return None
+    stat = path.stat()
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
 def pod_status(job: Job, status: int, *, asked: bool, further: bool) -> int:
