@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import re
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -62,11 +63,11 @@ def _probe(target: str) -> str:
     import grpc  # type: ignore[import-untyped]
 
     options = [("grpc.enable_http_proxy", 0)]
-    secrets = _tls()
+    credentials = _tls()
     with (
         grpc.insecure_channel(target, options=options)
-        if secrets is None
-        else grpc.secure_channel(target, grpc.ssl_channel_credentials(*secrets), options=options)
+        if credentials is None
+        else grpc.secure_channel(target, grpc.ssl_channel_credentials(*credentials), options=options)
     ) as channel:
         ask = channel.unary_unary("/ray.rpc.NodeInfoGcsService/GetClusterId")
         try:
@@ -150,6 +151,8 @@ def connected(address: str | None, cpus: int) -> Iterator[str]:
 
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(_temporary()) if address is None else ""
+        if address is None:
+            stack.enter_context(_token_of_its_own())
         stack.callback(ray.shutdown)
         context = _started(cpus, folder) if address is None else _joined(address)
         yield str(context.dashboard_url or "")
@@ -176,20 +179,48 @@ def _started(cpus: int, folder: str) -> Any:
 
 
 @contextlib.contextmanager
+def _token_of_its_own() -> Iterator[None]:
+    """Have a cluster that is started here ask a token of whoever talks to it, new each time and in no file.
+
+    Ray remembers the first token and the first mode that a process saw; both are made to be read again, so that the
+    process may then start or join another cluster.
+    """
+    from ray._raylet import AuthenticationTokenLoader, Config
+
+    def read_again() -> None:
+        AuthenticationTokenLoader.instance().reset_cache()
+        Config.initialize("")
+
+    try:
+        with _environment({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}):
+            read_again()
+            yield
+    finally:
+        read_again()
+
+
+@contextlib.contextmanager
 def _at_home_in(folder: Path) -> Iterator[None]:
     """Let the processes that Ray starts now take the folder for home and for temporary files: both go with it.
 
-    So the token that the cluster asks of whoever talks to it is its own. And its head, which asks the metadata
-    servers of three clouds where it is, telemetry on or off, finds here a file that tells it.
+    Its head, which asks the metadata servers of three clouds where it is, telemetry on or off, finds here a file
+    that tells it.
     """
     (folder / "ray_bootstrap_config.yaml").write_text("provider: {type: local}\n")
-    before = {name: os.environ.get(name) for name in ("HOME", "TMPDIR")}
-    os.environ.update(dict.fromkeys(before, str(folder)))
+    with _environment({"HOME": str(folder), "TMPDIR": str(folder)}):
+        yield
+
+
+@contextlib.contextmanager
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    """Set these variables, then put back what was there."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:
         for name, value in before.items():
-            os.environ.pop(name)
+            os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
 

@@ -139,3 +139,13 @@ def test_a_cluster_that_asks_for_a_token_is_given_ours_or_the_user_is_told_where
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "token"))
     assert ray_cluster.checked_address(f"127.0.0.1:{guarded}") == f"127.0.0.1:{guarded}"
     assert os.environ["RAY_AUTH_MODE"] == "token"
+
+
+def test_a_process_may_start_a_cluster_again_and_each_asks_for_a_token_of_its_own() -> None:
+    before = {name: value for name, value in os.environ.items() if name.startswith("RAY_AUTH")}
+    tokens = set()
+    for _ in range(2):
+        with ray_cluster.connected(None, 1):
+            tokens.add(os.environ["RAY_AUTH_TOKEN"])
+    assert len(tokens) == 2
+    assert {name: value for name, value in os.environ.items() if name.startswith("RAY_AUTH")} == before
