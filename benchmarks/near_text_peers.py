@@ -66,18 +66,27 @@ def by_rensa(path: str) -> list[int]:
 
 def by_rensa_verified(path: str) -> list[int]:
     """Its sketches, asked what the step is asked: runs of five words, 14 bands of 8, each pair compared."""
-    grams = []
-    for text in _texts(path):
-        words = text.split()
-        grams.append([" ".join(words[at : at + 5]) for at in range(max(len(words) - 4, 1))])
-    sketches = np.array(RMinHash.digest_matrix_from_token_sets(grams, 128, 42).to_rows(), np.uint32)
+    texts = _texts(path)
+
+    def grams_of(row: int) -> list[str]:
+        words = texts[row].split()
+        return [" ".join(words[at : at + 5]) for at in range(max(len(words) - 4, 1))]
+
+    rows = range(len(texts))
+    pieces = (rows[at : at + 10_000] for at in rows[::10_000])  # the runs of all at once are 20 times the texts
+    sketches = np.concatenate(
+        [
+            np.array(RMinHash.digest_matrix_from_token_sets([*map(grams_of, piece)], 128, 42).to_rows(), np.uint32)
+            for piece in pieces
+        ]
+    )
     buckets: dict[tuple[int, bytes], list[int]] = {}
     dropped = []
     for row, sketch in enumerate(sketches):
         keys = [(band, sketch[8 * band : 8 * band + 8].tobytes()) for band in range(14)]
         met = {other for key in keys for other in buckets.get(key, ())}
-        own = set(grams[row]) if met else set()
-        if any(len(own & (its := set(grams[other]))) >= 0.8 * len(own | its) for other in met):
+        own = set(grams_of(row)) if met else set()
+        if any(len(own & (its := set(grams_of(other)))) >= 0.8 * len(own | its) for other in met):
             dropped.append(row)
             continue
         for key in keys:

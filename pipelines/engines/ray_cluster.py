@@ -129,6 +129,7 @@ def _authenticate(address: str) -> None:
             "set RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH to the token of `ray get-auth-token` on its head",
         )
     os.environ["RAY_AUTH_MODE"] = "token"
+    _read_authentication()
 
 
 def _quiet() -> None:
@@ -180,23 +181,21 @@ def _started(cpus: int, folder: str) -> Any:
 
 @contextlib.contextmanager
 def _token_of_its_own() -> Iterator[None]:
-    """Have a cluster that is started here ask a token of whoever talks to it, new each time and in no file.
-
-    Ray remembers the first token and the first mode that a process saw; both are made to be read again, so that the
-    process may then start or join another cluster.
-    """
-    from ray._raylet import AuthenticationTokenLoader, Config
-
-    def read_again() -> None:
-        AuthenticationTokenLoader.instance().reset_cache()
-        Config.initialize("")
-
+    """Have a cluster that is started here ask a token of whoever talks to it, new each time and in no file."""
     try:
         with _environment({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}):
-            read_again()
+            _read_authentication()
             yield
     finally:
-        read_again()
+        _read_authentication()
+
+
+def _read_authentication() -> None:
+    """Have Ray look again at mode and token, of which it remembers the first that it saw in a process."""
+    from ray._raylet import AuthenticationTokenLoader, Config
+
+    AuthenticationTokenLoader.instance().reset_cache()
+    Config.initialize("")
 
 
 @contextlib.contextmanager

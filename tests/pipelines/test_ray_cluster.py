@@ -123,6 +123,7 @@ def guarded() -> Iterator[int]:
     server.start()
     yield port
     server.stop(0).wait()
+    ray_cluster._read_authentication()
 
 
 def test_a_cluster_that_asks_for_a_token_is_given_ours_or_the_user_is_told_where_it_belongs(
