@@ -192,7 +192,7 @@ def _token_of_its_own() -> Iterator[None]:
 
 def _read_authentication() -> None:
     """Have Ray look again at mode and token, of which it remembers the first that it saw in a process."""
-    from ray._raylet import AuthenticationTokenLoader, Config
+    from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined] # compiled
 
     AuthenticationTokenLoader.instance().reset_cache()
     Config.initialize("")
