@@ -3,24 +3,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import orjson
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
 
 from filters.phi_pictures import Examination
-from pipelines.graph import graph_of
-from pipelines.ingest import IngestTask
 from pipelines.phi.pictures import FOUND, LookTask
-from pipelines.recipe import Recipe, SourceEntry
-from pipelines.session import Session
-from pipelines.view import rows_table
 from pipelines.work import Work
 from sources.pictures import Limits
 from sources.storage import LocalFolder
-from tests.pipelines.in_process import flow_of
-from tests.sources.corpora import corpus_in, planned
+from tests.pipelines.phi.wards import Ward
 
 LOOKED_AT: list[str] = []
 
@@ -46,55 +37,21 @@ def _nothing_looked_at() -> Iterator[None]:
     LOOKED_AT.clear()
 
 
-class Ward:
-    """A folder of pictures and a file of records about them."""
-
-    def __init__(self, folder: Path, sides: list[int]) -> None:
-        self.folder, self.number = folder / "data", 0
-        self.folder.mkdir()
-        steps = {"measure": {"min_side_px": 1}, "phi": {"sources": "all"}}
-        self.recipe = Recipe(stage="align", sources=(SourceEntry(name="test"),), steps=steps)
-        self.work = Work(LocalFolder(folder / "run"))
-        for side in sides:
-            self.add(side)
-
-    def add(self, side: int) -> None:
-        name = f"{self.number}.png"
-        self.picture(name, side)
-        row = {"id": str(self.number), "text": f"Film number {self.number}.", "file": name}
-        with (self.folder / "all.jsonl").open("ab") as file:
-            file.write(orjson.dumps(row) + b"\n")
-        self.number += 1
-
-    def picture(self, name: str, side: int) -> None:
-        chance = np.random.default_rng(side)
-        Image.fromarray(chance.integers(0, 255, (side, side), np.uint8)).save(self.folder / name)
-
-    def looked(self, alive: list[int], look: Examination = LOOK) -> list[dict[str, Any]]:
-        """What the step commits where these samples are still kept."""
-        corpus = corpus_in(
-            self.folder, "jsonl", "*.jsonl", fields={"id": "id", "text": "text", "image": "file"}, task="caption",
-            images=".", license="MIT",
-        )  # fmt: skip
-        session = Session(self.recipe, (corpus,), self.work, (None,))
-        flow, graph = flow_of(session), graph_of(self.recipe)
-        flow.ingest([IngestTask(0, fragment, number) for number, fragment in enumerate(planned(corpus))])
-        flow.exchange(graph.identity, (), "ids")
-        flow.pictures(graph.pictures)
-        (view,) = flow.views
-        kept = self.work.put("tokens", repr(alive), {"alive": rows_table(np.array(alive, np.int32))})
-        commit = LookTask(look, view.with_parts(**kept.parts), 0).run(session)
-        rows: list[dict[str, Any]] = self.work.read(commit.parts[FOUND]).to_pylist()
-        return rows
+def looked(ward: Ward, alive: list[int], look: Examination = LOOK) -> list[dict[str, Any]]:
+    """What the step commits where these samples are still kept."""
+    session, view = ward.measured(alive)
+    commit = LookTask(look, view, 0).run(session)
+    rows: list[dict[str, Any]] = ward.work.read(commit.parts[FOUND]).to_pylist()
+    return rows
 
 
 def test_no_picture_is_read_again_where_other_samples_are_kept(tmp_path: Path) -> None:
     ward = Ward(tmp_path, [20, 21, 22, 23])
-    every = ward.looked([0, 1, 2, 3])
+    every = looked(ward, [0, 1, 2, 3])
     assert len(LOOKED_AT) == 4
-    assert ward.looked([1, 2]) == every[1:3]
-    assert ward.looked([3]) == every[3:]
-    assert ward.looked([0, 2, 3], replace(LOOK, timeout_s=5)) == [every[0], *every[2:]]
+    assert looked(ward, [1, 2]) == every[1:3]
+    assert looked(ward, [3]) == every[3:]
+    assert looked(ward, [0, 2, 3], replace(LOOK, timeout_s=5)) == [every[0], *every[2:]]
     assert len(LOOKED_AT) == 4
     for one in every:
         assert one["width"] is not None
@@ -102,51 +59,51 @@ def test_no_picture_is_read_again_where_other_samples_are_kept(tmp_path: Path) -
 
 def test_what_was_not_kept_at_first_is_read_once_it_is(tmp_path: Path) -> None:
     ward = Ward(tmp_path, [20, 21, 22])
-    ward.looked([0])
-    both = ward.looked([0, 1])
-    ward.looked([2])
-    assert ward.looked([0, 1, 2])[:2] == both
+    looked(ward, [0])
+    both = looked(ward, [0, 1])
+    looked(ward, [2])
+    assert looked(ward, [0, 1, 2])[:2] == both
     assert len(LOOKED_AT) == len(set(LOOKED_AT)) == 3
 
 
 def test_only_what_is_new_in_a_file_or_a_folder_is_read(tmp_path: Path) -> None:
     ward = Ward(tmp_path, [20, 21])
-    first = ward.looked([0, 1])
+    first = looked(ward, [0, 1])
     ward.add(22)
-    assert ward.looked([0, 1, 2])[:2] == first
+    assert looked(ward, [0, 1, 2])[:2] == first
     assert len(LOOKED_AT) == 3
     ward.picture("0.png", 30)
-    assert [row["width"] for row in ward.looked([0, 1, 2])] == [30, 21, 22]
+    assert [row["width"] for row in looked(ward, [0, 1, 2])] == [30, 21, 22]
     assert len(LOOKED_AT) == 4
 
 
 @pytest.mark.parametrize("other", [{"writing": False}, {"verify": False}, {"metadata": False}])
 def test_another_way_of_looking_reads_all_again(tmp_path: Path, other: dict[str, bool]) -> None:
     ward = Ward(tmp_path, [20, 21])
-    ward.looked([0, 1])
-    ward.looked([0, 1], replace(LOOK, **other))  # type: ignore[arg-type]
+    looked(ward, [0, 1])
+    looked(ward, [0, 1], replace(LOOK, **other))  # type: ignore[arg-type]
     assert len(LOOKED_AT) == 4
 
 
 def test_a_picture_that_could_not_be_read_in_time_is_asked_again(tmp_path: Path) -> None:
     ward = Ward(tmp_path, [20, 13])
-    assert [row["problem"] for row in ward.looked([0, 1])] == [None, "timeout"]
-    assert [row["problem"] for row in ward.looked([1])] == [None]
+    assert [row["problem"] for row in looked(ward, [0, 1])] == [None, "timeout"]
+    assert [row["problem"] for row in looked(ward, [1])] == [None]
     assert len(LOOKED_AT) == 3
 
 
 def test_a_run_starts_from_what_another_has_read(tmp_path: Path) -> None:
     ward = Ward(tmp_path, [20, 21])
-    every = ward.looked([0, 1])
+    every = looked(ward, [0, 1])
     ward.work = Work(LocalFolder(tmp_path / "next"), (LocalFolder(tmp_path / "run"),))
-    assert ward.looked([1]) == every[1:]
+    assert looked(ward, [1]) == every[1:]
     assert len(LOOKED_AT) == 2
 
 
 def test_what_is_no_longer_in_a_fragment_is_forgotten(tmp_path: Path) -> None:
     ward = Ward(tmp_path, [20, 21])
-    ward.looked([0, 1])
+    looked(ward, [0, 1])
     ward.picture("0.png", 30)
-    ward.looked([0, 1])
+    looked(ward, [0, 1])
     (kept,) = (tmp_path / "run" / "work" / "phi_seen").rglob("*.parquet")
     assert sorted(pq.read_table(kept)["width"].to_pylist()) == [21, 30]
