@@ -18,7 +18,7 @@ class Quality:
     """Drops samples with a picture or a text that breaks a rule; the first broken rule is the reason."""
 
     name = "quality"
-    version = 3
+    version = 4
     columns = ("task",)
 
     def __init__(self, limits: Mapping[str, Any]) -> None:
@@ -92,6 +92,7 @@ RULES: tuple[tuple[Reason, Callable[[Row, Row], tuple[float, float] | None]], ..
     (Reason.QUALITY_BOILERPLATE, lambda row, _: (1, 0) if row["boilerplate"] else None),
     (Reason.QUALITY_MOJIBAKE, lambda row, limits: _above(row["mojibake"], limits["max_mojibake"])),
     (Reason.QUALITY_MARKUP, lambda row, limits: _above(row["markup"], limits["max_markup"])),
+    (Reason.QUALITY_MARKUP, lambda row, limits: _above(row["entities"], limits["max_entities"])),
     (Reason.QUALITY_REPEATED, lambda row, limits: _above(row["repeated"], limits["max_repeated"])),
 )
 

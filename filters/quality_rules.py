@@ -14,6 +14,7 @@ RULE_SETS: dict[str, dict[str, Any]] = {
         "max_repeated": 0.5,
         "max_mojibake": 0.02,
         "max_markup": 0,
+        "max_entities": 0.2,
         "scripts": None,
         "languages": None,
         "min_agreement": None,

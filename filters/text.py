@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from filters.answers import is_among
 from filters.languages import language_of
+from filters.markup import entities_share, tags_in
 
 TEXT_QUALITY = pa.schema(
     [
@@ -19,6 +21,7 @@ TEXT_QUALITY = pa.schema(
         pa.field("mojibake", pa.float32()),
         pa.field("repeated", pa.float32()),
         pa.field("markup", pa.int32()),
+        pa.field("entities", pa.float32()),
         pa.field("script", pa.string()),
         pa.field("language", pa.string()),
         pa.field("answer_empty", pa.bool_()),
@@ -28,17 +31,17 @@ TEXT_QUALITY = pa.schema(
 )
 """One row a sample. `label_only`: all that is said is "Figure 2" or the like; `boilerplate`: all that is said is what
 publishers put under any picture; `mojibake`: share of characters that are text decoded wrongly; `repeated`: share of
-words in runs of words that come again; `markup`: HTML tags and entities of captions and reports, elsewhere 0;
-`script`: the writing of most letters; `language`: of texts in Latin letters, where
-their words tell it; `answer_empty`, `answer_repeats` (the question) and `answer_no_option`: of
+words in runs of words that come again; `markup` and `entities`: HTML tags of captions and reports, and their entities
+beyond the first two over the words, elsewhere 0; `script`: the writing of most letters; `language`: of texts in Latin
+letters, where their words tell it; `answer_empty`, `answer_repeats` (the question) and `answer_no_option`: of
 samples with question and answer."""
 
 TEXT_EMBEDDING = pa.schema([pa.field("vector", pa.binary())])
 """Halves of a model's embedding of a caption, null where there is none."""
 LONGEST = 20_000
 """Characters that are looked at. A caption of 2 MB shows on its first pages what it is."""
-_RUN = 5
-"""Words. Shorter runs come again in honest lists of findings."""
+_RUN = 8
+"""Words. Shorter runs come again in honest captions: "a plane that is perpendicular to the sagittal plane and"."""
 
 _LABEL = re.compile(
     r"\W*+(?:(?:(?:supplementary|supplemental|extended data|additional)\s+)?+(?:fig(?:ure)?s?|image|panel|table|plate"
@@ -64,15 +67,6 @@ _BOILERPLATE = re.compile(
     rf"|this (?:image|figure) (?:is|was) (?:licensed|published|distributed) under {_REST})(?!\w){_GAP})++",
     re.IGNORECASE,
 )  # fmt: skip
-_NAME = r"(?:p|br|div|span|a|b|i|u|em|strong|sub|sup|img|table|tr|td|th|ul|ol|li|h[1-6]|font|html|body|xref|italic|bold"
-_MARKUP = re.compile(
-    _NAME.join((r"</?", r"|ext-link|inline-formula|tex-math)"))
-    + r"(?:\s+[\w:-]{1,40}\s*=\s*(?:\"[^\"<>]{0,400}\"|'[^'<>]{0,400}'|[^\s<>\"']{1,400})){0,20}\s*/?>"
-    r"|&(?!(?:lt|gt|amp);)(?:[a-z]{2,8}|#\d{2,5}|#x[0-9a-f]{2,5});",
-    re.IGNORECASE,
-)
-"""Tags and entities, but for those of `<`, `>` and `&`, which are read for what they stand for ("p&lt;0.05")."""
-_THOUGHT = re.compile(r"</?(?:think|answer|image)>", re.IGNORECASE)
 _MOJIBAKE = re.compile(
     "[\u00c2\u00c3][\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122]"
     "|\u00e2[\u0080-\u00bf\u20ac\u02c6\u2030][\u0080-\u00bf\u0152\u0153\u0160\u0161\u2013-\u203a\u20ac\u2122]"
@@ -80,7 +74,6 @@ _MOJIBAKE = re.compile(
 )
 _WORD = re.compile(r"\w+")
 _SPACES = re.compile(r"\W+")
-_OPTION_LETTER = re.compile(r"^\W*(?:option\s+)?([a-z])\s*(?:[.):].*)?$", re.IGNORECASE | re.DOTALL)
 SCRIPTS = (
     "arabic", "armenian", "bengali", "cjk", "cyrillic", "devanagari", "ethiopic", "georgian", "greek", "gujarati",
     "gurmukhi", "hangul", "hebrew", "kannada", "khmer", "lao", "latin", "malayalam", "mongolian", "myanmar", "oriya",
@@ -117,7 +110,7 @@ class TextQuality:
     """Measures the texts of samples: TEXT_QUALITY, and where a model is given their embeddings: TEXT_EMBEDDING."""
 
     name = "text_quality"
-    version = 3
+    version = 4
     columns = ("turns", "task", "question", "options", "answer", "images")
 
     def __init__(self, tower: TextTower | None = None) -> None:
@@ -162,13 +155,15 @@ def _said(row: Mapping[str, Any]) -> str:
 
 def _measured(row: Mapping[str, Any]) -> dict[str, Any]:
     text = _said(row)[:LONGEST]
+    described = row["task"] in {"caption", "report"}
     short = text if row["task"] in {"caption", "report", "text"} and text.strip() and len(text) < 400 else None
     return {
         "label_only": short is not None and len(short) < 200 and _LABEL.fullmatch(short) is not None,
         "boilerplate": short is not None and _BOILERPLATE.fullmatch(short) is not None,
         "mojibake": round(mojibake_share(text), 4),
         "repeated": round(repeated_share(text), 4),
-        "markup": len(_MARKUP.findall(_THOUGHT.sub(" ", text))) if row["task"] in {"caption", "report"} else 0,
+        "markup": tags_in(text) if described else 0,
+        "entities": round(entities_share(text), 4) if described else 0.0,
         "script": script_of(text),
         "language": language_of(text[:2000]),
         **_of_answer(row["question"], row["options"], row["answer"]),
@@ -181,7 +176,7 @@ def mojibake_share(text: str) -> float:
 
 
 def repeated_share(text: str) -> float:
-    """Share of the words that lie in a run of five that was there before."""
+    """Share of the words that lie in a run of eight that was there before."""
     words = [word.casefold() for word in _WORD.findall(text)]
     seen: set[tuple[str, ...]] = set()
     covered = bytearray(len(words))
@@ -210,21 +205,8 @@ def _of_answer(question: str | None, options: Sequence[str] | None, answer: str 
     return {
         "answer_empty": not (answer or "").strip(),
         "answer_repeats": bool(told) and told == asked,
-        "answer_no_option": bool(options) and bool(told) and not _is_an_option(answer or "", told, options or ()),
+        "answer_no_option": bool(options) and not is_among(answer or "", options or ()),
     }
-
-
-def _is_an_option(answer: str, told: str, options: Sequence[str]) -> bool:
-    """Whether an answer is one of the options, its letter, or both."""
-    plain = [_plain(option) for option in options]
-    letters = [chr(ord("a") + number) for number in range(len(options))]
-    if told in plain or any(told == f"{letter} {option}" for letter, option in zip(letters, plain, strict=True)):
-        return True
-    stripped = [_SPACES.sub(" ", option).strip().split(" ", 1) for option in plain]
-    if any(len(parts) == 2 and len(parts[0]) == 1 and told == parts[1] for parts in stripped):
-        return True
-    letter = _OPTION_LETTER.match(answer)
-    return letter is not None and letter[1].casefold() in letters and (len(told) == 1 or told[0] not in plain)
 
 
 def _plain(text: str) -> str:

@@ -66,6 +66,7 @@ class QualitySettings(Strict):
     max_repeated: Annotated[float, Field(gt=0, le=1)] | None = None
     max_mojibake: Annotated[float, Field(ge=0, le=1)] | None = None
     max_markup: Annotated[int, Field(ge=0)] | None = None
+    max_entities: Annotated[float, Field(ge=0)] | None = None
     scripts: tuple[str, ...] | None = None
     """Writings that are wanted (latin, cjk, arabic, cyrillic, greek, hebrew, devanagari ...); not languages."""
 

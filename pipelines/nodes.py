@@ -14,6 +14,7 @@ OF_SETTLING = ("asks", "questions", "outcomes", "settle")
 WITHOUT_CONTENT = frozenset(
     {
         "plan", "token_counts", "measure", "modality", "quality", "text_quality", "license", "phi", "phi_pictures",
+        "phi_seen",
         "tokens", "exact", "removed", "decontaminate", "sizes",
         "join_plan", "member_index", "packing_plan", "holdout", "holdout_links", "holdout_solve", "holdout_sides",
         *(f"{exchange}_{part}" for exchange in EXCHANGES for part in OF_AN_EXCHANGE),

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from filters.burned_in import Box
@@ -21,6 +22,7 @@ from pipelines.errors import CurateError, UsageError
 from pipelines.flow import Flow
 from pipelines.isolation import isolated, reach
 from pipelines.phi.review import load_review
+from pipelines.phi.seen import remember, seen
 from pipelines.recipe import Recipe
 from pipelines.session import Located, Session, locate
 from pipelines.steps import own_fingerprint
@@ -86,6 +88,15 @@ def screen_pictures(flow: Flow, privacy: Privacy) -> None:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """A picture that is to be looked at, and where it is."""
+
+    image_id: str
+    uri: str
+    frame: int
+
+
+@dataclass(frozen=True)
 class LookTask:
     """Looks at the pictures of one fragment. `attempt` counts the workers it has killed."""
 
@@ -105,7 +116,7 @@ class LookTask:
         """Commit PHI_IMAGES: a row per distinct picture of the samples still kept; none of a source not covered."""
         work, view, examination = session.work, self.view, self.examination
         covered = session.recipe.steps.phi.covers(session.corpora[view.corpus])
-        asked = _asked(session, view) if covered or self.named else []
+        asked = _pictures_of(session, view, alive_rows(work, view)) if covered or self.named else []
         asked = asked if covered else [one for one in asked if one.image_id in self.named]
         limits = session.recipe.steps.measure.limits
         key = key_of(
@@ -114,11 +125,21 @@ class LookTask:
         found = work.find(examination.name, key)
         if found is not None:
             return found
-        rows: list[dict[str, Any]] = []
-        if asked:
-            located = locate(session, view.corpus, view.fragment, self.attempt)
-            rows = looked_at(examination, located, asked, limits, self.attempt)
+        rows = self._rows(session, asked, limits) if asked else []
         return work.put(examination.name, key, {FOUND: pa.Table.from_pylist(rows, schema=PHI_IMAGES)})
+
+    def _rows(self, session: Session, asked: Sequence[Asked], limits: Limits) -> list[dict[str, Any]]:
+        """A row of each picture: of those that were looked at before, what was said then."""
+        view, examination = self.view, self.examination
+        known = seen(session, view, examination, limits)
+        unseen = [one for one in asked if one.image_id not in known]
+        if unseen:
+            located = locate(session, view.corpus, view.fragment, self.attempt)
+            new = looked_at(examination, located, unseen, limits, self.attempt)
+            known |= {row["image_id"]: row for row in new}
+            there = {one.image_id for one in _pictures_of(session, view, _all_rows(view))}
+            remember(session, view, examination, limits, list(known.values()), there)
+        return [known[one.image_id] for one in asked]
 
     @property
     def deadline_s(self) -> float:
@@ -197,24 +218,19 @@ _OUTSIDE = "steps.phi.review: a box lies outside the picture that it is to cover
 _CHANGED = "source {}: a picture changed while the build was running; run the same command again"
 
 
-@dataclass(frozen=True)
-class Asked:
-    """A picture that is to be looked at, and where it is."""
-
-    image_id: str
-    uri: str
-    frame: int
-
-
 def _only(asked: Sequence[Asked], covered: object) -> list[str]:
     """Of a source that is not covered, which of its pictures are looked at."""
     return [] if covered else [one.image_id for one in asked]
 
 
-def _asked(session: Session, view: View) -> list[Asked]:
-    """The distinct pictures of the samples still kept."""
-    rows = alive_rows(session.work, view)
-    images = read_samples(session.work, view, np.asarray(rows), ("images",))["images"].to_pylist()
+def _all_rows(view: View) -> npt.NDArray[np.int32]:
+    """Of samples that are dropped, too."""
+    return np.arange(sum(part.rows for part in view.samples), dtype=np.int32)
+
+
+def _pictures_of(session: Session, view: View, rows: npt.NDArray[np.int32]) -> list[Asked]:
+    """The distinct pictures of these samples."""
+    images = read_samples(session.work, view, rows, ("images",))["images"].to_pylist()
     found = {
         image["image_id"]: Asked(image["image_id"], image["uri"], image["frame"])
         for of_sample in images

@@ -24,7 +24,7 @@ from sources.schema import MODALITIES, Verdict
 from sources.storage import Folder
 
 NODE = "survey"
-VERSION = 1
+VERSION = 2
 READERS = 4
 """Parts read at the same time: on a disk the reading is bound by decoding, in a bucket by waiting."""
 KEPT, DROPPED, QUARANTINED = "kept", "dropped", "quarantined"
@@ -75,6 +75,8 @@ class Survey:
     sides: dict[str, list[int]] = field(default_factory=dict)
     members: list[str] = field(default_factory=list)
     examples: list[Example] = field(default_factory=list)
+    told_by: dict[str, int] = field(default_factory=dict)
+    """What told the modality of distinct pictures, and of how many."""
 
     def total(self, outcome: str) -> int:
         """Samples with an outcome."""
@@ -123,6 +125,7 @@ def surveyed(run: Folder, parts: Sequence[TableParts]) -> Survey:
             return _counted(number, samples, read_columns(run, part.ledger, LEDGER_COLUMNS), pictures)
 
         whole = _merged(pool.map(counted, enumerate(parts)), pictures)
+    whole.told_by = pictures.told_by()
     whole.sides = _histogram(pictures.rows["side"], pictures.rows["kept"])
     return whole
 

@@ -47,8 +47,12 @@ def reasons(*rows: dict[str, Any], **limits: Any) -> list[str | None]:
         ("Copyright 2012 by a publisher. Used with permission.", "boilerplate"),
         ('Mass <a href="x.html">here</a>', "markup"), ("Figure (continued)", "label_only"), ("3 and 4", "label_only"),
         ("The patient\u00e2\u20ac\u2122s na\u00c3\u00afve T\u00e2\u20ac\u201ccells", "mojibake"),
-        ("A <b>large</b> mass in the <i>left</i> lung", "markup"), ("Opacity of 3&nbsp;cm in the lung", "markup"),
+        ("A <b>large</b> mass in the <i>left</i> lung", "markup"), ("Mass &lt;br/&gt; of the lung", "markup"),
+        ("Mass of the lung.<BR>Normal heart.", "markup"), ("&amp;lt;p&amp;gt;Mass of the lung", "markup"),
+        ("&nbsp;&nbsp;&nbsp;&nbsp;Mass of the lung", "markup"), ("&#32954;&#37096;&#32467;&#33410;", "markup"),
+        ('See <xref ref-type="fig" rid="f2">Figure 2</xref>', "markup"),
         ("mass in the left upper lobe " * 6, "repeated"),
+        ("A nodule of the left upper lobe with smooth margins. " * 3, "repeated"),
     ],
 )  # fmt: skip
 def test_a_caption_that_says_nothing_or_is_broken_is_dropped(said: str, reason: str) -> None:
@@ -64,6 +68,10 @@ def test_a_caption_that_says_nothing_or_is_broken_is_dropped(said: str, reason: 
         "Normal. Normal. Normal.", "mixed cellularity", "T2", "L4", "I-131", "P&lt;0.05 &amp; a <b and c> d",
         "(C) Axial T2-weighted MRI shows a mass in the left kidney.",
         "Image courtesy of Dr Roe. Axial CT showing a 3 cm liver abscess.",
+        "Kept at 37&deg;C", "The patient&#8217;s chest", "Opacity of 3&nbsp;cm in the lung", "p&lt;0.05", "H&amp;E",
+        "Nodule (&lt; 5&nbsp;mm) of the right lung at 37&deg;C in a patient&#8217;s film, axial view, day 3",
+        "Arrow <a> points at the mass and arrow <b> at the vessel.",
+        ", ".join(f"D{n}x and D{n}y, distance between implant 1 and {n + 1} in X and Y axis" for n in (1, 2, 3)),
         "Image removed at surgery. Gross specimen of the spleen.", "© 2019 The Authors. Axial CT of the chest.",
     ],
 )  # fmt: skip
@@ -133,7 +141,7 @@ def test_scripts_are_told_by_most_letters() -> None:
 
 def test_shares_are_of_the_whole_text() -> None:
     assert repeated_share("one two three four five six") == 0
-    assert repeated_share("one two three four five " * 2) == 0.5
+    assert repeated_share("one two three four five six seven eight " * 2) == 0.5
     assert mojibake_share("naïve café, 5 µm, ±3 °C, «quoted», Ångström") == 0
     assert mojibake_share("\ufffd\ufffdab") == 0.5
     assert mojibake_share("café".encode().decode("latin-1")) > 0.1

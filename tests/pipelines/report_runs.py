@@ -48,6 +48,7 @@ class Picture:
     height: int = 100
     format: str = "jpeg"
     modality: str = "xray"
+    modality_from: str = "card"
 
 
 @dataclass
@@ -152,7 +153,7 @@ def _samples(samples: Sequence[Made]) -> pa.Table:
 def _images(pictures: Sequence[Picture]) -> pa.Table:
     rows = [
         {**dict.fromkeys(IMAGES.names), **vars(one), "bit_depth": 8, "channels": 1, "frames": 1, "bytes": 9,
-         "thumbnail": thumbnail(), "modality_from": "card"}
+         "thumbnail": thumbnail()}
         for one in pictures
     ]  # fmt: skip
     return pa.Table.from_pylist(rows, IMAGES)

@@ -67,6 +67,12 @@ def test_a_source_of_which_the_run_does_not_say_that_it_is_public_is_not_shown(t
     assert "Mrs Example" not in page_of(run)
 
 
+def test_the_page_says_what_told_the_modality_of_how_many_pictures(tmp_path: Path) -> None:
+    pictures = [Picture("a" * 32, modality_from="model"), Picture("b" * 32, modality_from="none")]
+    html = page_of(MadeRun(tmp_path, [[Made("1" * 32, images=("a" * 32,))]], [pictures]).write())
+    assert "It was told by nothing of 1 picture, by the model of 1 picture." in html
+
+
 def test_two_pages_of_the_same_tables_are_the_same(tmp_path: Path) -> None:
     samples, pictures = random_samples(4, 120)
     run = MadeRun(tmp_path, [samples[:70], samples[70:]], [pictures, []]).write()

@@ -117,6 +117,14 @@ def test_members_are_the_suffixes_that_kept_pictures_have_in_shards(tmp_path: Pa
     assert found.members == ["jpg", "0.png", "1.jpg"]
 
 
+def test_what_told_the_modality_is_counted_by_picture(tmp_path: Path) -> None:
+    names = ("model", "dicom", "model", "none")
+    told = [Picture(f"{number:032x}", modality_from=name) for number, name in enumerate(names)]
+    samples = [Made(f"{number:032x}", images=(one.image_id,)) for number, one in enumerate([*told, told[0]])]
+    run = MadeRun(tmp_path, [samples[:2], samples[2:]], [told[:2], told[2:]]).write()
+    assert survey_of(run).told_by == {"none": 1, "dicom": 1, "model": 2}
+
+
 def test_a_picture_that_did_not_decode_leaves_the_modality_unknown(tmp_path: Path) -> None:
     broken = Made("0" * 32, images=("",), step="measure", verdict="quarantine", reason="image.undecodable")
     found = survey_of(MadeRun(tmp_path, [[broken]], [[]]).write())
