@@ -14,9 +14,9 @@ from dedup.decontamination.text_index import TextIndex
 from dedup.decontamination.text_match import Match, found_match, items_answered
 from dedup.decontamination.text_search import Search
 from dedup.decontamination.text_words import side_words
-from dedup.kernels.rare_pairs import room
 from dedup.kernels.reading import NUMERAL
 from dedup.kernels.rewordings import search_rewordings
+from dedup.kernels.windows import room
 
 STATED, BESIDE, UNCONFIRMED = (3, 0.0), (4, 0.0), (4, 0.5)
 """Words of a question, stock words apart, and share of them, that a wording must have whose sample states the answer,

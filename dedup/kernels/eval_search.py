@@ -83,19 +83,21 @@ def gram_keys(words, starts, out):
 
 @kernel
 def set_bits(bitmap, keys):
-    """Mark every key in the bitmap (a power of two of words)."""
+    """Mark every key in the bitmap (a power of two of numbers), by two bits of one number."""
     mask = np.uint64(bitmap.shape[0] - 1)
     for k in range(keys.shape[0]):
-        high = keys[k] >> np.uint64(32)
-        bitmap[(high >> np.uint64(6)) & mask] |= np.uint64(1) << (high & np.uint64(63))
+        at = (keys[k] >> np.uint64(38)) & mask
+        bitmap[at] |= np.uint64(1) << ((keys[k] >> np.uint64(32)) & np.uint64(63))
+        bitmap[at] |= np.uint64(1) << (keys[k] & np.uint64(63))
 
 
 @part
 def marked(bitmap, key):
     """Whether a key may be among those of the bitmap."""
     mask = np.uint64(bitmap.shape[0] - 1)
-    high = key >> np.uint64(32)
-    return (bitmap[(high >> np.uint64(6)) & mask] >> (high & np.uint64(63))) & np.uint64(1) != 0
+    number = bitmap[(key >> np.uint64(38)) & mask]
+    bits = (number >> ((key >> np.uint64(32)) & np.uint64(63))) & (number >> (key & np.uint64(63)))
+    return bits & np.uint64(1) != 0
 
 
 @kernel
@@ -229,7 +231,8 @@ def search(words, documents, grams, texts, limits, room):
                 added = _whole(words, start, stop, found_hits[at:end], text, texts, out[count : count + MOST_WHOLE])
             else:
                 added = _candidate(words, start, stop, found_hits[at:end], text, weights, texts, limits, out[count])
-            out[count : count + added, 0] = document
+            for row in range(count, count + added):
+                out[row, 0] = document
             count += added
             at = end
     return out[:count]

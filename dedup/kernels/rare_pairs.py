@@ -1,4 +1,4 @@
-"""Pairs of the rarest words of questions, and the questions that a window of a document shares most of them with."""
+"""Pairs of the rarest words of questions, and tables to look them up in (`kernels/windows.py` does)."""
 
 # mypy: allow-untyped-defs, no-check-untyped-defs
 # numba infers the types of kernels.
@@ -11,34 +11,31 @@ import numpy.typing as npt
 from dedup.kernels.compiled import kernel, part
 from dedup.kernels.eval_search import MAX_TEXTS, EvalTexts
 from dedup.kernels.mixing import mixed
-from dedup.kernels.sorting import sort_few
 from dedup.kernels.vocabulary import WORD_BITS
 
 OF_TEXT, OF_LONG_TEXT, OF_WINDOW = 8, 12, 14
 """Rarest words of a question, of a long one and of a window whose pairs are looked for: a window costs 91 looks."""
 LONG_TEXT = 40
 """Tokens of a question from which on it is a long one: a vignette that is reworded is also shortened."""
-MOST_CANDIDATES = 3
-"""Questions of a window that are compared, those with most pairs first."""
 NO_RANK = np.int32(2**31 - 1)
 COMMON_PAIR = 8
 """Questions that have a pair, beyond which it nominates none of them."""
 FILTER_BITS = 16
 """Bits of the filter in front of the table for each pair."""
-_OF_WINDOW_PAIRS = OF_WINDOW * (OF_WINDOW - 1) // 2
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
-_TEXT_BITS = np.uint64(MAX_TEXTS.bit_length() - 1)
+TEXT_BITS = np.uint64(MAX_TEXTS.bit_length() - 1)
 
 
 class Pairs(NamedTuple):
     """Which questions have a pair of words; a word is its rank, 0 for the rarest of all, and the rarer comes first.
 
-    In front is a filter: for each rarer word a row of bits in which its partners are marked, so that all pairs of one
-    word are looked up in few lines of memory. Behind it the postings in buckets by the highest bits of a pair's key.
+    In front is a filter: for each rarer word a row of bits in which its partners are marked, by two bits of one number
+    each, so that all pairs of one word are looked up in few lines of memory. Behind it the postings in buckets by the
+    highest bits of a pair's key.
     """
 
     ranks: npt.NDArray[np.int32]
-    """Of each word of the vocabulary, NO_RANK for words that are in no pair."""
+    """Of each word of the vocabulary, NO_RANK for words that are in no pair and, at the end, for UNKNOWN."""
     filters: npt.NDArray[np.uint64]
     filter_starts: npt.NDArray[np.int64]
     buckets: npt.NDArray[np.int32]
@@ -58,28 +55,6 @@ class Pairs(NamedTuple):
     """Weight of a word that no eval item has."""
 
 
-class Room(NamedTuple):
-    """Memory that a search uses again for every window."""
-
-    rarest: npt.NDArray[np.int32]
-    keys: npt.NDArray[np.uint64]
-    lows: npt.NDArray[np.int32]
-    highs: npt.NDArray[np.int32]
-    firsts: npt.NDArray[np.uint64]
-    nominated: npt.NDArray[np.int32]
-    often: npt.NDArray[np.int32]
-
-
-def room() -> Room:
-    """As much as one window can need."""
-    pairs = _OF_WINDOW_PAIRS
-    return Room(
-        np.empty(OF_WINDOW, np.int32), np.empty(pairs + 1, np.uint64), np.empty(pairs, np.int32),
-        np.empty(pairs, np.int32), np.empty(pairs, np.uint64), np.empty(pairs * COMMON_PAIR, np.int32),
-        np.empty(MOST_CANDIDATES, np.int32),
-    )  # fmt: skip
-
-
 def pairs_of(
     texts: EvalTexts, chosen: npt.NDArray[np.int64], content: npt.NDArray[np.bool_], share: float, unknown: float
 ) -> Pairs:
@@ -94,12 +69,12 @@ def pairs_of(
     keys = np.empty(int(kept.sum()), np.uint64)
     _mix(packed[kept], keys)
     order = np.lexsort((owners[kept], keys))
-    entries = (keys << _TEXT_BITS) | owners[kept].astype(np.uint64)
+    entries = (keys << TEXT_BITS) | owners[kept].astype(np.uint64)
     needed, norms = np.ones(len(texts.starts) - 1, np.int32), np.zeros(len(texts.starts) - 1)
     pairs_needed(texts, chosen, content, share, needed, norms)
     return Pairs(
-        ranks, filters, filter_starts, *buckets_of(keys[order]), entries[order], needed, *_heaviest(texts, chosen),
-        norms, np.float64(unknown),
+        np.append(ranks, NO_RANK), filters, filter_starts, *buckets_of(keys[order]), entries[order], needed,
+        *_heaviest(texts, chosen), norms, np.float64(unknown),
     )  # fmt: skip
 
 
@@ -158,9 +133,11 @@ def _mix(packed, out):
 
 
 @part
-def _spread(rank):
-    """Where in its row a partner is marked, to be cut to the length of the row."""
-    return (np.uint64(rank) * _SPREAD) >> np.uint64(32)
+def spread(rank, bits):
+    """Where in its row of so many bits, less one, a partner is marked: the number in the row, and the two bits."""
+    mixed_rank = np.uint64(rank) * _SPREAD
+    bit = (mixed_rank >> np.uint64(32)) & bits
+    return bit >> np.uint64(6), bit & np.uint64(63), mixed_rank >> np.uint64(58)
 
 
 @kernel
@@ -169,8 +146,8 @@ def _mark(used, starts, filters):
         first = pair >> np.uint64(WORD_BITS)
         second = pair & np.uint64((1 << WORD_BITS) - 1)
         bits = np.uint64(64 * (starts[first + np.uint64(1)] - starts[first]) - 1)
-        bit = _spread(second) & bits
-        filters[np.uint64(starts[first]) + (bit >> np.uint64(6))] |= np.uint64(1) << (bit & np.uint64(63))
+        at, one, other = spread(second, bits)
+        filters[np.uint64(starts[first]) + at] |= (np.uint64(1) << one) | (np.uint64(1) << other)
 
 
 @kernel
@@ -240,96 +217,3 @@ def pairs_of_texts(texts, chosen, rare, out):
                 out[0, count], out[1, count], out[2, count] = rarest[i], rarest[j], text
                 count += 1
     return count
-
-
-@kernel
-def nominate(words, low, high, pairs, seen, window, room):
-    """The questions with most pairs in a window, at the front of `room.nominated`; returns how many.
-
-    `seen` (i64, of every word of the vocabulary) gets the window's number for each word of the window.
-    """
-    rarest = room.rarest
-    size, worst = 0, NO_RANK
-    for k in range(low, high):
-        word = words[k]
-        if word < 0:
-            continue
-        rank = pairs.ranks[word]
-        if rank < worst and seen[word] != window:
-            at = min(size, OF_WINDOW - 1)
-            while at > 0 and rarest[at - 1] > rank:
-                rarest[at] = rarest[at - 1]
-                at -= 1
-            rarest[at] = rank
-            size = min(size + 1, OF_WINDOW)
-            worst = rarest[OF_WINDOW - 1] if size == OF_WINDOW else NO_RANK
-        seen[word] = window
-    count = _postings(_likely(size, pairs, room), pairs, room)
-    return _most_frequent(room.nominated, count, pairs.needed, room.often) if count else 0
-
-
-@kernel
-def _likely(size, pairs, room):
-    """Keys of the pairs of the rarest words that the filter has, in `room.keys`; returns how many."""
-    keys, rarest = room.keys, room.rarest
-    count = 0
-    for i in range(size):
-        start = pairs.filter_starts[rarest[i]]
-        bits = np.uint64(64 * (pairs.filter_starts[rarest[i] + 1] - start) - 1)
-        if bits == np.uint64(2**64 - 1):
-            continue
-        first = np.uint64(rarest[i]) << np.uint64(WORD_BITS)
-        for j in range(i + 1, size):
-            bit = _spread(rarest[j]) & bits
-            line = pairs.filters[np.uint64(start) + (bit >> np.uint64(6))]
-            # Written whether it is marked or not: a jump here would be foreseen wrongly one time in ten.
-            keys[count] = first | np.uint64(rarest[j])
-            count += np.int64((line >> (bit & np.uint64(63))) & np.uint64(1))
-    return count
-
-
-@kernel
-def _postings(likely, pairs, room):
-    """The texts of the pairs in `room.keys`, in `room.nominated`; returns how many."""
-    keys, lows, highs, firsts = room.keys, room.lows, room.highs, room.firsts
-    # All buckets are asked for before the first is looked into: so the processor waits for many of them at once.
-    for k in range(likely):
-        keys[k] = mixed(keys[k] + np.uint64(1))
-        bucket = keys[k] >> pairs.shift
-        lows[k], highs[k] = pairs.buckets[bucket], pairs.buckets[bucket + np.uint64(1)]
-    # So too the first entry of each, which most often is the only one.
-    for k in range(likely):
-        firsts[k] = pairs.entries[min(lows[k], pairs.entries.shape[0] - 1)]
-    count = 0
-    for k in range(likely):
-        key = (keys[k] << _TEXT_BITS) >> _TEXT_BITS
-        for at in range(lows[k], highs[k]):
-            entry = pairs.entries[at] if at > lows[k] else firsts[k]
-            if entry >> _TEXT_BITS == key:
-                room.nominated[count] = np.int32(entry & np.uint64(MAX_TEXTS - 1))
-                count += 1
-    return count
-
-
-@kernel
-def _most_frequent(nominated, count, needed, times):
-    """The distinct numbers among the first `count` that come as often as needed; at most MOST_CANDIDATES."""
-    sort_few(nominated, count)
-    size = at = 0
-    best = np.empty(MOST_CANDIDATES, np.int32)
-    while at < count:
-        end = at + 1
-        while end < count and nominated[end] == nominated[at]:
-            end += 1
-        number, often = nominated[at], end - at
-        at = end
-        if (size == MOST_CANDIDATES and times[size - 1] >= often) or often < needed[number]:
-            continue
-        place = min(size, MOST_CANDIDATES - 1)
-        while place > 0 and times[place - 1] < often:
-            best[place], times[place] = best[place - 1], times[place - 1]
-            place -= 1
-        best[place], times[place] = number, often
-        size = min(size + 1, MOST_CANDIDATES)
-    nominated[:size] = best[:size]
-    return size

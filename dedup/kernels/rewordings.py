@@ -9,10 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dedup.kernels.compiled import kernel, part
-from dedup.kernels.rare_pairs import MOST_CANDIDATES, nominate
+from dedup.kernels.windows import AT_ONCE, MOST_CANDIDATES, nominate, windows_of
 
-WHOLE_UP_TO, WINDOW, STEP = 192, 160, 96
-"""A piece of up to so many tokens is one window; a longer one is many that overlap."""
 MARGIN = 3
 """Tokens around the outermost shared words that belong to the wording."""
 
@@ -52,65 +50,70 @@ def search_rewordings(words, pieces, documents, stated, pairs, texts, confirming
     """
     out, cosines = np.empty((1024, 4), np.int64), np.empty(1024)
     size = texts.weights.shape[0]
-    seen, said = np.full(size, -1, np.int32), np.full(size, -1, np.int32)
+    seen, said, marks = np.full(size, -1, np.int32), np.full(size, -1, np.int32), np.full(size, -1, np.int32)
     own, inside = np.full(size, -1, np.int32), np.zeros(size, np.int32)
-    bounds, firsts = _windows(pieces)
-    count = 0
-    for document in range(documents.shape[0] - 1):
+    bounds, owners = windows_of(pieces, documents)
+    count, noted = 0, -1
+    for window in range(bounds.shape[0]):
+        if window % AT_ONCE == 0:
+            nominate(words, bounds, window, min(window + AT_ONCE, bounds.shape[0]), pairs, marks, room)
+        document = owners[window]
         start, stop = pieces[documents[document]], pieces[documents[document + 1]]
-        for k in range(start, stop):
-            if words[k] >= 0:
-                said[words[k]] = document
-        confirmed, fewest = (least, least) if stated[document] else (confirming.alone, confirming.beside)
-        for window in range(firsts[documents[document]], firsts[documents[document + 1]]):
-            low, high = bounds[window]
-            for k in range(nominate(words, low, high, pairs, seen, window, room)):
-                text = room.nominated[k]
-                needed = confirmed
-                if needed > fewest and _may_be_confirmed(text, said, document, texts.weights, confirming):
-                    needed = fewest
-                if confirming.generic[text] or not _may_reach(pairs, texts.weights, text, seen, window, needed):
-                    continue
-                mark = MOST_CANDIDATES * window + k
-                cosine, first, last = _cosine(words, low, high, texts, text, own, mark, inside, pairs.unknown)
-                if cosine < needed or (
-                    cosine < confirmed
-                    and not _confirmed(words, start, stop, first, last, text, texts.weights, confirming)
-                ):
-                    continue
-                if count == out.shape[0]:
-                    out, cosines = _doubled(out, cosines)
-                out[count, 0], out[count, 1], out[count, 2], out[count, 3] = document, text, first, last
-                cosines[count] = cosine
-                count += 1
+        if noted != document:
+            noted = document
+            _note(words, start, stop, said, document)
+        low, high = bounds[window, 0], bounds[window, 1]
+        for k in range(MOST_CANDIDATES):
+            text = room.nominated[MOST_CANDIDATES * (window % AT_ONCE) + k]
+            if text < 0 or confirming.generic[text]:
+                continue
+            confirmed, needed = _needed(text, stated[document], said, document, texts.weights, confirming, least)
+            # Most are told apart by the words of the whole document, which were noted once.
+            if not _may_reach(pairs, texts.weights, text, said, document, needed):
+                continue
+            _note(words, low, high, seen, window)
+            if not _may_reach(pairs, texts.weights, text, seen, window, needed):
+                continue
+            mark = MOST_CANDIDATES * window + k
+            cosine, first, last = _cosine(words, low, high, texts, text, own, mark, inside, pairs.unknown)
+            if cosine < needed or (
+                cosine < confirmed and not _confirmed(words, start, stop, first, last, text, texts.weights, confirming)
+            ):
+                continue
+            if count == out.shape[0]:
+                out, cosines = _doubled(out, cosines)
+            out[count, 0], out[count, 1], out[count, 2], out[count, 3] = document, text, first, last
+            cosines[count] = cosine
+            count += 1
     return out[:count], cosines[:count]
 
 
-@kernel
-def _windows(pieces):
-    """First token of each window of the pieces, one beyond its last, and the first window of each piece."""
-    firsts = np.zeros(pieces.shape[0], np.int64)
-    for piece in range(pieces.shape[0] - 1):
-        length = pieces[piece + 1] - pieces[piece]
-        more = 0 if length <= WHOLE_UP_TO else (length - WINDOW + STEP - 1) // STEP
-        firsts[piece + 1] = firsts[piece] + 1 + more
-    bounds = np.empty((firsts[-1], 2), np.int64)
-    for piece in range(pieces.shape[0] - 1):
-        length = WHOLE_UP_TO if firsts[piece + 1] == firsts[piece] + 1 else WINDOW
-        for window in range(firsts[piece], firsts[piece + 1]):
-            low = pieces[piece] + STEP * (window - firsts[piece])
-            bounds[window] = low, min(pieces[piece + 1], low + length)
-    return bounds, firsts
+@part
+def _needed(text, stated, said, document, weights, confirming, least):
+    """The cosine that needs no answer beside it, and the one from which an answer may confirm it."""
+    if stated:
+        return least, least
+    if confirming.alone > confirming.beside and _may_be_confirmed(text, said, document, weights, confirming):
+        return confirming.alone, confirming.beside
+    return confirming.alone, confirming.alone
 
 
 @part
-def _may_reach(pairs, weights, text, seen, window, cosine):
-    """Whether enough of a question's words are in a window for a cosine, whichever part of the window is taken."""
+def _note(words, start, stop, noted, number):
+    """Note for each word of a stretch that it is there."""
+    for k in range(start, stop):
+        if words[k] >= 0:
+            noted[words[k]] = number
+
+
+@part
+def _may_reach(pairs, weights, text, seen, number, cosine):
+    """Whether enough of a question's words are noted with a number for a cosine, whichever of those noted are taken."""
     norm = pairs.norms[text]
     spare = norm * (1.0 - cosine * cosine) + 1e-6 * norm
     for k in range(pairs.heaviest_starts[text], pairs.heaviest_starts[text + 1]):
         word = pairs.heaviest[k]
-        if seen[word] != window:
+        if seen[word] != number:
             spare -= np.float64(weights[word]) ** 2
             if spare < 0.0:
                 return False
@@ -211,8 +214,10 @@ def stands(answer, words, weights, confirming):
 @kernel
 def _doubled(out, cosines):
     more, others = np.empty((2 * out.shape[0], 4), np.int64), np.empty(2 * out.shape[0])
-    more[: out.shape[0]] = out
-    others[: out.shape[0]] = cosines
+    for k in range(out.shape[0]):
+        for column in range(4):
+            more[k, column] = out[k, column]
+        others[k] = cosines[k]
     return more, others
 
 

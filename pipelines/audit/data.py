@@ -33,7 +33,7 @@ from sources.cards import Card, Layout
 from sources.columns import REST
 from sources.endings import ending_of
 from sources.identity import Identity
-from sources.readers.image_folder import USUAL_METADATA
+from sources.readers.image_folder import USUAL_METADATA, metadata_rows
 from sources.readers.registry import reader_named
 from sources.readers.text import text_start
 from sources.records import Corpus, CorpusError, Record
@@ -360,17 +360,38 @@ def _image_folder(
     folder: Folder, stats: Sequence[FileStat], name: str, given: GivenFields | None, identity: Identity,
     left_out: Mapping[str, int] | None = None,
 ) -> Data:  # fmt: skip
-    """Pictures, with the table of what is in them where there is one."""
+    """Pictures, with the table of what is in them where there is one that can be read; alone it must be."""
     by_reader, others = _by_reader(folder, stats)
     pictures = by_reader.pop("image_folder", [])
     metadata = next((path for path in USUAL_METADATA if folder.stat(path) is not None), None)
-    corpus = _corpus(folder, pictures, name, "image_folder", identity)
+    corpus, unreadable = _corpus(folder, pictures, name, "image_folder", identity), []
+    try:
+        card = _card_of_pictures(corpus, metadata, given)
+    except CorpusError as error:
+        if not pictures or metadata is None:
+            raise UsageError(str(error), _FORMS) from None
+        unreadable = [corpus.shown(metadata)]
+        card = _card_of_pictures(corpus, None, given).model_copy(update={"options": {"metadata": ""}})
+    others.update(ending_of(stat.path) for own in by_reader.values() for stat in own if stat.path != metadata)
+    total = others + Counter(left_out or {}) + Counter({UNREADABLE: len(unreadable)})
+    corpora = (replace(corpus, card=card),)
+    return Data(name, "image_folder", corpora, None, dict(sorted(total.items())), unreadable=tuple(unreadable))
+
+
+def _card_of_pictures(corpus: Corpus, metadata: str | None, given: GivenFields | None) -> Card:
+    """The card of a folder of pictures, from the first rows of its table.
+
+    Raises:
+        CorpusError: the table cannot be read, wherever in it.
+    """
     seen = Seen()
     if metadata is not None:
-        table = _plain(folder, (metadata,), name, "jsonl" if metadata.endswith("l") else "csv", identity)
+        form = "jsonl" if metadata.endswith("l") else "csv"
+        table = _plain(corpus.root, (metadata,), corpus.name, form, corpus.identity)
         for record in islice(_records(table), SNIFFED):
             seen.add(record.row)
-    card = card_of(name, "image_folder", seen, given, named=True, pictures=True, shown=not identity.keyed)
-    others.update(ending_of(stat.path) for own in by_reader.values() for stat in own if stat.path != metadata)
-    total = others + Counter(left_out or {})
-    return Data(name, "image_folder", (replace(corpus, card=card),), None, dict(sorted(total.items())))
+    shown = not corpus.identity.keyed
+    card = card_of(corpus.name, "image_folder", seen, given, named=True, pictures=True, shown=shown)
+    if metadata is not None:
+        metadata_rows(replace(corpus, card=card), metadata)
+    return card

@@ -24,9 +24,9 @@ FLAW = "@flaw"
 class ImageFolderReader:
     """Reads pictures: one record for each and every row of its metadata, whose key is its path.
 
-    Options: `metadata` (default `metadata.csv` or `metadata.jsonl`, where there is one), whose column of file
-    names is `fields.image` (default `file_name`); `match: path` (names are under `layout.images`, or beside
-    the metadata) or `name` (wherever a picture of that name is). Rows whose picture is absent are records too.
+    Options: `metadata` (default `metadata.csv` or `metadata.jsonl`, where there is one; empty: none), whose column of
+    file names is `fields.image` (default `file_name`); `match: path` (names are under `layout.images`, or beside the
+    metadata) or `name` (wherever a picture of that name is). Rows whose picture is absent are records too.
     """
 
     unit: Literal["file", "folder"] = "folder"
@@ -93,6 +93,8 @@ def by_name(corpus: Corpus) -> bool:
 
 def _metadata_file(corpus: Corpus) -> str | None:
     named = corpus.card.options.get("metadata")
+    if named == "":
+        return None
     for path in (str(named),) if named else USUAL_METADATA:
         stat = corpus.root.stat(path)
         if stat is not None and stat.size > MAX_COMPANION_BYTES:

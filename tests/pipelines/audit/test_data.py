@@ -63,6 +63,19 @@ def test_a_folder_of_pictures_with_its_metadata(tmp_path: Path) -> None:
     assert sorted(said) == sorted(row["answer"] for row in ROWS)
 
 
+@pytest.mark.parametrize("broken", [b"a,b\n1,2\n", "file_name,caption\na.png,Lost.\n".encode("utf-16")])
+def test_a_table_beside_pictures_that_cannot_be_read_is_told_and_hides_none(tmp_path: Path, broken: bytes) -> None:
+    write_pictures(tmp_path)
+    (tmp_path / "metadata.csv").write_bytes(broken)
+    data = recognised(str(tmp_path), "data", None, None)
+    assert [len(sample["images"]) for sample in samples(data)] == [1] * len(ROWS)  # type: ignore[arg-type]
+    assert (data.unreadable, list(data.left_out.values())) == (("data: metadata.csv",), [1])
+    for path in tmp_path.glob("*.png"):
+        path.unlink()
+    with pytest.raises(UsageError, match=r"metadata\.csv"):
+        recognised(str(tmp_path), "data", None, None)
+
+
 def test_pictures_without_any_table(tmp_path: Path) -> None:
     write_pictures(tmp_path)
     found = samples(recognised(str(tmp_path), "data", None, None))
