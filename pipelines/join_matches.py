@@ -88,15 +88,23 @@ def report_matches(reporter: Reporter, source: str, found: Counter[str]) -> None
 
     People are told only where there are any; the event always has all counts.
     """
-    if not found:
-        return
+    if found:
+        reporter.event("joined_in_memory", source=source, **records_counted(found))
+        say_records(reporter, source, found)
+
+
+def records_counted(found: Counter[str]) -> dict[str, int]:
+    """What an event says of the records that were joined, of what was `found` for them."""
     counts = {"records": sum(found.values()), "records_unmatched": found["none"], "records_blank": found["blank"]}
-    counts["records_several"] = found["several"]
-    reporter.event("joined_in_memory", source=source, **counts)
+    return {**counts, "records_several": found["several"]}
+
+
+def say_records(reporter: Reporter, source: str, found: Counter[str]) -> None:
+    """Say how many records match no row, or several, where there are any."""
     told = (
         (found["none"], "match no row of the joined table"),
         (found["blank"], "have nothing to match by"),
         (found["several"], "match several rows that differ, of which the first is taken"),
     )
     if parts := [f"{count:,} {what}" for count, what in told if count]:
-        reporter.say(f"source {source}: of {counts['records']:,} records {', '.join(parts)}")
+        reporter.say(f"source {source}: of {sum(found.values()):,} records {', '.join(parts)}")

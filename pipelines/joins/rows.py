@@ -1,6 +1,6 @@
 """What a join sends through the exchange: hashes of the records' values, and sealed rows of the joined table."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
@@ -38,7 +38,7 @@ from sources.readers.companions import Row, join_of, table_fragments, table_rows
 from sources.records import Corpus, CorpusError, Fragment, Record
 from sources.sealing import Seal
 
-VERSION = 2
+VERSION = 3
 WANTED = pa.schema(
     [
         pa.field("key", pa.binary(KEY_BYTES), nullable=False),
@@ -50,11 +50,16 @@ ROWS = pa.schema(
     [
         pa.field("key", pa.binary(KEY_BYTES), nullable=False),
         pa.field("rows", pa.int32(), nullable=False),
+        pa.field("differ", pa.int8(), nullable=False),
         pa.field("sealed", pa.binary()),
     ]
 )
-"""What the table sends: the hash of `right`, how many of its rows this one stands for, and the row as JSON, sealed
-where the source is keyed; null where a value has more rows than a record may be joined to."""
+"""What the table sends: the hash of `right`, how many of its rows this one stands for, 1 where one of these says
+something else, and the row as JSON, sealed where the source is keyed; null where a value has more rows than a record
+may be joined to."""
+
+
+BLANK = ""
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,7 @@ class WantedTask:
         return f"join keys {self.number}"
 
     def run(self, session: Session) -> Commit:
-        """Commit `rows`: WANTED by key."""
+        """Commit `rows`: WANTED by key. Facts: `blank`, how many records have nothing to be joined by."""
         corpus, node = session.corpora[self.corpus], "join_wanted"
         version = session.reader_version(self.corpus)
         key = key_of(VERSION, version, corpus_parameters(corpus), self.fragment.digest, self.limit)
@@ -119,14 +124,17 @@ class WantedTask:
             return found
         seal = Seal(corpus.identity)
         counts: dict[bytes, int] = {}
+        blank = 0
         for value in answers(session, self.corpus, self.fragment, self.limit, _value, self.attempt):
-            if value is not None and not isinstance(value, Lost):
+            if value == BLANK:
+                blank += 1
+            elif value is not None and not isinstance(value, Lost):
                 hashed = seal.key(value)
                 counts[hashed] = counts.get(hashed, 0) + 1
         table = pa.table(
             [pa.array(list(counts), pa.binary(KEY_BYTES)), pa.array(list(counts.values()), pa.int32())], schema=WANTED
         )
-        return session.work.put(node, key, {"rows": by_key(table)})
+        return session.work.put(node, key, {"rows": by_key(table)}, {"blank": blank})
 
     def again(self) -> "WantedTask":
         """The task after it killed a worker."""
@@ -134,11 +142,11 @@ class WantedTask:
 
 
 def _value(_session: Session, _number: int, corpus: Corpus, _path: str, item: Item) -> str | None:
-    """What a record is joined by, if it has any such."""
+    """What a record is joined by, BLANK where it has nothing; None of what cannot be asked."""
     if not isinstance(item, Record):
         return None
     try:
-        return left_value(join_of(corpus), item)
+        return left_value(join_of(corpus), item) or BLANK
     except FATAL_ERRORS:
         raise
     except Exception:  # noqa: BLE001 - ingest meets the record again, and quarantines it
@@ -179,33 +187,11 @@ class RowsTask:
         found = session.work.find(node, key)
         if found is not None:
             return found
-        seal = Seal(corpus.identity)
-        columns: dict[str, None] = {}
-        keys: list[bytes] = []
-        rows: list[int] = []
-        sealed: list[bytes] = []
-        places: dict[bytes, int] = {}
-        blank = 0
+        sent = _Sent(corpus)
         for value, row in _told(self.fragment, table_rows(corpus, self.fragment)):
-            if value is None:
-                blank += 1
-                continue
-            added = added_columns(row, join, wanted)
-            columns.update(dict.fromkeys(added))
-            hashed = seal.key(value)
-            if not join.many and hashed in places:
-                rows[places[hashed]] += 1
-                continue
-            places[hashed] = len(keys)
-            keys.append(hashed)
-            rows.append(1)
-            sealed.append(seal.seal(hashed, _json(corpus, added)))
-        table = pa.table(
-            [pa.array(keys, pa.binary(KEY_BYTES)), pa.array(rows, pa.int32()), pa.array(sealed, pa.binary())],
-            schema=ROWS,
-        )
-        counts = {"rows": sum(rows) + blank, "blank": blank, "values": len(places)}
-        facts = {**counts, "columns": list(columns), "bytes": table.nbytes}
+            sent.add(value, row)
+        table = sent.table()
+        facts = {**sent.counts, "columns": list(sent.columns), "bytes": table.nbytes}
         return session.work.put(node, key, {"rows": by_key(table)}, facts)
 
     def again(self) -> "RowsTask":
@@ -221,6 +207,51 @@ class RowsTask:
                 f"{table}: row {crash.reached} kills the process that reads it, or hangs it",
                 "repair the row, or take it out; if memory ran out, use fewer --workers; the same command resumes",
             ) from None
+
+
+class _Sent:
+    """ROWS of a fragment of the table, while it is read."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        self._corpus, self._join, self._wanted = corpus, join_of(corpus), wanted_columns(corpus)
+        self._seal = Seal(corpus.identity)
+        self._keys: list[bytes] = []
+        self._rows: list[int] = []
+        self._differ: list[int] = []
+        self._sealed: list[bytes] = []
+        self._places: dict[bytes, int] = {}
+        self._blank = 0
+        self.columns: dict[str, None] = {}
+
+    def add(self, value: str | None, row: Mapping[str, Any]) -> None:
+        """Send a row; without `many` the first of its value, which then stands for this one, too."""
+        if value is None:
+            self._blank += 1
+            return
+        added = added_columns(row, self._join, self._wanted)
+        self.columns.update(dict.fromkeys(added))
+        hashed = self._seal.key(value)
+        said = self._seal.seal(hashed, _json(self._corpus, added))
+        place = self._places.get(hashed)
+        if place is not None and not self._join.many:
+            self._rows[place] += 1
+            self._differ[place] |= said != self._sealed[place]
+            return
+        self._places[hashed] = len(self._keys)
+        self._keys.append(hashed)
+        self._rows.append(1)
+        self._differ.append(0)
+        self._sealed.append(said)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Rows read, those with a blank `right`, and how many different values the others have."""
+        return {"rows": sum(self._rows) + self._blank, "blank": self._blank, "values": len(self._places)}
+
+    def table(self) -> pa.Table:
+        """ROWS in the order in which they were added."""
+        columns = (self._keys, self._rows, self._differ, self._sealed)
+        return pa.table([pa.array(one, field.type) for one, field in zip(columns, ROWS, strict=True)], schema=ROWS)
 
 
 def _apart(task: TablePlanTask | RowsTask, session: Session, least_s: float = 0.0) -> Apart[Commit]:
@@ -266,9 +297,15 @@ def reduction(corpus: Corpus) -> Reduce:
 def first_rows(table: pa.Table) -> pa.Table:
     """Of ROWS by key the first of each, standing for all of them."""
     starts = _starts(table)
-    counts = pa.array(_sums(table["rows"].to_numpy(), starts), pa.int32())
+    lengths = np.diff(np.append(starts, table.num_rows))
+    others = np.delete(np.arange(table.num_rows), starts)
+    leaders = np.repeat(starts, lengths - 1)
+    said = table["sealed"]
+    differ = table["differ"].to_numpy().copy()
+    differ[others] |= pc.not_equal(said.take(pa.array(others)), said.take(pa.array(leaders))).to_numpy().astype(np.int8)
     first = table.take(pa.array(starts))
-    return first.set_column(first.column_names.index("rows"), ROWS.field("rows"), counts)
+    first = _with(first, "rows", _sums(table["rows"].to_numpy(), starts))
+    return _with(first, "differ", _sums(differ.astype(np.int64), starts) > 0)
 
 
 def bounded_rows(table: pa.Table, overhead: int) -> pa.Table:
@@ -286,10 +323,16 @@ def bounded_rows(table: pa.Table, overhead: int) -> pa.Table:
     emptied[starts[over]] = True
     counts = table["rows"].to_numpy().copy()
     counts[starts[over]] = _sums(counts, starts)[over]
-    table = table.set_column(table.column_names.index("rows"), ROWS.field("rows"), pa.array(counts, pa.int32()))
+    table = _with(table, "rows", counts)
     sealed = pc.if_else(pa.array(emptied), pa.scalar(None, pa.binary()), table["sealed"])
     table = table.set_column(table.column_names.index("sealed"), ROWS.field("sealed"), sealed)
     return table.filter(pa.array(emptied | ~np.repeat(over, lengths)))
+
+
+def _with(table: pa.Table, name: str, values: "np.ndarray[Any, np.dtype[Any]]") -> pa.Table:
+    """ROWS with other values in a column."""
+    field = ROWS.field(name)
+    return table.set_column(table.column_names.index(name), field, pa.array(values, field.type))
 
 
 def joined_tables(tables: Iterable[pa.Table], reduce: Reduce, most_bytes: int) -> pa.Table:

@@ -18,7 +18,7 @@ from pipelines.session import Session
 from pipelines.sorted_runs import GROUP_BYTES, Reduce, digest_of, read_partition
 from pipelines.work import Commit, Part, key_of
 
-VERSION = 1
+VERSION = 2
 PARTITION_BYTES = 64 * 2**20
 """Rows of the table that a partition holds at once; a few times as much while they are sorted."""
 ANSWERS = pa.schema(
@@ -54,7 +54,8 @@ class MatchTask:
         """Commit `rows`: ANSWERS.
 
         Facts: `runs` (number -> digest of its share), `matched` (rows of the table that some record is joined
-        by), `records` (that have a value) and `unmatched` (of these, without a row).
+        by), `records` (that have a value), `unmatched` (of these, without a row) and `several` (with rows that differ,
+        of which the first is taken).
         """
         work, node = session.work, "join_solve"
         key = key_of(VERSION, self.partition, self.partitions, self.digest)
@@ -76,11 +77,13 @@ class MatchTask:
         with work.folder.writing(path, last=False) as file:
             part, runs = _write(file, path, rows, answers)
         missed = wanted.join(spans, on="key", how="anti")["records"].sum()
+        differing = frame_of(rows.select(["key", "differ"])).filter(pl.col("differ") > 0)
         facts = {
             "runs": runs,
             "matched": int(pc.sum(rows["rows"]).as_py() or 0),
             "records": int(wanted["records"].sum()),
             "unmatched": int(missed),
+            "several": int(wanted.join(differing, on="key", how="semi")["records"].sum()),
         }
         return work.commit(node, key, {"rows": part}, facts)
 

@@ -1,5 +1,6 @@
 """The joins of a build, from the tables that cards name to the rows that each fragment ingests with."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -8,6 +9,7 @@ from pipelines.engines.engine import Engine
 from pipelines.exchange import PARTITION_ROWS
 from pipelines.flow import Flow
 from pipelines.ingest import IngestTask
+from pipelines.join_matches import records_counted, say_records
 from pipelines.joins.collect import CollectTask
 from pipelines.joins.rows import RowsTask, TablePlanTask, WantedTask, reduction
 from pipelines.joins.solve import PARTITION_BYTES, MatchTask
@@ -79,24 +81,22 @@ class _Join:
             each, f"join_{'many' if join_of(self._corpus).many else 'first'}", parts,
             [commit.facts["bytes"] for commit in sent], RUN_BYTES, reduction(self._corpus),
         )  # fmt: skip
-        wanted = self._wanted(tasks, values, size)
+        asked = each("join keys", [WantedTask(self._number, task.fragment, task.number, task.limit) for task in tasks])
+        wanted = self._wanted(asked, values, size)
         solved = self._solved(rows, wanted, size)
-        self._report(sent, solved)
+        self._report(sent, asked, solved)
         columns = tuple(dict.fromkeys(name for commit in sent for name in commit.facts["columns"]))
         return [
             JoinedRows(part.path, part.digest, part.rows, part.size, columns)
             for part in self._collected(wanted, solved)
         ]
 
-    def _wanted(self, tasks: Sequence[IngestTask], values: int, size: int) -> list[Run]:
+    def _wanted(self, asked: Sequence[Commit], values: int, size: int) -> list[Run]:
         """Runs of the fragments' values, short enough for the rows they match, as a rule, to be held at once.
 
         How long they are moves by powers of two, so that a few more rows cut no run anew.
         """
-        sent = self._flow.each(
-            "join keys", [WantedTask(self._number, task.fragment, task.number, task.limit) for task in tasks]
-        )
-        parts = [commit.parts["rows"] for commit in sent]
+        parts = [commit.parts["rows"] for commit in asked]
         most = COLLECTED_BYTES // max(1, size // max(1, values))
         most = min(PARTITION_ROWS, 2 ** (max(1, most).bit_length() - 1))
         return merged_runs(self._flow.each, "join_wanted", parts, [part.rows for part in parts], most)
@@ -135,15 +135,18 @@ class _Join:
             commit.parts[str(place)] for run, commit in zip(wanted, commits, strict=True) for place in range(run.count)
         ]
 
-    def _report(self, sent: Sequence[Commit], solved: Sequence[Commit]) -> None:
-        """Every row of the table is matched, matches nothing, or has no value to match by."""
+    def _report(self, sent: Sequence[Commit], asked: Sequence[Commit], solved: Sequence[Commit]) -> None:
+        """Every row of the table is matched, matches nothing, or has no value to match by; records as in memory."""
         counts = {name: sum(commit.facts[name] for commit in sent) for name in ("rows", "blank")}
         counts |= {name: sum(commit.facts[name] for commit in solved) for name in ("matched", "records")}
-        missed = sum(commit.facts["unmatched"] for commit in solved)
-        counts |= {"unmatched": counts["rows"] - counts["blank"] - counts["matched"], "records_unmatched": missed}
-        self._flow.reporter.event("joined", source=self._corpus.name, **counts)
+        counts["unmatched"] = counts["rows"] - counts["blank"] - counts["matched"]
+        found = Counter({"none": sum(commit.facts["unmatched"] for commit in solved)})
+        found["several"] = sum(commit.facts["several"] for commit in solved)
+        found["one"] = counts["records"] - found["none"] - found["several"]
+        found["blank"] = sum(commit.facts["blank"] for commit in asked)
+        self._flow.reporter.event("joined", source=self._corpus.name, **(counts | records_counted(found)))
         self._flow.reporter.say(
             f"source {self._corpus.name}: {counts['matched']:,} of {counts['rows']:,} rows of the joined table match"
-            f" records, {counts['unmatched']:,} match none, {counts['blank']:,} have nothing to match by;"
-            f" {missed:,} of {counts['records']:,} records match no row"
+            f" records, {counts['unmatched']:,} match none, {counts['blank']:,} have nothing to match by"
         )
+        say_records(self._flow.reporter, self._corpus.name, found)

@@ -14,11 +14,12 @@ from sources.identifying import wanted_columns
 from sources.joins import Companion, companion_path, companion_stat, delimiter_of, is_parquet
 from sources.readers.csv_rows import CsvReader
 from sources.readers.expected import FRAGMENTS_LOOKED_AT
+from sources.readers.json_array import closed_fragments
 from sources.readers.json_scan import split_elements
 from sources.readers.jsonl import JsonlReader
 from sources.readers.objects import parse_object
 from sources.readers.parquet import ParquetReader
-from sources.readers.ranges import Piece, cut, opened, pieces
+from sources.readers.ranges import Piece, opened, pieces
 from sources.readers.text import text_start
 from sources.records import Corpus, CorpusError, Fragment, Record, RecordError, Unreadable
 from sources.schema import Reason
@@ -67,7 +68,7 @@ def table_fragments(corpus: Corpus) -> Iterator[Fragment]:
     """Cut the joined table into fragments, in its order.
 
     Raises:
-        CorpusError: it is not in the form of its name.
+        CorpusError: it is not in the form of its name, or JSON that ends before it is closed.
     """
     table = table_of(corpus)
     path = table.files[0]
@@ -163,7 +164,7 @@ def _json_fragments(table: Corpus, join: Join) -> Iterator[Fragment]:
     if (begin.first == b"{") != (join.right == KEY):
         what = f'its members are found by their names: write `right: "{KEY}"`'
         raise CorpusError(f"{table.shown(path)}: {what if begin.first == b'{' else f'no column {KEY!r}'}")
-    return cut(table, path, split_elements, begin.first_offset + 1)
+    return closed_fragments(table, path, begin.first_offset + 1)
 
 
 def _json_row(key: str, piece: Piece, stem: str, *, by_name: bool) -> Record | Unreadable:

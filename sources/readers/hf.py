@@ -63,8 +63,12 @@ class HfReader:
             raise CorpusError(
                 f"{corpus.shown(fragment.path)}: is no data file of the set any more; run the build again"
             )
-        for item in parts_of(corpus, _items(corpus, fragment, data)):
-            if isinstance(item, Record) and data.split is not None:
+        items = parts_of(corpus, _items(corpus, fragment, data))
+        if data.split is None:
+            yield from items
+            return
+        for item in items:
+            if isinstance(item, Record):
                 item.row[SPLIT] = data.split
             yield item
 

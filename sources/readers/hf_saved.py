@@ -4,6 +4,7 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, BinaryIO
 
 import blake3
@@ -84,8 +85,13 @@ def read_saved(corpus: Corpus, fragment: Fragment) -> Iterator[Record | Unreadab
         wanted = {name: name not in pictures.held for name in features}
         labelled = {name: feature for name, feature in features.items() if has_labels(feature)}
         for first_row, rows in _windows(file, stream, fragment, wanted):
-            for key, row in _rows(corpus, fragment.path, pictures, rows, first_row):
-                yield row if isinstance(row, Unreadable) else named_labels(labelled, key, row)
+            for first, found in _rows(corpus, fragment.path, pictures, rows, first_row):
+                if isinstance(found, Unreadable):
+                    yield found
+                elif labelled:
+                    yield from (named_labels(labelled, str(number), row) for number, row in enumerate(found, first))
+                else:
+                    yield from map(Record, map(str, count(first)), found)
 
 
 def open_saved_picture(corpus: Corpus, fragment: Fragment, uri: str) -> bytes:
@@ -192,14 +198,13 @@ def _pictures(corpus: Corpus, fragment: Fragment) -> list[tuple[int, pa.RecordBa
 
 def _rows(
     corpus: Corpus, path: str, pictures: PictureColumns, batch: pa.RecordBatch, first_row: int
-) -> Iterator[tuple[str, dict[str, Any] | Unreadable]]:
-    """The rows of a batch, each by its number. Arrow is trusted with offsets and text only once they are checked."""
+) -> Iterator[tuple[int, list[dict[str, Any]] | Unreadable]]:
+    """The rows of a batch by the number of the first. Arrow is trusted with offsets and text only once checked."""
     flaw = _flaw(batch)
     if flaw is None:
-        for number, row in enumerate(pictures.rows(corpus, path, batch, first_row), first_row):
-            yield str(number), row
+        yield first_row, pictures.rows(corpus, path, batch, first_row)
     elif batch.num_rows == 1:
-        yield str(first_row), Unreadable(str(first_row), *flaw)
+        yield first_row, Unreadable(str(first_row), *flaw)
     else:
         for number in range(batch.num_rows):
             yield from _rows(corpus, path, pictures, batch.slice(number, 1), first_row + number)

@@ -44,17 +44,8 @@ class JsonReader:
     def fragments(self, corpus: Corpus, path: str) -> Iterator[Fragment]:
         """The fragments of one file, its columns unchecked."""
         start = _records_start(corpus, path)
-        if start is None:
-            return
-        last = deque((Piece(start, start, None),), 1)
-
-        def noted(file: BinaryIO, start: int, stop: int) -> Iterator[Piece]:
-            for piece in split_elements(file, start, stop):
-                last.append(piece)
-                yield piece
-
-        yield from cut(corpus, path, noted, start)
-        _expect_end(corpus, path, last[0])
+        if start is not None:
+            yield from closed_fragments(corpus, path, start)
 
     def read(self, corpus: Corpus, fragment: Fragment) -> Iterator[Record | Unreadable]:
         """Yield one record an element.
@@ -71,6 +62,23 @@ class JsonReader:
                 yield _member_record(key, piece)
             else:
                 yield json_record(key, piece)
+
+
+def closed_fragments(corpus: Corpus, path: str, start: int) -> Iterator[Fragment]:
+    """The fragments of the array or object that `start` is just inside of; after the last it must be closed.
+
+    Raises:
+        CorpusError: the file ends before that, or (without `items`) goes on after it.
+    """
+    last = deque((Piece(start, start, None),), 1)
+
+    def noted(file: BinaryIO, start: int, stop: int) -> Iterator[Piece]:
+        for piece in split_elements(file, start, stop):
+            last.append(piece)
+            yield piece
+
+    yield from cut(corpus, path, noted, start)
+    _expect_end(corpus, path, last[0])
 
 
 def _all_at_once(corpus: Corpus, fragment: Fragment) -> list[Record | Unreadable] | None:

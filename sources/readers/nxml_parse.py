@@ -3,7 +3,7 @@
 import re
 from html.entities import html5
 from typing import Any
-from xml.etree.ElementTree import Element, TreeBuilder
+from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 from xml.parsers import expat
 
 from sources.records import RecordError
@@ -11,6 +11,8 @@ from sources.schema import Reason
 
 MAX_DEPTH = 200
 """JATS nests sections, lists and boxes: real articles stay below 40."""
+PLAIN_BYTES = 2**21
+"""Of documents that are built whole before anything is left out: a tree of some 20 MiB."""
 _CODES = expat.errors.codes
 _CUT_OFF = {
     _CODES[message]
@@ -37,6 +39,66 @@ def parse_article_xml(data: bytes, skipped: frozenset[str]) -> Element:
         RecordError: it is cut off, not well-formed, nested deeper than 200, declares entities, names a character
             that HTML does not, or (`record.encoding`) is not in the encoding it claims.
     """
+    found = _plain_document(data, skipped)
+    return _any_document(data, skipped) if found is None else found
+
+
+def _plain_document(data: bytes, skipped: frozenset[str]) -> Element | None:
+    """The root of a document that ElementTree's own parser, three times as fast, reads to the same tree, or None.
+
+    That is one in UTF-8 without declarations of entities and characters that a DTD names, not nested too deep, and
+    small: what is skipped is built here first.
+    """
+    declared = _DECLARED.match(data.removeprefix(b"\xef\xbb\xbf"))
+    plain = b"<!ENTITY" not in data and b"\0" not in data and not data.startswith((b"\xff\xfe", b"\xfe\xff"))
+    if len(data) > PLAIN_BYTES or not plain or (declared and declared.group(1).lower() != b"utf-8"):
+        return None
+    parser = XMLParser()  # noqa: S314 - no entity is declared in what it is given
+    try:
+        parser.feed(data)
+        root: Element = parser.close()
+    except (ParseError, LookupError, ValueError):
+        return None  # the other parser finds the same, and says what it is
+    root.tag = _local(root.tag, "}")
+    root.attrib = _local_names(root.attrib, "}")
+    level = [root] if root.tag not in skipped else []
+    for _ in range(MAX_DEPTH):
+        if not level:
+            return root if root.tag not in skipped else None
+        level = [child for element in level for child in _local_children(element, skipped)]
+    return None
+
+
+def _local_children(element: Element, skipped: frozenset[str]) -> Element:
+    """The element with its children named without namespaces, and without those that are skipped."""
+    left_out = False
+    for child in element:
+        tag = child.tag
+        if tag[0] == "{":
+            child.tag = tag = _local(tag, "}")
+        if child.attrib:
+            child.attrib = _local_names(child.attrib, "}")
+        left_out = left_out or tag in skipped
+    if left_out:
+        _leave_out(element, skipped)
+    return element
+
+
+def _leave_out(element: Element, skipped: frozenset[str]) -> None:
+    """Take children out of an element, and join the text around them."""
+    last: Element | None = None
+    for child in list(element):
+        if child.tag not in skipped:
+            last = child
+            continue
+        element.remove(child)
+        if child.tail and last is None:
+            element.text = (element.text or "") + child.tail
+        elif child.tail and last is not None:
+            last.tail = (last.tail or "") + child.tail
+
+
+def _any_document(data: bytes, skipped: frozenset[str]) -> Element:
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
     parser.EntityDeclHandler = _refuse_entity
@@ -127,16 +189,16 @@ class _Building:
         parser.SkippedEntityHandler = None
 
 
-def _local_names(attributes: dict[str, str]) -> dict[str, str]:
+def _local_names(attributes: dict[str, str], after: str = " ") -> dict[str, str]:
     """Attributes without their namespaces; of two of one name that without."""
-    if not any(" " in key for key in attributes):
+    if after not in "".join(attributes):
         return attributes
-    plain = {key: value for key, value in attributes.items() if " " not in key}
-    return {**{_local(key): value for key, value in attributes.items()}, **plain}
+    plain = {key: value for key, value in attributes.items() if after not in key}
+    return {**{_local(key, after): value for key, value in attributes.items()}, **plain}
 
 
-def _local(name: str) -> str:
-    return name.rpartition(" ")[2]
+def _local(name: str, after: str = " ") -> str:
+    return name.rpartition(after)[2]
 
 
 def _too_deep() -> RecordError:

@@ -122,6 +122,7 @@ def _row(root: Element) -> dict[str, Any]:
     article = Element("Article") if article is None else article
     pmid = (citation.findtext("PMID") or "").strip() or None
     title = text_of_element(article.find("ArticleTitle"))
+    journal = article.find("Journal")
     abstract = _abstract(article)
     return {
         "article": f"PMID{pmid}" if pmid else None,
@@ -130,8 +131,8 @@ def _row(root: Element) -> dict[str, Any]:
         "title": title,
         "abstract": abstract,
         "text": "\n\n".join(part for part in (title, abstract) if part) or None,
-        "journal": text_of_element(article.find("Journal/Title")),
-        "year": _year(article),
+        "journal": None if journal is None else text_of_element(journal.find("Title")),
+        "year": None if journal is None else _year(journal),
         "language": article.findtext("Language"),
         "types": [kind for one in article.iter("PublicationType") if (kind := text_of_element(one))] or None,
     }
@@ -148,8 +149,8 @@ def _abstract(article: Element) -> str | None:
     return "\n\n".join(parts) or None
 
 
-def _year(article: Element) -> str | None:
-    date = article.find("Journal/JournalIssue/PubDate")
+def _year(journal: Element) -> str | None:
+    date = journal.find("JournalIssue/PubDate")
     if date is None:
         return None
     found = re.search(r"\d{4}", date.findtext("Year") or date.findtext("MedlineDate") or "")

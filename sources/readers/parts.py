@@ -25,8 +25,11 @@ def parts_of(corpus: Corpus, items: Iterator[Record | Unreadable]) -> Iterator[R
     record with nothing in the column.
     """
     column = corpus.card.options.get(EACH)
+    if column is None:
+        yield from items
+        return
     for item in items:
-        if column is None or isinstance(item, Unreadable):
+        if isinstance(item, Unreadable):
             yield item
             continue
         own = _own_items(item.row.get(str(column)))

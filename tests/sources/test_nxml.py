@@ -1,13 +1,14 @@
 import re
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import tostring
 
 import pytest
 
 from sources.cards import catalogue
 from sources.identity import Identity
 from sources.mapping import to_sample
-from sources.readers import nxml
+from sources.readers import nxml, nxml_parse
 from sources.readers.nxml_parse import parse_article_xml
 from sources.readers.registry import reader_named
 from sources.records import ChangedInputError, CorpusError, Record, RecordError, Unreadable
@@ -341,3 +342,20 @@ def test_the_real_articles_are_told_by_their_ids_and_licences(shared_data: Path)
 def test_xml_whose_root_is_passed_over_costs_itself(root: str) -> None:
     with pytest.raises(RecordError, match="no article"):
         parse_article_xml(f"<{root}><a/></{root}>".encode(), frozenset({root}))
+
+
+QUIRKS = """<?xml version="1.0" encoding="utf-8"?><!DOCTYPE article PUBLIC "-//NLM//DTD" "JATS.dtd">
+<article xmlns:m="urn:m" xmlns:xlink="urn:x" xml:lang="en" lang="de">
+<!-- said --><front><m:math>1</m:math>a<?pi?>b</front>
+<body>x<table><tr>1<p>deep</p></tr></table>y<p xlink:href="u" href="v">\u00e9&amp;&#945;<table/>z<i>t</i><m:math/>w</p>
+<table/>end<![CDATA[<p>]]></body></article>"""
+
+
+def test_both_parsers_make_the_same_tree(monkeypatch: pytest.MonkeyPatch, shared_data: Path) -> None:
+    real = [path.read_bytes() for path in sorted((shared_data / "text/text_pmc_nxml").rglob("*.nxml"))]
+    documents = [QUIRKS.encode(), b"\xef\xbb\xbf<a><math/>b</a>", *real]
+    skipped = frozenset(("math", "table", "ref-list", "sub-article"))
+    quickly = [tostring(parse_article_xml(data, skipped)) for data in documents]
+    assert sum(nxml_parse._plain_document(data, skipped) is not None for data in documents) == len(documents)
+    monkeypatch.setattr(nxml_parse, "PLAIN_BYTES", 0)
+    assert quickly == [tostring(parse_article_xml(data, skipped)) for data in documents]

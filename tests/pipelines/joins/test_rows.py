@@ -29,6 +29,9 @@ def test_a_row_that_cannot_travel_as_json_is_an_error_in_both_kinds_of_join(tmp_
         ("side.jsonl", b'{"id": {"a": 1}, "cc": 1, "file": 1}', "row 0: a text field holds dict"),
         ("side.jsonl", b'{"id": %s, "cc": 1, "file": 1}' % DEEP, "row 0: a text field holds lists nested more than 32"),
         ("side.json", b'[{"id": %s, "cc": 1, "file": 1}]' % DEEP, "row 0: a text field holds lists nested more than"),
+        ("side.json", b'[{"id": 1, "cc": 1, "file": 1},', "ends before its JSON array or object is closed: download"),
+        ("side.json", b'[{"id": 1, "cc": 1, "file": 1}', "ends before its JSON array or object is closed: download"),
+        ("side.json", b'[{"id": 1, "cc": 1, "file": 1}]{"id', "goes on after its JSON array or object ends"),
         ("side.parquet", b"PAR1", "is not a Parquet file"),
     ],
 )

@@ -15,7 +15,7 @@ from tests.pipelines.joins.joining import Join
 
 
 @pytest.mark.parametrize("identifiers", ["public", "keyed"])
-@pytest.mark.parametrize(("most_rows", "most_bytes"), [(7, 2**20), (1000, 8 * len('{"cc":"000","file":null}') - 1)])
+@pytest.mark.parametrize(("most_rows", "most_bytes"), [(7, 2**20), (1000, 8 * len('{"cc":"000"}') - 1)])
 def test_a_record_that_too_many_rows_match_is_refused_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, identifiers: str, most_rows: int, most_bytes: int
 ) -> None:

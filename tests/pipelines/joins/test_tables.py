@@ -1,5 +1,6 @@
 """A join by exchange gives every record what the join in memory gives it, and what a search over all rows would."""
 
+from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,6 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipelines.joins import tables as driven
+from sources.joins import match
+from sources.records import Record
 from tests.pipelines.joins.joining import DEEP, Join, searched
 from tests.sources.corpora import corpus_in
 
@@ -50,6 +54,27 @@ def test_every_record_is_joined_as_in_memory_and_as_by_a_search_over_all_rows(
         assert join.said["records_unmatched"] >= sum(
             str(record["uid"]).strip() not in held for record in records
         ) - sum(record["uid"] in (None, "", " ") or not str(record["uid"]).strip() for record in records)
+
+
+@pytest.mark.parametrize("run_bytes", [1, 20_000])
+@pytest.mark.parametrize("identifiers", ["public", "keyed"])
+def test_records_whose_rows_differ_are_counted_as_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, identifiers: str, run_bytes: int
+) -> None:
+    monkeypatch.setattr(driven, "RUN_BYTES", run_bytes)
+    records = [{"uid": uid, "body": "x"} for uid in ("same", "other", "late", "other", "", "cold")]
+    rows = [{"id": uid, "cc": "MIT", "file": None, "more": n} for n, uid in enumerate(("same", "other", "late") * 2)]
+    rows += [{"file": None, "cc": "CC0", "id": "other"}, {"id": "unasked", "cc": "a"}, {"id": "unasked", "cc": "b"}]
+    rows += [{"id": f"{n}", "cc": "MIT"} for n in range(90)] + [{"id": "late", "cc": "MIT", "file": 7}, {"id": "same"}]
+    rows[-1] |= {"file": None, "cc": "MIT"}
+    join = Join(tmp_path, identifiers=identifiers).write(records, rows)
+    corpus = join.corpus()
+    found = Counter(match(corpus, "notes.jsonl", Record(str(n), record)) for n, record in enumerate(records))
+    join.by_exchange()
+    told = {name: join.said[f"records_{name}"] for name in ("several", "unmatched", "blank")}
+    assert told == {"several": found["several"], "unmatched": found["none"], "blank": found["blank"]}
+    assert told == {"several": 3, "unmatched": 1, "blank": 1}
+    assert join.said["records"] == len(records)
 
 
 def test_first_rows_are_those_of_a_join_by_polars(tmp_path: Path) -> None:
