@@ -143,9 +143,9 @@ def of_settings(shards: Path, root: Path) -> Iterator[tuple[str, str, str]]:
     yield "a plan for another tokenizer", "ok", loaded(shards, tokenizer=str(other))
     yield "a world size that does not divide", "", loaded(shards, rank=0, world=3)
     tars = len(read_manifest(LocalFolder(shards)).shards)
-    replan(LocalFolder(shards), ["context=1024", "rows_per_step=16"], "plan-16.arrow")
-    each = {loaded(shards, plan="plan-16.arrow", rank=rank, world=16).partition(",")[0] for rank in range(16)}
-    yield f"16 ranks for {tars} shards", "", f"every rank has {' / '.join(sorted(each))}"
+    replan(LocalFolder(shards), ["context=1024", "rows_per_step=32"], "plan-32.arrow")
+    each = {loaded(shards, plan="plan-32.arrow", rank=rank, world=32).partition(",")[0] for rank in range(32)}
+    yield f"32 ranks for {tars} shards", "", f"every rank has {' / '.join(sorted(each))}"
 
 
 def of_bucket(shards: Path) -> Iterator[tuple[str, str, str]]:

@@ -4,8 +4,8 @@ The same samples, in one run, by three writers: ours (SHA-256 of the file includ
 (none), and the physical limit, `cp` of our finished tar. Every one ends with fsync. The bar is 0.8 of `cp`
 (DESIGN.md section 11). Ours needs a second core for the hash: on a machine that is busy with other things the ratio
 says little, so the load is printed with it. Every writer follows every other, since what one leaves in the page
-cache the next one finds; the median counts. With `--ray`, Ray Data's `write_webdataset` writes the pictures too, on one worker, its rows in
-the object store beforehand.
+cache the next one finds; the median counts. With `--ray`, Ray
+Data's `write_webdataset` writes the pictures too, on one worker, its rows in the object store beforehand.
 
 `--parallel DIR` measures something else: what two engine workers do together. The texts in two tars, and the tars of
 a build's `shards/` as they are (their samples in memory; each new tar must have the manifest's SHA-256), written by one
@@ -15,6 +15,7 @@ process and by two at a time, against one `cp` and fsync of exactly these tars.
 import argparse
 import gc
 import hashlib
+import io
 import itertools
 import json
 import multiprocessing
@@ -172,17 +173,21 @@ def samples_in(folder: Path, entry: ShardEntry) -> list[ShardSample]:
 def write_by_processes(tars: Sequence[Sequence[ShardSample]], folder: Path, workers: int) -> float:
     """Seconds from a word to processes that hold the samples until all tars are on disk; the largest tar is first."""
     context = multiprocessing.get_context("fork")
-    numbers, ready, go = context.Queue(), context.Semaphore(0), context.Event()
+    numbers, go = context.Queue(), context.Event()
+    ready, done = context.Semaphore(0), context.Semaphore(0)
     for number in sorted(range(len(tars)), key=lambda number: -sum(map(_bytes, tars[number]))):
         numbers.put(number)
     for _ in range(workers):
         numbers.put(None)
 
     def work() -> None:
+        for tar in tars:  # what is forked is copied when it is first touched: not on the clock
+            write_shard(io.BytesIO(), tar)
         ready.release()
         go.wait()
         while (number := numbers.get()) is not None:
             write_ours(tars[number], folder / f"ours-{number}.tar")
+        done.release()
 
     processes = [context.Process(target=work) for _ in range(workers)]
     for process in processes:
@@ -192,10 +197,12 @@ def write_by_processes(tars: Sequence[Sequence[ShardSample]], folder: Path, work
 
     def together() -> None:
         go.set()
-        for process in processes:
-            process.join()
+        for _ in processes:
+            done.acquire()
 
     seconds = seconds_of(together)
+    for process in processes:
+        process.join()
     if any(process.exitcode for process in processes):
         raise SystemExit("a writer failed")
     return seconds
