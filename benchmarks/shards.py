@@ -26,6 +26,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import orjson
 import webdataset  # type: ignore[import-untyped]
@@ -170,6 +171,18 @@ def samples_in(folder: Path, entry: ShardEntry) -> list[ShardSample]:
     return [ShardSample(key, orjson.loads(own[0][1]), tuple(own[1:])) for key, own in found.items()]
 
 
+def _write_in_turn(
+    tars: Sequence[Sequence[ShardSample]], folder: Path, numbers: Any, ready: Any, go: Any, done: Any
+) -> None:
+    for tar in tars:  # what is forked is copied when it is first touched: not on the clock
+        write_shard(io.BytesIO(), tar)
+    ready.release()
+    go.wait()
+    while (number := numbers.get()) is not None:
+        write_ours(tars[number], folder / f"ours-{number}.tar")
+    done.release()
+
+
 def write_by_processes(tars: Sequence[Sequence[ShardSample]], folder: Path, workers: int) -> float:
     """Seconds from a word to processes that hold the samples until all tars are on disk; the largest tar is first."""
     context = multiprocessing.get_context("fork")
@@ -180,16 +193,8 @@ def write_by_processes(tars: Sequence[Sequence[ShardSample]], folder: Path, work
     for _ in range(workers):
         numbers.put(None)
 
-    def work() -> None:
-        for tar in tars:  # what is forked is copied when it is first touched: not on the clock
-            write_shard(io.BytesIO(), tar)
-        ready.release()
-        go.wait()
-        while (number := numbers.get()) is not None:
-            write_ours(tars[number], folder / f"ours-{number}.tar")
-        done.release()
-
-    processes = [context.Process(target=work) for _ in range(workers)]
+    given = (tars, folder, numbers, ready, go, done)
+    processes = [context.Process(target=_write_in_turn, args=given) for _ in range(workers)]
     for process in processes:
         process.start()
     for _ in processes:
