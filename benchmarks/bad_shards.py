@@ -21,6 +21,7 @@ from typing import Any
 import orjson
 from tokenizers import Tokenizer, models
 
+from benchmarks.huge_sample import shown
 from benchmarks.killed import World, add_part, write_recipe
 from pipelines.places import folder_of
 from pipelines.replan import replan
@@ -88,15 +89,6 @@ def _reformat(shards: Path) -> None:
     (shards / "manifest.json").write_bytes(orjson.dumps({**content, "format": content["format"] + 1}))
 
 
-def _enlarge(shards: Path, name: str, size: int = 3 * 10**9) -> None:
-    """Make the first sample of a shard one of 3 GB, in a file with a hole, and say so in manifest and plan."""
-    content = orjson.loads((shards / "manifest.json").read_bytes())
-    (entry,) = (entry for entry in content["shards"] if entry["name"] == name)
-    entry["bytes"] = size
-    os.truncate(shards / name, size)
-    (shards / "manifest.json").write_bytes(orjson.dumps(content))
-
-
 def damages(shards: Path) -> list[tuple[str, Callable[[Path], Any]]]:
     """Each kind of damage, and what does it to a folder of shards."""
     names = sorted(path.name for path in shards.glob("*films*.tar"))
@@ -135,22 +127,13 @@ def of_shards(shards: Path, root: Path) -> Iterator[tuple[str, str, str]]:
         if not told.startswith("`"):
             told += f"<br>with `verify=True`: {loaded(place, verify=True)}"
         yield kind, verified(place), told
-    _, huge = huge_sample(root)
-    yield "a sample of 3 GB, and a limit of 1 GiB", "", huge
 
 
-def huge_sample(root: Path) -> tuple[Path, str]:
-    """A shard whose one sample has 3 GB: what the loader makes of it."""
-    from shards.loader_samples import SampleReader
-    from shards.loader_shards import Shards
-    from shards.plan_file import Place
-
-    place = root / "damaged"
-    name = read_manifest(LocalFolder(place)).shards[0].name
-    _enlarge(place, name)
-    folder = LocalFolder(place)
-    reader = SampleReader(Shards(folder, read_manifest(folder)))
-    return place, str(reader.read([Place(0, 0, 3 * 10**9 - 10240, 10)])[0])
+def of_size(root: Path) -> Iterator[tuple[str, str, str]]:
+    """A sample with a picture of 3 GB."""
+    said = {name: told for name, told, _, _ in shown(root)}
+    yield "a sample of 3 GB, and the limit of 1 GiB", said["verified"], said["left_out"]
+    yield "the same, the limit raised", "", said["loaded"]
 
 
 def of_settings(shards: Path, root: Path) -> Iterator[tuple[str, str, str]]:
@@ -160,9 +143,9 @@ def of_settings(shards: Path, root: Path) -> Iterator[tuple[str, str, str]]:
     yield "a plan for another tokenizer", "ok", loaded(shards, tokenizer=str(other))
     yield "a world size that does not divide", "", loaded(shards, rank=0, world=3)
     tars = len(read_manifest(LocalFolder(shards)).shards)
-    replan(LocalFolder(shards), ["context=1024", "rows_per_step=16"], "plan-16.arrow")
-    each = {loaded(shards, plan="plan-16.arrow", rank=rank, world=16).partition(",")[0] for rank in range(16)}
-    yield f"16 ranks for {tars} shards", "", f"every rank has {' / '.join(sorted(each))}"
+    replan(LocalFolder(shards), ["context=1024", "rows_per_step=32"], "plan-32.arrow")
+    each = {loaded(shards, plan="plan-32.arrow", rank=rank, world=32).partition(",")[0] for rank in range(32)}
+    yield f"32 ranks for {tars} shards", "", f"every rank has {' / '.join(sorted(each))}"
 
 
 def of_bucket(shards: Path) -> Iterator[tuple[str, str, str]]:
@@ -239,7 +222,8 @@ def main() -> None:
         replan(LocalFolder(shards), ["context=1024", "rows_per_step=4"])
         print("| what is bad | `curate shards verify` | the loader, or the command |\n|---|---|---|")
         for kinds in (
-            of_keys(shards), of_shards(shards, root), of_settings(shards, root), of_bucket(shards), of_disk(world)
+            of_keys(shards), of_shards(shards, root), of_size(root), of_settings(shards, root), of_bucket(shards),
+            of_disk(world),
         ):  # fmt: skip
             for row in kinds:
                 print(f"| {' | '.join(_short(cell, root) for cell in row)} |", flush=True)

@@ -6,18 +6,23 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import BinaryIO
 
 from PIL import Image
 from pydantic import ValidationError
 
 from shards.names import JSON_SUFFIX, PICTURE_FORMATS, picture_suffix
 from shards.samples import SampleJson, count_placeholders
-from shards.tar_reader import Member
+from shards.tar_reader import Member, MemberFile
 from sources.schema import IMAGE_PLACEHOLDER
 
-MAX_JSON_BYTES = 256 * 2**20  # a record has at most 64 MiB; JSON may write a character as six and a text twice
+MAX_LOADED_BYTES = 256 * 2**20
+"""Larger members are not loaded. No JSON is: a record has at most 64 MiB, of which a character may be written as six
+and a text twice. A larger picture is decoded from the file as far as its pixels go."""
+MAX_PIXEL_BYTES, MAX_TAGS_BYTES = 8, 256 * 2**20  # RGBA of 16 bits, not compressed
 MAX_MEMBERS = 10_000  # of one sample; what a hostile archive has beyond is not remembered
 _MAX_JSON_FAULTS = 5
+_WINDOW_BYTES = 2**18
 
 
 class PictureError(Exception):
@@ -44,20 +49,20 @@ class SampleCheck:
     faults: list[str] = field(default_factory=list)
     crowded: bool = False
 
-    def add(self, suffix: str, member: Member) -> None:
-        """Take the next member of the sample."""
+    def add(self, suffix: str, member: Member, file: BinaryIO) -> None:
+        """Take the next member of the sample; `file` is the archive, of which a picture that is not loaded is read."""
         if len(self.suffixes) == MAX_MEMBERS:
             self.crowded = True
             return
         self.suffixes.append(suffix)
-        limit = MAX_JSON_BYTES if suffix == JSON_SUFFIX else member.size
-        if member.data is None or member.size > limit:
-            self.faults.append(f"{suffix}: {member.size} bytes, more than is loaded to check it")
+        if suffix == JSON_SUFFIX and member.data is None:
+            self.faults.append(f"{suffix}: {member.size} bytes; the largest record makes far less")
         elif suffix == JSON_SUFFIX:
-            self._read_json(member.data)
+            self._read_json(member.data or b"")
         else:
             try:
-                self.sizes[suffix] = picture_size(member.data, suffix.rpartition(".")[2], self.rules)
+                picture = _opened(member, file, self.rules)
+                self.sizes[suffix] = picture_size(picture, suffix.rpartition(".")[2], self.rules)
             except PictureError as error:
                 self.faults.append(f"{suffix}: {error}")
 
@@ -117,7 +122,14 @@ def _faults_of_sizes(sizes: dict[str, tuple[int, int]], content: SampleJson) -> 
             yield f"{image.member}: {size[0]} x {size[1]} pixels, json says {image.width} x {image.height}"
 
 
-def picture_size(data: bytes, extension: str, rules: PictureRules) -> tuple[int, int]:
+def _opened(member: Member, file: BinaryIO, rules: PictureRules) -> BinaryIO:
+    if member.data is not None:
+        return io.BytesIO(member.data)
+    part = MemberFile(file, member, rules.max_pixels * MAX_PIXEL_BYTES + MAX_TAGS_BYTES)
+    return io.BufferedReader(part, _WINDOW_BYTES)
+
+
+def picture_size(picture: BinaryIO, extension: str, rules: PictureRules) -> tuple[int, int]:
     """Return width and height of a picture, decoded as the rules say.
 
     Raises:
@@ -125,7 +137,7 @@ def picture_size(data: bytes, extension: str, rules: PictureRules) -> tuple[int,
     """
     formats = PICTURE_FORMATS[extension]
     try:
-        with _no_limit_of_pillow(), Image.open(io.BytesIO(data), formats=formats) as image:
+        with _no_limit_of_pillow(), Image.open(picture, formats=formats) as image:
             small_enough = image.width * image.height <= rules.max_pixels
             if rules.decode and small_enough:
                 image.load()

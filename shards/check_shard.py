@@ -1,10 +1,11 @@
 """Checks one shard against its entry in the manifest, in one pass and with the memory of one member."""
 
 from dataclasses import dataclass, field
+from typing import BinaryIO
 
 from shards.check_energon import PlacesDigest
 from shards.check_index import IndexSlice, Sighted
-from shards.check_sample import PictureRules, SampleCheck
+from shards.check_sample import MAX_LOADED_BYTES, PictureRules, SampleCheck
 from shards.manifest import ShardEntry
 from shards.names import split_member
 from shards.tar import BLOCK_BYTES, TarError, member_bytes
@@ -12,7 +13,6 @@ from shards.tar_reader import Member, TarReader
 from sources.storage import Folder
 
 KEY_BYTES = 16
-MAX_LOADED_BYTES = 2**31  # above any picture within `max_pixels`: 200 million of 8 bytes, not compressed
 MAX_FAULTS = 1000  # of one shard: a list that nobody reads to its end need not be longer
 
 
@@ -20,7 +20,8 @@ MAX_FAULTS = 1000  # of one shard: a list that nobody reads to its end need not 
 class ShardJob:
     """A shard to check: the folder it lies in, what the manifest says of it, how its pictures are looked at.
 
-    `index` says which rows of the member index are its own; `for_energon`, that it must have a `.tar.idx`.
+    `index` says which rows of the member index are its own; `for_energon`, that it must have a `.tar.idx`. A picture
+    of more than `max_loaded_bytes` is decoded from the file, which is read a second time for it.
     """
 
     folder: Folder
@@ -28,6 +29,7 @@ class ShardJob:
     rules: PictureRules
     index: IndexSlice | None = None
     for_energon: bool = False
+    max_loaded_bytes: int = MAX_LOADED_BYTES
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class ShardReport:
 class _Contents:
     """What the members of a shard add up to while they pass."""
 
+    file: BinaryIO
+    """The archive, of which pictures that are not loaded are read a second time."""
     rules: PictureRules
     max_keys: int
     """How many keys are remembered, so that an archive of nothing but keys does not fill the memory."""
@@ -86,7 +90,7 @@ class _Contents:
             self.last_key = key
             self.sample = SampleCheck(key, self.rules)
             self.start = member.offset - BLOCK_BYTES
-        self.sample.add(suffix, member)
+        self.sample.add(suffix, member, self.file)
         self.places.add(key, suffix, member.offset, member.size)
         self.end = member.offset - BLOCK_BYTES + member_bytes(member.size)
 
@@ -121,16 +125,19 @@ def check_shard(job: ShardJob) -> ShardReport:
         return ShardReport(("missing, or not a regular file in this folder",))
     try:
         with job.folder.open(job.entry.name) as file:
-            return _check_file(job, TarReader(file, stat.size, MAX_LOADED_BYTES), stat.size)
+            return _check_file(job, file, stat.size)
     except OSError as error:
         return ShardReport((f"cannot be read ({error.strerror})",))
 
 
-def _check_file(job: ShardJob, reader: TarReader, file_bytes: int) -> ShardReport:
-    contents = _Contents(job.rules, job.entry.samples + MAX_FAULTS, Sighted(job.index))
+def _check_file(job: ShardJob, file: BinaryIO, file_bytes: int) -> ShardReport:
+    reader = TarReader(file, file_bytes, job.max_loaded_bytes)
+    contents = _Contents(file, job.rules, job.entry.samples + MAX_FAULTS, Sighted(job.index))
     try:
         for member in reader.members():
             contents.add(member)
+            if member.data is None:
+                file.seek(reader.position)  # its picture was read again
     except TarError as error:
         contents.note(str(error) if reader.ended else f"{error}; what follows was not checked")
     sha256, _ = reader.drain()

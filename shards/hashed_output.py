@@ -47,6 +47,13 @@ class HashedOutput:
             if filled == BUFFER_BYTES:
                 self._pass_on()
 
+    def room(self, size: int) -> memoryview:
+        """The place of the next `size` bytes, at most BUFFER_BYTES: to be filled before anything else is called."""
+        if self._filled + size > BUFFER_BYTES:
+            self._pass_on()
+        start, self._filled = self._filled, self._filled + size
+        return self._buffers[self._current][start : self._filled]
+
     def finish(self) -> str:
         """Write what is left; return the digest of all, as 64 hex digits. Nothing may be written afterwards."""
         self._pass_on()

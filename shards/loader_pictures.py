@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shards.loader_samples import SampleFault
+from shards.tar import MAX_MEMBER_BYTES
 from sources.pictures import Limits, PictureError, decode, eight_bits
 
 _FRAMES = frozenset({0xC0, 0xC1, 0xC2})  # baseline, extended and progressive, by Huffman codes
 _ALONE = frozenset({0x01, *range(0xD0, 0xD8)})  # markers without a length
 _FLAGS = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
-_LIMITS = Limits()
+_LIMITS = Limits(max_bytes=MAX_MEMBER_BYTES)  # `max_sample_bytes` of the loader is what bounds them
 
 
 def decoded(suffix: str, data: memoryview) -> NDArray[np.uint8]:

@@ -1,9 +1,11 @@
 """Strict, streaming reading of the archives that `shards.tar` writes: any other byte is an error."""
 
+import errno
 import hashlib
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from shards.tar import BLOCK_BYTES, TarError, archive_bytes, parse_header
 
@@ -19,6 +21,45 @@ class Member:
     """Where the data starts in the archive."""
     size: int
     data: bytes | None
+
+
+class MemberFile(io.RawIOBase):
+    """A member that is too large to be loaded, as a file of its own: `data` of it are read, at any place, and no more.
+
+    `allowed` bytes may be read in all. A decoder that takes more than a picture can have keeps something else in
+    memory, and is stopped with OSError.
+    """
+
+    def __init__(self, file: BinaryIO, member: Member, allowed: int) -> None:
+        self._file = file
+        self._start, self._size = member.offset, member.size
+        self._allowed = allowed
+        self._position = 0
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a place of the member."""
+        self._position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        """Read what follows, as far as there is any."""
+        view = memoryview(buffer)[: max(0, self._size - self._position)]
+        if len(view) > self._allowed:
+            raise OSError(errno.EFBIG, "more is read than a picture can have")
+        self._file.seek(self._start + self._position)
+        data = self._file.read(len(view))
+        view[: len(data)] = data
+        self._position += len(data)
+        self._allowed -= len(data)
+        return len(data)
 
 
 class TarReader:

@@ -30,6 +30,10 @@ def verify(
         str, typer.Argument(help="A run, or a folder (or URL) with manifest.json, such as RUN/shards.")
     ],
     workers: Annotated[int | None, typer.Option(min=1, help="Processes (default: one per core).")] = None,
+    max_pixels: Annotated[
+        int | None,
+        typer.Option(min=1, help="The recipe's `max_pixels` (default: 200 million); no larger picture decodes."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> None:
     """Check shards against their manifest, byte by byte and sample by sample.
@@ -43,14 +47,14 @@ def verify(
     from pipelines.engines.local import default_workers
     from pipelines.errors import UsageError
     from pipelines.places import folder_of
-    from shards.verify import verify_shards
+    from shards.verify import MAX_PIXELS, verify_shards
 
     folder = folder_of(directory)
     if not folder.exists():
         raise UsageError(f"{directory}: no such folder", "give the shards/ folder of a run")
     if folder.stat("manifest.json") is None and folder.stat("shards/manifest.json") is not None:
         folder = folder.inside("shards")
-    problems = verify_shards(folder, workers or default_workers(), _progress)
+    problems = verify_shards(folder, workers or default_workers(), _progress, max_pixels=max_pixels or MAX_PIXELS)
     if as_json:
         rows = [{"shard": problem.shard, "reason": problem.reason} for problem in problems]
         print_json({"ok": not problems, "problems": rows})

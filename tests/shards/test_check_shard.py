@@ -1,3 +1,4 @@
+import dataclasses
 import re
 import tracemalloc
 from collections.abc import Callable
@@ -8,7 +9,9 @@ import pytest
 
 from shards.check_sample import PictureRules
 from shards.check_shard import MAX_FAULTS, ShardJob, ShardReport, check_shard
-from shards.manifest import read_manifest
+from shards.manifest import ShardEntry, read_manifest
+from shards.samples import ShardSample, json_bytes
+from shards.writer import write_shard
 from sources.storage import LocalFolder
 from tests.shards.conftest import MIXED, TEXTS, ShardFolder, key_of, picture_bytes, sample_of
 
@@ -257,6 +260,37 @@ def test_memory_is_that_of_a_member_however_large_the_shard(shard_folder: ShardF
     tracemalloc.stop()
     assert f"sample {key_of(29)}: png: does not decode as PNG (UnidentifiedImageError)" in faults
     assert peak < 12 * 2**20
+
+
+def test_a_picture_too_large_to_be_loaded_is_decoded_from_the_file(shard_folder: ShardFolder) -> None:
+    sample = sample_of(1, "png")
+    picture = sample.members[0][1] + bytes(16 * 2**20)  # which no decoder reads
+    samples = [ShardSample(sample.key, sample.json, (("png", picture),)), sample_of(2, "jpg")]
+    with shard_folder.place(MIXED).open("wb") as file:
+        entry = ShardEntry(name=MIXED, **dataclasses.asdict(write_shard(file, samples)))
+    rules = PictureRules(decode=True, max_pixels=10**6)
+    job = ShardJob(LocalFolder(shard_folder.root), entry, rules, max_loaded_bytes=2**10)
+    tracemalloc.start()
+    report = check_shard(job)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (report.faults, report.sha256, len(report.keys)) == ((), entry.sha256, 32)
+    assert peak < 4 * 2**20
+    bomb = dataclasses.replace(job, rules=PictureRules(decode=True, max_pixels=107))
+    assert f"sample {K1}: png: 12 x 9 pixels, more than 107: not decoded" in check_shard(bomb).faults
+    data = bytearray(shard_folder.place(MIXED).read_bytes())
+    data[data.index(b"IDAT") + 8] ^= 1
+    shard_folder.place(MIXED).write_bytes(data)
+    digest, fault = check_shard(job).faults
+    assert digest.startswith("sha256 is ")
+    assert fault.startswith(f"sample {K1}: png: does not decode as PNG")
+
+
+def test_a_json_too_large_to_be_loaded_is_a_fault(shard_folder: ShardFolder) -> None:
+    (entry,) = (entry for entry in read_manifest(LocalFolder(shard_folder.root)).shards if entry.name == MIXED)
+    job = ShardJob(LocalFolder(shard_folder.root), entry, PictureRules(True, 10**6), max_loaded_bytes=100)
+    size = len(json_bytes(sample_of(1, "png").json))
+    assert f"sample {K1}: json: {size} bytes; the largest record makes far less" in check_shard(job).faults
 
 
 def test_a_shard_that_is_not_there_is_the_only_fault(shard_folder: ShardFolder) -> None:

@@ -125,7 +125,7 @@ def test_many_headers_are_those_made_one_by_one(members: list[tuple[int, int]]) 
     names = [f"{key_of(number)}.{'png' if number % 3 else '12.jpg'}" for number, _ in members]
     sizes = [size for _, size in members]
     one_by_one = b"".join(member_header(name, size) for name, size in zip(names, sizes, strict=True))
-    assert member_headers(names, sizes) == one_by_one
+    assert member_headers(names, sizes).tobytes() == one_by_one
 
 
 def test_a_header_holds_sizes_up_to_the_limit_of_ustar_and_no_further() -> None:

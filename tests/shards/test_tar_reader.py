@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shards.tar import TarError, member_header
-from shards.tar_reader import Member, TarReader
+from shards.tar_reader import Member, MemberFile, TarReader
 from tests.shards.conftest import key_of, raw_tar
 
 MEMBERS = [(f"{key_of(number)}.png", os.urandom(size)) for number, size in enumerate([0, 700, 512, 3])]
@@ -81,3 +81,17 @@ def test_a_member_above_the_limit_is_passed_over_without_its_data() -> None:
 def test_a_file_that_shrinks_while_it_is_read_is_an_error() -> None:
     with pytest.raises(TarError, match="became shorter"):
         list(TarReader(io.BytesIO(ARCHIVE[:700]), len(ARCHIVE), 2**20).members())
+
+
+def test_a_member_is_a_file_of_its_own_from_its_first_byte_to_its_last() -> None:
+    data = bytes(range(256)) * 8
+    (small, member) = read(raw_tar([("a.png", b"1234"), ("b.png", data)]), max_loaded_bytes=4)
+    assert small.data == b"1234"
+    archive = io.BytesIO(raw_tar([("a.png", b"1234"), ("b.png", data)]))
+    file = MemberFile(archive, member, 3000)
+    assert file.readall() == data
+    assert (file.seek(-6, io.SEEK_END), file.read(100)) == (2042, data[-6:])
+    assert (file.seek(5000), file.read(1)) == (5000, b"")
+    file.seek(0)
+    with pytest.raises(OSError, match="more is read than a picture can have"):
+        file.readall()
