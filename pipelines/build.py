@@ -40,7 +40,7 @@ from pipelines.report.page import write_page
 from pipelines.run_directory import EVENTS, finished_with, opened, publish
 from pipelines.run_document import answer_of, check_written, counted
 from pipelines.session import Session
-from pipelines.sources import Sources, find_sources
+from pipelines.sources import Sources, find_sources, warnings_of
 from pipelines.takedown.apply import removal_of
 from pipelines.takedown.late import clear_work
 from pipelines.takedown.record import lineage
@@ -100,6 +100,8 @@ def build(options: BuildOptions) -> dict[str, Any]:
             reporter.event("start", stage=options.recipe.stage, engine=engine.name, workers=options.workers)
             if sources.missing:
                 reporter.say(f"not found under --data, left out (they are optional): {', '.join(sources.missing)}")
+            for line in warnings_of(sources):
+                reporter.say(f"warning: {line}")
             if guard is not None:
                 guard.tell(reporter)
             try:

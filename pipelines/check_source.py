@@ -16,6 +16,7 @@ from pipelines.sources import known_card, read_key
 from sources.cards import Card, catalogue
 from sources.columns import text_field
 from sources.find import find_corpus
+from sources.gaps import gaps
 from sources.identity import Identity
 from sources.mapping import Prompts, image_uris, to_sample
 from sources.readers.parquet import parquet_columns
@@ -198,6 +199,7 @@ def _judge(look: _Look) -> None:
     if not look.read and not problems:
         problems["no record in all its files: empty, or cut off in download"] += 1
     problems.update(look.matches.problems(look.corpus))
+    problems.update({gap.detail: gap.absent for gap in gaps(look.corpus)})
     empty = sum(not sample["turns"] for sample in look.samples)
     if empty:
         problems["a record has no text to learn from"] += empty

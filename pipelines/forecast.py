@@ -19,7 +19,7 @@ from pipelines.ingest import IngestTask
 from pipelines.plan import Planned, ingest_tasks, limited, plan_fragments
 from pipelines.run_directory import check_identity
 from pipelines.session import Session
-from pipelines.sources import Sources, find_sources
+from pipelines.sources import Sources, find_sources, warnings_of
 from pipelines.versions import library_versions
 from pipelines.view import View
 from pipelines.work import Commit, Work
@@ -144,6 +144,7 @@ def _document(
         "run": options.out.place,
         "sources": rows,
         "missing": list(sources.missing),
+        "warnings": warnings_of(sources),
         "units": {"run": total - done, "reuse": done},
         "predicted": {
             "seconds": round(sum(row["seconds"] for row in rows), 1),
@@ -166,6 +167,7 @@ def forecast_lines(plan: dict[str, Any]) -> list[str]:
             f"about {row['seconds']:,.0f} s and {row['disk_bytes'] / 1e6:,.0f} MB"
         )
     lines += [f"  {name:<22} not found under --data (optional)" for name in plan["missing"]]
+    lines += [f"  warning: {line}" for line in plan["warnings"]]
     units, predicted = plan["units"], plan["predicted"]
     lines.append(f"fragments to read: {units['run']:,}; found done: {units['reuse']:,}")
     lines.append(

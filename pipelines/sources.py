@@ -14,6 +14,7 @@ from pipelines.recipe import Recipe, SourceEntry
 from sources.cards import Card, catalogue
 from sources.columns import TELL_SPLITS
 from sources.find import find_corpus
+from sources.gaps import gaps
 from sources.identity import Identity, MissingIdKeyError, read_site_key
 from sources.joins import by_exchange
 from sources.readers.companions import awaiting_rows
@@ -68,6 +69,11 @@ def find_sources(recipe: Recipe, roots: Sequence[Folder], id_key: Path | None) -
             "pass the folder that holds the corpora with --data; `curate sources list` names what is known",
         )
     return Sources(tuple(found), tuple(entries), tuple(missing), frozenset(keyed), site_key_in(id_key))
+
+
+def warnings_of(sources: Sources) -> list[str]:
+    """What is odd about the sources and ends nothing: holes in the numbers of their files."""
+    return [gap.detail for corpus in sources.found for gap in gaps(corpus)]
 
 
 def card_of(entry: SourceEntry) -> Card:

@@ -64,11 +64,13 @@ def test_empty_files_and_blank_lines_are_no_records(place: Path) -> None:
     assert build(place, source("jsonl", "*.jsonl"))["counts"]["ingested"] == 3
 
 
-def test_a_build_that_keeps_nothing_warns_and_succeeds(place: Path) -> None:
-    (place / "data" / "a.jsonl").write_bytes(orjson.dumps({"id": 1, "text": "Too short."}))
-    assert build(place, source("jsonl", "a.jsonl"))["counts"]["kept"] == 0
+def test_a_build_that_keeps_nothing_or_lacks_one_of_numbered_files_warns_and_succeeds(place: Path) -> None:
+    for number in (0, 1, 3):
+        (place / "data" / f"part_{number}.jsonl").write_bytes(orjson.dumps({"id": number, "text": "Too short."}))
+    assert build(place, source("jsonl", "*.jsonl"))["counts"]["kept"] == 0
     said = curate("build", "--recipe", place / "recipe.yaml", "--data", place / "data", "--out", place / "run").stderr
     assert "warning: nothing was kept" in said
+    assert "warning: corpus: part_0.jsonl and files numbered like it: 1 between them is not there (2)" in said
 
 
 @pytest.mark.parametrize(

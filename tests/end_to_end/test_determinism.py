@@ -111,6 +111,7 @@ def test_a_dry_run_says_what_it_takes_and_writes_nothing(corpus: Path) -> None:
     assert not (corpus / "run").exists()
     assert plan["units"]["run"] > 0 == plan["units"]["reuse"]
     assert {row["name"] for row in plan["sources"]} >= {"figures", "scans"}
+    assert plan["warnings"] == []
     assert all(plan["predicted"][name] > 0 for name in ("seconds", "disk_bytes", "memory_bytes"))
     curate_json(*arguments(corpus, "--out", corpus / "run"))
     assert curate_json(*arguments(corpus, "--out", corpus / "run", "--dry-run"))["units"]["run"] == 0

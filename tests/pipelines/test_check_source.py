@@ -236,6 +236,15 @@ def test_repeated_ids_of_conversations_are_counted(tmp_path: Path) -> None:
     assert {"what": "an id is that of another record, too", "count": 1} in found
 
 
+def test_files_of_a_series_that_are_absent_are_counted(tmp_path: Path) -> None:
+    MAKERS["healthcaremagic"](tmp_path)
+    [path] = tmp_path.rglob("train-00000-of-00001-*.parquet")
+    path.rename(path.with_name("train-00000-of-00004.parquet"))
+    [problem] = checked(tmp_path, "healthcaremagic")["problems"]
+    assert problem["count"] == 3
+    assert problem["what"].endswith("3 of 4 are not there (00001, 00002, 00003): perhaps an interrupted download")
+
+
 def test_ids_that_repeat_across_files_are_counted(tmp_path: Path) -> None:
     MAKERS["slake"](tmp_path)
     rows = json.loads((tmp_path / "Slake1.0/train.json").read_text())
