@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from pipelines.errors import CurateError, UsageError
 from pipelines.join_matches import Matches
+from pipelines.origins import Origins, origin_lines
 from pipelines.session import Located
 from pipelines.source_columns import Columns, leads_out, place_of_picture
 from pipelines.sources import known_card, read_key
@@ -44,6 +45,7 @@ class _Look:
 
     corpus: Corpus
     columns: Columns
+    origins: Origins
     read: int = 0
     samples: list[dict[str, Any]] = field(default_factory=list)
     problems: Counter[str] = field(default_factory=Counter)
@@ -78,7 +80,7 @@ def check_source(name: str, roots: Sequence[Folder], id_key: Path | None) -> dic
         )
     if card.keyed:
         corpus = replace(corpus, identity=Identity(name, read_key(name, id_key)))
-    look = _Look(corpus, Columns(corpus.card))
+    look = _Look(corpus, Columns(corpus.card), Origins(corpus))
     _read(look)
     _judge(look)
     return _answer(look, roots)
@@ -171,6 +173,7 @@ def _take(look: _Look, located: Located, item: Any) -> None:
         look.problems[f"{item.reason}: {item.detail}"] += 1
         return
     look.columns.see(item)
+    look.origins.see(item)
     try:
         look.matches.see(corpus, path, item)
         sample = to_sample(corpus, path, item, PROMPTS)
@@ -240,6 +243,7 @@ def _answer(look: _Look, roots: Sequence[Folder]) -> dict[str, Any]:
         "records_read": look.read,
         "splits": dict(sorted(Counter(str(sample["split"]) for sample in look.samples).items())),
         "licenses": dict(licenses.most_common()),
+        "origins": look.origins.answer(),
         "pictures": {"named": look.pictures, "missing": look.missing},
         "problems": [{"what": what, "count": count} for what, count in look.problems.most_common()],
         "group_coverage": _coverage(corpus, look.samples),
@@ -314,6 +318,7 @@ def check_lines(found: dict[str, Any]) -> list[str]:
     lines += [f"  {kind} known for {share:.0%}" for kind, share in found["group_coverage"].items()]
     if found["licenses"].get(UNKNOWN_LICENSE):
         lines.append(f"  licence unknown for {found['licenses'][UNKNOWN_LICENSE]} of them")
+    lines += origin_lines(found["origins"])
     lines += [f"  the corpus {name} is in the same folder" for name in found["also_here"]]
     for sample in found["samples"]:
         lines.append(f"  sample {sample.get('source_key', '(not shown)')} ({sample['images']} pictures)")

@@ -245,6 +245,17 @@ def test_files_of_a_series_that_are_absent_are_counted(tmp_path: Path) -> None:
     assert problem["what"].endswith("3 of 4 are not there (00001, 00002, 00003): perhaps an interrupted download")
 
 
+@pytest.mark.parametrize("name", ["kvasir_vqa", "omnimedvqa", "pmc_llama_instructions"])
+def test_a_mixed_corpus_names_its_origins_beside_those_of_its_card(name: str, tmp_path: Path) -> None:
+    MAKERS[name](tmp_path)
+    found = checked(tmp_path, name)
+    [column] = found["origins"]["columns"]
+    assert column["column"] == ("dataset" if name == "omnimedvqa" else "source")
+    assert sum(column["values"].values()) == found["records_read"]
+    assert found["origins"]["holds"] == list(catalogue()[name].holds)
+    assert sum(line.startswith("  column 'source' names ") for line in check_lines(found)) == (name != "omnimedvqa")
+
+
 def test_ids_that_repeat_across_files_are_counted(tmp_path: Path) -> None:
     MAKERS["slake"](tmp_path)
     rows = json.loads((tmp_path / "Slake1.0/train.json").read_text())
