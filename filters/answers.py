@@ -25,6 +25,8 @@ _APOSTROPHES = re.compile("['\u2018\u2019\u02bc\u00b4`]")
 _CUT = re.compile(r"[.:!](?=\s)|\n|\)(?=\s*\S)|\s[-\u2013\u2014]\s|,?(?=\s(?:because|since|as|there)\b)")
 """Where a reason may begin."""
 _MOST_CUTS = 8
+_LETTERED = re.compile(r"\W*(?:option\s+)?([a-z])\s*[.):]", re.IGNORECASE)
+"""An option's letter that begins an answer: "B.The edge of the lung"."""
 _LED = re.compile(r"(yes|no)\b", re.IGNORECASE)
 
 
@@ -34,7 +36,13 @@ def is_among(answer: str, options: Sequence[str]) -> bool:
     Case, accents, punctuation and trailing zeros make no difference, numbers may be words, and words around the choice
     and a reason after it may stand. An answer without a letter or digit is not judged: True.
     """
+    plain = answer.strip().casefold()
+    if any(plain == option.strip().casefold() for option in options):
+        return True
     answer = answer[:LONGEST]
+    lettered = _LETTERED.match(answer)
+    if lettered is not None and lettered[1].upper() in _LETTERS[: len(options)]:
+        return True
     told = words_of(answer)
     if not told:
         return True
@@ -79,7 +87,7 @@ def _choices(options: Sequence[list[str]]) -> set[tuple[str, ...]]:
     letters = _LETTERS[: len(options)].lower()
     found = {tuple(words) for words in options if words} | {(letter,) for letter in letters}
     for place, words in enumerate(options):
-        if len(words) > 1 and (words[0] in letters or words[0] == str(place + 1)):
+        if len(words) > 1 and (words[0] in set(letters) or words[0] == str(place + 1)):
             found.add(tuple(words[1:]))  # an option that has its letter or number before it
             found.add(tuple(words[:1]))
         if len(words) > 1:
@@ -102,7 +110,7 @@ def _tiled(told: Sequence[str], choices: set[tuple[str, ...]]) -> bool:
     joined = {"".join(choice) for choice in choices if len("".join(choice)) > 1}
     if "".join(told) in joined:
         return True
-    longest = max(map(len, choices), default=0)
+    lengths = sorted(set(map(len, choices)))
     reached = [{False}, *(set[bool]() for _ in told)]
     """For each place whether it is reached without a choice before it, or with one."""
     for start in range(len(told)):
@@ -110,7 +118,7 @@ def _tiled(told: Sequence[str], choices: set[tuple[str, ...]]) -> bool:
             continue
         if told[start] in _BESIDE:
             reached[start + 1] |= reached[start]
-        for stop in range(start + 1, min(start + longest, len(told)) + 1):
+        for stop in (start + length for length in lengths if start + length <= len(told)):
             if tuple(told[start:stop]) in choices:
                 reached[stop] |= {True}
     return True in reached[-1]

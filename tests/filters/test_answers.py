@@ -34,6 +34,7 @@ MANY = ["CT", "MRI", "Ultrasound", "X-ray", "PET"]
         ("upper lobe and lower lobe", LOBES), ("upper lobe, lower lobe", LOBES), ("Upper-lobe", LOBES),
         ("left, then right", ["left, then right", "neither"]), ("", SIDES), ("+", ["+", "-"]),
         ("Austin T. Moore. He built it.", ["John Charnley", "Austin T. Moore"]),
+        ("B.The heart is there", SIDES), ("B:see", SIDES), ("long " * 1000, ["long " * 1000, "no"]),
         ("I only", ["I only", "II only"]), ("A", ["B", "A"]), ("\u5de6", ["\u5de6", "\u53f3"]),
     ],
 )  # fmt: skip
@@ -44,6 +45,7 @@ def test_an_option_in_whatever_words_is_among_the_options(answer: str, options: 
 @pytest.mark.parametrize(
     ("answer", "options"),
     [
+        ("test", ["AB blood", "BC test", "CD4", "none"]), ("C.The heart is there", SIDES),
         ("middle", SIDES), ("C", SIDES), ("3", SIDES), ("Option D", SIDES), ("A, C", SIDES), ("AC", SIDES),
         ("AA", SIDES),
         ("The answer is C", SIDES), ("The answer is C. It is left.", SIDES), ("The answer is middle", SIDES),
