@@ -388,8 +388,11 @@ def _card_of_pictures(corpus: Corpus, metadata: str | None, given: GivenFields |
     if metadata is not None:
         form = "jsonl" if metadata.endswith("l") else "csv"
         table = _plain(corpus.root, (metadata,), corpus.name, form, corpus.identity)
-        for record in islice(_records(table), SNIFFED):
-            seen.add(record.row)
+        rows = [record.row for record in islice(_records(table), SNIFFED)]
+        if not rows:
+            raise CorpusError(f"{corpus.shown(metadata)}: no record in it can be read")
+        for row in rows:
+            seen.add(row)
     shown = not corpus.identity.keyed
     card = card_of(corpus.name, "image_folder", seen, given, named=True, pictures=True, shown=shown)
     if metadata is not None:

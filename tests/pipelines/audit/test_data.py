@@ -63,7 +63,7 @@ def test_a_folder_of_pictures_with_its_metadata(tmp_path: Path) -> None:
     assert sorted(said) == sorted(row["answer"] for row in ROWS)
 
 
-@pytest.mark.parametrize("broken", [b"a,b\n1,2\n", "file_name,caption\na.png,Lost.\n".encode("utf-16")])
+@pytest.mark.parametrize("broken", [b"", b"a,b\n1,2\n", "file_name,caption\na.png,Lost.\n".encode("utf-16")])
 def test_a_table_beside_pictures_that_cannot_be_read_is_told_and_hides_none(tmp_path: Path, broken: bytes) -> None:
     write_pictures(tmp_path)
     (tmp_path / "metadata.csv").write_bytes(broken)
