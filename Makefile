@@ -41,11 +41,12 @@ $(VENV)/python.stamp:
 	$(PYTHON) -m venv $(VENV)
 	touch $@
 
+# Of 8 GB of packages a small part is ever imported, and that is compiled then.
 $(VENV)/core.stamp: $(VENV)/python.stamp requirements/core.txt pyproject.toml
-	$(PIP) install --no-deps --require-hashes -r requirements/core.txt
+	$(PIP) install --no-compile --no-deps --require-hashes -r requirements/core.txt
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	touch $@
 
 $(VENV)/dev.stamp: $(VENV)/core.stamp requirements/dev.txt
-	$(PIP) install --no-deps --require-hashes -r requirements/dev.txt
+	$(PIP) install --no-compile --no-deps --require-hashes -r requirements/dev.txt
 	touch $@

@@ -42,12 +42,16 @@ class Nodes:
 def ray_nodes(resources: Sequence[dict[str, Any]]) -> Iterator[Nodes]:
     """Start a cluster with these nodes. Its workers find the tests' own modules."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = ROOT  # the raylets' own environment is that of their workers
+    folder = tempfile.mkdtemp(prefix="curate-nodes-", dir="/tmp")  # names of sockets must be short
+    # The raylets' own environment is that of their workers. The head's address is written into RAY_TMPDIR/ray, which
+    # Ray does not make, so that on a machine where Ray never ran before no cluster of tests would start.
+    ours = {"PYTHONPATH": ROOT, "RAY_TMPDIR": folder}
+    Path(folder, "ray").mkdir()
+    before = {name: os.environ.get(name) for name in ours}
+    os.environ.update(ours)
     from ray.cluster_utils import Cluster
 
     cluster = Cluster()
-    folder = tempfile.mkdtemp(prefix="curate-nodes-", dir="/tmp")  # names of sockets must be short
     try:
         nodes = Nodes(cluster)
         start_head(nodes, {**resources[0], "include_dashboard": False}, folder)
@@ -57,7 +61,8 @@ def ray_nodes(resources: Sequence[dict[str, Any]]) -> Iterator[Nodes]:
     finally:
         cluster.shutdown()
         shutil.rmtree(folder, ignore_errors=True)
-        os.environ.pop("PYTHONPATH") if before is None else os.environ.update(PYTHONPATH=before)
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 def start_head(nodes: Nodes, wanted: dict[str, Any], folder: str) -> None:
