@@ -22,7 +22,7 @@ and a text twice. A larger picture is decoded from the file as far as its pixels
 MAX_PIXEL_BYTES, MAX_TAGS_BYTES = 8, 256 * 2**20  # RGBA of 16 bits, not compressed
 MAX_MEMBERS = 10_000  # of one sample; what a hostile archive has beyond is not remembered
 _MAX_JSON_FAULTS = 5
-_WINDOW_BYTES = 2**18
+WINDOW_BYTES = 2**18
 
 
 class PictureError(Exception):
@@ -50,7 +50,11 @@ class SampleCheck:
     crowded: bool = False
 
     def add(self, suffix: str, member: Member, file: BinaryIO) -> None:
-        """Take the next member of the sample; `file` is the archive, of which a picture that is not loaded is read."""
+        """Take the next member of the sample; `file` is the archive, of which a picture that is not loaded is read.
+
+        Raises:
+            OSError: the archive cannot be read now, which says nothing of the picture.
+        """
         if len(self.suffixes) == MAX_MEMBERS:
             self.crowded = True
             return
@@ -61,8 +65,7 @@ class SampleCheck:
             self._read_json(member.data or b"")
         else:
             try:
-                picture = _opened(member, file, self.rules)
-                self.sizes[suffix] = picture_size(picture, suffix.rpartition(".")[2], self.rules)
+                self.sizes[suffix] = _size_of(member, file, suffix.rpartition(".")[2], self.rules)
             except PictureError as error:
                 self.faults.append(f"{suffix}: {error}")
 
@@ -122,11 +125,16 @@ def _faults_of_sizes(sizes: dict[str, tuple[int, int]], content: SampleJson) -> 
             yield f"{image.member}: {size[0]} x {size[1]} pixels, json says {image.width} x {image.height}"
 
 
-def _opened(member: Member, file: BinaryIO, rules: PictureRules) -> BinaryIO:
+def _size_of(member: Member, file: BinaryIO, extension: str, rules: PictureRules) -> tuple[int, int]:
     if member.data is not None:
-        return io.BytesIO(member.data)
+        return picture_size(io.BytesIO(member.data), extension, rules)
     part = MemberFile(file, member, rules.max_pixels * MAX_PIXEL_BYTES + MAX_TAGS_BYTES)
-    return io.BufferedReader(part, _WINDOW_BYTES)
+    try:
+        return picture_size(io.BufferedReader(part, WINDOW_BYTES), extension, rules)
+    except PictureError:
+        if part.failure is not None:
+            raise part.failure from None
+        raise
 
 
 def picture_size(picture: BinaryIO, extension: str, rules: PictureRules) -> tuple[int, int]:

@@ -30,6 +30,9 @@ class MemberFile(io.RawIOBase):
     memory, and is stopped with OSError.
     """
 
+    failure: OSError | None = None
+    """What the archive's own file raised: decoders may tell it as damage."""
+
     def __init__(self, file: BinaryIO, member: Member, allowed: int) -> None:
         self._file = file
         self._start, self._size = member.offset, member.size
@@ -54,8 +57,12 @@ class MemberFile(io.RawIOBase):
         view = memoryview(buffer)[: max(0, self._size - self._position)]
         if len(view) > self._allowed:
             raise OSError(errno.EFBIG, "more is read than a picture can have")
-        self._file.seek(self._start + self._position)
-        data = self._file.read(len(view))
+        try:
+            self._file.seek(self._start + self._position)
+            data = self._file.read(len(view))
+        except OSError as error:
+            self.failure = error
+            raise
         view[: len(data)] = data
         self._position += len(data)
         self._allowed -= len(data)

@@ -1,3 +1,4 @@
+import errno
 import io
 import struct
 import zlib
@@ -5,7 +6,7 @@ import zlib
 import pytest
 from PIL import Image
 
-from shards.check_sample import MAX_MEMBERS, PictureError, PictureRules, SampleCheck, picture_size
+from shards.check_sample import MAX_MEMBERS, WINDOW_BYTES, PictureError, PictureRules, SampleCheck, picture_size
 from shards.samples import json_bytes
 from shards.tar_reader import Member
 from tests.shards.conftest import key_of, picture_bytes, sample_of
@@ -79,6 +80,34 @@ def test_without_decoding_only_the_header_is_read() -> None:
 def test_a_sample_as_it_is_written_has_no_fault() -> None:
     sample = sample_of(1, "png", "jpg")
     assert faults_of([("json", json_bytes(sample.json)), *sample.members]) == []
+
+
+class Failing(io.BytesIO):
+    """A disk or a server that fails from one place on."""
+
+    def __init__(self, data: bytes, good: int) -> None:
+        super().__init__(data)
+        self.good = good
+
+    def read(self, size: int | None = -1) -> bytes:
+        if self.tell() + (size or 0) > self.good:
+            raise OSError(errno.EIO, "Input/output error")
+        return super().read(size)
+
+
+@pytest.mark.parametrize("extension", ["png", "jpg"])
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_a_file_that_fails_inside_a_picture_is_no_damage_of_it(extension: str, share: float) -> None:
+    file = io.BytesIO()
+    Image.effect_noise((1000, 900), 100).save(file, {"png": "PNG", "jpg": "JPEG"}[extension], quality=100)
+    data = file.getvalue()
+    assert len(data) > 2 * WINDOW_BYTES
+    check = SampleCheck(key_of(1), PictureRules(decode=True, max_pixels=10**6))
+    member = Member(f"{key_of(1)}.{extension}", 0, len(data), None)
+    with pytest.raises(OSError, match="Input/output error"):
+        check.add(extension, member, Failing(data, int(share * len(data))))
+    check.add(extension, member, io.BytesIO(data))
+    assert check.sizes == {extension: (1000, 900)}
 
 
 def test_a_picture_turned_by_exif_may_be_listed_either_way() -> None:
