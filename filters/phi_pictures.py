@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from filters import burned_in, phi_writing, second_look
 from filters.burned_in import Box, Grey, writing_in
+from filters.measure import Pictures
 from filters.ocr import Line, OcrError, read_writing
 from filters.phi_writing import Writing, judged
 from filters.second_look import looked_again
@@ -74,7 +75,7 @@ class Examination:
         return {
             "metadata": self.metadata, "writing": self.writing, "reading": self.reading, "timeout_s": self.timeout_s,
             "verify": self.verify, "detector": burned_in.VERSION, "judge": phi_writing.VERSION,
-            "again": second_look.VERSION,
+            "again": second_look.VERSION, "decoding": Pictures.version,
         }  # fmt: skip
 
     def examine(self, image_id: str, data: bytes, frame: int, limits: Limits) -> dict[str, Any]:

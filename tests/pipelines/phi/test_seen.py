@@ -6,6 +6,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from filters.measure import Pictures
 from filters.phi_pictures import Examination
 from pipelines.phi.pictures import FOUND, LookTask
 from pipelines.work import Work
@@ -82,6 +83,14 @@ def test_another_way_of_looking_reads_all_again(tmp_path: Path, other: dict[str,
     ward = Ward(tmp_path, [20, 21])
     looked(ward, [0, 1])
     looked(ward, [0, 1], replace(LOOK, **other))  # type: ignore[arg-type]
+    assert len(LOOKED_AT) == 4
+
+
+def test_pictures_that_are_decoded_anew_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ward = Ward(tmp_path, [20, 21])
+    first = looked(ward, [0, 1])
+    monkeypatch.setattr(Pictures, "version", Pictures.version + 1)
+    assert looked(ward, [0, 1]) == first
     assert len(LOOKED_AT) == 4
 
 
