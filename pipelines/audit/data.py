@@ -33,7 +33,7 @@ from sources.cards import Card, Layout
 from sources.columns import REST
 from sources.endings import ending_of
 from sources.identity import Identity
-from sources.readers.image_folder import USUAL_METADATA, metadata_rows
+from sources.readers.image_folder import USUAL_METADATA, metadata_file, metadata_rows
 from sources.readers.registry import reader_named
 from sources.readers.text import text_start
 from sources.records import Corpus, CorpusError, Record
@@ -360,32 +360,34 @@ def _image_folder(
     folder: Folder, stats: Sequence[FileStat], name: str, given: GivenFields | None, identity: Identity,
     left_out: Mapping[str, int] | None = None,
 ) -> Data:  # fmt: skip
-    """Pictures, with the table of what is in them where there is one that can be read; alone it must be."""
+    """Pictures, with the first table of what is in them that can be read; without pictures there must be one."""
     by_reader, others = _by_reader(folder, stats)
     pictures = by_reader.pop("image_folder", [])
-    metadata = next((path for path in USUAL_METADATA if folder.stat(path) is not None), None)
-    corpus, unreadable = _corpus(folder, pictures, name, "image_folder", identity), []
-    try:
-        card = _card_of_pictures(corpus, metadata, given)
-    except CorpusError as error:
-        if not pictures or metadata is None:
-            raise UsageError(str(error), _FORMS) from None
-        unreadable = [corpus.shown(metadata)]
-        card = _card_of_pictures(corpus, None, given).model_copy(update={"options": {"metadata": ""}})
-    others.update(ending_of(stat.path) for own in by_reader.values() for stat in own if stat.path != metadata)
-    total = others + Counter(left_out or {}) + Counter({UNREADABLE: len(unreadable)})
-    corpora = (replace(corpus, card=card),)
-    return Data(name, "image_folder", corpora, None, dict(sorted(total.items())), unreadable=tuple(unreadable))
+    corpus, refused = _corpus(folder, pictures, name, "image_folder", identity), {}
+    for metadata in [*(path for path in USUAL_METADATA if folder.stat(path) is not None), ""]:
+        try:
+            card = _card_of_pictures(corpus, metadata, given)
+            break
+        except CorpusError as error:
+            refused[metadata] = str(error)
+    if not pictures and not metadata:
+        raise UsageError(next(iter(refused.values())), _FORMS)
+    told = {metadata, *refused}
+    others.update(ending_of(stat.path) for own in by_reader.values() for stat in own if stat.path not in told)
+    total = others + Counter(left_out or {}) + Counter({UNREADABLE: len(refused)})
+    corpora, unreadable = (replace(corpus, card=card),), tuple(corpus.shown(path) for path in refused)
+    return Data(name, "image_folder", corpora, None, dict(sorted(total.items())), unreadable=unreadable)
 
 
-def _card_of_pictures(corpus: Corpus, metadata: str | None, given: GivenFields | None) -> Card:
-    """The card of a folder of pictures, from the first rows of its table.
+def _card_of_pictures(corpus: Corpus, metadata: str, given: GivenFields | None) -> Card:
+    """The card of a folder of pictures, from the first rows of its table (`metadata` empty: of pictures alone).
 
     Raises:
-        CorpusError: the table cannot be read, wherever in it.
+        CorpusError: the table cannot be read, wherever in it, or is larger than one beside pictures may be.
     """
-    seen = Seen()
-    if metadata is not None:
+    seen, options = Seen(), {"metadata": metadata}
+    corpus = replace(corpus, card=corpus.card.model_copy(update={"options": options}))
+    if metadata_file(corpus) is not None:
         form = "jsonl" if metadata.endswith("l") else "csv"
         table = _plain(corpus.root, (metadata,), corpus.name, form, corpus.identity)
         rows = [record.row for record in islice(_records(table), SNIFFED)]
@@ -395,6 +397,7 @@ def _card_of_pictures(corpus: Corpus, metadata: str | None, given: GivenFields |
             seen.add(row)
     shown = not corpus.identity.keyed
     card = card_of(corpus.name, "image_folder", seen, given, named=True, pictures=True, shown=shown)
-    if metadata is not None:
+    card = card.model_copy(update={"options": options | card.options})
+    if metadata:
         metadata_rows(replace(corpus, card=card), metadata)
     return card

@@ -39,7 +39,7 @@ class ImageFolderReader:
         Raises:
             CorpusError: the metadata is absent, has more than 256 MiB, or lacks a mapped column.
         """
-        metadata = _metadata_file(corpus)
+        metadata = metadata_file(corpus)
         pictures = [path for path in paths if path != metadata]
         rows = metadata_rows(corpus, metadata) if metadata else {}
         yield from cut_files(corpus, sorted(_entries(corpus, pictures, rows), key=lambda entry: entry.path))
@@ -91,7 +91,12 @@ def by_name(corpus: Corpus) -> bool:
     return bool(match == "name")
 
 
-def _metadata_file(corpus: Corpus) -> str | None:
+def metadata_file(corpus: Corpus) -> str | None:
+    """The path of the metadata: the one that the card names, else the first usual one that is there.
+
+    Raises:
+        CorpusError: it has more than 256 MiB, or the card names one that is absent.
+    """
     named = corpus.card.options.get("metadata")
     if named == "":
         return None

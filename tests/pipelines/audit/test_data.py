@@ -3,6 +3,7 @@
 import io
 import shutil
 import tarfile
+import tracemalloc
 from pathlib import Path
 
 import orjson
@@ -13,8 +14,9 @@ from PIL import Image
 
 from pipelines.audit.data import Data, names_for, recognised
 from pipelines.audit.fields import GivenFields, fields_by_name, read_fields
-from pipelines.audit.kinds import IN_RUNS
+from pipelines.audit.kinds import IN_RUNS, UNREADABLE
 from pipelines.errors import UsageError
+from sources.joins import MAX_COMPANION_BYTES
 from sources.mapping import Prompts, to_sample
 from sources.readers.registry import reader_named
 from sources.records import Record
@@ -74,6 +76,33 @@ def test_a_table_beside_pictures_that_cannot_be_read_is_told_and_hides_none(tmp_
         path.unlink()
     with pytest.raises(UsageError, match=r"metadata\.csv"):
         recognised(str(tmp_path), "data", None, None)
+
+
+def test_a_table_beside_pictures_that_is_too_large_is_told_and_not_read(tmp_path: Path) -> None:
+    write_pictures(tmp_path)
+    with (tmp_path / "metadata.csv").open("wb") as file:
+        file.write(b"file_name,caption\n" + b"".join(b"%s,A film.\n" % str(row["image"]).encode() for row in ROWS))
+        file.truncate(MAX_COMPANION_BYTES + 1)
+    tracemalloc.start()
+    data = recognised(str(tmp_path), "data", None, None)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**22
+    assert [len(sample["images"]) for sample in samples(data)] == [1] * len(ROWS)  # type: ignore[arg-type]
+    assert (data.unreadable, data.left_out) == (("data: metadata.csv",), {UNREADABLE: 1})
+
+
+def test_a_table_that_cannot_be_read_does_not_hide_a_good_one_beside_it(tmp_path: Path) -> None:
+    write_pictures(tmp_path)
+    (tmp_path / "metadata.csv").write_bytes(b"")
+    (tmp_path / "metadata.jsonl").write_bytes(lines(*({"file_name": row["image"], "caption": "Q"} for row in ROWS)))
+    data = recognised(str(tmp_path), "data", None, None)
+    assert [sample["turns"][-1]["text"] for sample in samples(data)] == ["Q"] * len(ROWS)  # type: ignore[index]
+    assert (data.unreadable, data.left_out) == (("data: metadata.csv",), {UNREADABLE: 1})
+    (tmp_path / "metadata.jsonl").write_bytes(b"[]\n")
+    data = recognised(str(tmp_path), "data", None, None)
+    assert [len(sample["images"]) for sample in samples(data)] == [1] * len(ROWS)  # type: ignore[arg-type]
+    assert (data.unreadable, data.left_out) == (("data: metadata.csv", "data: metadata.jsonl"), {UNREADABLE: 2})
 
 
 def test_pictures_without_any_table(tmp_path: Path) -> None:
