@@ -133,11 +133,15 @@ def _refused(corpus: Corpus, path: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Refused:
-    """A file that is not in its reader's form, where that ends nothing: all its bytes, and a digest of them."""
+    """A file that is not in its reader's form, where that ends nothing: all its bytes, and a digest of them.
+
+    Of a corpus that is cut as a folder it is the folder, without either, and `why` says what is wrong with it.
+    """
 
     path: str
     size: int
     digest: str | None
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -160,7 +164,8 @@ def plan_fragments(
 ) -> list[Planned]:  # fmt: skip
     """Cut every corpus. Files of records are cut by workers, folders are listed here.
 
-    `corpora` are those of the session, with their files; `task_of` cuts one of them.
+    `corpora` are those of the session, with their files; `task_of` cuts one of them. Where it is `PlanIfReadableTask`,
+    a folder that cannot be cut is refused as a file is.
 
     Raises:
         CurateError: a file is not in its reader's form.
@@ -190,7 +195,15 @@ def plan_fragments(
         if reader.unit == "file":
             fragments = [fragment for path in corpus.files for fragment in by_file[number, path]]
         else:
-            fragments = list(reader.plan(corpus, corpus.files))
+            fragments = []
+            try:
+                fragments = list(reader.plan(corpus, corpus.files))
+            except ChangedInputError:
+                raise
+            except CorpusError as error:
+                if task_of is PlanTask:
+                    raise
+                refused[number] = [Refused(".", 0, None, str(error))]
         gone = sorted(refused.get(number, ()), key=lambda one: one.path)
         planned.append(Planned(number, tuple(fragments), tuple(gone)))
     return planned

@@ -44,7 +44,8 @@ def audit(
         list[str] | None, typer.Option(help="An eval set to protect. May be given several times.")
     ] = None,
     evals: Annotated[
-        list[str] | None, typer.Option(help="A folder that holds eval sets. May be given several times.")
+        list[str] | None,
+        typer.Option(help="A folder that holds eval sets (default: the current one). May be given several times."),
     ] = None,
     fields: Annotated[Path | None, typer.Option(help="A YAML map: which column of the data is what.")] = None,
     out: Annotated[

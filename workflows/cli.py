@@ -66,7 +66,9 @@ def run(arguments: Sequence[str]) -> int:
     except typer.TyperException as error:
         speak = getattr(error, "format_message", None)  # usage errors have it, their base class does not
         message = speak() if speak else str(error)
-        return fail(message, _nearest(message) or "see `curate --help`", 2, as_json)
+        context = getattr(error, "ctx", None)
+        command = "curate" if context is None else context.command_path
+        return fail(message, _nearest(message) or f"see `{command} --help`", 2, as_json)
     except Exception as error:  # noqa: BLE001 - whatever it is, the user gets one message without private values
         from pipelines.errors import presentable
 

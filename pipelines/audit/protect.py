@@ -132,7 +132,7 @@ def _without_refused(one: ProtectedSet, corpus: Corpus, planned: Planned) -> Pro
     """The set, which also tells of its files that cannot be cut; what they hold counts as what its items say does."""
     if not planned.refused:
         return one
-    first = corpus.identity.name("path", planned.refused[0].path)
+    first = planned.refused[0].why or corpus.identity.name("path", planned.refused[0].path)
     unread = {**one.unread, f"file that cannot be read (the first: {first})": len(planned.refused)}
     digest = key_of(one.digest, [[corpus.identity.name("path", file.path), file.digest] for file in planned.refused])
     return replace(one, unread=unread, digest=digest)
