@@ -195,18 +195,21 @@ def plan_fragments(
         if reader.unit == "file":
             fragments = [fragment for path in corpus.files for fragment in by_file[number, path]]
         else:
-            fragments = []
-            try:
-                fragments = list(reader.plan(corpus, corpus.files))
-            except ChangedInputError:
-                raise
-            except CorpusError as error:
-                if task_of is PlanTask:
-                    raise
-                refused[number] = [Refused(".", 0, None, str(error))]
+            fragments, refused[number] = _folder_cut(reader, corpus, task_of)
         gone = sorted(refused.get(number, ()), key=lambda one: one.path)
         planned.append(Planned(number, tuple(fragments), tuple(gone)))
     return planned
+
+
+def _folder_cut(reader: Reader, corpus: Corpus, task_of: type[PlanTask]) -> tuple[list[Fragment], list[Refused]]:
+    try:
+        return list(reader.plan(corpus, corpus.files)), []
+    except ChangedInputError:
+        raise
+    except CorpusError as error:
+        if task_of is PlanTask:
+            raise
+        return [], [Refused(".", 0, None, str(error))]
 
 
 def ingest_tasks(planned: Sequence[Planned], limit: int | None) -> Iterator[IngestTask]:

@@ -75,8 +75,8 @@ def audit(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> int:
     """See HELP, which is what `curate audit --help` shows."""
-    from pipelines.audit.data import names_for
     from pipelines.audit.fields import read_fields
+    from pipelines.audit.names import names_for
     from pipelines.audit.review import read_review
     from pipelines.audit.run import AuditOptions
     from pipelines.audit.run import audit as run_audit

@@ -66,8 +66,8 @@ def refuse_for_checkpoints(place: str, given: Sequence[str]) -> None:
 
 def audit_checkpoint(place: str, out: str | None, *, as_json: bool) -> int:
     """Re-verify a checkpoint's lineage and write its page; the exit status is that of its verdict."""
-    from pipelines.audit.data import names_for
     from pipelines.audit.lineage import check_weights
+    from pipelines.audit.names import names_for
     from pipelines.audit.report.lineage import WEIGHTS_PAGE, render_weights, weights_answer
     from pipelines.audit.verdict import STATUS
     from pipelines.places import folder_of

@@ -8,9 +8,10 @@ from typing import Any
 
 import orjson
 
-from pipelines.audit.data import Data, names_for, recognised
+from pipelines.audit.data import Data, recognised
 from pipelines.audit.evals import find_evals
 from pipelines.audit.looking import listing_of, pictures_of, protected_by, read_data, recipe_of
+from pipelines.audit.names import names_for
 from pipelines.audit.places import DOCUMENT
 from pipelines.audit.run import AuditOptions
 from pipelines.audit.shards import check_shards

@@ -7,12 +7,13 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from pipelines.audit.data import names_for, recognised
+from pipelines.audit.data import recognised
 from pipelines.audit.document import clean_subsets, document_bytes
 from pipelines.audit.evals import find_evals
 from pipelines.audit.fields import GivenFields
 from pipelines.audit.given_probes import read_given
 from pipelines.audit.looking import Looked, look, recipe_of
+from pipelines.audit.names import names_for
 from pipelines.audit.outcome import calibrated, judge, told
 from pipelines.audit.places import CLEAN, DOCUMENT, FINDINGS_TABLE, PAGE
 from pipelines.audit.report.private import private_in

@@ -12,9 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from pipelines.audit.data import Data, names_for, recognised
+from pipelines.audit.data import Data, recognised
 from pipelines.audit.fields import GivenFields, fields_by_name, read_fields
 from pipelines.audit.kinds import IN_RUNS, UNREADABLE
+from pipelines.audit.names import names_for
 from pipelines.errors import UsageError
 from sources.joins import MAX_COMPANION_BYTES
 from sources.mapping import Prompts, to_sample
