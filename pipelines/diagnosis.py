@@ -115,7 +115,7 @@ def _package(requirement: Requirement, extra: str) -> dict[str, Any]:
         installed = version(requirement.name)
     except PackageNotFoundError:
         installed = None
-    how = "make setup" if extra == "core" else f"in the checkout: pip install '.[{extra}]'"
+    how = "make setup" if extra == "core" else f"in the checkout: pip install -e '.[{extra}]'"
     return {
         "name": requirement.name,
         "extra": extra,
