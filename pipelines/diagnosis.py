@@ -146,7 +146,7 @@ def diagnosis_lines(found: dict[str, Any]) -> list[str]:
     ]
     for row in found["packages"]:
         state = row["installed"] or f"MISSING ({row['hint']})"
-        lines.append(f"  {row['extra']:<6} {row['name']:<22} {state}")
+        lines.append(f"  {row['extra']:<10} {row['name']:<32} {state}")
     there = ", ".join(f"{extra} {'complete' if whole else 'incomplete'}" for extra, whole in found["extras"].items())
     lines.append(f"extras: {there}")
     for row in found["models"]:
