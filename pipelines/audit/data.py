@@ -82,6 +82,8 @@ def recognised(place: str, name: str, given: GivenFields | None, site_key: bytes
     if file is not None:
         stat = folder.stat(file)
         assert stat is not None
+        if _reader_for(folder, file) is None:
+            raise UsageError(f"{place}: nothing here that can be read", _FORMS)
         return _of_files(folder, [stat], name, given, identity)
     for shards in (folder, folder.inside("shards")):
         if shards.stat(MANIFEST_NAME) is not None and _is_ours(shards):

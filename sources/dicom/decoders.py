@@ -61,7 +61,7 @@ _PLUGIN_MODULES = {
 
 def decoders_by_syntax() -> list[tuple[str, tuple[str, ...]]]:
     """Every image transfer syntax that pydicom knows, by name, and the installed packages that decode it here."""
-    known = [*uid.AllTransferSyntaxes, *JPEG]
+    known = [*uid.AllTransferSyntaxes, *sorted(JPEG)]
     rows = {syntax.name: _packages(syntax) for syntax in dict.fromkeys(known)}
     return [(name, tuple(package for package in needed if _installed(package))) for name, needed in rows.items()]
 

@@ -256,8 +256,9 @@ def test_nothing_there_and_nothing_readable_are_told_apart(tmp_path: Path) -> No
     with pytest.raises(UsageError, match="no such file or folder"):
         recognised(str(tmp_path / "absent"), "data", None, None)
     (tmp_path / "x.xlsx").write_bytes(b"PK")
-    with pytest.raises(UsageError, match="nothing here that can be read"):
-        recognised(str(tmp_path), "data", None, None)
+    for place in (tmp_path, tmp_path / "x.xlsx"):
+        with pytest.raises(UsageError, match=f"^{place}: nothing here that can be read"):
+            recognised(str(place), "data", None, None)
 
 
 def test_every_place_has_a_name_of_its_own() -> None:
