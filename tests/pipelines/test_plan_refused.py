@@ -7,14 +7,15 @@ import orjson
 import pytest
 
 from pipelines.isolation import KILLS_BEFORE_ISOLATION
-from pipelines.plan import PlanIfReadableTask, Planned, Refused, input_listing
+from pipelines.plan import PlanIfReadableTask, Planned, Refused, input_listing, plan_fragments
 from pipelines.recipe import Recipe, SourceEntry
 from pipelines.session import Session
 from pipelines.work import Commit, Work
 from sources.identity import Identity
-from sources.records import Corpus
+from sources.records import Corpus, CorpusError
 from sources.storage import LocalFolder
 from tests.pipelines.deadly import install, lines
+from tests.pipelines.in_process import InProcess
 from tests.sources.corpora import corpus_in
 
 BROKEN = orjson.dumps([{"text": "Lost."}] * 5000) + b"[]"
@@ -60,3 +61,17 @@ def test_a_file_that_kills_as_it_is_cut_is_refused_too(tmp_path: Path, monkeypat
     corpus = corpus_of(tmp_path, "a.jsonl", data, "uncut")
     facts = planned(tmp_path, corpus, KILLS_BEFORE_ISOLATION).facts
     assert facts == {"fragments": [], "refused": {"size": len(data), "digest": blake3.blake3(data).hexdigest()}}
+
+
+def test_a_folder_whose_table_cannot_be_read_is_refused_with_the_reason_where_that_ends_nothing(tmp_path: Path) -> None:
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "metadata.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "corpus" / "film.png").write_bytes(b"never opened")
+    corpus = corpus_in(tmp_path / "corpus", "image_folder", "*.png", fields={"text": "text"}, task="caption")
+    recipe = Recipe(stage="mid", sources=(SourceEntry(name="test"),))
+    session = Session(recipe, (corpus,), Work(LocalFolder(tmp_path / "run")), (None,))
+    why = "test: metadata.csv: no column 'file_name'; it has a, b"
+    (plan,) = plan_fragments(InProcess(session), session, (corpus,), task_of=PlanIfReadableTask)
+    assert plan == Planned(0, (), (Refused(".", 0, None, why),))
+    with pytest.raises(CorpusError, match=why):
+        plan_fragments(InProcess(session), session, (corpus,))
