@@ -30,8 +30,10 @@ def lines(answer: dict[str, Any]) -> list[str]:
     packed = "no plan; `curate shards plan` makes one"
     if packing is not None:
         rows = f"{packing['rows_per_step']:,} rows of {packing['context']:,} tokens"
-        packed = f"{packing['steps']:,} steps of {rows}, {packing['fill']:.1%} full"
-    written = f"{answer['samples']:,} samples, {answer['tokens']:,} tokens of text, {answer['bytes'] / 1e6:,.1f} MB"
+        packed = f"{packing['steps']:,} steps of {rows}, {packing['fill']:.1%} full, pictures included"
+    rendered = f" ({answer['rendered_tokens']:,} as rendered, counted below)" if "rendered_tokens" in answer else ""
+    tokens = f"{answer['tokens']:,} tokens of text{rendered}"
+    written = f"{answer['samples']:,} samples, {tokens}, {answer['bytes'] / 1e6:,.1f} MB"
     told = [f"{answer['shards']:,} shards, {written}", f"packing: {packed}"]
     for name in ("source", "modality", "task", "license", "access"):
         for word, row in answer.get(f"by_{name}", {}).items():
