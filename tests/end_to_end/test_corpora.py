@@ -87,6 +87,7 @@ def test_open_access_refuses_a_credentialed_corpus_by_name(tmp_path: Path) -> No
     path = recipe(tmp_path / "recipe.yaml", "mimic_cxr_jpg", license={"access": ["open"]})
     answer = curate_json("build", "--recipe", path, "--data", tmp_path, "--out", tmp_path / "run", status=2)
     assert answer["error"] == "source mimic_cxr_jpg is credentialed and this recipe allows open only"
+    assert "Become a credentialed user of PhysioNet, take its course, and sign the data use agreement" in answer["hint"]
 
 
 def test_a_strict_policy_drops_what_states_no_licence(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from sources.cards import catalogue
 from sources.storage import LocalFolder
 from tests.sources.corpora_fixtures import MAKERS
 from tests.sources.corpora_fixtures.writing import picture, put, put_jsonl, put_pictures
+from tests.sources.packed_files import write_zip
 
 NO_WORDS = "a record has no text to learn from"
 EXPECTED = {
@@ -176,6 +177,34 @@ def test_pictures_that_are_elsewhere_are_counted_and_found_by_name(tmp_path: Pat
     assert problem["count"] == 3
     assert problem["what"].startswith("image.missing: 30% of the 10 pictures that records name")
     assert problem["what"].endswith("(such as images/PMC1_Fig7.jpg; one of that name is at other/PMC1_Fig7.jpg)")
+
+
+def test_pictures_that_two_archives_have_and_that_differ_are_missing_with_both_names(tmp_path: Path) -> None:
+    MAKERS["pubmedvision_alignment"](tmp_path)
+    pictures = sorted((tmp_path / "PubMedVision/images").iterdir())
+    for number in (0, 1):
+        members = [(f"images/{path.name}", picture(50 + number)) for path in pictures]
+        write_zip(tmp_path / f"PubMedVision/images_{number}.zip", members)
+    for path in pictures:
+        path.unlink()
+    [told] = [what for what in problems(tmp_path, "pubmedvision_alignment") if what.startswith("image.missing")]
+    assert "; images_0.zip and images_1.zip each hold one of that name, and they differ" in told
+
+
+def test_an_archive_that_is_not_looked_into_is_named_where_pictures_are_missing(tmp_path: Path) -> None:
+    put_jsonl(tmp_path / "PMC-OA/pmc_oa.jsonl", [{"image": "a.jpg", "caption": "Made up.", "pmcid": "PMC1"}])
+    write_zip(tmp_path / "PMC-OA/figures.zip", [("a.jpg", picture(0))])
+    [told] = [what for what in problems(tmp_path, "pmc_oa_jsonl") if what.startswith("image.missing")]
+    assert told.endswith(
+        "(such as images/a.jpg; figures.zip is not looked into, since the card does not name it: unpack it)"
+    )
+
+
+def test_columns_of_a_version_that_the_card_does_not_know_say_what_to_do(tmp_path: Path) -> None:
+    put_jsonl(tmp_path / "PMC-OA/pmc_oa.jsonl", [{"picture_file": "a.jpg", "t3": "Made up."}])
+    [told] = problems(tmp_path, "pmc_oa_jsonl")
+    assert told.endswith("it has picture_file, t3: perhaps another version of the corpus; name its columns in `fields`"
+                         " of the recipe's source")  # fmt: skip
 
 
 def test_of_a_large_file_the_beginning_alone_is_read_and_that_is_said(
