@@ -149,7 +149,8 @@ def test_csv_in_latin_1_is_told_record_by_record_and_read_where_the_recipe_says_
     text += '1,PMC1_Fig1.jpg,"Two\nlines, ""quoted""",Où?,a,b,c,d,A,train\n2,PMC1_Fig1.jpg,c,Where?,a,b,c,d,B,train\n'
     put(tmp_path / "PMC-VQA/train_2.csv", text.encode("latin-1"))
     put(tmp_path / "PMC-VQA/figures/PMC1_Fig1.jpg", picture(1))
-    assert problems(tmp_path, "pmc_vqa_v2") == ["record.encoding: not utf-8 (`options: {encoding: ..}` names another)"]
+    told = "record.encoding: not utf-8 (`options: {encoding: ..}` of the recipe's source names another)"
+    assert problems(tmp_path, "pmc_vqa_v2") == [told]
     source = {"name": "pmc_vqa_v2", "options": {"encoding": "latin-1"}}
     answer = curate_json(
         "build", "--recipe", recipe(tmp_path / "r.yaml", source), "--data", tmp_path, "--out", tmp_path / "run"
