@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
+from sources.other_packings import PACKINGS
 from sources.records import Corpus
 from sources.storage import Folder
 from sources.storage.member_index import ARCHIVES, is_compressed, stem_of
@@ -17,7 +18,7 @@ MIN_FILES = 3
 NEARLY_WHOLE = 0.9
 """Share of its numbers from which such a series lacks what is not there. Archives by case and chosen shards have holes
 as published; what a download that was interrupted leaves is mostly there: the choice is our own."""
-_PACKINGS = ("", ".gz", ".bz2", ".xz", ".zst")
+_PACKINGS = ("", ".gz", *PACKINGS)
 _SHARDS = (*ARCHIVES, *(f".{form}{end}" for form in ("arrow", "parquet", "jsonl", "ndjson") for end in _PACKINGS))
 """Ends of the names of files that hold many records each, so that a number in one counts files."""
 _TABLES = tuple(f".{form}{end}" for form in ("json", "csv", "tsv", "txt") for end in _PACKINGS)
