@@ -79,7 +79,7 @@ def _local_children(element: Element, skipped: frozenset[str]) -> Element:
         tag = child.tag
         if tag[0] == "{":
             child.tag = tag = _local(tag, "}")
-        if child.attrib:
+        if child.keys():  # `attrib` would make a dictionary for each that has none
             child.attrib = _local_names(child.attrib, "}")
         left_out = left_out or tag in skipped
     if left_out:
