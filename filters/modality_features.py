@@ -18,7 +18,10 @@ class EfficientNetFeatures:
     version = 2
     fields = ("embedding",)
     whole = True
-    batch = 1
+
+    def batch_size(self) -> int:
+        """One: a picture's features are the same whatever it is measured with."""
+        return 1
 
     def prepare(self, picture: Picture) -> Any:
         """What `measure_batch` takes."""
