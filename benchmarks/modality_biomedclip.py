@@ -23,6 +23,7 @@ from benchmarks.modality import decoded
 from filters import biomedclip
 from filters.biomedclip import BiomedClip
 from filters.gallery import Gallery, Wanted
+from pipelines.engines.ray_cluster import connected
 from sources.pictures import Limits, Picture
 
 ROUNDS = 3
@@ -78,7 +79,7 @@ class Device:
 
 
 def overlap(model: BiomedClip, data: list[bytes]) -> None:
-    """Decoding and preparing alone, then with a device that needs half as long, as long, and twice as long for each batch."""
+    """Decoding and preparing alone, then with a device that needs half as long for all, as long, and twice as long."""
 
     def seconds(device: Device) -> float:
         gallery = Gallery(Limits(), "unknown", full_size=True, measurers=[device])
@@ -129,23 +130,22 @@ def as_actors(directory: Path, sha256: str, batch: int, pictures: list[Picture],
     """The same pictures by one Ray actor and by several, and whether the embeddings are the same."""
     import ray
 
-    ray.init(num_cpus=actors, include_dashboard=False, log_to_driver=False)
-    remote = ray.remote(num_cpus=1)(Actor)
     found = {}
-    for number in (1, actors):
-        pool = [remote.remote(str(directory), sha256, batch) for _ in range(number)]
-        ray.get([one.look.remote(pictures[:1]) for one in pool])
-        began = time.perf_counter()
-        parts = [pool[place % number].look.remote(some) for place, some in enumerate(batches(pictures, batch))]
-        answers = ray.get(parts)
-        seconds = time.perf_counter() - began
-        found[number] = [row for rows, _ in answers for row in rows]
-        cpu = 1000 * sum(spent for _, spent in answers) / len(pictures)
-        print(f"{number} actors: {len(pictures) / seconds:.2f} pictures/s, {cpu:.0f} CPU ms a picture", flush=True)
-        for one in pool:
-            ray.kill(one)
+    with connected(None, actors):
+        remote = ray.remote(num_cpus=1)(Actor)
+        for number in (1, actors):
+            pool = [remote.remote(str(directory), sha256, batch) for _ in range(number)]
+            ray.get([one.look.remote(pictures[:1]) for one in pool])
+            began = time.perf_counter()
+            parts = [pool[place % number].look.remote(some) for place, some in enumerate(batches(pictures, batch))]
+            answers = ray.get(parts)
+            seconds = time.perf_counter() - began
+            found[number] = [row for rows, _ in answers for row in rows]
+            cpu = 1000 * sum(spent for _, spent in answers) / len(pictures)
+            print(f"{number} actors: {len(pictures) / seconds:.2f} pictures/s, {cpu:.0f} CPU ms a picture", flush=True)
+            for one in pool:
+                ray.kill(one)
     print("the same embeddings" if found[1] == found[actors] else "OTHER embeddings", flush=True)
-    ray.shutdown()
 
 
 class Actor:
