@@ -18,6 +18,7 @@ from PIL import Image, ImageFilter
 
 from filters import biomedclip
 from filters.biomedclip import BiomedClip
+from filters.devices import chosen_device
 from filters.gallery import Gallery, Wanted
 from filters.modality_classes import PROMPTS
 from filters.text import TextQuality
@@ -167,6 +168,12 @@ def test_the_batch_is_the_recipe_s_or_else_the_device_s_and_halved_in_one_fragme
     embedded(measurer, pictures(3))
     assert measurer.batch_size() == 8
     assert pickle.loads(sent).batch_size() == 32
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_that_only_ray_knows_of_leaves_auto_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    assert [str(chosen_device(device)) for device in ("auto", "cpu", "cuda")] == ["cpu", "cpu", "cuda"]
 
 
 def test_a_gallery_gives_a_thread_the_same_embeddings(directory: Path) -> None:
