@@ -5,11 +5,13 @@ A panel is a frame of its figure: number `FIRST_PANEL` + k is panel k, in readin
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+
+from sources.pictures.panel_labels import Label, panel_labels
+from sources.pictures.panel_seams import Box, cut_between, in_one_corner, may_be_touching
 
 Grey = npt.NDArray[np.uint8]
 Lines = npt.NDArray[np.bool_]
@@ -39,13 +41,7 @@ _ALL_ALONG = 0.7
 """Of the pixels beside a black gutter: ultrasound, heads and letters reach 0.35 (some 780 pictures of 12 sets)."""
 
 
-class Region(NamedTuple):
-    """Top, bottom, left and right (exclusive ends) in pixels."""
-
-    top: int
-    bottom: int
-    left: int
-    right: int
+Region = Box
 
 
 def figure_panels(grey: Image.Image) -> list[Region]:
@@ -55,7 +51,10 @@ def figure_panels(grey: Image.Image) -> list[Region]:
     sharply: an ultrasound that fades to black, two knees on black and the writing beside a head have gutters, too.
     """
     factor = max(max(grey.size) // LOOKED_AT, 1)
-    found = _panels(np.asarray(grey.reduce(factor) if factor > 1 else grey), (_white, _sharp_black))
+    looked_at = np.asarray(grey.reduce(factor) if factor > 1 else grey)
+    gutters = (_white, _sharp_black)
+    found = _panels(looked_at, gutters)
+    found = _labelled(looked_at, gutters, found) or found
     ends = (grey.height, grey.height, grey.width, grey.width)
     return [Region(*(min(edge * factor, end) for edge, end in zip(one, ends, strict=True))) for one in found]
 
@@ -69,11 +68,62 @@ def panels_of(grey: Grey) -> list[Region]:
     return _panels(grey, (_white, _black))
 
 
+def _labelled(grey: Grey, gutters: Gutters, found: list[Region]) -> list[Region]:
+    """What gutters left in one piece cut along seams between the letters in it; none where letters say nothing."""
+    cutting = _cutting(grey, gutters)
+    if not may_be_touching(grey, cutting.least):
+        return []
+    whole = Region(0, grey.shape[0], 0, grey.shape[1])
+    for labels in panel_labels(grey, cutting.least):
+        parts: list[tuple[Region, Label]] = []
+        left = []
+        for piece in found or [whole]:
+            inside = [one for one in labels if _nearest(one, found or [whole]) == piece]
+            around = _around(piece, inside)
+            cut = cut_between(grey, around, inside) if len(inside) > 1 else [around]
+            if cut is None:
+                break
+            if not inside:
+                left.append(piece)
+            else:
+                holds = [next(one for one in inside if _within(one, box)) for box in cut]
+                parts += zip(cut, holds, strict=True)
+        else:
+            if len(parts) + len(left) > len(found) and in_one_corner(*zip(*parts, strict=True)):
+                panels = [cutting.trimmed(box) for box, _ in parts] + left
+                return _in_reading_order(panels)[:MOST_PANELS]
+    return []
+
+
+def _within(one: Label, box: Region) -> bool:
+    return box.top <= one.top < box.bottom and box.left <= one.left < box.right
+
+
+def _around(piece: Region, labels: list[Label]) -> Region:
+    every = [piece, *(Region(*one[2:]) for one in labels)]
+    tops, bottoms, lefts, rights = zip(*every, strict=True)
+    return Region(min(tops), max(bottoms), min(lefts), max(rights))
+
+
+def _nearest(one: Label, pieces: list[Region]) -> Region:
+    """The piece that a label is in or stands beside."""
+
+    def away(piece: Region) -> int:
+        down = max(piece.top - one.bottom, one.top - piece.bottom, 0)
+        return down + max(piece.left - one.right, one.left - piece.right, 0)
+
+    return min(pieces, key=away)
+
+
+def _cutting(grey: Grey, gutters: Gutters) -> "_Cutting":
+    longer = max(grey.shape)
+    least = max(round(SMALLEST_PANEL * longer), _SMALLEST_PX)
+    return _Cutting(grey, gutters, least, max(round(THINNEST_GUTTER * longer), 3))
+
+
 def _panels(grey: Grey, gutters: Gutters) -> list[Region]:
     height, width = grey.shape
-    least = max(round(SMALLEST_PANEL * max(height, width)), _SMALLEST_PX)
-    thinnest = max(round(THINNEST_GUTTER * max(height, width)), 3)
-    found = _Cutting(grey, gutters, least, thinnest).split(Region(0, height, 0, width), _DEEPEST)
+    found = _cutting(grey, gutters).split(Region(0, height, 0, width), _DEEPEST)
     return _in_reading_order(found)[:MOST_PANELS] if len(found) > 1 else []
 
 
@@ -116,7 +166,7 @@ class _Cutting:
 
     def split(self, region: Region, depth: int) -> list[Region]:
         """The panels of one part; itself where nothing cuts it."""
-        region = self._trimmed(region)
+        region = self.trimmed(region)
         if depth == 0:
             return [region]
         best: list[Region] = []
@@ -138,7 +188,7 @@ class _Cutting:
             empty |= gutters(lines, self.thinnest)
         return [(low, high) for low, high in _stretches(~empty) if high - low >= self.least]
 
-    def _trimmed(self, region: Region) -> Region:
+    def trimmed(self, region: Region) -> Region:
         """A part without captions above or below and margins beside: its longest stretch both ways."""
         for axis in (0, 1):
             runs = self._runs(region, axis)
