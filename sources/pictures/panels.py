@@ -1,4 +1,4 @@
-"""Panels of compound figures: the parts between white or black gutters, or lines of one level.
+"""Panels of compound figures: the parts between white or black gutters, or lines of one level, and between letters.
 
 A panel is a frame of its figure: number `FIRST_PANEL` + k is panel k, in reading order, of a picture of one frame.
 """
@@ -11,7 +11,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from sources.pictures.panel_labels import Label, panel_labels
-from sources.pictures.panel_seams import Box, cut_between, in_one_corner, may_be_touching
+from sources.pictures.panel_seams import Region, corner_of, cut_between, has_seam, holds, in_one_corner
+
+__all__ = ["FIRST_PANEL", "Region", "figure_panels", "panels_of"]
 
 Grey = npt.NDArray[np.uint8]
 Lines = npt.NDArray[np.bool_]
@@ -31,7 +33,7 @@ MOST_PANELS = 24
 _DEEPEST = 4
 LOOKED_AT = 1024
 """Pixels of the longer side at which panels are sought: gutters are seen at that size, and it bounds the cost."""
-FIRST_PANEL = 1_000_000
+FIRST_PANEL = 2_000_000
 """Far above any number of frames. Other rules of cutting make other pictures: they need another number here."""
 _EVEN = 40
 """Levels between the darkest and the brightest pixel of a line that separates two panels (JPEG leaves noise in it)."""
@@ -41,20 +43,18 @@ _ALL_ALONG = 0.7
 """Of the pixels beside a black gutter: ultrasound, heads and letters reach 0.35 (some 780 pictures of 12 sets)."""
 
 
-Region = Box
-
-
 def figure_panels(grey: Image.Image) -> list[Region]:
     """The panels of a compound figure in 256 grey levels, in reading order; none where it is one picture.
 
     Sought at `LOOKED_AT` pixels, between white gutters, lines of one level, and black gutters where a picture ends
-    sharply: an ultrasound that fades to black, two knees on black and the writing beside a head have gutters, too.
+    sharply: an ultrasound that fades to black, two knees on black and the writing beside a head have gutters, too. What
+    is in one piece then is cut where panels touch, or are black on black, if letters (A, B ...) say that it is several.
     """
     factor = max(max(grey.size) // LOOKED_AT, 1)
     looked_at = np.asarray(grey.reduce(factor) if factor > 1 else grey)
     gutters = (_white, _sharp_black)
     found = _panels(looked_at, gutters)
-    found = _labelled(looked_at, gutters, found) or found
+    found = _lettered(looked_at, gutters, found) or found
     ends = (grey.height, grey.height, grey.width, grey.width)
     return [Region(*(min(edge * factor, end) for edge, end in zip(one, ends, strict=True))) for one in found]
 
@@ -68,53 +68,6 @@ def panels_of(grey: Grey) -> list[Region]:
     return _panels(grey, (_white, _black))
 
 
-def _labelled(grey: Grey, gutters: Gutters, found: list[Region]) -> list[Region]:
-    """What gutters left in one piece cut along seams between the letters in it; none where letters say nothing."""
-    cutting = _cutting(grey, gutters)
-    if not may_be_touching(grey, cutting.least):
-        return []
-    whole = Region(0, grey.shape[0], 0, grey.shape[1])
-    for labels in panel_labels(grey, cutting.least):
-        parts: list[tuple[Region, Label]] = []
-        left = []
-        for piece in found or [whole]:
-            inside = [one for one in labels if _nearest(one, found or [whole]) == piece]
-            around = _around(piece, inside)
-            cut = cut_between(grey, around, inside) if len(inside) > 1 else [around]
-            if cut is None:
-                break
-            if not inside:
-                left.append(piece)
-            else:
-                holds = [next(one for one in inside if _within(one, box)) for box in cut]
-                parts += zip(cut, holds, strict=True)
-        else:
-            if len(parts) + len(left) > len(found) and in_one_corner(*zip(*parts, strict=True)):
-                panels = [cutting.trimmed(box) for box, _ in parts] + left
-                return _in_reading_order(panels)[:MOST_PANELS]
-    return []
-
-
-def _within(one: Label, box: Region) -> bool:
-    return box.top <= one.top < box.bottom and box.left <= one.left < box.right
-
-
-def _around(piece: Region, labels: list[Label]) -> Region:
-    every = [piece, *(Region(*one[2:]) for one in labels)]
-    tops, bottoms, lefts, rights = zip(*every, strict=True)
-    return Region(min(tops), max(bottoms), min(lefts), max(rights))
-
-
-def _nearest(one: Label, pieces: list[Region]) -> Region:
-    """The piece that a label is in or stands beside."""
-
-    def away(piece: Region) -> int:
-        down = max(piece.top - one.bottom, one.top - piece.bottom, 0)
-        return down + max(piece.left - one.right, one.left - piece.right, 0)
-
-    return min(pieces, key=away)
-
-
 def _cutting(grey: Grey, gutters: Gutters) -> "_Cutting":
     longer = max(grey.shape)
     least = max(round(SMALLEST_PANEL * longer), _SMALLEST_PX)
@@ -122,9 +75,50 @@ def _cutting(grey: Grey, gutters: Gutters) -> "_Cutting":
 
 
 def _panels(grey: Grey, gutters: Gutters) -> list[Region]:
-    height, width = grey.shape
-    found = _cutting(grey, gutters).split(Region(0, height, 0, width), _DEEPEST)
+    found = _cutting(grey, gutters).split(Region(0, grey.shape[0], 0, grey.shape[1]), _DEEPEST)
     return _in_reading_order(found)[:MOST_PANELS] if len(found) > 1 else []
+
+
+def _lettered(grey: Grey, gutters: Gutters, found: list[Region]) -> list[Region]:
+    """The parts that gutters left, each cut further so that it has one letter; none where letters say nothing new."""
+    cutting = _cutting(grey, gutters)
+    if not has_seam(grey, cutting.least):
+        return []
+    parts = found or [Region(0, grey.shape[0], 0, grey.shape[1])]
+    for labels in panel_labels(grey, cutting.least):
+        cut = _cut_between_letters(grey, parts, labels)
+        if len(cut) > len(parts):
+            panels = [cutting.trimmed(one) for one in cut]
+            return _in_reading_order(panels)[:MOST_PANELS]
+    return []
+
+
+def _cut_between_letters(grey: Grey, parts: list[Region], labels: list[Label]) -> list[Region]:
+    """Each part cut until it has one letter, all in the same corner; none where a part cannot be cut so."""
+    corner = corner_of(_around(parts, labels), labels)
+    panels, lettered = [], []
+    for part in parts:
+        inside = [one for one in labels if min(parts, key=lambda other: _away(other, one)) == part]
+        cut = cut_between(grey, _around([part], inside), inside, corner) if inside else [part]
+        if not cut:
+            return []
+        panels += cut
+        lettered += cut if inside else []
+    of_each = [next(one for one in labels if holds(panel, one)) for panel in lettered]
+    return panels if in_one_corner(lettered, of_each) else []
+
+
+def _around(parts: list[Region], labels: list[Label]) -> Region:
+    """What holds all of them: a letter may stand in a margin that was cut off."""
+    every = [*parts, *(Region(one.top, one.bottom, one.left, one.right) for one in labels)]
+    tops, bottoms, lefts, rights = zip(*every, strict=True)
+    return Region(min(tops), max(bottoms), min(lefts), max(rights))
+
+
+def _away(part: Region, one: Label) -> int:
+    """Pixels between a part and a letter, down and across; 0 where it is in it."""
+    down = max(part.top - one.bottom, one.top - part.bottom, 0)
+    return down + max(part.left - one.right, one.left - part.right, 0)
 
 
 def _in_reading_order(found: list[Region]) -> list[Region]:
