@@ -1,21 +1,20 @@
-"""Letters that name the panels of a figure: A, B, C ... or a, b, c ... of one size, white or black, in rows and columns.
+"""Letters that name the panels of a figure: A, B, C ... or a, b, c ... of one size, white or black, in a grid.
 
 No text recognition: pieces of one level of a letter's size that stand alone (brackets may be beside them) are compared
 with letters rendered in five faces (`benchmarks/panel_glyphs.py` makes that file). What makes it safe is that letters
-must come in order from the first one, in one size, each beside or below an earlier one: L and R on a film are no panels.
+must come in order from the first one, in one size, each beside or below an earlier one: L and R on a film are none.
 """
 
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 Grey = npt.NDArray[np.uint8]
-Numbers = npt.NDArray[np.int32]
 Scores = npt.NDArray[np.float32]
 
 _GLYPHS = Path(__file__).parent / "data" / "panel_glyphs.npz"
@@ -106,7 +105,9 @@ def _pieces(shown: Grey, level: int) -> Iterator[_Piece]:
         yield _Piece(int(low), int(high), int(begin), int(end), (levels - levels.min()) * own)
 
 
-def _alone(stats: Numbers, wanted: npt.NDArray[np.intp], others: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
+def _alone(
+    stats: npt.NDArray[Any], wanted: npt.NDArray[np.intp], others: npt.NDArray[np.intp]
+) -> npt.NDArray[np.bool_]:
     """Which of the wanted pieces have none of like height beside them in their line, but for a pair of brackets."""
     left, top, width, height = (column[wanted][:, None] for column in stats[:, :4].T)
     left_2, top_2, width_2, height_2 = (column[others][None] for column in stats[:, :4].T)
@@ -131,7 +132,8 @@ def _normed(rows: Scores) -> Scores:
     """Rows of mean 0 and length `_EXACT`, as whole numbers: their products are exact in any order of adding."""
     rows = rows - rows.mean(axis=1, keepdims=True)
     length = np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
-    return np.rint(_EXACT * rows / length).astype(np.float32)
+    whole: Scores = np.rint(_EXACT * rows / length).astype(np.float32)
+    return whole
 
 
 def _scores(pieces: Sequence[_Piece]) -> Scores:
