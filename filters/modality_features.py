@@ -38,7 +38,7 @@ class PanelCount:
     """Fills `panels` with the number of panels of a compound figure; 1 where the picture is in one piece."""
 
     name = "panels"
-    version = 2
+    version = 3
     fields = ("panels",)
     whole = False
 
