@@ -3,7 +3,7 @@
     python -m benchmarks.panel_glyphs OUT.npz FONT.ttf ...
 
 The shipped file is of Liberation Sans and Serif, regular and bold, and DejaVu Sans Bold, in this order (Debian's
-packages fonts-liberation 1.07.4 and fonts-dejavu-core 2.37).
+packages fonts-liberation2 2.1.5, SIL OFL 1.1, and fonts-dejavu-core 2.37).
 """
 
 import string
