@@ -138,17 +138,19 @@ def _certain(text: str) -> Iterator[Span]:
         yield Span(*match.span(match.lastindex or 0), "name")
 
 
-def _told_by_people(text: str) -> Iterator[Span]:
-    """Names that the people around them tell (`phi_people.py`)."""
+def _told_by_people(text: str, *, capitals: bool = False) -> Iterator[Span]:
+    """Names that the people around them tell (`phi_people.py`). `capitals`: any word of the text may have one."""
     for pattern in phi_people.CERTAIN:
         for match in pattern.finditer(text):
             span = _trimmed(text, *match.span(match.lastindex or 0), line=True)
             if span is not None and not _is_no_name(text, span):
                 yield span
     small: frozenset[str] | None = None
-    for pattern in phi_people.LIKELY:
+    for pattern in (phi_people.MEANT, phi_people.DOES, phi_people.BESIDE) if capitals else phi_people.LIKELY:
         for match in pattern.finditer(text):
             span = Span(*match.span(match.lastindex or 0), "name")
+            if capitals and pattern is phi_people.BESIDE and not _ACTS.match(text, span.stop):
+                continue
             if small is None:
                 small = frozenset(_SMALL.findall(text))
             lines = text[span.start : span.stop].split("\n")
@@ -195,6 +197,7 @@ def spans_of_capitals(copy: str) -> Iterator[Span]:
                 continue
             if not any(word in _AFTER_MODALITY or word.endswith(MEDICAL_ENDINGS) for word in words):
                 yield span
+    yield from _told_by_people(copy, capitals=True)
     yield from _with_given_names(copy)
 
 

@@ -24,17 +24,23 @@ BESIDE = re.compile(rf"\b(?i:{_RELATIVE}|{_ROLE})(?:,|\s+is|\s+named|\s+called)?
 """`Her daughter Jane`, `physical therapist Jane Doe`."""
 ENCLOSED = re.compile(rf"\b(?i:patient|pt|client|{_RELATIVE}|{_ROLE})\s*\(\s*(?:{TITLES})?({COMMA}|{FULL})\s*[),;]")
 _PAPERS = (
-    r"(?:images?|films?|slides?|scans?|x-?rays?|radiographs?|specimens?|records?|charts?|cases?|care|courtesy|behalf|"
-    r"consent|admission|discharge|transfer|mother|father|parents?|wife|husband|son|daughter|sister|brother|family) of"
+    r"(?:images?|films?|slides?|scans?|x-?rays?|radiographs?|specimens?|records?|charts?|cases?|care|consent|admission|"
+    r"discharge|transfer|mother|father|parents?|wife|husband|son|daughter|sister|brother|family) of"
 )
 _BEFORE = (
     r"(?:stud(?:y|ies)|reports?|results?|those|that|name|request|visit|review|history|birth|death|evaluation|examination)"
     r" of|by|to|with|for|per|than|via|named|see|saw|met|call|called|contacted|notified|informed|paged|asked|told|"
     r"examined|evaluated|counsell?ed|admitted|discharged|regarding|about"
 )
+_IN_FULL = rf"({SEVERAL}|{COMMA}(?=,|\s+[a-z]|[.;)]))"
+MEANT = re.compile(
+    r"(?:\b(?i:according to|belongs? to|belonging to|referring|meeting|thank|thanking|courtesy of|on behalf of)\s+|"
+    rf"\bI,\s+)(?:{TITLES})?{_IN_FULL}"
+)
+"""A full name where hardly anything but a person can stand."""
 IN_PLACE = re.compile(
-    rf"(?:\b(?i:according to|belongs? to|belonging to|referring|seeing|meeting|thank|thanking|book|{_PAPERS})\s+|\bI,\s+)"
-    rf"(?:{TITLES})?({SEVERAL}|{COMMA}(?=,|\s+[a-z]|[.;)]))|(?:(?:^|[.:;,(]\s+)(?i:{_BEFORE})|\b[a-z]{{2,}}\s+(?:{_BEFORE}))\s+({SEVERAL})"
+    rf"\b(?i:seeing|book|{_PAPERS})\s+{_IN_FULL}|"
+    rf"(?:(?:^|[.:;,(]\s+)(?i:{_BEFORE})|\b[a-z]{{2,}}\s+(?:{_BEFORE}))\s+({SEVERAL})"
 )
 """A full name where a person may stand."""
 DONE_BY = re.compile(
@@ -80,5 +86,5 @@ HEADER = re.compile(
 
 CERTAIN = (ENCLOSED, CALLED, GREETED, HEADER)
 """Where these stand is a name unless its words are known to be none."""
-LIKELY = (BESIDE, IN_PLACE, DONE_BY, NEWBORN, OWNED, DOES)
+LIKELY = (BESIDE, MEANT, IN_PLACE, DONE_BY, NEWBORN, OWNED, DOES)
 """What stands here may be a thing, too: of these every word must be one that may be a name."""
