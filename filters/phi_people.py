@@ -37,13 +37,12 @@ _BEFORE = (
 )
 _IN_FULL = rf"({SEVERAL}|{COMMA}(?=,|\s+[a-z]|[.;)]))"
 _MEANT = re.compile(
-    r"(?:\b(?i:according to|belongs? to|belonging to|referring|meeting|thank|thanking|courtesy of|on behalf of|"
-    r"(?:transferred|referred|handed over) to)\s+|"
+    r"(?:\b(?i:according to|belongs? to|belonging to|referring|meeting|thank|thanking|courtesy of|on behalf of)\s+|"
     rf"\bI,\s+)(?:{TITLES})?{_IN_FULL}"
 )
 """A full name where hardly anything but a person can stand."""
 _IN_PLACE = re.compile(
-    rf"\b(?i:seeing|book|{_PAPERS})\s+{_IN_FULL}|"
+    rf"\b(?i:seeing|book|(?:transferred|referred|handed over) to|{_PAPERS})\s+{_IN_FULL}|"
     rf"(?:(?:^|[.:;,(]\s+)(?:[A-Z][a-z]+\s+)?(?i:{_BEFORE})|\b[a-z]{{2,}}\s+(?:{_BEFORE}))\s+({SEVERAL})"
 )
 """A full name where a person may stand."""
