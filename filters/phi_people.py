@@ -8,24 +8,29 @@ from filters.phi_shapes import CAPS, COMMA, FULL, INITIAL, LOWER, NAME, SEVERAL,
 from filters.phi_spans import Span
 from filters.phi_words import GIVEN_NAMES, MEDICAL_ENDINGS, NOT_A_NAME, TITLES
 
-_RELATIVE = (
-    r"(?:(?:step|half[- ]|grand|great[- ]grand)?(?:mother|father|son|daughter|brother|sister|parent|child)|wife|"
-    r"husband|niece|nephew|aunt|uncle|cousin|partner|spouse|fianc[eé]e?|girlfriend|boyfriend|friend|neighbou?r|roommate|"
-    r"flatmate|housemate|caregiver|carer|guardian|twin|widow|widower)"
+_PEOPLE = frozenset(
+    """
+    mother father son daughter brother sister parent child wife husband niece nephew aunt uncle cousin partner spouse
+    fiance fiancé fiancee fiancée girlfriend boyfriend friend neighbour neighbor roommate flatmate housemate caregiver
+    carer guardian twin widow widower grandmother grandfather grandson granddaughter stepmother stepfather stepson
+    stepdaughter
+
+    nurse midwife doctor physician surgeon radiologist radiographer pathologist sonographer technologist technician
+    cardiologist neurologist oncologist urologist nephrologist hematologist haematologist dermatologist
+    endocrinologist gastroenterologist pulmonologist anesthesiologist anaesthesiologist anesthetist anaesthetist
+    psychologist psychiatrist gynecologist gynaecologist ophthalmologist rheumatologist pediatrician paediatrician
+    dentist pharmacist practitioner hospitalist intensivist consultant registrar resident fellow intern therapist
+    physiotherapist dietitian dietician nutritionist audiologist optometrist podiatrist paramedic chaplain interpreter
+    translator counselor counsellor coordinator secretary clerk scribe aide assistant student worker manager attorney
+    lawyer officer teacher employer donor recipient
+    """.split()  # noqa: SIM905 - a list of words reads better as one text
 )
-_ROLE = (
-    r"(?:nurse|midwife|doctor|physician|surgeon|radiologist|radiographer|pathologist|sonographer|technologist|technician|"
-    r"(?:cardi|neur|onc|ur|nephr|hemat|haemat|dermat|endocrin|gastroenter|pulmon|an(?:a)?esthesi|psych|gyn(?:a)?ec|"
-    r"ophthalm|rheumat)ologist|anesthetist|anaesthetist|psychiatrist|pediatrician|paediatrician|dentist|pharmacist|"
-    r"practitioner|hospitalist|intensivist|consultant|registrar|resident|fellow|intern|therapist|physiotherapist|"
-    r"dietitian|dietician|nutritionist|audiologist|optometrist|podiatrist|paramedic|chaplain|interpreter|translator|"
-    r"counsell?or|coordinator|secretary|clerk|scribe|aide|assistant|student|(?:social|case|care|support) (?:worker|"
-    r"manager)|attorney|lawyer|officer|teacher|employer|donor|recipient)"
-)
+"""Relatives and roles beside which a name may stand."""
 _FOUND = rf"({COMMA}(?=\s+[a-z]|[.;)]|\n|$)|{FULL}(?![\w-])(?![^\S\n]+[A-Z0-9]))"
-_BESIDE = re.compile(rf"\b(?i:{_RELATIVE}|{_ROLE})(?:,|\s+is|\s+named|\s+called)?\s+(?:{TITLES})?{_FOUND}")
-"""`Her daughter Jane`, `physical therapist Jane Doe`."""
-_ENCLOSED = re.compile(rf"\b(?i:patient|pt|client|{_RELATIVE}|{_ROLE})\s*\(\s*(?:{TITLES})?({COMMA}|{FULL})\s*[),;]")
+_BESIDE = re.compile(rf"\b([a-zé]+|[A-Z][a-zé]+)(?=(?:,|\s+is|\s+named|\s+called)?\s+(?:{TITLES})?{_FOUND})")
+"""`Her daughter Jane`, `physical therapist Jane Doe`: where the first word is one of `_PEOPLE`."""
+_ENCLOSED = re.compile(rf"\b([a-zé]+|[A-Z][a-zé]+)(?=\s?\(\s*(?:{TITLES})?({COMMA}|{FULL})\s*[),;])")
+"""`Patient (Jane Doe)`."""
 _PAPERS = (
     r"(?:images?|films?|slides?|scans?|x-?rays?|radiographs?|specimens?|records?|charts?|cases?|care|consent|admission|"
     r"discharge|transfer|mother|father|parents?|wife|husband|son|daughter|sister|brother|family) of"
@@ -114,22 +119,34 @@ def told_by_people(text: str, *, capitals: bool = False) -> Iterator[Span]:
     for pattern in _CERTAIN:
         for match in pattern.finditer(text):
             span = trimmed(text, *match.span(match.lastindex or 0), line=True)
-            if span is not None and not is_no_name(text, span):
+            if span is not None and _is_beside_people(match) and not is_no_name(text, span):
                 yield span
     small: frozenset[str] | None = None
     for pattern in (_MEANT, _DOES, _BESIDE) if capitals else _LIKELY:
         for match in pattern.finditer(text):
-            span = Span(*match.span(match.lastindex or 0), "name")
-            if capitals and pattern is _BESIDE and not ACTS.match(text, span.stop):
+            acts = not capitals or pattern is not _BESIDE or ACTS.match(text, match.end(match.lastindex or 0))
+            if not acts or not _is_beside_people(match):
                 continue
             if small is None:
                 small = frozenset(_SMALL.findall(text))
-            lines = text[span.start : span.stop].split("\n")
-            shorter = [Span(span.start, span.start + len(lines[0].rstrip()), "name")] if " " in lines[0] else []
-            for one in (span, *shorter[: len(lines) - 1]):
-                if _may_be_named(text, one, small, relative=pattern is _BESIDE):
-                    yield one
-                    break
+            yield from _first_named(text, match, small)
+
+
+def _is_beside_people(match: re.Match[str]) -> bool:
+    """Whether the word that the name stands beside is one for people, where the pattern takes any."""
+    word = match.group(1).lower() if match.re in (_BESIDE, _ENCLOSED) else "patient"
+    return word in _PEOPLE or word in ("patient", "pt", "client")
+
+
+def _first_named(text: str, match: re.Match[str], small: frozenset[str]) -> Iterator[Span]:
+    """What was matched, or else its first line if it has several words, where that may be a name."""
+    start, stop = match.span(match.lastindex or 0)
+    first, broken, _ = text[start:stop].partition("\n")
+    shorter = [Span(start, start + len(first.rstrip()), "name")] if broken and " " in first else []
+    for span in (Span(start, stop, "name"), *shorter):
+        if _may_be_named(text, span, small, relative=match.re is _BESIDE):
+            yield span
+            return
 
 
 def _may_be_named(text: str, span: Span, small: frozenset[str], *, relative: bool) -> bool:
