@@ -95,6 +95,7 @@ _AFTER_MODALITY = frozenset(
     """.split()  # noqa: SIM905 - a list of words reads better as one text
 )
 """What follows MR, MS and DR where they are imaging, a disease or a drug."""
+_NEWBORN = frozenset({"Baby", "Boy", "Girl", "Twin"})
 _ALONE = re.compile(rf"(?<![\w'\u2019-])({NAME})(?![\w-])")
 _CANDIDATE = re.compile(rf"[{UPPER}][a-zß-ÿ]{{2,}}|[{UPPER}]{{3,}}")
 
@@ -245,7 +246,10 @@ def _may_be_person(text: str, span: Span) -> bool:
         return False
     if any(word.lower().endswith(MEDICAL_ENDINGS) and word not in GIVEN_NAMES for word in words):
         return False
-    if any(word in NOT_A_NAME or (word.isupper() and len(word) < 4 and len(words) == 1) for word in words):
+    if any(
+        word in NOT_A_NAME or word in _NEWBORN or (word.isupper() and len(word) < 4 and len(words) == 1)
+        for word in words
+    ):
         return False
     capital = [word for word in words if word[0].isupper()]
     if len(words) == 1:

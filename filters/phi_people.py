@@ -134,8 +134,10 @@ def told_by_people(text: str, *, capitals: bool = False) -> Iterator[Span]:
 
 def _is_beside_people(match: re.Match[str]) -> bool:
     """Whether the word that the name stands beside is one for people, where the pattern takes any."""
-    word = match.group(1).lower() if match.re in (_BESIDE, _ENCLOSED) else "patient"
-    return word in _PEOPLE or word in ("patient", "pt", "client")
+    if match.re not in (_BESIDE, _ENCLOSED):
+        return True
+    word = match.group(1).lower()
+    return word in _PEOPLE or (match.re is _ENCLOSED and word in ("patient", "pt", "client"))
 
 
 def _first_named(text: str, match: re.Match[str], small: frozenset[str]) -> Iterator[Span]:

@@ -108,7 +108,6 @@ TITLES = (
 """With the stop or blank that follows. `MR` and `MS` without a stop are an imaging method and a disease."""
 
 _NOT_A_NAME = """
-    Baby Boy Girl Twin Screening
     Index Screw Criterion Pediatric Plate Device Maladaptive Ratio Valve Mode Protocol System Model Software Camera
     A An And Are As At Be But By For From Had Has Have He Her His If In Into Is It Its No Nor Not Of On Or Our She
     So Than That The Their Then There These They This Those To Was We Were When Where Which While Who With Without

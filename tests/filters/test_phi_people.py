@@ -55,6 +55,7 @@ def test_what_people_say_of_one_another_tells_their_names(text: str, left: str) 
         "Images of Foley catheters. Graded by Gleason. The case of Kaposi sarcoma. Referred to Physical Therapy.",
         "Baby Boy was born. Newborn Screening was done. Infant formula by Nestle.",
         "Gallbladder, Pancreas",
+        "We gave the patient Tylenol. Data of the National Patient Register.",
         "AN IMAGE OF PARASPINAL MUSCLES WITH LOOSE BODIES. HIS FATHER DIED. NO OPACITY TO SUGGEST PNEUMONIA.",
     ],
 )
