@@ -36,10 +36,10 @@ PLAIN = frozenset(
 )
 ORDINARY = PLAIN | frozenset(
     """
-    dr drs mr mrs ms miss prof baby babies twin screening mom dad parents someone somebody everyone anyone nobody others staff
-    police school faculty participants people children students doctors nurses physicians surgeons specialists researchers
-    community hospice rehab members providers ems family families teachers currently presently formerly usually
-    reportedly overall most many several both neither either two three four five six seven eight nine ten
+    dr drs mr mrs ms miss prof baby babies twin screening mom dad parents someone somebody everyone anyone nobody others
+    staff police school faculty participants people children students doctors nurses physicians surgeons specialists
+    researchers community hospice rehab members providers ems family families teachers currently presently formerly
+    usually reportedly overall most many several both neither either two three four five six seven eight nine ten
     twelve fifteen seventeen twenty thirty forty fifty sixty seventy eighty ninety hundred
 
     institute institutes institution university college academy association society foundation organization program
