@@ -7,7 +7,7 @@ says.
 
 import argparse
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,10 @@ def answer(name: str, data: Path, key: Path) -> dict[str, Any] | str:
         return str(error)
 
 
+def _told(said: Sequence[dict[str, Any]]) -> str:
+    return "; ".join(f"{one['what']} ({one['count']})" for one in said)
+
+
 def main() -> None:
     """Print a line for each corpus and place."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -56,12 +60,11 @@ def main() -> None:
                     continue
                 groups = ", ".join(f"{kind} {share:.0%}" for kind, share in found["group_coverage"].items())
                 pictures = f"{found['pictures']['missing']} of {found['pictures']['named']} pictures missing"
-                problems = (
-                    "; ".join(f"{one['what']} ({one['count']})" for one in found["problems"]) or "as the card says"
-                )
+                problems = _told(found["problems"]) or "as the card says"
+                notes = "".join(f"; note: {note}" for note in [_told(found["notes"])] if note)
                 wrong += bool(found["problems"])
                 read = f"{found['records_read']:>4} read, {pictures}; {groups or 'no groups'}"
-                print(f"{name:<24}{where:<9}{read}; {problems}")
+                print(f"{name:<24}{where:<9}{read}; {problems}{notes}")
     print(f"{checked} looked at, {wrong} not as the card says")
 
 

@@ -80,6 +80,11 @@ class Pictures:
         """What a worker of it needs: a GPU where a model asks for one."""
         return max((float(getattr(other, "gpus", 0.0)) for other in self.measurers), default=0.0)
 
+    @property
+    def gpus_optional(self) -> bool:
+        """Whether all that ask for a GPU go without where there is none."""
+        return all(getattr(other, "gpus_optional", False) for other in self.measurers if getattr(other, "gpus", 0.0))
+
     def parameters(self) -> dict[str, Any]:
         """Everything that the answers depend on."""
         chosen: dict[str, Any] = {"max_pixels": self.max_pixels, "frames": self.frames, "pixel_hash": self.pixel_hash}

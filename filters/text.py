@@ -101,6 +101,11 @@ class TextTower(Protocol):
         """What one worker needs."""
         ...
 
+    @property
+    def gpus_optional(self) -> bool:
+        """Whether it goes without where there is none."""
+        ...
+
     def embedded_texts(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """N x D of length one."""
         ...
@@ -120,6 +125,11 @@ class TextQuality:
     def gpus(self) -> float:
         """What a worker of it needs."""
         return 0.0 if self.tower is None else self.tower.gpus
+
+    @property
+    def gpus_optional(self) -> bool:
+        """Whether it goes without where there is none."""
+        return self.tower is None or self.tower.gpus_optional
 
     def parameters(self) -> dict[str, Any]:
         """Limits come afterwards: what is measured depends on the model alone."""

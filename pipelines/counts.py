@@ -12,6 +12,12 @@ from pipelines.errors import BudgetError, ConservationError
 from sources.schema import Reason, Verdict
 
 ALWAYS_TOLERATED = 20
+SELDOM = "this is seldom the data's fault"
+CURES: Mapping[str, str] = {
+    Reason.RECORD_ENCODING: "convert the files to UTF-8, or name the encoding of CSV in the recipe's source"
+    " (`options: {encoding: windows-1252}`)"
+}
+"""What to do about an error that most records have."""
 ERROR_REASONS = frozenset({Reason.RECORD_MALFORMED, Reason.RECORD_ENCODING, Reason.IMAGE_UNDECODABLE})
 
 
@@ -145,7 +151,7 @@ class ErrorBudget:
         if step.given and failed == step.given + step.made:
             raise BudgetError(
                 f"step {step.name}: every one of {step.given} samples failed",
-                f"{_worst(step.errors)}; this is seldom the data's fault",
+                f"{_worst(step.errors)}; {_cure(step.errors, SELDOM)}",
             )
         self.errors.update(step.errors)
         for source, share in self.own.items():
@@ -159,8 +165,15 @@ class ErrorBudget:
             raise BudgetError(
                 f"{errors} of {ingested} records could not be read or processed, more than the budget of {share:.1%}: "
                 f"{_worst(spent)}",
-                "repair the corpus, or raise budget.quarantined (or the source's own budget) if the loss is acceptable",
+                f"{_cure(spent, 'repair the corpus')}, or raise budget.quarantined (or the source's own budget)"
+                " if the loss is acceptable",
             )
+
+
+def _cure(errors: Counter[tuple[str, str]], otherwise: str) -> str:
+    """What to do about the error that is most frequent."""
+    [((_, reason), _)] = errors.most_common(1)
+    return CURES.get(reason, otherwise)
 
 
 def _worst(errors: Counter[tuple[str, str]]) -> str:

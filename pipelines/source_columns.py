@@ -2,18 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from itertools import islice
-from pathlib import PurePosixPath
 
 from sources.cards import Card
 from sources.columns import KEY, REST, mapped_columns, required_choices, required_columns
 from sources.records import Record
-from sources.storage import Folder, LocalFolder, base_of
-from sources.storage.keys import leaves
 
 TABLES = frozenset({"jsonl", "json", "llava", "csv", "parquet", "hf", "webdataset", "image_folder"})
 """Readers whose records have the columns that the corpus gives them; those of others are the reader's own."""
-FILES_LOOKED_AT = 20_000
 _PARTS_OF_TARS = frozenset({"__key__", "__url__"})
 
 
@@ -68,24 +63,3 @@ class Columns:
 
 def _outermost(column: str, there: Counter[str]) -> str:
     return column if column in there else column.partition(".")[0]
-
-
-def leads_out(root: Folder, uri: str, *, shown: bool) -> str | None:
-    """Why no file can answer to a picture's path, and what to do: it leaves the corpus, as written or by a link."""
-    if leaves(uri):
-        return "the path leads out of the corpus's folder: nothing outside it is read"
-    base = base_of(root)
-    link = base.link_out(uri) if isinstance(base, LocalFolder) else None
-    if link is None:
-        return None
-    name = link if shown else "a folder on the way"
-    return (
-        f"{name} is a link that leads out of the folder given with --data, where no link is followed: give --data a"
-        " folder that holds both, or mount the pictures there"
-    )
-
-
-def place_of_picture(root: Folder, uri: str) -> str | None:
-    """Where a file of the same name lies under the corpus, or None: among its first 20,000 files."""
-    name = PurePosixPath(uri).name
-    return next((stat.path for stat in islice(root.files(), FILES_LOOKED_AT) if stat.path.endswith(f"/{name}")), None)

@@ -180,7 +180,7 @@ def _check_policy(recipe: Recipe, corpus: Corpus) -> None:
         raise UsageError(
             f"source {corpus.name} is credentialed and this recipe allows {', '.join(policy.access)} only",
             f"leave {corpus.name} out, or allow it where you may: --set steps.license.access="
-            f"[{','.join((*policy.access, access))}]",
+            f"[{','.join((*policy.access, access))}]{f'. {corpus.card.fetch}' if corpus.card.fetch else ''}",
         )
 
 

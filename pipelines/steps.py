@@ -15,7 +15,8 @@ class Step(Protocol):
     """Anything with a name, a version that changes when its answers may, and parameters.
 
     A step that holds a model may also have `cpus` and `gpus` (numbers): what one worker of it needs. On a Ray
-    cluster it then runs where that is free; a step without them takes one core.
+    cluster it then runs where that is free; a step without them takes one core. With `gpus_optional` (true or false)
+    it runs without GPUs on a cluster where no node has so many.
     """
 
     name: str

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
+from sources.other_packings import PACKINGS
 from sources.records import Corpus
 from sources.storage import Folder
 from sources.storage.member_index import ARCHIVES, is_compressed, stem_of
@@ -14,15 +15,23 @@ NAMED = 5
 """Absent numbers that are told; of more the count."""
 MIN_FILES = 3
 """Of a series whose names do not say how many there are."""
-_PACKINGS = ("", ".gz", ".bz2", ".xz", ".zst")
+NEARLY_WHOLE = 0.9
+"""Share of its numbers from which such a series lacks what is not there. Archives by case and chosen shards have holes
+as published; what a download that was interrupted leaves is mostly there: the choice is our own."""
+_PACKINGS = ("", ".gz", *PACKINGS)
 _SHARDS = (*ARCHIVES, *(f".{form}{end}" for form in ("arrow", "parquet", "jsonl", "ndjson") for end in _PACKINGS))
 """Ends of the names of files that hold many records each, so that a number in one counts files."""
 _TABLES = tuple(f".{form}{end}" for form in ("json", "csv", "tsv", "txt") for end in _PACKINGS)
 """Of files that may as well be one record each: there a number counts files where the name says so."""
-_ENDS = (*_SHARDS, *_TABLES)
+_XML = (".xml", ".xml.gz")
+_ENDS = (*_SHARDS, *_TABLES, *_XML)
 _OF = re.compile(r"(?<![0-9])([0-9]+)[-_]of[-_]([0-9]+)(?![0-9])")
-_DATE = re.compile(r"(?<![0-9])(?:19|20)[0-9]{2}([-_.]?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12][0-9]|3[01])(?![0-9])")
+_YEAR, _MONTH, _DAY = "(?:19|20)[0-9]{2}", "(?:0[1-9]|1[0-2])", "(?:0[1-9]|[12][0-9]|3[01])"
+_DATE = re.compile(f"(?<![0-9])(?:{_YEAR}([-_.]?){_MONTH}\\1{_DAY}|{_YEAR}[-_.]{_MONTH})(?![0-9])")
+"""A day, or a month whose year stands apart: of these some may be absent."""
 _LAST_NUMBER = re.compile(r"([A-Za-z]*)[-_. ]*([0-9]+)[^0-9]*\Z")
+_PUBMED = re.compile(r"pubmed[0-9]{2}n\Z")
+"""Before the number in the files of PubMed's baseline, of XML, which elsewhere is a document a file."""
 _PARTS = frozenset({"part", "parts", "shard", "chunk"})
 _COUNTED_BY_OTHERS = (
     "p pt pat patient s sub subj subject case study series scan exam volume vol video slide id v ver version release"
@@ -38,6 +47,8 @@ class Gap:
 
     absent: int
     detail: str
+    sure: bool
+    """Whether files are surely absent; else perhaps, as where numbers count cases."""
 
 
 @dataclass
@@ -59,9 +70,13 @@ class _Series:
         return str(number).zfill(widths.pop() if len(widths) == 1 else 0)
 
     def lies_there(self, number: int) -> bool:
-        """Whether the file of a number is there, or the folder that it was unpacked to."""
-        path = self.first[: self.place[0]] + self.written(number) + self.first[self.place[1] :]
-        return self.folder.stat(path) is not None or self.folder.has_folder(stem_of(path))
+        """Whether the file of a number is there, with any hash in its name, or the folder that it was unpacked to."""
+        begin, stop = self.place
+        path = self.first[:begin] + self.written(number) + self.first[stop:]
+        if self.folder.stat(path) is not None or self.folder.has_folder(stem_of(path)):
+            return True
+        of = _OF.match(path, begin)
+        return of is not None and bool(self.folder.glob([f"{path[: of.end()]}-*{_end_of(path)}"]))
 
 
 def gaps(corpus: Corpus) -> list[Gap]:
@@ -69,8 +84,8 @@ def gaps(corpus: Corpus) -> list[Gap]:
 
     Where names say `-of-N`, that is all that is not there of N. Elsewhere it is what lies between the first and the
     last number, if there are three files or more, over half of the numbers are there, and the first is 0 or 1 or
-    has leading zeros: ids and years are no such series. A series of which an absent file lies on the disk, and was
-    not taken, was chosen and lacks none.
+    has leading zeros: ids and years are no such series. It is sure of the first, and of series that are nearly whole. A
+    series of which an absent file lies on the disk, and was not taken, was chosen and lacks none.
     """
     found: dict[tuple[str, str, int | None], _Series] = {}
     for folder, path in _files(corpus):
@@ -89,10 +104,9 @@ def _files(corpus: Corpus) -> Iterator[tuple[Folder, str]]:
 
 def _sort_in(found: dict[tuple[str, str, int | None], _Series], folder: Folder, path: str) -> None:
     """Add a file to its series, if its name is one of a series."""
-    lowered = path.lower()
-    if not lowered.endswith(_ENDS):
+    end = _end_of(path)
+    if end is None:
         return
-    end = next(end for end in _ENDS if lowered.endswith(end))
     start = path.rfind("/") + 1
     stem = path[start : len(path) - len(end)]
     of = _OF.search(stem)
@@ -100,7 +114,7 @@ def _sort_in(found: dict[tuple[str, str, int | None], _Series], folder: Folder, 
         total, place = int(of[2]), of.span(1)
     else:
         last = _LAST_NUMBER.search(_DATE.sub(lambda date: "~" * len(date[0]), stem))
-        if last is None or last[1].lower() in _NO_PARTS or (end in _TABLES and last[1].lower() not in _PARTS):
+        if last is None or not _counts_files(end, last[1].lower(), stem[: last.start(2)]):
             return
         total, place = None, last.span(2)
     begin, stop = start + place[0], start + place[1]
@@ -108,6 +122,19 @@ def _sort_in(found: dict[tuple[str, str, int | None], _Series], folder: Folder, 
     key = (path[:begin], end if total is not None else path[stop:], total)
     series = found.setdefault(key, _Series(folder, total, first=path, place=(begin, stop)))
     series.texts.setdefault(int(path[begin:stop]), path[begin:stop])
+
+
+def _end_of(path: str) -> str | None:
+    """The end of a name that may be one of a series."""
+    lowered = path.lower()
+    return next((end for end in _ENDS if lowered.endswith(end)), None)
+
+
+def _counts_files(end: str, word: str, before: str) -> bool:
+    """Whether a number counts files, by the end of the name, the word at the number and all that is before it."""
+    if end in _XML:
+        return _PUBMED.fullmatch(before.lower()) is not None
+    return word not in _NO_PARTS and (end not in _TABLES or word in _PARTS)
 
 
 def _gap(corpus: Corpus, series: _Series) -> Gap | None:
@@ -127,7 +154,9 @@ def _gap(corpus: Corpus, series: _Series) -> Gap | None:
     of = "between them" if series.total is None else f"of {series.total}"
     verb = "is" if absent == 1 else "are"
     detail = f"{corpus.shown(series.first)} and files numbered like it: {absent} {of} {verb} not there{which}"
-    return Gap(absent, f"{detail}: perhaps an interrupted download")
+    sure = series.total is not None or len(there) >= NEARLY_WHOLE * len(numbers)
+    cause = "perhaps an interrupted download" + ("" if sure else ", if they were published and are wanted")
+    return Gap(absent, f"{detail}: {cause}", sure)
 
 
 def _numbers_of(series: _Series) -> range:

@@ -53,6 +53,8 @@ class Companion:
     digest: str
     seal: Seal | None = None
     """Where rows came by exchange: they are found by the hash of the value."""
+    differing: frozenset[str] = frozenset()
+    """The values of which several rows do not say the same (`row_bytes`), where the first alone is taken."""
 
     def matching(self, value: str | None) -> list[tuple[Any, ...]]:
         """The rows of a value.
@@ -121,7 +123,7 @@ def match(corpus: Corpus, path: str, record: Record) -> str | None:
     rows = table.matching(value)
     if not rows:
         return "blank" if value is None else "none"
-    return "several" if not join.many and any(row != rows[0] for row in rows[1:]) else "one"
+    return "several" if value in table.differing else "one"
 
 
 def form_of(value: str) -> str:
@@ -243,10 +245,11 @@ def _load(root: Folder, stat: FileStat, join: Join, wanted: Wanted) -> Companion
             else [tuple(row.get(name) for name in kept) for row in found]
             for key, found in rows.items()
         }
+        differing = frozenset(() if join.many else (key for key, found in rows.items() if _differ(found, join)))
     except TypeError:
         raise _FormError(NO_JSON) from None
     columns.pop(join.right, None)
-    return Companion(tuple(columns), kept, held, blake3.blake3(data).hexdigest())
+    return Companion(tuple(columns), kept, held, blake3.blake3(data).hexdigest(), differing=differing)
 
 
 def _unpacked(root: Folder, stat: FileStat) -> bytes:
@@ -273,6 +276,13 @@ def _too_many(rows: Sequence[Mapping[str, Any]], join: Join) -> bool:
     return sum(len(row_bytes(added_columns(row, join, frozenset(row)))) for row in rows) > MAX_JOINED_BYTES
 
 
+def _differ(rows: Sequence[Mapping[str, Any]], join: Join) -> bool:
+    """Whether rows of one value say different things, as the exchange would tell it."""
+    if len(rows) == 1:
+        return False
+    return len({row_bytes(added_columns(row, join, frozenset(row))) for row in rows}) > 1
+
+
 def added_columns(row: Mapping[str, Any], join: Join, wanted: Container[str]) -> dict[str, Any]:
     """What a companion's row adds to a record: the wanted columns but `right`."""
     return {name: row[name] for name in row if name in wanted and name != join.right}
@@ -281,7 +291,8 @@ def added_columns(row: Mapping[str, Any], join: Join, wanted: Container[str]) ->
 def row_bytes(row: Mapping[str, Any]) -> bytes:
     """A row as JSON; what JSON does not have is text, as a record's own columns of its kind are.
 
-    Rows that say the same have the same bytes: columns are in the order of their names, empty ones left out.
+    Rows that say the same have the same bytes: columns are in the order of their names, empty ones left out. `1`,
+    `1.0`, `true` and `"1"` do not say the same: as a sample's text they are written differently.
 
     Raises:
         TypeError: NO_JSON says why.

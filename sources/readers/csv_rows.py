@@ -84,7 +84,7 @@ class Dialect:
         try:
             text = data.decode(self.encoding)
         except UnicodeDecodeError:
-            detail = f"not {self.encoding} (`options: {{encoding: ..}}` names another)"
+            detail = f"not {self.encoding} (`options: {{encoding: ..}}` of the recipe's source names another)"
             raise RecordError(detail, Reason.RECORD_ENCODING) from None
         quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if self.quote else csv.QUOTE_NONE
         rows = csv.reader([text], delimiter=self.delimiter, quotechar=self.quote or None, quoting=quoting)

@@ -11,6 +11,8 @@ from sources.records import Corpus, CorpusError, Fragment, Record, Unreadable
 FRAGMENTS_LOOKED_AT = 10
 """A column that none of the first 40,960 records has is taken for misspelt: the answer comes within seconds."""
 
+_CURE = ": perhaps another version of the corpus; name its columns in `fields` of the recipe's source"
+
 
 def expect_columns(corpus: Corpus, path: str, present: Iterable[str], always: frozenset[str] = frozenset()) -> None:
     """Check that every mapped column, and those of `always`, is a column of the file or of its companion.
@@ -22,7 +24,9 @@ def expect_columns(corpus: Corpus, path: str, present: Iterable[str], always: fr
     absent = _absent(corpus, there, always)
     if absent:
         nearest = [] if corpus.identity.keyed else difflib.get_close_matches(absent[0], there, 1, 0.4)
-        hint = f"; did you mean {nearest[0]!r}?" if nearest else f"; it has {corpus.shown_columns(sorted(there))}"
+        hint = (
+            f"; did you mean {nearest[0]!r}?" if nearest else f"; it has {corpus.shown_columns(sorted(there))}{_CURE}"
+        )
         raise CorpusError(f"{corpus.shown(path)}: no column {absent[0]!r}{hint}")
 
 

@@ -87,6 +87,7 @@ def test_open_access_refuses_a_credentialed_corpus_by_name(tmp_path: Path) -> No
     path = recipe(tmp_path / "recipe.yaml", "mimic_cxr_jpg", license={"access": ["open"]})
     answer = curate_json("build", "--recipe", path, "--data", tmp_path, "--out", tmp_path / "run", status=2)
     assert answer["error"] == "source mimic_cxr_jpg is credentialed and this recipe allows open only"
+    assert "Become a credentialed user of PhysioNet, take its course, and sign the data use agreement" in answer["hint"]
 
 
 def test_a_strict_policy_drops_what_states_no_licence(tmp_path: Path) -> None:
@@ -148,7 +149,8 @@ def test_csv_in_latin_1_is_told_record_by_record_and_read_where_the_recipe_says_
     text += '1,PMC1_Fig1.jpg,"Two\nlines, ""quoted""",Où?,a,b,c,d,A,train\n2,PMC1_Fig1.jpg,c,Where?,a,b,c,d,B,train\n'
     put(tmp_path / "PMC-VQA/train_2.csv", text.encode("latin-1"))
     put(tmp_path / "PMC-VQA/figures/PMC1_Fig1.jpg", picture(1))
-    assert problems(tmp_path, "pmc_vqa_v2") == ["record.encoding: not utf-8 (`options: {encoding: ..}` names another)"]
+    told = "record.encoding: not utf-8 (`options: {encoding: ..}` of the recipe's source names another)"
+    assert problems(tmp_path, "pmc_vqa_v2") == [told]
     source = {"name": "pmc_vqa_v2", "options": {"encoding": "latin-1"}}
     answer = curate_json(
         "build", "--recipe", recipe(tmp_path / "r.yaml", source), "--data", tmp_path, "--out", tmp_path / "run"

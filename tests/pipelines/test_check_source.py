@@ -14,6 +14,7 @@ from sources.cards import catalogue
 from sources.storage import LocalFolder
 from tests.sources.corpora_fixtures import MAKERS
 from tests.sources.corpora_fixtures.writing import picture, put, put_jsonl, put_pictures
+from tests.sources.packed_files import write_zip
 
 NO_WORDS = "a record has no text to learn from"
 EXPECTED = {
@@ -54,11 +55,11 @@ TOLD_OF_SHARED_DATA = {
     "aci_bench": set(),
     "biomedparse_files": set(),
     "chatdoctor": set(),
-    "cornerstone_files": {NO_WORDS},
+    "cornerstone_files": set(),
     "deid_files": set(),
     "covid_chestxray": {NO_WORDS, "image.missing", "a picture has no row", "a record has no group 'patient'"},
     "highdicom_files": {NO_WORDS},
-    "indiana_reports": {NO_WORDS},
+    "indiana_reports": set(),
     "medicat": set(),
     "medquad": set(),
     "mts_dialog": set(),
@@ -67,12 +68,8 @@ TOLD_OF_SHARED_DATA = {
     "roco": {"image.missing"},
     "slake": {"image.missing"},
     "vqa_rad": set(),
-    "pydicom_files": {
-        NO_WORDS,
-        "record.malformed",
-        *(f"a record has no group '{kind}'" for kind in ("patient", "study", "series")),
-    },
-    "suyashkumar_files": {NO_WORDS, "a record has no group 'patient'"},
+    "pydicom_files": {NO_WORDS, "record.malformed"},
+    "suyashkumar_files": {NO_WORDS},
 }
 """The pictures of some are not in the copies; films of covid_chestxray are without rows, and rows without films."""
 
@@ -182,6 +179,34 @@ def test_pictures_that_are_elsewhere_are_counted_and_found_by_name(tmp_path: Pat
     assert problem["what"].endswith("(such as images/PMC1_Fig7.jpg; one of that name is at other/PMC1_Fig7.jpg)")
 
 
+def test_pictures_that_two_archives_have_and_that_differ_are_missing_with_both_names(tmp_path: Path) -> None:
+    MAKERS["pubmedvision_alignment"](tmp_path)
+    pictures = sorted((tmp_path / "PubMedVision/images").iterdir())
+    for number in (0, 1):
+        members = [(f"images/{path.name}", picture(50 + number)) for path in pictures]
+        write_zip(tmp_path / f"PubMedVision/images_{number}.zip", members)
+    for path in pictures:
+        path.unlink()
+    [told] = [what for what in problems(tmp_path, "pubmedvision_alignment") if what.startswith("image.missing")]
+    assert "; images_0.zip and images_1.zip each hold one of that name, and they differ" in told
+
+
+def test_an_archive_that_is_not_looked_into_is_named_where_pictures_are_missing(tmp_path: Path) -> None:
+    put_jsonl(tmp_path / "PMC-OA/pmc_oa.jsonl", [{"image": "a.jpg", "caption": "Made up.", "pmcid": "PMC1"}])
+    write_zip(tmp_path / "PMC-OA/figures.zip", [("a.jpg", picture(0))])
+    [told] = [what for what in problems(tmp_path, "pmc_oa_jsonl") if what.startswith("image.missing")]
+    assert told.endswith(
+        "(such as images/a.jpg; figures.zip is not looked into, since the card does not name it: unpack it)"
+    )
+
+
+def test_columns_of_a_version_that_the_card_does_not_know_say_what_to_do(tmp_path: Path) -> None:
+    put_jsonl(tmp_path / "PMC-OA/pmc_oa.jsonl", [{"picture_file": "a.jpg", "t3": "Made up."}])
+    [told] = problems(tmp_path, "pmc_oa_jsonl")
+    assert told.endswith("it has picture_file, t3: perhaps another version of the corpus; name its columns in `fields`"
+                         " of the recipe's source")  # fmt: skip
+
+
 def test_of_a_large_file_the_beginning_alone_is_read_and_that_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,6 +259,17 @@ def test_repeated_ids_of_conversations_are_counted(tmp_path: Path) -> None:
     put(path, json.dumps([*rows, rows[0]]))
     found = checked(tmp_path, "llava_med_instruct")["problems"]
     assert {"what": "an id is that of another record, too", "count": 1} in found
+
+
+def test_what_may_be_so_as_published_is_noted_and_is_no_problem(tmp_path: Path) -> None:
+    rows = [{"image": f"PMC1_Fig{n}.jpg", "caption": f"Made up {n}." if n else "", "pmcid": "PMC1"} for n in range(20)]
+    put_jsonl(tmp_path / "PMC-OA/pmc_oa.jsonl", rows)
+    put_pictures(tmp_path / "PMC-OA/images", [row["image"] for row in rows])
+    found = checked(tmp_path, "pmc_oa_jsonl")
+    assert (found["problems"], found["notes"]) == ([], [{"what": NO_WORDS, "count": 1}])
+    assert f"  note: {NO_WORDS} (1 times)" in check_lines(found)
+    put_jsonl(tmp_path / "PMC-OA/pmc_oa.jsonl", rows[:10])
+    assert problems(tmp_path, "pmc_oa_jsonl") == [NO_WORDS]
 
 
 def test_files_of_a_series_that_are_absent_are_counted(tmp_path: Path) -> None:

@@ -79,3 +79,10 @@ def test_errors_add_up_over_steps() -> None:
 def test_a_step_in_which_everything_fails_ends_the_run() -> None:
     with pytest.raises(BudgetError, match="every one of 3 samples failed"):
         ErrorBudget(1.0, {}, Counter(s=3)).spend(step("s", 3, tokens_error=3))
+
+
+def test_an_error_with_a_known_cure_says_what_to_do() -> None:
+    for taken in (300, 3000):
+        with pytest.raises(BudgetError) as raised:
+            ErrorBudget(0.01, {}, Counter(s=3000)).spend(step("s", taken, record_encoding=300))
+        assert "encoding: windows-1252" in raised.value.hint

@@ -5,7 +5,7 @@ import pytest
 
 from sources.cards import Card
 from sources.find import find_corpus
-from sources.gaps import gaps
+from sources.gaps import Gap, gaps
 from sources.identity import Identity
 from sources.records import Corpus
 from sources.storage import LocalFolder
@@ -18,9 +18,12 @@ def card(*files: str, archives: Sequence[str] = ()) -> Card:
     return Card(name="set", reader="jsonl", layout=layout, task="text", access="open")
 
 
+def found(folder: Path, names: Sequence[str], key: bytes | None = None) -> list[Gap]:
+    return gaps(Corpus("set", LocalFolder(folder), card("**/*"), Identity("set", key), tuple(sorted(names))))
+
+
 def told(folder: Path, names: Sequence[str], key: bytes | None = None) -> list[tuple[int, str]]:
-    corpus = Corpus("set", LocalFolder(folder), card("**/*"), Identity("set", key), tuple(sorted(names)))
-    return [(gap.absent, gap.detail) for gap in gaps(corpus)]
+    return [(gap.absent, gap.detail) for gap in found(folder, names, key)]
 
 
 def told_on_disk(folder: Path, found_by: Card) -> list[str]:
@@ -47,16 +50,20 @@ LACKING = {
         "set: a-1-of-3.arrow and files numbered like it: 1 of 3 is not there",
     ),
     "a hole": (
-        ["part_1.jsonl", "part_2.jsonl", "part_4.jsonl"],
+        [f"part_{number}.jsonl" for number in range(1, 11) if number != 3],
         "set: part_1.jsonl and files numbered like it: 1 between them is not there (3)",
     ),
     "parts of a table": (
-        ["part1.csv", "part2.csv", "part4.csv"],
+        [f"part{number}.csv" for number in range(1, 11) if number != 3],
         "set: part1.csv and files numbered like it: 1 between them is not there (3)",
     ),
     "a date beside the number": (
-        [f"oa.PMC{number:03d}xxxxxx.baseline.2024-06-18.tar.gz" for number in (0, 1, 2, 4)],
+        [f"oa.PMC{number:03d}xxxxxx.baseline.2024-06-18.tar.gz" for number in range(12) if number != 3],
         "set: oa.PMC000xxxxxx.baseline.2024-06-18.tar.gz and files numbered like it: 1 between them is not there (003)",
+    ),
+    "PubMed's baseline": (
+        [f"pubmed24n{number:04d}.xml" for number in range(1, 31) if number != 7],
+        "set: pubmed24n0001.xml and files numbered like it: 1 between them is not there (0007)",
     ),
 }
 
@@ -64,8 +71,23 @@ LACKING = {
 @pytest.mark.parametrize("case", sorted(LACKING))
 def test_the_numbers_that_a_series_lacks_are_told(tmp_path: Path, case: str) -> None:
     names, expected = LACKING[case]
-    [(_, detail)] = told(tmp_path, names)
-    assert detail == f"{expected}: perhaps an interrupted download"
+    [gap] = found(tmp_path, names)
+    assert gap.detail == f"{expected}: perhaps an interrupted download"
+    assert gap.sure
+
+
+PERHAPS = {
+    "archives by case": [f"BraTS2021_{number:05d}.tar" for number in range(40) if number % 4 != 1],
+    "shards that were chosen": ["shard-000.tar", "shard-001.tar", "shard-003.tar", "shard-005.tar"],
+    "parts": ["part_1.jsonl", "part_2.jsonl", "part_4.jsonl"],
+}
+
+
+@pytest.mark.parametrize("case", sorted(PERHAPS))
+def test_holes_of_a_series_that_is_far_from_whole_may_be_there_as_published(tmp_path: Path, case: str) -> None:
+    [gap] = found(tmp_path, PERHAPS[case])
+    assert not gap.sure
+    assert gap.detail.endswith(": perhaps an interrupted download, if they were published and are wanted")
 
 
 def test_of_many_absent_files_the_first_are_named_and_all_are_counted(tmp_path: Path) -> None:
@@ -82,6 +104,9 @@ WHOLE = {
     "a few taken of many": ["shard-000.tar", "shard-010.tar", "shard-020.tar", "shard-040.tar"],
     "years": [f"VQA_Med_{year}.jsonl" for year in (2018, 2019, 2021)],
     "days": [f"incr.2024-06-{day}.tar.gz" for day in ("01", "02", "04")],
+    "months": [f"reports_2024-{month:02d}.tar" for month in (1, 2, 4)],
+    "documents": [f"guideline_{number:03d}.xml" for number in (1, 2, 4)],
+    "PubMed's updates": [f"pubmed24n{number}.xml" for number in (1220, 1221, 1223)],
     "slices": [f"IM-0001-{number:04d}.dcm" for number in (1, 2, 4)],
     "pictures": [f"imgs/xmlab{number}/source.jpg" for number in (0, 1, 3)],
     "films": [f"images/{number}.png" for number in (1, 2, 4)],
@@ -110,13 +135,24 @@ def test_a_selection_of_files_that_are_there_lacks_none(tmp_path: Path) -> None:
     assert len(told_on_disk(tmp_path, chosen)) == 1
 
 
+def test_chosen_shards_of_the_hub_lack_none_though_each_has_a_hash_of_its_own(tmp_path: Path) -> None:
+    hashes = ("3cf888", "0b21aa", "99e1c0")
+    for number, tail in enumerate(hashes):
+        put(tmp_path / f"set/train-{number:05d}-of-00003-{tail}.jsonl", "{}")
+    chosen = card("train-00000-of-*.jsonl", "train-00002-of-*.jsonl")
+    assert told_on_disk(tmp_path, chosen) == []
+    (tmp_path / "set/train-00001-of-00003-0b21aa.jsonl").unlink()
+    assert len(told_on_disk(tmp_path, chosen)) == 1
+
+
 def test_archives_of_pictures_count_and_what_was_unpacked_is_there(tmp_path: Path) -> None:
     with_pictures = card("*.jsonl", archives=["images_*.zip"])
     put(tmp_path / "set/a.jsonl", "{}")
     for number in (0, 1, 3):
         write_zip(tmp_path / f"set/images_{number}.zip", [(f"{number}.jpg", b"made up")])
     line = (
-        "set: images_0.zip and files numbered like it: 1 between them is not there (2): perhaps an interrupted download"
+        "set: images_0.zip and files numbered like it: 1 between them is not there (2): perhaps an interrupted"
+        " download, if they were published and are wanted"
     )
     assert told_on_disk(tmp_path, with_pictures) == [line]
     (tmp_path / "set/images_2").mkdir()

@@ -2,6 +2,7 @@
 
 from dedup.decontamination.provenance import ancestors, derivations
 from dedup.evalsets.registry import registry
+from sources.cards import catalogue
 
 
 def made_from(*names: str) -> dict[str, tuple[str, ...]]:
@@ -36,6 +37,13 @@ def test_a_corpus_that_holds_an_eval_set_is_found() -> None:
     assert [(one.eval_set, one.source, one.path) for one in found] == [
         (name, "pmc_llama_instructions", (name, "pmc_llama_instructions")) for name in ("medmcqa", "medqa", "pubmedqa")
     ]
+
+
+def test_sets_that_collect_others_know_them() -> None:
+    assert registry()["omnimedvqa"].made_from == catalogue()["omnimedvqa"].made_from
+    assert [one.path for one in derivations(made_from("omnimedvqa"), ["ISIC 2019"])] == [("omnimedvqa", "isic2019")]
+    held = derivations(made_from("medxpertqa_text", "mmlu_med", "vqa_rad"), ["medreason"])
+    assert [one.eval_set for one in held] == ["medxpertqa_text", "mmlu_med"]
 
 
 def test_a_corpus_that_holds_what_an_eval_set_was_made_from_is_found() -> None:

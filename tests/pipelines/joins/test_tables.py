@@ -62,18 +62,19 @@ def test_records_whose_rows_differ_are_counted_as_in_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, identifiers: str, run_bytes: int
 ) -> None:
     monkeypatch.setattr(driven, "RUN_BYTES", run_bytes)
-    records = [{"uid": uid, "body": "x"} for uid in ("same", "other", "late", "other", "", "cold")]
+    records = [{"uid": uid, "body": "x"} for uid in ("same", "other", "late", "other", "", "cold", "mixed")]
     rows = [{"id": uid, "cc": "MIT", "file": None, "more": n} for n, uid in enumerate(("same", "other", "late") * 2)]
     rows += [{"file": None, "cc": "CC0", "id": "other"}, {"id": "unasked", "cc": "a"}, {"id": "unasked", "cc": "b"}]
     rows += [{"id": f"{n}", "cc": "MIT"} for n in range(90)] + [{"id": "late", "cc": "MIT", "file": 7}, {"id": "same"}]
     rows[-1] |= {"file": None, "cc": "MIT"}
+    rows += [{"id": "mixed", "file": 1}, {"id": "mixed", "file": 1.0}]  # equal in Python, written differently
     join = Join(tmp_path, identifiers=identifiers).write(records, rows)
     corpus = join.corpus()
     found = Counter(match(corpus, "notes.jsonl", Record(str(n), record)) for n, record in enumerate(records))
     join.by_exchange()
     told = {name: join.said[f"records_{name}"] for name in ("several", "unmatched", "blank")}
     assert told == {"several": found["several"], "unmatched": found["none"], "blank": found["blank"]}
-    assert told == {"several": 3, "unmatched": 1, "blank": 1}
+    assert told == {"several": 4, "unmatched": 1, "blank": 1}
     assert join.said["records"] == len(records)
 
 
