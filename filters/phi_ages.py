@@ -25,7 +25,7 @@ _PATTERNS = tuple(
         rf"{_FREE}({_OLD})(?=[\s-]{{0,2}}(?:to|and|or|-|,)[\s-]{{0,2}}\d{{2,3}}{_YEARS_OLD})",
         rf"{_FREE}{_OLD}\s?-\s?({_OLD}){_YEARS_OLD}",
         rf"\bage(?:d|s|\s+in\s+years|\s+at\s+\w+|\s+of)?\s*+[:=-]?\s*+(?:of\s+|is\s+|was\s+)?(0?{_OLD}){_NO_AGE}",
-        rf"(?<![\w.,/-])(0{_OLD})Y\b",
+        rf"(?<![\w.,/-])(0{_OLD}|1[0-2]\d)Y\b",
         rf"(?:^|(?<=[.;:!?\n]\s)|(?<=\n))(?:the |this )?(?:patient|pt|he|she) is (?:now )?({_OLD}){_FOLLOWED}",
         rf"\b(?:patient|pt|he|she|who) (?:has )?(?:just |recently )?turned ({_OLD})\b{_NO_AGE}",
         rf"{_FREE}({_OLD})\s?/\s?[MF](?![\w/])",

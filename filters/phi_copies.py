@@ -1,8 +1,8 @@
 """Copies of a text as rules and the model read it: plain digits, hyphens and letters, and nothing that nobody sees.
 
-Rules are written for ASCII signs. What a person reads as the same (full-width or Arabic digits, a non-breaking hyphen, an
-accent that stands behind its letter, a soft hyphen in a name) is the same in the copy, which knows where its characters
-stand in the text.
+Rules are written for ASCII signs. What a person reads as the same (full-width or Arabic digits, a non-breaking hyphen,
+an accent that stands behind its letter, a soft hyphen in a name) is the same in the copy, which knows where its
+characters stand in the text.
 """
 
 import re
