@@ -15,12 +15,17 @@ _FREE = r"(?<![\d.,/-])"
 _YEARS_OLD = rf"[\s-]*{_UNIT}[\s./-]*(?:o(?:lds?|\b|\.)|of age\b)"
 _NO_AGE = r"(?!\d|[.,]\d|\s?%|[\s-]*(?:h|hours?|d|days?|weeks?|wks?|months?|mos?|degrees?)\b|\s?°)"
 _FOLLOWED = r"(?=\s*$|[.;,](?:\s|$)|\s+(?:and|with|who|today|now)\b)"
-_PATTERNS = tuple(
+_IN_WORDS = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        rf"\b({_OLD_WORDS})(?=[\s-]+{_UNIT}[\s-]*(?:old|of age))",
+        rf"\b(?:aged?|age of|turned)\s+({_OLD_WORDS})\b{_NO_AGE}",
+    )
+)
+_IN_FIGURES = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         rf"{_FREE}({_OLD})\s?[MF](?=\s+(?:with|who|presents|presenting|presented|s/p|status|h/o|hx|admitted|p/w|w/))",
-        rf"\b({_OLD_WORDS})(?=[\s-]+{_UNIT}[\s-]*(?:old|of age))",
-        rf"\b(?:aged?|age of|turned)\s+({_OLD_WORDS})\b{_NO_AGE}",
         rf"{_FREE}({_OLD}){_YEARS_OLD}",
         rf"{_FREE}({_OLD})(?=[\s-]{{0,2}}(?:to|and|or|-|,)[\s-]{{0,2}}\d{{2,3}}{_YEARS_OLD})",
         rf"{_FREE}{_OLD}\s?-\s?({_OLD}){_YEARS_OLD}",
@@ -38,10 +43,11 @@ _PATTERNS = tuple(
     )
 )
 """Each with the number alone in its group."""
+_FIGURE = re.compile(r"9\d|1[0-2]\d")
 
 
 def age_spans(text: str) -> Iterator[Span]:
     """The numbers of ages from 90 on."""
-    for pattern in _PATTERNS:
+    for pattern in _IN_WORDS if _FIGURE.search(text) is None else (*_IN_WORDS, *_IN_FIGURES):
         for match in pattern.finditer(text):
             yield Span(match.start(1), match.end(1), "age")

@@ -85,6 +85,7 @@ _PATTERNS = tuple(
         (rf"(?<!\d){_MONTH}\s*(?:月\s*{_DAY}\s*[日号號]|월\s*{_DAY}\s*일)", 0),
     )
 )
+_DIGIT = re.compile(r"\d")
 _CUED = re.compile(
     r"\b(?:D\.?O\.?B\.?|date of birth|birth ?date|born(?: on)?|dated|date|admitted(?: on)?|discharged(?: on)?|"
     r"dictated(?: on)?|exam(?:ination)? date|study date|seen on|visit(?: on)?|"
@@ -96,6 +97,8 @@ _CUED = re.compile(
 
 def date_spans(text: str) -> Iterator[Span]:
     """Dates that say more than a year."""
+    if _DIGIT.search(text) is None:
+        return
     for pattern in _PATTERNS:
         for match in pattern.finditer(text):
             yield Span(match.start(), match.end(), "date")

@@ -141,7 +141,7 @@ def _certain(text: str) -> Iterator[Span]:
     """Names of several doctors, and in other scripts: whatever stands there is one."""
     for match in _TOGETHER.finditer(text):
         yield from (Span(*one.span(), "name") for one in _EACH.finditer(text, *match.span(1)))
-    for match in _SCRIPTED.finditer(text):
+    for match in () if text.isascii() else _SCRIPTED.finditer(text):
         yield Span(*match.span(match.lastindex or 0), "name")
 
 
