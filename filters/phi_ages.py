@@ -1,4 +1,4 @@
-"""Ages over 89, which 45 CFR 164.514(b)(2)(i)(C) counts as identifiers: in figures, in words, in eleven languages."""
+"""Ages over 89, which 45 CFR 164.514(b)(2)(i)(C) counts as identifiers: in figures of twelve languages, in English words."""
 
 import re
 from collections.abc import Iterator
