@@ -45,10 +45,19 @@ _CASED = r"[\u0386-\u03ab\u0400-\u042f][\u0370-\u052f]*"
 """A word in Greek or Cyrillic letters with a capital."""
 _UNCASED = r"[\u0590-\u06ff\u0900-\u097f]+"
 """A word in Hebrew, Arabic or Devanagari letters, which have no capitals."""
+_HAN = r"[\u3400-\u9fff]"
+_TOGETHER_WRITTEN = (
+    rf"(?!男|女|无|無|不|匿名){_HAN}{{2,4}}(?: {_HAN}{{1,4}})?|{_HAN} {_HAN}{{1,3}}|"
+    r"[\u30a0-\u30ff]{2,8}(?: [\u30a0-\u30ff]{1,8})?|[\uac00-\ud7af]{2,4}(?: [\uac00-\ud7af]{2,3})?"
+)
+"""A Chinese, Japanese or Korean name."""
 _SCRIPTED = re.compile(
     rf"(?:{_CUE}|\b(?i:пациент|больной|имя|фио|ασθενής|όνομα))\s*[:\uff1a]\s*({_CASED}(?:[ ,-]{{1,2}}{_CASED}){{0,3}})|"
     rf"(?:\b(?i:name)|الاسم|שם|नाम)\s*[:\uff1a]\s*({_UNCASED}(?:[ ,-]{{1,2}}{_UNCASED}){{0,3}})|"
-    rf"(?:{_CUE}|المريض|החולה|मरीज)\s*[:\uff1a]\s*({_UNCASED}(?: {_UNCASED})?)(?=\s*(?:$|[\n.,;(|]))"
+    rf"(?:{_CUE}|المريض|החולה|मरीज)\s*[:\uff1a]\s*({_UNCASED}(?: {_UNCASED})?)(?=\s*(?:$|[\n.,;(|]))|"
+    rf"(?:{_CUE}|氏名|患者名|名前|환자명|이름|성명)\s*[:\uff1a]\s*(?:{TITLES})?({_TOGETHER_WRITTEN})"
+    r"(?![\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])|"
+    rf"\b{TITLES}({_CASED}(?:[ -]{_CASED}){{0,2}}|{_UNCASED}(?: {_UNCASED})?|{_HAN}{{1,4}}|{_TOGETHER_WRITTEN})"
 )
 _TOGETHER = re.compile(rf"\b(?i:drs|doctors)\.?\s+((?:{FULL},?\s+){{1,3}}(?:and|&)\s+{FULL})")
 _EACH = re.compile(FULL)
@@ -133,7 +142,7 @@ def _certain(text: str) -> Iterator[Span]:
     """Names of several doctors, and in other scripts: whatever stands there is one."""
     for match in _TOGETHER.finditer(text):
         yield from (Span(*one.span(), "name") for one in _EACH.finditer(text, *match.span(1)))
-    for match in _SCRIPTED.finditer(text):
+    for match in () if text.isascii() else _SCRIPTED.finditer(text):
         yield Span(*match.span(match.lastindex or 0), "name")
 
 
