@@ -44,11 +44,11 @@ _RUN = 8
 """Words. Shorter runs come again in honest captions: "a plane that is perpendicular to the sagittal plane and"."""
 
 _LABEL = re.compile(
-    r"\W*+(?:(?:(?:supplementary|supplemental|extended data|additional)\s+)?+(?:fig(?:ure)?s?|image|panel|table|plate"
-    r"|scheme|photo(?:graph)?|illustration|slide|video|case|图|表|рис(?:унок)?|abb(?:ildung)?)\W*+(?:(?:no|nr)\b\W*+)?+"
+    r"\W*+(?:(?:(?:supplementary|supplemental|extended data|additional)\s+)?+(?:fig(?:ure|ura|uur)?s?|image|bild|panel|table|plate"
+    r"|scheme|photo(?:graph)?|illustration|slide|video|case|图|圖|図|表|그림|(?:ال)?شكل|рис(?:унок)?|abb(?:ildung)?)\W*+(?:(?:no|nr)\b\W*+)?+"
     r"(?:[a-z]?\d{1,4}[a-z]?|[ivx]{1,5}|[a-z]|and|to|continued|cont)?"
     r"|\d{1,4}[a-z]?|[ivx]{1,5}(?!\W+\d)|[a-z](?!\W+\d))?"
-    r"(?:\W++(?:[a-z]|\d{1,3}|and|to|continued|cont)\b)*+\W*+",
+    r"(?:\W++(?:[a-z]|\d{1,3}|and|to|of|continued|cont)\b)*+\W*+",
     re.IGNORECASE,
 )
 """A word for a figure and its number, or a bare number or letter; "T2", "L4" and "I-131" are findings. Runs of other
@@ -115,7 +115,7 @@ class TextQuality:
     """Measures the texts of samples: TEXT_QUALITY, and where a model is given their embeddings: TEXT_EMBEDDING."""
 
     name = "text_quality"
-    version = 4
+    version = 5
     columns = ("turns", "task", "question", "options", "answer", "images")
 
     def __init__(self, tower: TextTower | None = None) -> None:
