@@ -57,8 +57,8 @@ Reading = Literal["rapidocr", "none"]
 class Examination:
     """How pictures are looked at: `writing` False leaves pixels alone; `verify` reads them again once covered.
 
-    Also where nothing is masked by policy: a reviewer may answer `mask`. Metadata are always looked at, which costs next
-    to nothing, so that another policy on them reads no picture again.
+    Also where nothing is masked by policy: a reviewer may answer `mask`. Metadata are always looked at, which costs
+    next to nothing, so that another policy on them reads no picture again.
     """
 
     writing: bool

@@ -44,8 +44,9 @@ _RUN = 8
 """Words. Shorter runs come again in honest captions: "a plane that is perpendicular to the sagittal plane and"."""
 
 _LABEL = re.compile(
-    r"\W*+(?:(?:(?:supplementary|supplemental|extended data|additional)\s+)?+(?:fig(?:ure|ura|uur)?s?|image|bild|panel|table|plate"
-    r"|scheme|photo(?:graph)?|illustration|slide|video|case|图|圖|図|表|그림|(?:ال)?شكل|рис(?:унок)?|abb(?:ildung)?)\W*+(?:(?:no|nr)\b\W*+)?+"
+    r"\W*+(?:(?:(?:supplementary|supplemental|extended data|additional)\s+)?+"
+    r"(?:fig(?:ure|ura|uur)?s?|image|bild|panel|table|plate|scheme|photo(?:graph)?|illustration|slide|video|case"
+    r"|图|圖|図|表|그림|(?:ال)?شكل|рис(?:унок)?|abb(?:ildung)?)\W*+(?:(?:no|nr)\b\W*+)?+"
     r"(?:[a-z]?\d{1,4}[a-z]?|[ivx]{1,5}|[a-z]|and|to|continued|cont)?"
     r"|\d{1,4}[a-z]?|[ivx]{1,5}(?!\W+\d)|[a-z](?!\W+\d))?"
     r"(?:\W++(?:[a-z]|\d{1,3}|and|to|of|continued|cont)\b)*+\W*+",
