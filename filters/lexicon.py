@@ -1,7 +1,7 @@
 """Which modality a sample's own words say its picture has.
 
-A list of English words with the three traps of such texts: negation ("no CT was performed"), comparison ("unchanged since
-the prior MRI") and questions, which state nothing until they are answered ("Is this a CT or an MRI?").
+A list of English words with the three traps of such texts: negation ("no CT was performed"), comparison ("unchanged
+since the prior MRI") and questions, which state nothing until they are answered ("Is this a CT or an MRI?").
 """
 
 import re
@@ -53,8 +53,8 @@ MENTION = re.compile(
 _CLAUSE = re.compile(r"[.;:!?\n]|,? (?:but|however|although|whereas) ", re.IGNORECASE)
 _DENIED = re.compile(
     r"\b(?:keine?|pas de|sin|senza|geen) $"
-    r"|\b(?:no|not|without|never|neither|nor|cannot|\w+n['\u2019]t|unable|unlike|instead of|rather than|declined|refused"
-    r"|deferred|absence of)\b(?:(?!\b(?:on|by|in|at|this)\b)[^.;:,]){0,40}$",
+    r"|\b(?:no|not|without|never|neither|nor|cannot|\w+n['\u2019]t|unable|unlike|instead of|rather than|declined"
+    r"|refused|deferred|absence of)\b(?:(?!\b(?:on|by|in|at|this)\b)[^.;:,]){0,40}$",
     re.IGNORECASE,
 )
 """What is denied stands right behind it: of "no effusion on CT" the effusion."""
