@@ -119,7 +119,7 @@ def test_another_way_of_looking_at_pictures_is_another_step(tmp_path: Path) -> N
 def test_another_policy_on_metadata_looks_at_pictures_in_the_same_way(tmp_path: Path) -> None:
     found = []
     for policy in ("strip", "quarantine", "keep"):
-        entry = {"image": IMAGE, "decision": "drop", "who": "x", "why": "x"}
+        entry: dict[str, object] = {"image": IMAGE, "decision": "drop", "who": "x", "why": "x"}
         recipe = load_recipe(None, recipe_with(tmp_path, metadata=policy, review=review(tmp_path, entry)), ())
         privacy = privacy_of(recipe, ())
         assert privacy is not None
