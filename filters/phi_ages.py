@@ -1,4 +1,4 @@
-"""Ages over 89, which 45 CFR 164.514(b)(2)(i)(C) counts as identifiers: in figures of twelve languages, in English words."""
+"""Ages over 89, which 45 CFR 164.514(b)(2)(i)(C) counts as identifiers: in figures of twelve languages, in English."""
 
 import re
 from collections.abc import Iterator
