@@ -2,11 +2,12 @@
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, product
 from pathlib import Path
 
 from sources.cards import Card, Layout
 from sources.identity import Identity, storable
-from sources.other_packings import PACKINGS, archives_otherwise_packed, expect_unpacked, packed_beside
+from sources.other_packings import PACKINGS, expect_unpacked
 from sources.readers.registry import expect_options, reader_named
 from sources.records import Corpus, CorpusError
 from sources.storage import (
@@ -66,9 +67,9 @@ def find_corpus(
     files. `splits` (default: the card's training splits) choose files where the layout tells splits by file.
 
     Raises:
-        CorpusError: a record file leads out of the data root (a link, or `..`), cannot be read, is in a packing that
-            is not read or has a name that is not UTF-8, or `splits` names one that there is not, or the card has an
-            option that its reader lacks.
+        CorpusError: a record file leads out of the data root (a link, or `..`), cannot be read or has a name that is
+            not UTF-8, or there are none but in a packing that is not read, or `splits` names one that there is not, or
+            the card has an option that its reader lacks.
     """
     for form in card.all_forms:
         expect_options(form)
@@ -83,26 +84,10 @@ def find_corpus(
                     return corpus
     found = _packed_corpus(forms, name, data_roots, identity, path)
     if found is None:
-        _expect_none_otherwise_packed(forms, name, data_roots, path)
-    return found
-
-
-def _expect_none_otherwise_packed(
-    forms: Sequence[tuple[Card, "Globs"]], name: str, data_roots: Sequence[Folder], path: str | None
-) -> None:
-    """Check that a corpus that is nowhere does not lie there in a packing that is not read.
-
-    Raises:
-        CorpusError: it does.
-    """
-    for data_root in data_roots:
-        for form, patterns in forms:
-            if path is None:
-                expect_unpacked(form, name, data_root, archives_otherwise_packed(data_root, form.layout.roots))
+        for data_root, (form, patterns) in product(data_roots, forms):
             for folder, globs in _candidates(form, data_root, patterns, path):
-                beside = packed_beside(pattern for one in globs.values() for pattern in one)
-                if beside and form.reader != "hf" and folder.exists():
-                    expect_unpacked(form, name, folder, _listed(form, name, folder, beside, PACKINGS))
+                expect_unpacked(form, name, folder, [*chain.from_iterable(globs.values())])
+    return found
 
 
 def _packed_corpus(
@@ -270,18 +255,14 @@ def _corpus_folders(layout: Layout, data_root: Folder) -> Iterator[Folder]:
         yield data_root
 
 
-def _listed(
-    card: Card, name: str, folder: Folder, patterns: Sequence[str], ends: tuple[str, ...] = ("",)
-) -> list[FileStat]:
-    """The files that match and end in one of `ends`, every one of them readable by its name."""
+def _listed(card: Card, name: str, folder: Folder, patterns: Sequence[str]) -> list[FileStat]:
+    """The files that match, every one of them readable by its name."""
     try:
         files, escaping = folder.listing(patterns)
     except StoreError:
         raise
     except OSError as error:
         raise CorpusError(f"{name}: a file or folder in {folder.place} cannot be read ({error.strerror})") from None
-    files = [stat for stat in files if stat.path.endswith(ends)]
-    escaping = [path for path in escaping if path.endswith(ends)]
     if escaping:
         link = "a file or folder" if card.keyed else f"{storable(escaping[0])} in {folder.place}"
         raise CorpusError(
@@ -302,16 +283,11 @@ def _corpus_at(card: Card, name: str, folder: Folder, identity: Identity, globs:
     split_of: dict[str, str | None] = {}
     listed: dict[str, FileStat] = {}
     compressed: dict[str, FileStat] = {}
-    unread: list[FileStat] = []
     reads_them = card.reader in READ_ARCHIVES or isinstance(folder, PackedFolder)
     for split, patterns in globs.items():
-        own, compressed_ones = (list(patterns), []) if reads_them else _by_packing(patterns)
-        beside = [*compressed_ones, *([] if card.reader == "hf" else packed_beside(own))]
-        packed_ones = _listed(card, name, folder, beside, (".gz", *PACKINGS)) if beside else []
-        unread += [stat for stat in packed_ones if stat.path.endswith(PACKINGS)]
-        unpacks = not reads_them and bool(beside)
-        gzips = [stat for stat in packed_ones if unpacks and is_compressed(stat.path)]
-        for stat in [*_listed(card, name, folder, own), *gzips]:
+        looked_for = patterns if reads_them else _also_compressed(patterns)
+        unpacks = not reads_them and any(map(is_compressed, looked_for))
+        for stat in _listed(card, name, folder, looked_for):
             path = stat.path
             if unpacks and is_compressed(path):
                 path = path.removesuffix(".gz")
@@ -320,7 +296,6 @@ def _corpus_at(card: Card, name: str, folder: Folder, identity: Identity, globs:
             listed[stat.path] = stat
     if not split_of:
         return None
-    expect_unpacked(card, name, folder, unread, split_of)
     splits = {path: split for path, split in split_of.items() if split is not None}
     known = _known(card, name, folder, list(listed.values()))
     root = _with_archives(card, name, folder, known, [stat for path, stat in compressed.items() if path not in listed])
@@ -332,9 +307,11 @@ def _corpus_at(card: Card, name: str, folder: Folder, identity: Identity, globs:
     return corpus
 
 
-def _by_packing(patterns: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The patterns of plain files, and those of files in gzip."""
-    return [one for one in patterns if not is_compressed(one)], [one for one in patterns if is_compressed(one)]
+def _also_compressed(patterns: Sequence[str]) -> list[str]:
+    """The patterns, and those of the same files in gzip."""
+    plain = [pattern.removesuffix(".gz") if is_compressed(pattern) else pattern for pattern in patterns]
+    own = [pattern for pattern in plain if pattern in patterns]
+    return [*own, *(f"{pattern}.gz" for pattern in plain if is_compressed(f"{pattern}.gz"))]
 
 
 def _with_archives(card: Card, name: str, folder: Folder, known: Folder, compressed: Sequence[FileStat]) -> Folder:

@@ -6,6 +6,7 @@ import pytest
 from sources.cards import Card
 from sources.find import find_corpus
 from sources.identity import Identity
+from sources.other_packings import left_packed
 from sources.records import Corpus, CorpusError
 from sources.storage import LocalFolder
 
@@ -33,18 +34,23 @@ def test_a_record_file_that_is_not_unpacked_is_named(tmp_path: Path, end: str, p
         find(tmp_path, path)
 
 
-def test_one_beside_files_that_are_read_is_not_passed_over(tmp_path: Path) -> None:
-    put(tmp_path, "notes/a.jsonl", "notes/b.jsonl.zst", "notes/c.jsonl.zst")
-    with pytest.raises(CorpusError, match=r"b\.jsonl\.zst in \S+ \(and 1 more\): \.zst is not read"):
-        find(tmp_path)
+def test_one_beside_files_that_are_read_is_told_and_ends_nothing(tmp_path: Path) -> None:
+    put(tmp_path, "notes/a.jsonl", "notes/b.jsonl.zst", "notes/c.jsonl.zst", "notes/a.jsonl.old.xz")
+    corpus = find(tmp_path)
+    assert corpus is not None
+    assert corpus.files == ("a.jsonl",)
+    told = left_packed(corpus)
+    assert told is not None
+    assert told.startswith(f"notes: b.jsonl.zst in {tmp_path / 'notes'} (and 1 more): .zst is not read; unpack it")
 
 
 @pytest.mark.parametrize("unpacked", ["notes/a.jsonl", "notes/a.jsonl.gz"])
 def test_one_that_is_there_in_a_form_that_is_read_is_not_missed(tmp_path: Path, unpacked: str) -> None:
-    put(tmp_path, unpacked, "notes/a.jsonl.zst", "notes/a.png.xz", "notes/readme.zst")
+    put(tmp_path, unpacked, "notes/a.jsonl.zst", "notes/a.png.xz", "notes/readme.zst", "notes/a.jsonl.txt.gz")
     corpus = find(tmp_path)
     assert corpus is not None
     assert corpus.files == ("a.jsonl",)
+    assert left_packed(corpus) is None
 
 
 def test_names_of_a_keyed_corpus_are_not_told(tmp_path: Path) -> None:
@@ -55,9 +61,6 @@ def test_names_of_a_keyed_corpus_are_not_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("end", [".zst", ".xz", ".bz2"])
 def test_a_tar_that_is_not_unpacked_is_named(tmp_path: Path, end: str) -> None:
-    put(tmp_path / "inside", f"notes/a.tar{end}")
+    put(tmp_path, f"notes/a.tar{end}")
     with pytest.raises(CorpusError, match=rf"a\.tar\{end} in"):
-        find(tmp_path / "inside", reader="webdataset")
-    put(tmp_path / "called_so", f"notes.tar{end}")
-    with pytest.raises(CorpusError, match=rf"notes\.tar\{end} in"):
-        find(tmp_path / "called_so", None)
+        find(tmp_path, reader="webdataset", path="notes/*.tar")
