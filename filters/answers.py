@@ -29,7 +29,8 @@ _MOST_CUTS = 8
 _LETTERED = re.compile(r"\W*(?:option\s+)?([a-z])\s*[.):]", re.IGNORECASE)
 """An option's letter that begins an answer: "B.The edge of the lung"."""
 _LED = re.compile(r"(yes|no)\b(\s*[,;])?", re.IGNORECASE)
-"""An answer's first word. "No effusion" is none of "No, normal"; "No, it is clear" is."""
+"""An answer's or an option's first word: of "No, normal" is "No, it is clear", but not "No effusion"; of "No effusion"
+is "No" alone."""
 
 
 def is_among(answer: str, options: Sequence[str]) -> bool:
@@ -50,9 +51,15 @@ def is_among(answer: str, options: Sequence[str]) -> bool:
         return True
     given = [words_of(option) for option in options]
     choices = _choices(given)
+    firsts = Counter(words[0] for words in given if words)
+    signs = {(sign,) for sign in ("yes", "no") if firsts[sign] == 1}  # of "Yes, pneumonia" and "No, normal"
     apart = answer.replace(",", ", ")  # "1,2" is a number, or two answers
-    if _tiled(told, choices) or _tiled(words_of(apart), choices) or _are_letters(answer, len(options)):
+    alone = choices | signs
+    if _tiled(told, alone) or _tiled(words_of(apart), alone) or _are_letters(answer, len(options)):
         return True
+    choices |= signs & {
+        (option[1].casefold(),) for option in map(_LED.match, map(str.strip, options)) if option and option[2]
+    }
     led = _LED.match(answer.strip())
     if led is not None and ([led[1].casefold()] in given or (led[2] and (led[1].casefold(),) in choices)):
         return True
@@ -89,8 +96,6 @@ def _choices(options: Sequence[list[str]]) -> set[tuple[str, ...]]:
     """Every way of naming one option."""
     letters = _LETTERS[: len(options)].lower()
     found = {tuple(words) for words in options if words} | {(letter,) for letter in letters}
-    firsts = Counter(words[0] for words in options if words)
-    found |= {(sign,) for sign in ("yes", "no") if firsts[sign] == 1}  # of "Yes, pneumonia" and "No, normal"
     for place, words in enumerate(options):
         if len(words) > 1 and (words[0] in set(letters) or words[0] == str(place + 1)):
             found.add(tuple(words[1:]))  # an option that has its letter or number before it

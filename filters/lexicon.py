@@ -52,7 +52,8 @@ MENTION = re.compile(
 )
 _CLAUSE = re.compile(r"[.;:!?\n]|,? (?:but|however|although|whereas) ", re.IGNORECASE)
 _DENIED = re.compile(
-    r"\b(?:keine?|pas de|sin|senza|geen) $"
+    r"\b(?:keine?|ohne|pas de|sans|sin|senza|geen) $"
+    r"|(?:没有|沒有|未|无|無)(?:行|做|作|进行|進行)?\s?$"
     r"|\b(?:no|not|without|never|neither|nor|cannot|\w+n['\u2019]t|unable|unlike|instead of|rather than|declined"
     r"|refused|deferred|absence of)\b(?:(?!\b(?:on|by|in|at|this)\b)[^.;:,]){0,40}$",
     re.IGNORECASE,

@@ -12,13 +12,17 @@ _OLD_WORDS = (
     r"(?:one|a) hundred(?:(?: and)?[\s-](?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve))?"
 )
 _FREE = r"(?<![\d.,/-])"
-_YEARS_OLD = rf"[\s-]*{_UNIT}[\s./-]*(?:o(?:lds?|\b|\.)|of age\b)"
-_NO_AGE = r"(?!\d|[.,]\d|\s?%|[\s-]*(?:h|hours?|d|days?|weeks?|wks?|months?|mos?|degrees?)\b|\s?°)"
+_YEARS_OLD = rf"[\s-]*{_UNIT}[\s./-]*(?:o(?:lds?|\b|\.)|of\s+age\b)"
+_NO_AGE = (
+    r"(?!\d|[.,]\d|[^\S\r\n]?[%°]|"
+    r"[^\S\r\n]*-?(?:(?:hours?|days?|weeks?|wks?|months?|mos?|degrees?)\b|(?-i:[hd])\b(?![/.:])))"
+)
+"""What follows on the same line makes it a span of time, a share or an angle: `95 d`, but not `92 h/o COPD`, `92 D`."""
 _FOLLOWED = r"(?=\s*$|[.;,](?:\s|$)|\s+(?:and|with|who|today|now)\b)"
 _IN_WORDS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        rf"\b({_OLD_WORDS})(?=[\s-]+{_UNIT}[\s-]*(?:old|of age))",
+        rf"\b({_OLD_WORDS})(?=[\s-]+{_UNIT}[\s-]*(?:old|of\s+age))",
         rf"\b(?:aged?|age of|turned)\s+({_OLD_WORDS})\b{_NO_AGE}",
     )
 )

@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from filters.phi_shapes import LOWER, UPPER
 from filters.phi_spans import Span
 
 _GAP = "\u200b"
@@ -23,8 +24,12 @@ _DASH = re.compile(
     r"(?<=\d)[\u2012\u2013\u2212]|(?<=\d )[\u2012\u2013\u2212]|[\u2012\u2013\u2212](?= ?\d)|"
     r"(?<=\d)[\u2014\u2015](?=\d)|(?<=\d )[\u2014\u2015](?= \d)"
 )
-"""A dash beside a number; between words dashes part."""
+"""A dash beside a number: it joins (`2019\u201303\u201314`, `MRN\u2013123456`) or parts (`3/4/19\u2013home`)."""
 _INSIDE = re.compile(rf"\S{_GAP}+\S")
+_LATIN = frozenset(UPPER + LOWER)
+_MOST_MARKS = 30
+"""Behind one letter that are composed with it: more no language needs (Unicode Standard Annex 15, Stream-Safe Text
+Format), and their ordering takes quadratic time."""
 
 
 @dataclass(frozen=True)
@@ -44,18 +49,12 @@ class Copy:
 def copies(text: str) -> list[Copy]:
     """What is to be searched in place of a text: itself where it is ASCII.
 
-    What nobody sees may part two words or stand in the middle of one: there are two copies then, without it and with
-    blanks.
+    What nobody sees may part two words or stand in the middle of one, and a dash beside a number may join or part:
+    there are copies for both then.
     """
     if text.isascii():
         return [_as_it_stands(text)]
-    plain = _DASH.sub("-", text.translate(_PLAIN))
-    if _GAP not in plain:
-        return [_composed(_as_it_stands(plain))]
-    kept = [place for place, character in enumerate(plain) if character != _GAP]
-    joined = Copy(plain.replace(_GAP, ""), kept, [place + 1 for place in kept])
-    parted = [_as_it_stands(plain.replace(_GAP, " "))] if _INSIDE.search(plain) else []
-    return [_composed(copy) for copy in (joined, *parted)]
+    return [_composed(copy) for seen in _seen(text.translate(_PLAIN)) for copy in _dashed(seen)]
 
 
 def plain(text: str) -> str:
@@ -67,16 +66,41 @@ def _as_it_stands(text: str) -> Copy:
     return Copy(text, range(len(text)), range(1, len(text) + 1))
 
 
+def _seen(plain: str) -> Iterator[Copy]:
+    """The text without what nobody sees; where that stands between two characters, with blanks for it, too."""
+    if _GAP not in plain:
+        yield _as_it_stands(plain)
+        return
+    kept = [place for place, character in enumerate(plain) if character != _GAP]
+    yield Copy(plain.replace(_GAP, ""), kept, [place + 1 for place in kept])
+    if _INSIDE.search(plain):
+        yield _as_it_stands(plain.replace(_GAP, " "))
+
+
+def _dashed(copy: Copy) -> Iterator[Copy]:
+    """The copy with hyphens for dashes beside numbers; where there are some, as it is, too."""
+    hyphened = _DASH.sub("-", copy.text)
+    yield Copy(hyphened, copy.starts, copy.stops)
+    if hyphened != copy.text:
+        yield copy
+
+
 def _composed(copy: Copy) -> Copy:
-    """The copy with one character for a letter and its accents, or for a Korean syllable, where Unicode has one."""
-    if unicodedata.is_normalized("NFC", copy.text):
-        return copy
+    """The copy with one character for a letter and its accents, or for a Korean syllable, where Unicode has one.
+
+    Marks that do not become one with a Latin letter, a digit or what else is ASCII are left out.
+    """
     begins = [place for place, character in enumerate(copy.text) if not _goes_on(character) or not place]
+    if len(begins) == len(copy.text):
+        return copy
     parts: list[str] = []
     starts: list[int] = []
     stops: list[int] = []
     for start, stop in zip(begins, [*begins[1:], len(copy.text)], strict=True):
-        part = unicodedata.normalize("NFC", copy.text[start:stop])
+        composed = min(stop, start + 1 + _MOST_MARKS)
+        part = unicodedata.normalize("NFC", copy.text[start:composed]) + copy.text[composed:stop]
+        if part[0].isascii() or part[0] in _LATIN:
+            part = part[0] + "".join(character for character in part[1:] if not unicodedata.combining(character))
         parts.append(part)
         starts += [copy.starts[start]] * len(part)
         stops += [copy.stops[stop - 1]] * len(part)

@@ -15,23 +15,30 @@ NAME = rf"{_WORD}(?:-{_WORD})?"
 INITIAL = rf"[{UPPER}]\.?"
 PARTICLE = r"(?:van der|van den|van|von|de la|de|del|della|di|da|dos|bin|ibn|al|el|ten|ter)"
 CAPS = rf"[{UPPER}][{UPPER}'\u2019-]{{1,24}}"
-_LAST = rf"(?:{PARTICLE}\s+)?(?:{NAME}|[{UPPER}]{{4,24}}(?![\w]))"
-FULL = rf"(?:{INITIAL}\s+|[{UPPER}]\.){{0,2}}{NAME}(?:\s+{INITIAL}(?=\s+{NAME}))?(?:\s+{_LAST}){{0,2}}"
+_LAST = (
+    rf"(?:\s+(?:{PARTICLE}\s+)?{NAME}|"
+    rf"[^\S\r\n]+(?:{PARTICLE}[^\S\r\n]+)?[{UPPER}]{{4,24}}(?![\w]))"
+)
+"""With the blank before it; what stands in capitals on the next line is a heading."""
+FULL = rf"(?:{INITIAL}\s+|[{UPPER}]\.){{0,2}}{NAME}(?:\s+{INITIAL}(?=\s+{NAME}))?{_LAST}{{0,2}}"
 """One name or more, with initials: `Jane`, `J. Doe`, `Jane R. van der Doe`, `Jane DOE`."""
 SEVERAL = (
-    rf"(?:(?:[{UPPER}]\.\s*){{1,3}}{NAME}|{NAME}(?:\s+{INITIAL})?\s+{_LAST}|{NAME}(?:\s+{NAME}){{1,2}})"
+    rf"(?:(?:[{UPPER}]\.\s*){{1,3}}{NAME}|{NAME}(?:\s+{INITIAL})?{_LAST}|{NAME}(?:\s+{NAME}){{1,2}})"
     rf"(?![\w-])(?![^\S\n]+[{UPPER}][{LOWER}])"
 )
 """A name of more than one word, or with initials, that ends where words with capitals do."""
 ALL_CAPS = rf"{CAPS}(?:,\s*|\s+){CAPS}(?:\s+{INITIAL}(?![\w]))?"
 COMMA = rf"{NAME},\s*{NAME}(?:\s+{INITIAL})?"
+_LINE = re.compile(r"(?:[^\n]*,[^\S\n]*\n)?[^\n]*")
+"""With the next one where a comma ends it."""
 TOKEN = re.compile(r"[^\W\d_][\w'\u2019-]*")
 
 
 def trimmed(text: str, start: int, stop: int, *, line: bool = False) -> Span | None:
-    """The span (`line`: of its first line) without words at its ends that are no names; None where nothing is left."""
+    """The span (`line`: of its first line, with the next where a comma ends it) without words at its ends that are no names; None where nothing is left."""
     if line:
-        stop = start + len(text[start:stop].partition("\n")[0])
+        kept = _LINE.match(text, start, stop)
+        stop = kept.end() if kept else stop
     words = [(start + match.start(), start + match.end()) for match in TOKEN.finditer(text[start:stop])]
     while words and _is_common(text[slice(*words[0])]):
         words.pop(0)

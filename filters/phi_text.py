@@ -87,11 +87,17 @@ def _found(text: str, names: Names) -> Iterator[Span]:
     copy = sentence_cased(text)
     told = copy if copy is not None else sentence_cased(text, small=True)
     if told is not None:
-        yield from spans_of_capitals(told)
+        yield from (_without_heading(text, span) for span in spans_of_capitals(told))
     if copy is not None:
         yield from (span for span in number_spans(copy) if span.kind == "address")
     if names == "model":
-        yield from model_spans(text if copy is None else copy)
+        yield from (_without_heading(text, span) for span in model_spans(text if copy is None else copy))
+
+
+def _without_heading(text: str, span: Span) -> Span:
+    """The span's first line, where only what follows it is in capitals (`Dr. Smith\\nADDENDUM:`)."""
+    first, _, rest = text[span.start : span.stop].partition("\n")
+    return Span(span.start, span.start + len(first.rstrip()), span.kind) if rest.isupper() > first.isupper() else span
 
 
 class _Literals:

@@ -59,6 +59,7 @@ def test_an_option_in_whatever_words_is_among_the_options(answer: str, options: 
         ("lobe", LOBES), ("CT, SPECT", MANY), ("T2", ["T1", "FLAIR"]), ("\u4e0a", ["\u5de6", "\u53f3"]),
         ("maybe", SIGNED), ("No effusion", SIGNED), ("No", ["No effusion", "No mass"]),
         ("There is a mass in the left upper lobe", ["pneumonia", "mass of the liver"]),
+        ("No, there is an effusion", ["No effusion", "Effusion"]), ("No. A mass.", ["No effusion", "Effusion"]),
     ],
 )  # fmt: skip
 def test_anything_else_is_not(answer: str, options: list[str]) -> None:

@@ -58,6 +58,11 @@ def test_a_caption_says_what_it_shows(text: str, labels: set[str]) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        "没有CT",
+        "未行CT",
+        "无CT",
+        "ohne CT",
+        "sans CT",
         "No CT was performed.",
         "A CT was not performed.",
         "MRI could not be obtained because of a pacemaker.",

@@ -1,3 +1,4 @@
+import time
 import unicodedata
 
 import pytest
@@ -48,6 +49,27 @@ def test_dashes_part_words_and_join_numbers() -> None:
     assert clean("the patient\u2014John Smith\u2014was") == "the patient\u2014[NAME]\u2014was"
 
 
+@pytest.mark.parametrize("dash", "\u2012\u2013\u2212")
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("CXR -3/4/19 shows effusion", "CXR -[DATE] shows effusion"), ("Seen 3/4/19-home", "Seen [DATE]-home"),
+        ("03~04~19-x", "[DATE]-x"), ("-14.03.19", "-[DATE]"), ("on -3 March", "on -[DATE]"),
+        ("-1 January", "-[DATE]"), ("Exam -14 March 2019", "Exam -[DATE]"),
+        ("Home -555~123~4567", "Home -[PHONE]"), ("tel -555~123~4567", "tel -[PHONE]"),
+        ("J Quorn-12345678 seen", "J Quorn-[ID] seen"), ("12345678-seen", "[ID]-seen"), ("123~45~6789-x", "[ID]-x"),
+        ("Patient -92 years old", "Patient -[AGE] years old"),
+        ("Patient-92~year~old man", "Patient-[AGE]~year~old man"),
+        ("-92F with pain", "-[AGE]F with pain"), ("Age-92", "Age-[AGE]"),
+        ("Smith-123 Main Street", "Smith-[ADDRESS]"), ("-123 Main Street, Dallas, TX 75201", "-[ADDRESS]"),
+        ("tel 020-7946-0958", "tel [PHONE]"), ("ratio 1-2/3/10 mm", "ratio 1-2/3/10 mm"),
+    ],
+)  # fmt: skip
+def test_a_dash_beside_a_number_joins_or_parts(text: str, left: str, dash: str) -> None:
+    """`-` stands for the dash, `~` for a hyphen."""
+    assert clean(text.replace("-", dash).replace("~", "-")) == left.replace("-", dash).replace("~", "-")
+
+
 @pytest.mark.parametrize(
     ("text", "left"),
     [
@@ -82,6 +104,20 @@ def test_accents_behind_their_letters_are_read_with_them() -> None:
         assert clean(unicodedata.normalize("NFD", text)) == left
     decomposed = unicodedata.normalize("NFD", "Petrosyán")
     assert clean(f"{decomposed} came", Known("name", "PETROSYAN")) == "[NAME] came"
+
+
+@pytest.mark.parametrize("marks", ["\u0301", "\u0301\u0316", "\u0316" * 50])
+def test_a_name_goes_on_behind_marks_that_no_letter_has(marks: str) -> None:
+    assert clean(f"Dr. Zoë{marks} Quorn came") == "Dr. [NAME] came"
+    assert clean(f"Dr. Qu{marks}orn came") == "Dr. [NAME] came"
+    assert clean(f"12{marks}/03/1945") == "[DATE]"
+
+
+@pytest.mark.parametrize("letter", "a肺")
+def test_a_letter_with_many_marks_takes_no_time(letter: str) -> None:
+    started = time.process_time()
+    copies(letter + "\u0301" * 50_000 + "\u0316" * 50_000)
+    assert time.process_time() - started < 2
 
 
 @pytest.mark.parametrize(

@@ -361,3 +361,26 @@ def test_a_record_of_megabytes_is_refused_at_once_and_one_below_the_limit_is_sea
     assert "etrosyan" not in str(refused.value)
     long = " " * (MOST_CHARACTERS - 20) + "see Dr. Petrosyan"
     assert redact_row({**row, "question": None, "turns": None, "answer": long}, "rules")[0]["answer"].endswith("[NAME]")
+
+
+@pytest.mark.parametrize("names", ["rules", with_model])
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("Patient: Quirin,\nZebul seen", "Patient: [NAME] seen"),
+        ("Patient: Quirin,\nFINDINGS: clear", "Patient: [NAME],\nFINDINGS: clear"),
+        ("Dr. Smith\nADDENDUM: clear", "Dr. [NAME]\nADDENDUM: clear"),
+        ("Seen by Dr. Smith.\nDr. Jane Quorn\n  ADDENDUM:", "Seen by Dr. [NAME].\nDr. [NAME]\n  ADDENDUM:"),
+        ("DR. JANE\nQUORN CAME.", "DR. [NAME] CAME."),
+    ],
+)  # fmt: skip
+def test_names_go_on_behind_a_comma_and_end_before_headings(text: str, left: str, names: Names) -> None:
+    assert clean(text, names=names) == left
+
+
+def test_the_limit_counts_a_text_each_time_it_stands_in_a_record() -> None:
+    text = "a" * (MOST_CHARACTERS // 2)
+    row = {"turns": [{"role": "user", "text": text}], "question": text, "answer": None, "options": None, "meta": None}
+    assert redact_row(row, "rules")[1] == []
+    with pytest.raises(RecordError, match=f"too_long: {MOST_CHARACTERS + 1} characters"):
+        redact_row({**row, "answer": "b"}, "rules")
