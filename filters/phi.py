@@ -17,8 +17,8 @@ from sources.schema import IMAGE_PLACEHOLDER, Reason
 MOST_FINDINGS = 100
 """That are listed one by one; of more the numbers by kind are told."""
 MOST_CHARACTERS = 200_000
-"""Of all texts of a record, repeated ones each time, some 70 printed pages: 10 to 26 s for the model, one or two for the
-rules, twice that where there are two copies (`phi_copies.py`)."""
+"""Of all texts of a record, repeated ones each time, some 70 printed pages: 10 to 26 s for the model, one or two for
+the rules, twice that where there are two copies (`phi_copies.py`)."""
 
 _DEEPEST = 8
 _INSIDE = re.compile(rf"\S{re.escape(IMAGE_PLACEHOLDER)}\S")

@@ -91,7 +91,7 @@ def _composed(copy: Copy) -> Copy:
     Marks that do not become one with a Latin letter, a digit or what else is ASCII are left out.
     """
     begins = [place for place, character in enumerate(copy.text) if not _goes_on(character) or not place]
-    if len(begins) == len(copy.text):
+    if len(begins) == len(copy.text) and unicodedata.is_normalized("NFC", copy.text):
         return copy
     parts: list[str] = []
     starts: list[int] = []

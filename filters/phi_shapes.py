@@ -30,12 +30,15 @@ SEVERAL = (
 ALL_CAPS = rf"{CAPS}(?:,\s*|\s+){CAPS}(?:\s+{INITIAL}(?![\w]))?"
 COMMA = rf"{NAME},\s*{NAME}(?:\s+{INITIAL})?"
 _LINE = re.compile(r"(?:[^\n]*,[^\S\n]*\n)?[^\n]*")
-"""With the next one where a comma ends it."""
+"""And the next one where a comma ends it."""
 TOKEN = re.compile(r"[^\W\d_][\w'\u2019-]*")
 
 
 def trimmed(text: str, start: int, stop: int, *, line: bool = False) -> Span | None:
-    """The span (`line`: of its first line, with the next where a comma ends it) without words at its ends that are no names; None where nothing is left."""
+    """The span without words at its ends that are no names; None where nothing is left.
+
+    `line`: of its first line, and of the second where a comma ends the first.
+    """
     if line:
         kept = _LINE.match(text, start, stop)
         stop = kept.end() if kept else stop

@@ -95,7 +95,7 @@ def _found(text: str, names: Names) -> Iterator[Span]:
 
 
 def _without_heading(text: str, span: Span) -> Span:
-    """The span's first line, where only what follows it is in capitals (`Dr. Smith\\nADDENDUM:`)."""
+    """The span's first line, where only what follows it is in capitals (`ADDENDUM:` below `Dr. Smith`)."""
     first, _, rest = text[span.start : span.stop].partition("\n")
     return Span(span.start, span.start + len(first.rstrip()), span.kind) if rest.isupper() > first.isupper() else span
 

@@ -23,7 +23,8 @@ def test_what_a_copy_says_stands_where_it_says(text: str) -> None:
         for character, start, stop in zip(copy.text, copy.starts, copy.stops, strict=True):
             assert 0 <= start < stop <= len(text)
             if character.isalnum() and character != "²":
-                alike = unicodedata.normalize("NFKC", text[start:stop])
+                seen = "".join(sign for sign in text[start:stop] if sign not in GAPS)
+                alike = unicodedata.normalize("NFKC", seen)
                 assert character in alike or character == text[start]
         assert list(copy.starts) == sorted(copy.starts)
         assert unicodedata.is_normalized("NFC", copy.text)
@@ -102,6 +103,10 @@ def test_accents_behind_their_letters_are_read_with_them() -> None:
         ("Patient name: 김철수", "Patient name: [NAME]"),
     ):
         assert clean(unicodedata.normalize("NFD", text)) == left
+    assert (
+        clean("Patient: \u0958\u093e\u0938\u093f\u092e\n", Known("name", "\u0915\u093c\u093e\u0938\u093f\u092e"))
+        == "Patient: [NAME]\n"
+    )
     decomposed = unicodedata.normalize("NFD", "Petrosyán")
     assert clean(f"{decomposed} came", Known("name", "PETROSYAN")) == "[NAME] came"
 
