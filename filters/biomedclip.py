@@ -85,19 +85,23 @@ class BiomedClip:
         return self.device != "cuda"
 
     def batch_size(self) -> int:
-        """How many pictures it takes at once; where it was not told, the model is loaded.
+        """How many pictures it takes at once. The model is loaded by this, whatever was told.
+
+        Whoever asks is not opening pictures meanwhile: `offline` holds for the whole process.
 
         Raises:
-            WeightsError: the model cannot be loaded.
+            WeightsError: the model cannot be loaded, or its device has no room for a batch.
         """
-        return self._batch or self._model().fitting_batch(self._share)
+        model = self._model()
+        return self._batch or model.fitting_batch(self._share)
 
     def prepare(self, picture: Picture) -> Any:
         """The picture as the model takes it, 3 x side x side in bytes of 0..255, by the model's own resizing."""
         from filters.modality_features import shown_picture
 
         side = _settings(self.path)[0]
-        return np.asarray(_resized(shown_picture(picture).convert("RGB"), side)).transpose(2, 0, 1)
+        pixels = np.asarray(_resized(shown_picture(picture).convert("RGB"), side))
+        return np.ascontiguousarray(pixels.transpose(2, 0, 1))  # PyTorch gives another order other numbers
 
     def measure_batch(self, prepared: Sequence[Any]) -> list[Mapping[str, Any]]:
         """The values of `fields`, one mapping a picture.
@@ -136,9 +140,10 @@ class BiomedClip:
         while start < len(given):
             size = self.batch_size()
             some = given[start : start + size]
-            padded = np.concatenate([some, np.zeros((size - len(some), *some.shape[1:]), some.dtype)])
+            missing = size - len(some)
+            full = np.concatenate([some, np.zeros((missing, *some.shape[1:]), some.dtype)]) if missing else some
             try:
-                found.append(look(model, padded)[: len(some)])
+                found.append(look(model, full)[: len(some)])
             except Exception as error:
                 if not is_out_of_memory(error) or size == 1:
                     raise

@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
+from filters.torch_file import WeightsError
+
 CPU_BATCH = 32
 LARGEST_BATCH = 256
-"""A worker holds four of them (being filled, under way, stacked, last): 160 MB of 224 x 224 pixels. The last one of a
-fragment is filled up with nothing, and a fragment of 4,096 is 16 of them."""
+"""A worker holds up to four of them (being filled, under way, that one stacked, and filled up with nothing if it is the
+last of a fragment): 154 MB of 224 x 224 pixels. A fragment of 4,096 is 16 of them."""
 SHARE = 0.25
 """Of a GPU's memory, for a batch: beside it are weights (0.8 GB), CUDA itself, and what PyTorch keeps in pieces."""
 PROBES = (4, 8)
@@ -33,7 +35,8 @@ def batch_within(total_bytes: int, bytes_each: int) -> int:
 def probed_batch(device: Any, gpus: float, look: Callable[[int], object]) -> int:
     """The batch for a model on a device of which a worker has the share `gpus`; `look` is given a number of pictures.
 
-    A GPU that has no room even for a probe gets the smallest, and is then treated as any that runs out of memory.
+    Raises:
+        WeightsError: a GPU has no room even for a probe; another batch than its kind's would give other numbers.
     """
     if device.type != "cuda":
         return CPU_BATCH
@@ -49,7 +52,10 @@ def probed_batch(device: Any, gpus: float, look: Callable[[int], object]) -> int
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-        return PROBES[0]
+        raise WeightsError(
+            f"model: {device} has no room for a batch of {PROBES[-1]} pictures: start fewer workers, give each a "
+            "larger share (`gpus`), or set `device: cpu`; a `batch` in the recipe is halved until it fits"
+        ) from None
     total = torch.cuda.get_device_properties(device).total_memory
     return batch_within(int(total * gpus), (peaks[1] - peaks[0]) // (PROBES[1] - PROBES[0]))
 

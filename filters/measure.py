@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from filters.gallery import Gallery, Shown, Wanted, frame_word, image_id_of, made_sample_id
-from filters.measurer import AnyMeasurer
+from filters.measurer import AnyMeasurer, PictureMeasurer
 from filters.verdicts import decided, nulls_for_nan
 from sources.pictures import Limits
 from sources.pictures.memory import keep_freed_memory
@@ -95,6 +95,16 @@ class Pictures:
         if self.split:
             chosen["panels"] = FIRST_PANEL
         return chosen
+
+    def load(self) -> None:
+        """Load the models. Not while pictures are opened: the hub's library is told to stay offline meanwhile.
+
+        Raises:
+            WeightsError: one cannot be loaded.
+        """
+        for model in self.measurers:
+            if isinstance(model, PictureMeasurer):
+                model.batch_size()
 
     def measure(self, samples: pa.Table, open_image: OpenImage, card_modality: str) -> dict[str, pa.Table]:
         """`images` (IMAGES, each once, in order of first appearance), `links` (LINKS) and `made` (SAMPLES).

@@ -67,7 +67,7 @@ class PictureMeasurer(Protocol):
         ...
 
     def batch_size(self) -> int:
-        """How many pictures it takes at once; it may load the model to know."""
+        """How many pictures it takes at once; a model whose loading changes the process is loaded by this."""
         ...
 
     def prepare(self, picture: Picture) -> Any:

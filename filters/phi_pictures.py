@@ -19,7 +19,7 @@ from sources.pictures import Limits, OpenedPicture, Picture, eight_bits, open_pi
 from sources.pictures.metadata import ContainerError, metadata_of
 from sources.pictures.raster import Raster
 
-VERSION = 5
+VERSION = 6
 
 ANNOTATION, UNREAD = "annotation", "unread"
 """Kinds of writing that are no identifier: a scanner's, and what nothing could read."""

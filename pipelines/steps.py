@@ -43,6 +43,10 @@ class FactStep(Step, Protocol):
 class PictureStep(Step, Protocol):
     """A fact step that reads pictures: `images` (by image id), `links` (by sample) and `made` samples."""
 
+    def load(self) -> None:
+        """Load what it looks at pictures with, once a process and before any is opened."""
+        ...
+
     def measure(self, samples: pa.Table, open_image: Callable[[str], bytes], card_modality: str) -> dict[str, pa.Table]:
         """Read every picture the samples name, once."""
         ...

@@ -156,6 +156,11 @@ class RayEngine:
         if need.gpus_optional and self._gpus is None:
             alive = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
             self._gpus = max((resources.get("GPU", 0.0) for resources in alive), default=0.0)
+            if need.gpus > self._gpus:
+                _say(
+                    f"{task.label}: no node has {need.gpus:g} GPU now, so this step uses the CPU to its end; "
+                    "`device: cuda` waits for one"
+                )
         return need.where_a_node_has(self._gpus or 0.0)
 
     def _free_for(self, trying: Try) -> _Worker | None:

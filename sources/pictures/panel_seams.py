@@ -82,19 +82,35 @@ def corner_of(whole: Region, labels: Sequence[Label]) -> Corner:
 
 
 def cut_between(grey: Grey, region: Region, labels: Sequence[Label], corner: Corner) -> list[Region]:
-    """The region cut along seams, again and again, until each part has one letter; none where no seam parts two."""
-    if len(labels) == 1:
-        return [region]
-    cuts = [cut for axis in (0, 1) for cut in _cuts(grey, region, labels, corner, axis)]
-    for _, axis, at in sorted(cuts, key=lambda cut: (-cut[0], cut[1:])):
-        if axis == 0:
-            halves = (region._replace(bottom=at), region._replace(top=at))
-        else:
-            halves = (region._replace(right=at), region._replace(left=at))
-        found = [cut_between(grey, half, [one for one in labels if holds(half, one)], corner) for half in halves]
-        if all(found):
-            return found[0] + found[1]
-    return []
+    """The region cut along seams, again and again, until each part has one letter; none where no seam parts two.
+
+    Every way to cut is tried, the clearest seams first, but no part twice: many ways lead to the same parts.
+    """
+    known: dict[Region, list[Region]] = {}
+
+    def cut(part: Region, inside: Sequence[Label]) -> list[Region]:
+        if part not in known:
+            known[part] = [part] if len(inside) == 1 else first_way(part, inside)
+        return known[part]
+
+    def first_way(part: Region, inside: Sequence[Label]) -> list[Region]:
+        cuts = [one for axis in (0, 1) for one in _cuts(grey, part, inside, corner, axis)]
+        for _, axis, at in sorted(cuts, key=lambda one: (-one[0], one[1:])):
+            if axis == 0:
+                halves = (part._replace(bottom=at), part._replace(top=at))
+            else:
+                halves = (part._replace(right=at), part._replace(left=at))
+            found: list[Region] = []
+            for half in halves:
+                panels = cut(half, [one for one in inside if holds(half, one)])
+                if not panels:
+                    break
+                found += panels
+            else:
+                return found
+        return []
+
+    return cut(region, labels)
 
 
 def holds(region: Region, one: Label) -> bool:
@@ -110,11 +126,12 @@ def _cuts(
     lines, start = (part, region.top) if axis == 0 else (part.T, region.left)
     at_start, away = (corner.above, corner.down) if axis == 0 else (corner.left, corner.across)
     ends = sorted((one.top, one.bottom) if axis == 0 else (one.left, one.right) for one in labels)
+    strengths = seams(lines)
     reached = ends[0][1]
     for low, high in ends[1:]:
         if low > reached:
             begin, end = (max(reached, low - away), low) if at_start else (reached, min(low, reached + away))
-            between = seams(lines)[begin - start : end - start + 1]
+            between = strengths[begin - start : end - start + 1]
             best = float(between.max())
             if best >= CLEAR:
                 clearest = np.flatnonzero(between >= best)

@@ -32,6 +32,10 @@ class PixelStream:
 
     def holds(self, piece: bytes) -> bool:
         """Whether the next piece is of the stream and of the picture to its last byte."""
+        view = memoryview(piece)  # slices: zlib copies what it leaves of its input, each time it is asked
+        return all(self._holds(view[start : start + _PIECE]) for start in range(0, len(view), _PIECE))
+
+    def _holds(self, piece: bytes | memoryview) -> bool:
         while piece and not self._inflating.eof:
             try:
                 pixels = self._inflating.decompress(piece, _PIECE)

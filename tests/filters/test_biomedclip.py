@@ -7,6 +7,7 @@ import pickle
 import string
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from filters import biomedclip
 from filters.biomedclip import BiomedClip
 from filters.devices import chosen_device
 from filters.gallery import Gallery, Wanted
+from filters.measure import Pictures
 from filters.modality_classes import PROMPTS
 from filters.text import TextQuality
 from filters.torch_file import WeightsError
@@ -183,6 +185,27 @@ def test_a_gallery_gives_a_thread_the_same_embeddings(directory: Path) -> None:
     gallery.visit([Wanted(name, "first") for name in files], files.__getitem__)
     found = np.stack([np.frombuffer(row["embedding"], "<f2") for row in gallery.images])
     assert np.array_equal(found, embedded(measurer, pictures(7)))
+
+
+def test_the_model_is_loaded_by_whoever_opens_pictures_and_before_that(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loading, real = [], open_clip.create_model
+
+    def watched(*given: Any, **named: Any) -> Any:
+        loading.append(threading.current_thread())
+        return real(*given, **named)
+
+    monkeypatch.setattr(open_clip, "create_model", watched)
+    biomedclip._loaded.cache_clear()
+    measurer = BiomedClip(str(directory), sha256_of(directory), batch=2)
+    Pictures(10**8, "first", pixel_hash=False, measurers=[measurer]).load()
+    assert loading == [threading.current_thread()]
+    biomedclip._loaded.cache_clear()
+    files = {str(number): encoded(picture.pixels) for number, picture in enumerate(pictures(3))}
+    gallery = Gallery(Limits(), "unknown", full_size=True, measurers=[measurer])
+    gallery.visit([Wanted(name, "first") for name in files], files.__getitem__)
+    assert loading == 2 * [threading.current_thread()]
 
 
 def test_truncated_weights_are_refused_with_their_own_hash(directory: Path, tmp_path: Path) -> None:

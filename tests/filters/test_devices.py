@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filters.devices import CPU_BATCH, LARGEST_BATCH, PROBES, SHARE, batch_within, probed_batch
+from filters.devices import CPU_BATCH, LARGEST_BATCH, SHARE, batch_within, probed_batch
+from filters.torch_file import WeightsError
 
 GIB, MIB = 2**30, 2**20
 CUDA = SimpleNamespace(type="cuda")
@@ -67,7 +68,7 @@ def test_a_gpu_s_batch_is_by_what_one_more_picture_takes_of_the_worker_s_share(m
     assert [probed_batch(CUDA, gpus, gpu.look) for gpus in (1.0, 0.5, 0.25)] == [256, 128, 64]
 
 
-def test_a_gpu_without_room_for_a_probe_gets_the_smallest_and_other_errors_surface(
+def test_a_gpu_without_room_for_a_probe_ends_the_run_and_other_errors_surface(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def fails(message: str) -> Callable[[int], None]:
@@ -77,6 +78,7 @@ def test_a_gpu_without_room_for_a_probe_gets_the_smallest_and_other_errors_surfa
         return look
 
     monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=Gpu(GIB, GIB, MIB)))
-    assert probed_batch(CUDA, 1.0, fails("CUDA out of memory")) == PROBES[0]
+    with pytest.raises(WeightsError, match="no room for a batch of 8 pictures: start fewer workers"):
+        probed_batch(CUDA, 1.0, fails("CUDA out of memory"))
     with pytest.raises(RuntimeError, match="device-side assert"):
         probed_batch(CUDA, 1.0, fails("device-side assert"))

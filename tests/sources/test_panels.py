@@ -6,6 +6,8 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
+from sources.pictures import panel_seams
+from sources.pictures.panel_labels import Label
 from sources.pictures.panels import Region, figure_panels, panels_of
 from tests.dedup.test_fingerprints import scene
 
@@ -126,6 +128,24 @@ def test_letters_on_one_picture_are_not_panels() -> None:
     for left in (4, 244):
         page[4:54, left : left + 50] = marks[4:54, left : left + 50]
     assert figure_panels(Image.fromarray(page)) == []
+
+
+def test_letters_of_which_two_have_no_seam_between_them_are_given_up_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(1)
+    levels = [60, 150, 60, 150, 60, 60, 150, 60, 150, 60, 150, 60]
+    page = np.hstack([np.clip(rng.normal(level, 3, (200, 60)), 0, 255) for level in levels]).astype(np.uint8)
+    labels = [Label(number, 1.0, 4, 24, 60 * number + 6, 60 * number + 20) for number in range(12)]
+    looked, real = [], panel_seams.seams
+
+    def watched(part: Grey) -> npt.NDArray[np.float32]:
+        looked.append(part.shape)
+        return real(part)
+
+    monkeypatch.setattr(panel_seams, "seams", watched)
+    corner = panel_seams.Corner(above=True, left=True, down=40, across=40)
+    assert panel_seams.cut_between(page, Region(0, 200, 0, 720), labels, corner) == []
+    assert len(looked) <= 2 * (12 * 13 // 2)  # the runs of neighbours, both ways; every way to cut them has 37,232
+    assert len(panel_seams.cut_between(page[:, :300], Region(0, 200, 0, 300), labels[:5], corner)) == 5
 
 
 def test_heads_on_black_that_no_gutter_parts_sharply_are_cut_between_letters() -> None:

@@ -139,6 +139,32 @@ def test_a_file_that_hides_words_behind_its_pixels_or_has_no_end_is_refused(data
             take_apart(data)
 
 
+@pytest.mark.parametrize("behind", [b"\xff", b"\xff\xd0", b"\xff\0", b"\xff\0" * 40, b"\x01", b"\x93\xff\0\x02"])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_long_line_of_words_is_seen_whatever_stands_behind_it(behind: bytes, progressive: bool) -> None:
+    held = ends_with(saved("JPEG", progressive=progressive), b"JANE DOE MRN 1234567" + behind)
+    with pytest.raises(ContainerError, match="words"):
+        metadata_of(held)
+
+
+@pytest.mark.parametrize("behind", [b"\xff", b"\xff\xd0", b"\xff\0\0"])
+def test_a_short_word_is_seen_before_fill_bytes(behind: bytes) -> None:
+    with pytest.raises(ContainerError, match="behind"):
+        metadata_of(ends_with(saved("JPEG"), b"\x80Jane Doe" + behind))
+
+
+def test_an_earlier_scan_may_end_in_a_short_word_by_chance_and_not_in_a_long_one() -> None:
+    plain = saved("JPEG", progressive=True)
+    first = plain.index(b"\xff\xda")
+    end = next(
+        at for at in range(first + 12, len(plain)) if plain[at] == 0xFF and plain[at + 1] not in {0, *range(0xD0, 0xD8)}
+    )
+    assert plain.count(b"\xff\xda", end)
+    assert metadata_of(plain[:end] + b"\x80Jane Doe" + plain[end:]) == []
+    with pytest.raises(ContainerError, match="words"):
+        metadata_of(plain[:end] + b"JANE DOE MRN 1234567" + plain[end:])
+
+
 def test_an_even_ground_is_no_word() -> None:
     assert metadata_of(ends_with(saved("JPEG"), b"U" * 40)) == metadata_of(ends_with(saved("JPEG"), b"UI" * 20)) == []
 
@@ -184,6 +210,19 @@ def _idat(png: bytes) -> list[bytes]:
         found += [png[place + 8 : place + 8 + length]] if kind == b"IDAT" else []
         place += length + 12
     return found
+
+
+def test_a_stream_is_looked_at_from_piece_to_piece_whatever_their_lengths() -> None:
+    rows = b"".join(b"\0" + np.random.default_rng(row).bytes(600) for row in range(400))
+    header = struct.pack(">IIBBBBB", 200, 400, 8, 2, 0, 0, 0)
+    packed = zlib.compress(rows)
+    assert len(packed) > 3 * 65536
+    for length in (len(packed), 65536, 65537, 1000):
+        stream = PixelStream(header)
+        assert all(stream.holds(packed[at : at + length]) for at in range(0, len(packed), length))
+        assert stream._left == 0
+        assert not PixelStream(header).holds(packed + bytes(2 * 65536))
+        assert not PixelStream(header).holds(zlib.compress(rows + NAME))
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGB", "RGBA", "I;16"])
