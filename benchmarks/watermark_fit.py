@@ -46,12 +46,15 @@ def example(grounds: list[Grey], rng: random.Random, fonts: list[str]) -> tuple[
     grey = np.ascontiguousarray(grey) if made_up else varied(np.ascontiguousarray(grey), rng)
     if rng.random() < 0.35:
         grey = annotated(grey, rng, fonts)
-    cover, out = np.zeros(grey.shape, np.float32), grey
+    cover: Cover = np.zeros(grey.shape, np.float32)
+    out = grey
     if rng.random() < 0.6:
         letters = "".join(rng.choice(string.ascii_letters + " .") for _ in range(rng.randrange(4, 14)))
         cover = cover_of(grey.shape, rng.choice(KINDS), rng, fonts, FIT_WORDS if rng.random() < 0.5 else [letters])
         if rng.random() < 0.2:
-            cover = _outlined(cover) if rng.random() < 0.5 else cv2.GaussianBlur(cover, (0, 0), 0.7)
+            cover = (
+                _outlined(cover) if rng.random() < 0.5 else np.asarray(cv2.GaussianBlur(cover, (0, 0), 0.7), np.float32)
+            )
         opacity, colour = rng.uniform(0.13, 0.62), rng.choice((255, 255, 255, 255, 0, 0, 200, 90, 128))
         colour = max(colour, 128) if grey.mean() < 60 else colour
         out = np.round(grey * (1 - opacity * cover) + opacity * cover * colour).astype(np.uint8)
@@ -117,7 +120,7 @@ def trained(minutes: float) -> nn.Sequential:
         losses = nn.functional.binary_cross_entropy_with_logits(scores, marked, reduction="none")
         loss = (losses * told).sum() / told.sum()
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         steps += 1
         if steps % 50 == 0:
@@ -128,7 +131,8 @@ def trained(minutes: float) -> nn.Sequential:
 
 def folded(net: nn.Sequential) -> dict[str, npt.NDArray[np.float16]]:
     """`weight0`, `bias0` ... with the normalisation in them, as halves."""
-    modules, found = list(net), {}
+    modules = list(net)
+    found: dict[str, npt.NDArray[np.float16]] = {}
     for number in range(len(LAYERS)):
         convolution: Any = modules[3 * number]
         weight = convolution.weight.detach().double().numpy()
@@ -172,7 +176,8 @@ def _outlined(cover: Cover) -> Cover:
 
 def _of_cells(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     cells = CROP // CELL
-    return values.astype(np.float64).reshape(cells, CELL, cells, CELL).mean((1, 3))
+    means: npt.NDArray[np.float64] = values.astype(np.float64).reshape(cells, CELL, cells, CELL).mean((1, 3))
+    return means
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def varied(grey: Grey, rng: random.Random) -> Grey:
     if rng.random() < 0.3:
         light = light + np.random.default_rng(rng.randrange(1 << 30)).normal(0, rng.uniform(0.005, 0.05), light.shape)
     if rng.random() < 0.15:
-        light = cv2.GaussianBlur(light, (0, 0), rng.uniform(0.5, 1.5))
+        light = np.asarray(cv2.GaussianBlur(light, (0, 0), rng.uniform(0.5, 1.5)), np.float64)
     out = np.clip(light * 255, 0, 255).astype(np.uint8)
     if rng.random() < 0.12:
         wide, level = rng.randrange(2, 14), rng.choice((0, 255))

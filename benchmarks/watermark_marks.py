@@ -92,9 +92,10 @@ def cover_of(shape: Sequence[int], kind: str, rng: random.Random, fonts: Sequenc
         _one_word(sheet, word, font, _room(height, width, angle) * rng.uniform(0.55, 0.9), min(shape) * 0.45, rng)
     else:
         _rows(sheet, word if kind == "tiled" else None, font, min(shape), rng)
-    turned = np.asarray(sheet.rotate(angle, Image.Resampling.BICUBIC), np.float32) / 255
+    turned = np.asarray(sheet.rotate(angle, Image.Resampling.BICUBIC), np.float32) / np.float32(255)
     top, left = (side - height) // 2, (side - width) // 2
-    return turned[top : top + height, left : left + width]
+    cover: Cover = turned[top : top + height, left : left + width].astype(np.float32)
+    return cover
 
 
 def _room(height: int, width: int, angle: int) -> float:

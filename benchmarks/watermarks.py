@@ -3,9 +3,9 @@
     python -m benchmarks.watermarks [--of measured|fitted]
 
 Pictures are those of CURATE_SHARED_DATA (default /work/shared/data). `measured` are the sets that the network was not
-trained on, marked with words and fonts that it was not trained with; `fitted` the pictures of the other sets that it was
-not trained on, which chose the limit. One mark is drawn on every picture. Recall is told
-by kind, opacity and kind of picture, false alarms by name.
+trained on, marked with words and fonts that it was not trained with; `fitted` are the pictures of the other sets that
+it was not trained on, which chose the limit. One mark is drawn on every picture. Recall is told by kind, opacity and
+set, false alarms by name.
 """
 
 import argparse

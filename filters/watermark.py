@@ -59,7 +59,8 @@ def scores_of(fitted: Grey) -> npt.NDArray[np.float32]:
     """Log odds of a mark, for each cell of 16 x 16 pixels, row by row."""
     network = _network()
     network.setInput(((fitted.astype(np.float32) - CENTRE) / SCALE)[None, None])
-    return np.asarray(network.forward(), np.float32)[0, 0]
+    scores: npt.NDArray[np.float32] = network.forward()[0, 0]
+    return scores
 
 
 def onnx_model(weights: Mapping[str, npt.NDArray[Any]]) -> bytes:
