@@ -82,7 +82,7 @@ def real(most: int, only: str | None) -> dict[str, Any]:
 
     Some do: VQA-RAD and the chest radiographs have true dates and names of those who uploaded them.
     """
-    look = Examination(metadata=False, writing=True, reading="rapidocr", timeout_s=120, verify=False)
+    look = Examination(writing=True, reading="rapidocr", timeout_s=120, verify=False)
     sets = [only] if only else sorted(path.name for path in IMAGES.iterdir() if path.is_dir())
     found = {name: _as_they_are(look, name, most) for name in sets}
     every = {key: sum(one[key] for one in found.values()) for key in ("pictures", "with writing", "identifying")}

@@ -3,6 +3,8 @@
 `python -m benchmarks.modality_biomedclip --pictures DIR [--biomedclip DIR --sha256 HEX] [--actors 2] [--number 32]`.
 Without a directory of weights a stand-in of the published architecture (ViT-B/16 and BERT-base, 196 million parameters)
 is made with random ones: the work is the same. Pictures are decoded first; both sides prepare, batch and embed them.
+Before, the same files go through a gallery whose model waits as for a GPU: whether that time goes by while others are
+decoded.
 """
 
 import argparse
@@ -10,6 +12,7 @@ import hashlib
 import json
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +22,12 @@ from PIL import Image
 from benchmarks.modality import decoded
 from filters import biomedclip
 from filters.biomedclip import BiomedClip
-from sources.pictures import Picture
+from filters.gallery import Gallery, Wanted
+from pipelines.engines.ray_cluster import connected
+from sources.pictures import Limits, Picture
 
 ROUNDS = 3
+OVERLAPPED = 256
 _TEXT = {
     "hf_model_name": "none", "hf_tokenizer_name": "none", "hf_proj_type": "mlp",
     "hf_pooler_type": "cls_last_hidden_state_pooler", "context_length": 256,
@@ -49,9 +55,46 @@ def main() -> None:
         directory, sha256 = given.biomedclip, given.sha256
         if directory is None:
             directory, sha256 = Path(made), stand_in(Path(made))
+        overlap(BiomedClip(str(directory), sha256, batch=given.batch), [one.read_bytes() for one in files[:OVERLAPPED]])
         compare(directory, sha256, given.batch, pictures)
         if given.actors:
             as_actors(directory, sha256, given.batch, pictures, given.actors)
+
+
+class Device:
+    """Stands in for the model on a GPU: each batch takes `seconds`, without the interpreter's lock."""
+
+    name, version, fields, whole = "device", 1, ("embedding",), True
+
+    def __init__(self, model: BiomedClip, seconds: float) -> None:
+        self.batch_size, self.prepare = model.batch_size, model.prepare
+        self.seconds, self.waited = seconds, 0.0
+
+    def measure_batch(self, prepared: Sequence[Any]) -> list[Mapping[str, Any]]:
+        """Nothing, after a while."""
+        began = time.perf_counter()
+        time.sleep(self.seconds)
+        self.waited += time.perf_counter() - began
+        return [{"embedding": None} for _ in prepared]
+
+
+def overlap(model: BiomedClip, data: list[bytes]) -> None:
+    """Decoding and preparing alone, then with a device that needs half as long for all, as long, and twice as long."""
+
+    def seconds(device: Device) -> float:
+        gallery = Gallery(Limits(), "unknown", full_size=True, measurers=[device])
+        began = time.perf_counter()
+        gallery.visit([Wanted(str(place), "first") for place in range(len(data))], lambda uri: data[int(uri)])
+        return time.perf_counter() - began
+
+    seconds(Device(model, 0.0))
+    alone = seconds(Device(model, 0.0))
+    for share in (0.5, 1.0, 2.0):
+        device = Device(model, share * alone * model.batch_size() / len(data))
+        both = seconds(device)
+        longer, summed = max(alone, device.waited), alone + device.waited
+        print(f"decoding {alone:.2f} s, device {device.waited:.2f} s: together {both:.2f} s, "
+              f"{both / longer:.2f} of the longer and {both / summed:.2f} of the sum", flush=True)  # fmt: skip
 
 
 def compare(directory: Path, sha256: str, batch: int, pictures: list[Picture]) -> None:
@@ -87,23 +130,22 @@ def as_actors(directory: Path, sha256: str, batch: int, pictures: list[Picture],
     """The same pictures by one Ray actor and by several, and whether the embeddings are the same."""
     import ray
 
-    ray.init(num_cpus=actors, include_dashboard=False, log_to_driver=False)
-    remote = ray.remote(num_cpus=1)(Actor)
     found = {}
-    for number in (1, actors):
-        pool = [remote.remote(str(directory), sha256, batch) for _ in range(number)]
-        ray.get([one.look.remote(pictures[:1]) for one in pool])
-        began = time.perf_counter()
-        parts = [pool[place % number].look.remote(some) for place, some in enumerate(batches(pictures, batch))]
-        answers = ray.get(parts)
-        seconds = time.perf_counter() - began
-        found[number] = [row for rows, _ in answers for row in rows]
-        cpu = 1000 * sum(spent for _, spent in answers) / len(pictures)
-        print(f"{number} actors: {len(pictures) / seconds:.2f} pictures/s, {cpu:.0f} CPU ms a picture", flush=True)
-        for one in pool:
-            ray.kill(one)
+    with connected(None, actors):
+        remote = ray.remote(num_cpus=1)(Actor)
+        for number in (1, actors):
+            pool = [remote.remote(str(directory), sha256, batch) for _ in range(number)]
+            ray.get([one.look.remote(pictures[:1]) for one in pool])
+            began = time.perf_counter()
+            parts = [pool[place % number].look.remote(some) for place, some in enumerate(batches(pictures, batch))]
+            answers = ray.get(parts)
+            seconds = time.perf_counter() - began
+            found[number] = [row for rows, _ in answers for row in rows]
+            cpu = 1000 * sum(spent for _, spent in answers) / len(pictures)
+            print(f"{number} actors: {len(pictures) / seconds:.2f} pictures/s, {cpu:.0f} CPU ms a picture", flush=True)
+            for one in pool:
+                ray.kill(one)
     print("the same embeddings" if found[1] == found[actors] else "OTHER embeddings", flush=True)
-    ray.shutdown()
 
 
 class Actor:

@@ -28,7 +28,8 @@ from filters.phi_names import model_is_installed, model_spans, rule_spans
 from filters.phi_spans import redacted
 from filters.phi_text import Names, find
 from sources.pictures.metadata import ContainerError, metadata_of, without_metadata
-from tests.filters.planted_texts import planted_texts
+from tests.filters.planted_names import planted_names
+from tests.filters.planted_texts import Planted, planted_texts
 
 SHARED = Path(os.environ.get("CURATE_SHARED_DATA", "/work/shared/data"))
 GROUNDS = (
@@ -53,19 +54,24 @@ def main() -> None:
 
 
 def texts() -> dict[str, Any]:
-    """Recall by kind on 1,000 planted reports, and on the invented names of ACI-Bench's own notes."""
+    """Recall by kind on 1,000 planted reports, on 2 x 600 notes, and on the invented names of ACI-Bench's own."""
     kinds: tuple[Names, ...] = ("rules", "model") if model_is_installed() else ("rules",)
     cases: dict[str, Callable[[str], str]] = {"as written": str, "capitals": str.upper, "lower case": str.lower}
     return {
-        names: {case: _planted(names, change) for case, change in cases.items()}
+        names: {case: _planted(planted_texts(1000, 0), names, change) for case, change in cases.items()}
+        | {
+            f"notes of the {half} half, {case}": _planted(planted_names(600, 5, held_out=held_out), names, change)
+            for half, held_out in (("first", False), ("held-out", True))
+            for case, change in cases.items()
+        }
         | {"aci_bench_names": _aci_bench(names)}
         for names in kinds
     }
 
 
-def _planted(names: Names, change: Callable[[str], str]) -> dict[str, Any]:
+def _planted(texts_: Sequence[Planted], names: Names, change: Callable[[str], str]) -> dict[str, Any]:
     planted, found = Counter[str](), Counter[str]()
-    for one in planted_texts(1000, 0):
+    for one in texts_:
         written = change(one.text)
         text = redacted(written, find([written], names)[0])
         for kind, value in one.values:

@@ -1,9 +1,10 @@
 """Readers of archives, XML, folders and saved sets: `python -m benchmarks.readers_of_folders`.
 
 Against the plain library on the same files, with the goal of `benchmarks.readers`: `read` at most 1.5 x its time. The
-library: `tarfile` and `zipfile` with members in memory, `datasets` and `json.loads` with rows of Python,
-`ElementTree` with the texts that are wanted, `pydicom.dcmread` without pixels, and of folders of pictures
-`csv.DictReader` with a look at each file. XML and DICOM are the real files of `--data`.
+library: `tarfile` and `zipfile` with members in memory, Arrow, `datasets` and `json.loads` with rows of Python,
+`ElementTree` with the columns that are wanted, `pydicom.dcmread` without pixels, and of folders of pictures
+`csv.DictReader` with a look at each file. MedQuAD and DICOM are the real files of `--data`; articles and citations are
+generated, because some real ones take hundredths of a second.
 """
 
 import argparse
@@ -23,6 +24,7 @@ import datasets
 import pyarrow as pa
 import pydicom
 
+from benchmarks.articles import by_jats, put_articles
 from benchmarks.readers import GOAL, WORDS, corpus_of, planned, read, rows_of, tarred, timed, write
 from sources.records import Corpus
 
@@ -69,6 +71,12 @@ def by_folder(folder: Path) -> int:
     """Rows of a folder's metadata, each with its picture looked at."""
     with (folder / "metadata.csv").open(newline="") as file:
         return sum((folder / row["file_name"]).stat().st_size > 0 for row in csv.DictReader(file))
+
+
+def by_arrow(path: Path) -> int:
+    """The same by Arrow alone, as `benchmarks.readers` reads Parquet."""
+    with pa.ipc.open_stream(path) as stream:
+        return len(stream.read_all().to_pylist())
 
 
 def by_datasets(path: Path) -> int:
@@ -147,17 +155,6 @@ def by_medquad(paths: list[Path]) -> int:
     return count
 
 
-def by_jats(paths: list[Path]) -> int:
-    """Captions and the paragraphs that cite figures, of parsed articles."""
-    count = 0
-    for path in paths:
-        tree = ET.parse(path)
-        captions = ["".join(figure.itertext()) for figure in tree.iter("fig")]
-        citing = ["".join(one.itertext()) for one in tree.iter("p") if one.find("xref[@ref-type='fig']") is not None]
-        count += len(captions) + bool(citing)
-    return count
-
-
 def by_pydicom(paths: list[Path]) -> int:
     """Headers read whole, every element parsed."""
     count = 0
@@ -170,27 +167,17 @@ def by_pydicom(paths: list[Path]) -> int:
     return count
 
 
-def put_articles(folder: Path, articles: Path) -> None:
-    """The real articles, each with its pictures beside it, as packages of PubMed Central have them."""
-    for path in sorted(articles.rglob("*.nxml")):
-        (folder / path.stem).mkdir(parents=True)
-        (folder / path.stem / path.name).write_bytes(path.read_bytes())
-        for graphic in ET.parse(path).iter("graphic"):
-            name = graphic.get("{http://www.w3.org/1999/xlink}href", "")
-            (folder / path.stem / f"{name}.jpg").write_bytes(b"x")
-
-
 def cases(folder: Path, data: Path) -> dict[str, Case]:
     """By reader: the library, and the corpus."""
     medquad, nxml, dicom = data / "text/text_medquad", folder / "nxml", data / "dicom"
-    films = {"text": "caption", "id": "id"}
+    films, saved = {"text": "caption", "id": "id"}, folder / "saved/data-00000-of-00001.arrow"
     return {
         "llava": (lambda: len(json.loads((folder / "llava.json").read_bytes())),
                   corpus_of("llava", folder, "llava.json", fields={})),
         "json_columns": (partial(by_columns, folder / "columns.json"),
                          corpus_of("json_columns", folder, "columns.json")),
-        "hf (saved set)": (partial(by_datasets, folder / "saved/data-00000-of-00001.arrow"),
-                           corpus_of("hf", folder, "saved/*.arrow")),
+        "hf (Arrow)": (partial(by_arrow, saved), corpus_of("hf", folder, "saved/*.arrow")),
+        "hf (datasets)": (partial(by_datasets, saved), corpus_of("hf", folder, "saved/*.arrow")),
         "webdataset (.tgz)": (partial(tarred, folder / "a.tgz"),
                               corpus_of("webdataset", folder, "a.tgz", fields={**INSIDE, "image": "jpg"})),
         "archive (zip)": (partial(by_zip, folder / "pictures.zip"),
@@ -222,7 +209,7 @@ def main() -> None:
         write(folder, rows)
         put_more(folder, rows)
         put_reports(folder / "mimic", len(rows) // 10)
-        put_articles(folder / "nxml", options.data / "text/text_pmc_nxml")
+        put_articles(folder / "nxml", len(rows) // 50)
         put_pubmed(folder / "pubmed.xml", len(rows) // 4)
         print(f"{'reader':<20}{'records':>9}{'library':>10}{'plan':>9}{'read':>9}{'ratio':>8}")
         for name, (library, corpus) in cases(folder, options.data).items():

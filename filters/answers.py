@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
 
@@ -27,7 +28,9 @@ _CUT = re.compile(r"[.:!](?=\s)|\n|\)(?=\s*\S)|\s[-\u2013\u2014]\s|,?(?=\s(?:bec
 _MOST_CUTS = 8
 _LETTERED = re.compile(r"\W*(?:option\s+)?([a-z])\s*[.):]", re.IGNORECASE)
 """An option's letter that begins an answer: "B.The edge of the lung"."""
-_LED = re.compile(r"(yes|no)\b", re.IGNORECASE)
+_LED = re.compile(r"(yes|no)\b(\s*[,;])?", re.IGNORECASE)
+"""An answer's or an option's first word: of "No, normal" is "No, it is clear", but not "No effusion"; of "No effusion"
+is "No" alone."""
 
 
 def is_among(answer: str, options: Sequence[str]) -> bool:
@@ -46,12 +49,19 @@ def is_among(answer: str, options: Sequence[str]) -> bool:
     told = words_of(answer)
     if not told:
         return True
-    choices = _choices([words_of(option) for option in options])
+    given = [words_of(option) for option in options]
+    choices = _choices(given)
+    firsts = Counter(words[0] for words in given if words)
+    signs = {(sign,) for sign in ("yes", "no") if firsts[sign] == 1}  # of "Yes, pneumonia" and "No, normal"
     apart = answer.replace(",", ", ")  # "1,2" is a number, or two answers
-    if _tiled(told, choices) or _tiled(words_of(apart), choices) or _are_letters(answer, len(options)):
+    alone = choices | signs
+    if _tiled(told, alone) or _tiled(words_of(apart), alone) or _are_letters(answer, len(options)):
         return True
+    choices |= signs & {
+        (option[1].casefold(),) for option in map(_LED.match, map(str.strip, options)) if option and option[2]
+    }
     led = _LED.match(answer.strip())
-    if led is not None and (led[1].casefold(),) in choices:
+    if led is not None and ([led[1].casefold()] in given or (led[2] and (led[1].casefold(),) in choices)):
         return True
     cuts = islice(_CUT.finditer(answer), _MOST_CUTS)
     return any(_tiled(words_of(answer[: cut.start()]), choices) for cut in cuts)

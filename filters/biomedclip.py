@@ -22,6 +22,7 @@ import numpy.typing as npt
 import orjson
 from PIL import Image
 
+from filters.devices import chosen_device, is_out_of_memory, probed_batch
 from filters.modality_classes import PROMPTS, TEMPLATE
 from filters.torch_file import WeightsError
 from sources.pictures import Picture
@@ -43,19 +44,30 @@ class BiomedClip:
     """Fills `embedding` with the image tower's output and, with `prompts`, `modality_scores` by zero-shot prompts.
 
     Pictures go through in batches of one size, padded, so that a picture has the same numbers whatever its
-    neighbours; on a GPU that runs out of memory the batch is halved, for good, and the work goes on.
+    neighbours. Where none is given it is `devices.CPU_BATCH`, or on a GPU what its memory takes, the same on all GPUs
+    of a kind. On a GPU that runs out of memory the batch is halved for the rest of the fragment, and the work goes on.
     """
 
     fields = ("embedding", "modality_scores")
     whole = True
 
-    def __init__(self, path: str, sha256: str, *, device: str = "auto", batch: int = 32, prompts: bool = True) -> None:
-        """Nothing is loaded yet, but the files are looked at.
+    def __init__(
+        self,
+        path: str,
+        sha256: str,
+        *,
+        device: str = "auto",
+        gpus: float = 1.0,
+        batch: int | None = None,
+        prompts: bool = True,
+    ) -> None:
+        """Nothing is loaded yet, but the files are looked at. `gpus` is a worker's share of a GPU, if it has one.
 
         Raises:
             WeightsError: the directory is not complete, or its weights are others than `sha256` says.
         """
-        self.path, self.sha256, self.device, self.batch, self.prompts = path, sha256, device, batch, prompts
+        self.path, self.sha256, self.device, self.prompts = path, sha256, device, prompts
+        self._share, self._batch = gpus, batch
         self.network = f"biomedclip-{sha256[:16]}"
         self.name = f"{self.network}{'-zero-shot' if prompts else ''}"
         _expect_weights(Path(path), sha256)
@@ -64,15 +76,32 @@ class BiomedClip:
 
     @property
     def gpus(self) -> float:
-        """What one worker needs: a GPU where the device says so."""
-        return 1.0 if self.device == "cuda" else 0.0
+        """What one worker needs: its share of a GPU, unless the device is the CPU."""
+        return 0.0 if self.device == "cpu" else self._share
+
+    @property
+    def gpus_optional(self) -> bool:
+        """Whether it goes without where there is none."""
+        return self.device != "cuda"
+
+    def batch_size(self) -> int:
+        """How many pictures it takes at once. The model is loaded by this, whatever was told.
+
+        Whoever asks is not opening pictures meanwhile: `offline` holds for the whole process.
+
+        Raises:
+            WeightsError: the model cannot be loaded, or its device has no room for a batch.
+        """
+        model = self._model()
+        return self._batch or model.fitting_batch(self._share)
 
     def prepare(self, picture: Picture) -> Any:
         """The picture as the model takes it, 3 x side x side in bytes of 0..255, by the model's own resizing."""
         from filters.modality_features import shown_picture
 
         side = _settings(self.path)[0]
-        return np.asarray(_resized(shown_picture(picture).convert("RGB"), side)).transpose(2, 0, 1)
+        pixels = np.asarray(_resized(shown_picture(picture).convert("RGB"), side))
+        return np.ascontiguousarray(pixels.transpose(2, 0, 1))  # PyTorch gives another order other numbers
 
     def measure_batch(self, prepared: Sequence[Any]) -> list[Mapping[str, Any]]:
         """The values of `fields`, one mapping a picture.
@@ -109,14 +138,16 @@ class BiomedClip:
         model, found = self._model(), []
         start = 0
         while start < len(given):
-            some = given[start : start + self.batch]
-            padded = np.concatenate([some, np.zeros((self.batch - len(some), *some.shape[1:]), some.dtype)])
+            size = self.batch_size()
+            some = given[start : start + size]
+            missing = size - len(some)
+            full = np.concatenate([some, np.zeros((missing, *some.shape[1:]), some.dtype)]) if missing else some
             try:
-                found.append(look(model, padded)[: len(some)])
+                found.append(look(model, full)[: len(some)])
             except Exception as error:
-                if not _is_out_of_memory(error) or self.batch == 1:
+                if not is_out_of_memory(error) or size == 1:
                     raise
-                self.batch = max(self.batch // 2, 1)
+                self._batch = size // 2
                 model.forget()
                 continue
             start += len(some)
@@ -129,11 +160,21 @@ class BiomedClip:
 class _Model:
     """The model in this process, and the embeddings of the prompts, made once."""
 
-    def __init__(self, model: Any, tokenizer: Any, mean: Any, std: Any, device: Any) -> None:
-        self._model, self._device = model, device
+    def __init__(self, model: Any, tokenizer: Any, side: int, mean: Any, std: Any, device: Any) -> None:
+        self._model, self._device, self._shape = model, device, (3, side, side)
         self._mean, self._std = mean, std
         self._tokenizer = tokenizer
         self._prompts: tuple[list[str], npt.NDArray[np.float32]] | None = None
+        self._fitting: dict[float, int] = {}
+
+    def fitting_batch(self, gpus: float) -> int:
+        """How many pictures at once are right for its device, of which a worker has the share `gpus`."""
+        if gpus not in self._fitting:
+            blank = np.zeros((1, *self._shape), np.uint8)
+            self._fitting[gpus] = probed_batch(
+                self._device, gpus, lambda pictures: self.embedded(blank.repeat(pictures, axis=0))
+            )
+        return self._fitting[gpus]
 
     def embedded(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         import torch
@@ -263,8 +304,8 @@ def _loaded(path: str, sha256: str, settings: str, device: str) -> _Model:
         raise WeightsError("model biomedclip: open_clip is not installed; pip install 'curate[biomedclip]'") from None
     if multiprocessing.parent_process() is not None:
         torch.set_num_threads(1)  # a worker has one core; Ray's workers have OMP_NUM_THREADS
-    chosen = torch.device("cuda" if device == "cuda" or (device == "auto" and torch.cuda.is_available()) else "cpu")
-    _, mean, std, text = _settings(path)
+    chosen = chosen_device(device)
+    side, mean, std, text = _settings(path)
     with offline(), _text_config(Path(path)) as bert:
         own = {**text, "hf_model_name": bert, "hf_model_pretrained": False}
         try:
@@ -279,7 +320,7 @@ def _loaded(path: str, sha256: str, settings: str, device: str) -> _Model:
     _placed(model.eval(), chosen)
     shape = (3, 1, 1)
     middle, spread = (torch.tensor(values, device=chosen).reshape(shape) for values in (mean, std))
-    return _Model(model, tokenizer, middle, spread, chosen)
+    return _Model(model, tokenizer, side, middle, spread, chosen)
 
 
 def _placed(model: Any, device: Any) -> None:
@@ -291,7 +332,7 @@ def _placed(model: Any, device: Any) -> None:
     try:
         model.to(device)
     except Exception as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         raise WeightsError(
             f"model biomedclip: {device} has no room for the model: start fewer workers, or set `device: cpu`"
@@ -339,9 +380,3 @@ def _resized(image: Image.Image, side: int) -> Image.Image:
     x, y = width / across, height / down
     box = (left * x, top * y, min((left + side) * x, width), min((top + side) * y, height))
     return image.resize((side, side), Image.Resampling.BICUBIC, box)
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    return type(error).__name__ == "OutOfMemoryError" or (
-        isinstance(error, RuntimeError) and "out of memory" in str(error).casefold()
-    )

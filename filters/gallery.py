@@ -7,6 +7,7 @@ from typing import Any, Literal
 import blake3
 import orjson
 
+from filters.batches import Batches
 from filters.measurer import AnyMeasurer, PictureMeasurer
 from filters.statistics import grey_image, pixel_hash, statistics_of
 from sources.pictures import Limits, OpenedPicture, Picture, PictureError, open_picture
@@ -71,10 +72,7 @@ class Gallery:
         """
         self._limits, self._card_modality, self._full_size = limits, card_modality, full_size
         self._measurers = tuple(other for other in measurers if not isinstance(other, PictureMeasurer))
-        self._waiting: list[tuple[PictureMeasurer, list[tuple[dict[str, Any], Any]]]] = [
-            (other, []) for other in measurers if isinstance(other, PictureMeasurer)
-        ]
-        """What models have not looked at yet: rows, and what is kept of their pictures."""
+        self._models = tuple(other for other in measurers if isinstance(other, PictureMeasurer))
         self._whole = full_size or any(other.whole for other in measurers)
         self._rows: dict[str, dict[str, Any]] = {}
         self._shown: dict[Wanted, list[Shown]] = {}
@@ -97,13 +95,12 @@ class Gallery:
         by_uri: dict[str | None, dict[Wanted, None]] = {}
         for one in wanted:
             by_uri.setdefault(one.uri, {})[one] = None
-        for uri, of_uri in by_uri.items():
-            self._shown.update(self._visit_file(uri, list(of_uri), open_image))
-        for other, waiting in self._waiting:
-            _look(other, waiting)
+        with Batches(self._models) as batches:
+            for uri, of_uri in by_uri.items():
+                self._shown.update(self._visit_file(uri, list(of_uri), open_image, batches))
 
     def _visit_file(
-        self, uri: str | None, wanted: list[Wanted], open_image: Callable[[str], bytes]
+        self, uri: str | None, wanted: list[Wanted], open_image: Callable[[str], bytes], batches: Batches
     ) -> Iterator[tuple[Wanted, list[Shown]]]:
         try:
             data = _read(uri, open_image)
@@ -113,9 +110,9 @@ class Gallery:
                 yield one, [_failed(one.frames if isinstance(one.frames, int) else None, error)]
             return
         for one in wanted:
-            yield one, list(self._frames(data, picture, one))
+            yield one, list(self._frames(data, picture, one, batches))
 
-    def _frames(self, data: bytes, picture: OpenedPicture, wanted: Wanted) -> Iterator[Shown]:
+    def _frames(self, data: bytes, picture: OpenedPicture, wanted: Wanted, batches: Batches) -> Iterator[Shown]:
         """The frames wanted. Where the first of `each` fails, the file is bad: the others are not tried."""
         header = picture.header
         try:
@@ -125,7 +122,7 @@ class Gallery:
             yield _failed(0, error)
             return
         for position, number in enumerate(self._panels(picture, wanted) or _numbers(wanted, header.frames)):
-            shown = self._frame(data, picture, number)
+            shown = self._frame(data, picture, number, batches)
             yield shown
             if shown.problem is not None and not position:
                 return
@@ -141,7 +138,7 @@ class Gallery:
             return None  # whoever asks for the picture itself is told
         return range(FIRST_PANEL, FIRST_PANEL + found) if found else None
 
-    def _frame(self, data: bytes, opened: OpenedPicture, number: int) -> Shown:
+    def _frame(self, data: bytes, opened: OpenedPicture, number: int, batches: Batches) -> Shown:
         image_id = image_id_of(data, max(number, 0))
         if image_id not in self._rows:
             try:
@@ -149,10 +146,7 @@ class Gallery:
             except PictureError as error:
                 return _failed(number, error)
             row = self._rows[image_id] = self._row(image_id, picture, len(data))
-            for other, waiting in self._waiting:
-                waiting.append((row, other.prepare(picture)))
-                if len(waiting) == other.batch:
-                    _look(other, waiting)
+            batches.add(row, picture)
         return Shown(number, image_id)
 
     def _row(self, image_id: str, picture: Picture, size: int) -> dict[str, Any]:
@@ -190,14 +184,6 @@ class Gallery:
         if picture.modality != "unknown":
             return picture.modality, "dicom"
         return self._card_modality, "none" if self._card_modality == "unknown" else "card"
-
-
-def _look(other: PictureMeasurer, waiting: list[tuple[dict[str, Any], Any]]) -> None:
-    """Let a model look at what waits for it."""
-    if waiting:
-        for (row, _), values in zip(waiting, other.measure_batch([kept for _, kept in waiting]), strict=True):
-            row.update(values)
-    waiting.clear()
 
 
 def _read(uri: str | None, open_image: Callable[[str], bytes]) -> bytes:

@@ -1,16 +1,18 @@
 """Which modality a sample's own words say its picture has.
 
-A word list with the three traps of such texts: negation ("no CT was performed"), comparison ("unchanged since the
-prior MRI") and questions, which state nothing until they are answered ("Is this a CT or an MRI?").
+A list of English words with the three traps of such texts: negation ("no CT was performed"), comparison ("unchanged
+since the prior MRI") and questions, which state nothing until they are answered ("Is this a CT or an MRI?").
 """
 
 import re
 from collections.abc import Mapping, Sequence
 
-VERSION = 2
+VERSION = 3
 """Raised when the same text may say something else."""
 _ANGIOGRAM = r"(?:[- ]\w+){0,2}[- ]angiogra(?:m|ms|phy|phic)"
 """Behind what made it, of which the angiogram then is one: by CT, of the coronary arteries, with fluorescein."""
+_LETTER = r"[^\W\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]"
+"""Of scripts that set blanks around a foreign word: "CT" in Thai, Lao, Chinese, Japanese and Korean has none."""
 _WORDS: dict[str, str] = {
     "ct": rf"(?:ct|computed tomograph(?:y|ic)(?: \(cta?\))?){_ANGIOGRAM}"
     r"|(?-i:HRCT|CBCT|MDCT|CT)|ct (?:scan|image|slice)s?"
@@ -45,11 +47,15 @@ _WORDS: dict[str, str] = {
     "diagram": r"flow ?charts?|flow diagrams?|schematic (?:diagram|illustration|representation|drawing)s?",
     "table": r"table listing|table summari[sz]ing",
 }
-MENTION = re.compile("|".join(rf"(?P<{name}>\b(?:{words})\b)" for name, words in _WORDS.items()), re.IGNORECASE)
+MENTION = re.compile(
+    "|".join(rf"(?P<{name}>(?<!{_LETTER})(?:{words})(?!{_LETTER}))" for name, words in _WORDS.items()), re.IGNORECASE
+)
 _CLAUSE = re.compile(r"[.;:!?\n]|,? (?:but|however|although|whereas) ", re.IGNORECASE)
 _DENIED = re.compile(
-    r"\b(?:no|not|without|never|neither|nor|cannot|\w+n['\u2019]t|unable|unlike|instead of|rather than|declined|refused"
-    r"|deferred|absence of)\b(?:(?!\b(?:on|by|in|at|this)\b)[^.;:,]){0,40}$",
+    r"\b(?:keine?|ohne|pas de|sans|sin|senza|geen) $"
+    r"|(?:没有|沒有|未|无|無)(?:行|做|作|进行|進行)?\s?$"
+    r"|\b(?:no|not|without|never|neither|nor|cannot|\w+n['\u2019]t|unable|unlike|instead of|rather than|declined"
+    r"|refused|deferred|absence of)\b(?:(?!\b(?:on|by|in|at|this)\b)[^.;:,]){0,40}$",
     re.IGNORECASE,
 )
 """What is denied stands right behind it: of "no effusion on CT" the effusion."""
@@ -64,13 +70,15 @@ _LATER = re.compile(
     re.IGNORECASE,
 )
 """Another picture, unless what follows says what is seen on it."""
+_AGO = re.compile(r"^(?: \w+){0,3} (?:years?|months?) ago\b", re.IGNORECASE)
 _SHOWS = re.compile(r"^[^.;:]{0,40}?\b(?:show|demonstrat|reveal|depict|display)\w*\b", re.IGNORECASE)
 _AFTER = re.compile(
     r"^[^.;:]{0,20}?\b(?:(?:was|were|is|are|has|have|had|has been|could|can)(?: not|n['\u2019]t)|cannot|can['\u2019]t"
     r"|not (?:performed|done|obtained|available)"
     r"|(?:is|was|are|were) (?:recommended|suggested|advised|declined|unavailable|contraindicated|planned|negative"
     r"|needed)"
-    r"|pending|scheduled|deferred|postponed|cancell?ed)\b",
+    r"|pending|scheduled|deferred|postponed|cancell?ed)\b"
+    r"|^(?: (?:scan|image|film|view|study)s?)?[ (]{1,2}(?:not (?:shown|seen)|unavailable)\b",
     re.IGNORECASE,
 )
 _POLAR = re.compile(
@@ -94,7 +102,7 @@ def said_by(text: str) -> frozenset[str]:
             denied = _DENIED.search(before) or _OTHER.search(before) or _AFTER.search(after)
             if (
                 not denied
-                and not (_LATER.search(before) and not _SHOWS.search(after))
+                and not ((_LATER.search(before) or _AGO.search(after)) and not _SHOWS.search(after))
                 and mention.lastgroup is not None
             ):
                 found.add(mention.lastgroup)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from filters.gallery import Gallery, Shown, Wanted, frame_word, image_id_of, made_sample_id
-from filters.measurer import AnyMeasurer
+from filters.measurer import AnyMeasurer, PictureMeasurer
 from filters.verdicts import decided, nulls_for_nan
 from sources.pictures import Limits
 from sources.pictures.memory import keep_freed_memory
@@ -80,6 +80,11 @@ class Pictures:
         """What a worker of it needs: a GPU where a model asks for one."""
         return max((float(getattr(other, "gpus", 0.0)) for other in self.measurers), default=0.0)
 
+    @property
+    def gpus_optional(self) -> bool:
+        """Whether all that ask for a GPU go without where there is none."""
+        return all(getattr(other, "gpus_optional", False) for other in self.measurers if getattr(other, "gpus", 0.0))
+
     def parameters(self) -> dict[str, Any]:
         """Everything that the answers depend on."""
         chosen: dict[str, Any] = {"max_pixels": self.max_pixels, "frames": self.frames, "pixel_hash": self.pixel_hash}
@@ -90,6 +95,16 @@ class Pictures:
         if self.split:
             chosen["panels"] = FIRST_PANEL
         return chosen
+
+    def load(self) -> None:
+        """Load the models. Not while pictures are opened: the hub's library is told to stay offline meanwhile.
+
+        Raises:
+            WeightsError: one cannot be loaded.
+        """
+        for model in self.measurers:
+            if isinstance(model, PictureMeasurer):
+                model.batch_size()
 
     def measure(self, samples: pa.Table, open_image: OpenImage, card_modality: str) -> dict[str, pa.Table]:
         """`images` (IMAGES, each once, in order of first appearance), `links` (LINKS) and `made` (SAMPLES).

@@ -66,9 +66,8 @@ class PictureMeasurer(Protocol):
         """Whether it needs every pixel: no JPEG is then decoded at reduced scale."""
         ...
 
-    @property
-    def batch(self) -> int:
-        """How many pictures it takes at once, at most."""
+    def batch_size(self) -> int:
+        """How many pictures it takes at once; a model whose loading changes the process is loaded by this."""
         ...
 
     def prepare(self, picture: Picture) -> Any:

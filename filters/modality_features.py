@@ -18,7 +18,10 @@ class EfficientNetFeatures:
     version = 2
     fields = ("embedding",)
     whole = True
-    batch = 1
+
+    def batch_size(self) -> int:
+        """One: a picture's features are the same whatever it is measured with."""
+        return 1
 
     def prepare(self, picture: Picture) -> Any:
         """What `measure_batch` takes."""
@@ -35,7 +38,7 @@ class PanelCount:
     """Fills `panels` with the number of panels of a compound figure; 1 where the picture is in one piece."""
 
     name = "panels"
-    version = 2
+    version = 3
     fields = ("panels",)
     whole = False
 

@@ -8,18 +8,22 @@ from typing import Any
 
 import orjson
 
-from filters.phi_spans import Kind, Span, merged, redacted
+from filters.phi_spans import Kind, Span, redacted
 from filters.phi_text import Known, Names, find
 from sources.identifying import identifying_kind
-from sources.schema import IMAGE_PLACEHOLDER
+from sources.records import RecordError
+from sources.schema import IMAGE_PLACEHOLDER, Reason
 
 MOST_FINDINGS = 100
 """That are listed one by one; of more the numbers by kind are told."""
+MOST_CHARACTERS = 200_000
+"""Of all texts of a record, repeated ones each time, some 70 printed pages: 10 to 26 s for the model, one or two for
+the rules, twice that where there are two copies (`phi_copies.py`)."""
 
 _DEEPEST = 8
-_PLACEHOLDER = re.compile(re.escape(IMAGE_PLACEHOLDER))
 _INSIDE = re.compile(rf"\S{re.escape(IMAGE_PLACEHOLDER)}\S")
 _BLANK = " " * len(IMAGE_PLACEHOLDER)
+_UNSEEN = "\u200b" * len(IMAGE_PLACEHOLDER)
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ def redact_row(
     all.
 
     Raises:
+        RecordError: there are more than `MOST_CHARACTERS`; nothing was searched.
         ImportError: `names` is `model` and the model is not installed.
     """
     texts: list[tuple[str, str]] = []
@@ -75,6 +80,10 @@ def redact_row(
         return text
 
     _each_text(row, noted)
+    characters = sum(len(text) for _, text in texts)
+    if characters > MOST_CHARACTERS:
+        detail = f"too_long: {characters} characters; identifiers are sought in {MOST_CHARACTERS} of a record at most"
+        raise RecordError(detail, Reason.PHI_TEXT)
     findings, answers = [], []
     for (place, text), kept in zip(texts, _around_pictures([text for _, text in texts], names, known), strict=True):
         findings += [Finding(span.kind, place, span.stop - span.start) for span in kept]
@@ -96,32 +105,18 @@ def evidence_of(findings: Iterable[Finding]) -> str:
 def _around_pictures(texts: Sequence[str], names: Names, known: Iterable[Known]) -> list[list[Span]]:
     """The spans of each text, none of which touches the placeholder of a picture.
 
-    A placeholder is no word. One between two characters is looked at as a blank and as nothing: it may stand in the
-    middle of a number.
+    A placeholder is no word. One between two characters may stand in the middle of a number, as what nobody sees may.
     """
-    blanked = [text.replace(IMAGE_PLACEHOLDER, _BLANK) for text in texts]
-    inside = [number for number, text in enumerate(texts) if _INSIDE.search(text)]
-    found = find([*blanked, *(texts[number].replace(IMAGE_PLACEHOLDER, "") for number in inside)], names, known)
-    for number, joined in zip(inside, found[len(texts) :], strict=True):
-        places = _places_without_pictures(texts[number])
-        found[number] = merged(
-            [*found[number], *(Span(places[one.start], places[one.stop - 1] + 1, one.kind) for one in joined)]
-        )
+    blanked = [text.replace(IMAGE_PLACEHOLDER, _UNSEEN if _INSIDE.search(text) else _BLANK) for text in texts]
     return [
         list(_apart(text, spans)) if IMAGE_PLACEHOLDER in text else spans
-        for text, spans in zip(texts, found, strict=False)
+        for text, spans in zip(texts, find(blanked, names, known), strict=True)
     ]
-
-
-def _places_without_pictures(text: str) -> list[int]:
-    """Where each character of the text without placeholders stands in it."""
-    gone = {place for match in _PLACEHOLDER.finditer(text) for place in range(*match.span())}
-    return [place for place in range(len(text)) if place not in gone]
 
 
 def _apart(text: str, spans: Iterable[Span]) -> Iterator[Span]:
     """The parts of the spans on both sides of placeholders."""
-    pictures = [match.span() for match in _PLACEHOLDER.finditer(text)]
+    pictures = [match.span() for match in re.finditer(re.escape(IMAGE_PLACEHOLDER), text)]
     for span in spans:
         start = span.start
         for low, high in pictures:

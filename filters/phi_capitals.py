@@ -9,7 +9,7 @@ _MOSTLY = 0.7
 """The share of a sentence's letters that are capitals from which on capitals say nothing about names."""
 _SENTENCE = re.compile(r"[^\n.!?:;]*(?:[.!?:;](?!\s)[^\n.!?:;]*)*(?:[.!?:;]+|\n|$)")
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
-_PLAIN = frozenset(
+PLAIN = frozenset(
     word.lower() for word in NOT_A_NAME - {"White", "Young", "Long", "Short", "Ward", "English"}
 ) | frozenset(
     """
@@ -34,6 +34,24 @@ _PLAIN = frozenset(
     sister family friend man woman boy girl male female year-old old yo aged lady gentleman
     """.split()  # noqa: SIM905 - a list of words reads better as one text
 )
+ORDINARY = PLAIN | frozenset(
+    """
+    dr drs mr mrs ms miss prof baby babies twin screening mom dad parents someone somebody everyone anyone nobody others
+    staff police school faculty participants people children students doctors nurses physicians surgeons specialists
+    researchers community hospice rehab members providers ems family families teachers currently presently formerly
+    usually reportedly overall most many several both neither either two three four five six seven eight nine ten
+    twelve fifteen seventeen twenty thirty forty fifty sixty seventy eighty ninety hundred
+
+    institute institutes institution university college academy association society foundation organization program
+    programme project service services government department ministry committee council board bank town city county
+    state states kingdom republic company corporation group centre center network agency administration affairs office
+    questionnaire inventory survey checklist scale score index test schedule interview scan study trial guidelines
+    disorder disorders syndrome disease diseases therapy therapies approach approaches method technique acid sulfate
+    topical ophthalmic product products solution tablets capsules system systems device plus care living life activity
+    talk make take ask eat get use keep learn tell try avoid start stop call check see look find read
+    """.split()  # noqa: SIM905 - a list of words reads better as one text
+)
+"""Words that are no names where only what stands around a word speaks for one."""
 _KEPT = frozenset(
     {"mri", "ct", "pet", "us", "ap", "pa", "iv", "ii", "iii", "md", "rn", "phd", "mbbs", "frcr", "np", "do"}
 )
@@ -66,7 +84,7 @@ def _cased(match: re.Match[str]) -> str:
     lower = word.lower()
     if len(word) < 2 or lower in _KEPT:
         return word
-    told = lower if lower in _PLAIN else _titled(word, lower)
+    told = lower if lower in PLAIN else _titled(word, lower)
     return told if len(told) == len(word) else word  # a few letters change their number with their case
 
 

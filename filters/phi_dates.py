@@ -1,6 +1,6 @@
-"""Dates of days and months, and ages over 89: what 45 CFR 164.514(b)(2)(i)(C) counts as identifiers.
+"""Dates of days and months, which 45 CFR 164.514(b)(2)(i)(C) counts as identifiers.
 
-A year alone, a week day, a time of day and an age up to 89 are none.
+A year alone, a week day and a time of day are none.
 """
 
 import re
@@ -22,6 +22,11 @@ _DAY = r"(?:0?[1-9]|[12]\d|3[01])"
 _MONTH = r"(?:0?[1-9]|1[0-2])"
 _YEAR = r"(?:19|20)\d{2}"
 _NO_MEASURE = r"(?!\s*(?:months?|weeks?|days?|hours?|years?|mm|cm|mg|ml|mL|%)\b)(?![\d%])(?!\.\d)"
+_COUNTED = (
+    r"(?!\s+(?:\w+\s)?(?:patients?|cases?|subjects?|samples?|participants?|volunteers?|controls?|people|persons?|men|"
+    r"women|children|adults?|infants?|eyes?|lesions?|specimens?|centers?|centres?|hospitals?)\b)"
+)
+"""What follows a number that is no year (`On 3 December 45 patients`)."""
 _BEFORE = r"(?<![\w.,/:+=<>~-])"
 """Of forms that may be a ratio or a measure."""
 _FREE = r"(?<![\w./-])(?<!\d,)"
@@ -30,6 +35,7 @@ _WHOLE = r"(?<![A-Za-z0-9.])(?<!\d,)"
 """Of forms of three numbers, one a whole year: also within a file's name, and at the end of a range."""
 _COMPACT = r"(?<![A-Za-z0-9.-])(?:19[2-9]\d|20[0-4]\d)(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
 _SHORT_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
+_SPELT_MONTH = rf"(?:{_CAPITAL_MONTH}|(?:Mar|Apr|Jun|Jul|Sep|JAN|FEB|MAR|APR|JUN|JUL|AUG|SEPT?|OCT|NOV|DEC)\b\.?)"
 _OTHER_MONTH = (
     r"(?:januar|jänner|februar|märz|mai|juni|juli|oktober|dezember|"
     r"janvier|février|fevrier|mars|avril|juin|juillet|août|aout|septembre|octobre|novembre|décembre|decembre|"
@@ -38,6 +44,8 @@ _OTHER_MONTH = (
     r"janeiro|fevereiro|março|marco|maio|junho|julho|setembro|outubro|novembro|dezembro)\b"
 )
 """German, French, Spanish, Italian, Portuguese; those spelt as in English are in the list above."""
+_EASTERN_YEAR = rf"(?:{_YEAR}|(?:明治|大正|昭和|平成|令和|民國|民国)\s*(?:\d{{1,3}}|元))\s*[年년]"
+"""Of our era, of Japanese ones and of the Republic of China."""
 
 _PATTERNS = tuple(
     re.compile(pattern, flags)
@@ -67,14 +75,17 @@ _PATTERNS = tuple(
             re.IGNORECASE,
         ),
         (rf"{_BEFORE}{_DAY}(?:st|nd|rd|th)\s+(?:of\s+)?{_CAPITAL_MONTH}", 0),
+        (rf"{_BEFORE}{_DAY}(?:st|nd|rd|th)?\s+{_SPELT_MONTH},?\s+\d{{2}}\b{_NO_MEASURE}{_COUNTED}", 0),
         (rf"{_BEFORE}{_DAY}\s+{_CAPITAL_MONTH}(?!\s+(?:be|have|not|also)\b)", 0),
         (rf"\b{_CAPITAL_MONTH}\s+{_DAY}(?:st|nd|rd|th)?(?:\s*+,?\s*+{_YEAR})?\b{_NO_MEASURE}", 0),
         (rf"\b{_ANY_MONTH}[\s/-]+{_DAY}(?:st|nd|rd|th)?[\s/-]*+,?\s*+{_YEAR}\b", re.IGNORECASE),
         (rf"\b(?:{_ANY_MONTH})[\s,'\u2019/-]+{_YEAR}\b", re.IGNORECASE),
         (rf"{_COMPACT}(?:[T_](?:[01]\d|2[0-3])[0-5]\d(?:[0-5]\d)?)?(?![A-Za-z0-9-])(?!\.\d)", 0),
-        (rf"{_YEAR}\s*年\s*{_MONTH}\s*月(?:\s*{_DAY}\s*[日号])?", 0),
+        (rf"{_EASTERN_YEAR}\s*{_MONTH}\s*[月월](?:\s*{_DAY}\s*[日号號일])?", 0),
+        (rf"(?<!\d){_MONTH}\s*(?:月\s*{_DAY}\s*[日号號]|월\s*{_DAY}\s*일)", 0),
     )
 )
+_DIGIT = re.compile(r"\d")
 _CUED = re.compile(
     r"\b(?:D\.?O\.?B\.?|date of birth|birth ?date|born(?: on)?|dated|date|admitted(?: on)?|discharged(?: on)?|"
     r"dictated(?: on)?|exam(?:ination)? date|study date|seen on|visit(?: on)?|"
@@ -82,38 +93,14 @@ _CUED = re.compile(
     rf"({_MONTH}[/-]{_DAY}(?:[/-]\d{{2,4}})?|{_DAY}[./-]{_MONTH}(?:[./-]\d{{2,4}})?|\d{{6}}|\d{{8}})(?!\d)(?!\s*[x\u00d7])",
     re.IGNORECASE,
 )
-_UNIT = r"(?:year|yr|y)s?"
-_OLD = r"(?:9\d|1[0-2]\d)"
-_OLD_WORDS = (
-    r"ninety(?:[\s-](?:one|two|three|four|five|six|seven|eight|nine))?|"
-    r"(?:one|a) hundred(?:(?: and)?[\s-](?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve))?"
-)
-_AGES = tuple(
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        rf"(?<![\d.,/-])({_OLD})\s?[MF](?=\s+(?:with|who|presents|presenting|presented|s/p|status|h/o|hx|admitted|p/w|w/))",
-        rf"\b({_OLD_WORDS})(?=[\s-]+{_UNIT}[\s-]*(?:old|of age))",
-        rf"(?<![\d.,/-])({_OLD})(?:[\s-]*{_UNIT}[\s./-]*o(?:ld|\b|\.))",
-        rf"(?<![\d.,/-])({_OLD})\s*{_UNIT}\s+of\s+age\b",
-        rf"\b(?:aged?|at the age of|age of|age at \w+)\s*+[:=]?\s*+(?:of\s+|is\s+)?(0?{_OLD})(?!\d|[.,]\d|%)",
-        rf"(?<![\d.,/-])({_OLD})\s?/\s?[MF](?![\w/])",
-        rf"(?<![\d.,/-])({_OLD})\s*(?:岁|歲)",
-        rf"(?<![\d.,/-])({_OLD})[\s-]+(?:male|female|man|woman)\b",
-    )
-)
 
 
 def date_spans(text: str) -> Iterator[Span]:
     """Dates that say more than a year."""
+    if _DIGIT.search(text) is None:
+        return
     for pattern in _PATTERNS:
         for match in pattern.finditer(text):
             yield Span(match.start(), match.end(), "date")
     for match in _CUED.finditer(text):
         yield Span(match.start(1), match.end(1), "date")
-
-
-def age_spans(text: str) -> Iterator[Span]:
-    """The numbers of ages from 90 on."""
-    for pattern in _AGES:
-        for match in pattern.finditer(text):
-            yield Span(match.start(1), match.end(1), "age")

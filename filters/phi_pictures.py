@@ -19,7 +19,7 @@ from sources.pictures import Limits, OpenedPicture, Picture, eight_bits, open_pi
 from sources.pictures.metadata import ContainerError, metadata_of
 from sources.pictures.raster import Raster
 
-VERSION = 4
+VERSION = 6
 
 ANNOTATION, UNREAD = "annotation", "unread"
 """Kinds of writing that are no identifier: a scanner's, and what nothing could read."""
@@ -57,10 +57,10 @@ Reading = Literal["rapidocr", "none"]
 class Examination:
     """How pictures are looked at: `writing` False leaves pixels alone; `verify` reads them again once covered.
 
-    Also where nothing is masked by policy: a reviewer may answer `mask`.
+    Also where nothing is masked by policy: a reviewer may answer `mask`. Metadata are always looked at, which costs
+    next to nothing, so that another policy on them reads no picture again.
     """
 
-    metadata: bool
     writing: bool
     reading: Reading
     timeout_s: float
@@ -73,7 +73,7 @@ class Examination:
     def parameters(self) -> dict[str, Any]:
         """Everything that the answers depend on; the time limit only of pictures that are then quarantined."""
         return {
-            "metadata": self.metadata, "writing": self.writing, "reading": self.reading, "timeout_s": self.timeout_s,
+            "writing": self.writing, "reading": self.reading, "timeout_s": self.timeout_s,
             "verify": self.verify, "detector": burned_in.VERSION, "judge": phi_writing.VERSION,
             "again": second_look.VERSION, "decoding": Pictures.version,
         }  # fmt: skip
@@ -87,11 +87,10 @@ class Examination:
         """
         row: dict[str, Any] = {"image_id": image_id, "metadata": [], "boxes": [], "problem": None, "container": None}
         row |= {"said": False, "left_over": False, "width": None, "height": None}
-        if self.metadata:
-            try:
-                row["metadata"] = [{"kind": one.kind, "length": one.length} for one in metadata_of(data)]
-            except ContainerError as error:
-                row["container"] = str(error)
+        try:
+            row["metadata"] = [{"kind": one.kind, "length": one.length} for one in metadata_of(data)]
+        except ContainerError as error:
+            row["container"] = str(error)
         if self.writing:
             opened = open_picture(data, limits)
             picture = opened.frame(frame)

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from filters.phi_ages import age_spans
 from filters.phi_capitals import sentence_cased
-from filters.phi_dates import age_spans, date_spans
+from filters.phi_copies import copies, plain
+from filters.phi_dates import date_spans
 from filters.phi_names import model_spans, parts_of, rule_spans, spans_of_capitals
 from filters.phi_numbers import number_spans
 from filters.phi_spans import Kind, Span, merged
 from filters.phi_speech import speech_spans
 from filters.phi_words import NOT_A_NAME
 
-VERSION = 4
+VERSION = 5
 """Raised when the same text may be redacted in another way."""
 
 Names = Literal["rules", "model"]
@@ -60,18 +62,19 @@ def find(texts: Sequence[str], names: Names, known: Iterable[Known] = ()) -> lis
         ImportError: `names` is `model` and the model is not installed.
     """
     literals = [literal for one in known for literal in _spellings(one)]
-    found = [list(_found(text, names)) for text in texts]
+    numbered = [(number, copy) for number, text in enumerate(texts) for copy in copies(text)]
+    searched = [(number, copy, list(_found(copy.text, names))) for number, copy in numbered]
     literals += [
         Known("name", part)
-        for text, spans in zip(texts, found, strict=True)
+        for _, copy, spans in searched
         for span in spans
         if span.kind == "name"
-        for part in parts_of(text[span.start : span.stop])
+        for part in parts_of(copy.text[span.start : span.stop])
     ]
-    if literals:
-        sought = _Literals(literals)
-        for text, spans in zip(texts, found, strict=True):
-            spans.extend(sought.spans(text))
+    sought = _Literals(literals)
+    found: list[list[Span]] = [[] for _ in texts]
+    for number, copy, spans in searched:
+        found[number].extend(copy.placed([*spans, *sought.spans(copy.text)]))
     return [merged(spans) for spans in found]
 
 
@@ -84,11 +87,17 @@ def _found(text: str, names: Names) -> Iterator[Span]:
     copy = sentence_cased(text)
     told = copy if copy is not None else sentence_cased(text, small=True)
     if told is not None:
-        yield from spans_of_capitals(told)
+        yield from (_without_heading(text, span) for span in spans_of_capitals(told))
     if copy is not None:
         yield from (span for span in number_spans(copy) if span.kind == "address")
     if names == "model":
-        yield from model_spans(text if copy is None else copy)
+        yield from (_without_heading(text, span) for span in model_spans(text if copy is None else copy))
+
+
+def _without_heading(text: str, span: Span) -> Span:
+    """The span's first line, where only what follows it is in capitals (`ADDENDUM:` below `Dr. Smith`)."""
+    first, _, rest = text[span.start : span.stop].partition("\n")
+    return Span(span.start, span.start + len(first.rstrip()), span.kind) if rest.isupper() > first.isupper() else span
 
 
 class _Literals:
@@ -98,7 +107,7 @@ class _Literals:
         self._words: dict[str, Known] = {}
         phrases: dict[str, Known] = {}
         for one in literals:
-            value = _folded(one.value).casefold()
+            value = _folded(plain(one.value)).casefold()
             if value and len(value) <= _LONGEST_LITERAL:
                 (self._words if _TOKEN.fullmatch(value) and not _CJK.search(value) else phrases).setdefault(value, one)
         self._phrases = phrases
@@ -106,7 +115,9 @@ class _Literals:
         self._joined = _alternatives([value for value in phrases if _CJK.search(value)], "{}")
 
     def spans(self, text: str) -> Iterator[Span]:
-        """Where they stand in a text."""
+        """Where they stand in a copy of a text."""
+        if not (self._words or self._phrases):
+            return
         folded = _folded(text)
         for match in _TOKEN.finditer(folded) if self._words else ():
             known = self._words.get(match.group().casefold())

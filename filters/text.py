@@ -44,11 +44,12 @@ _RUN = 8
 """Words. Shorter runs come again in honest captions: "a plane that is perpendicular to the sagittal plane and"."""
 
 _LABEL = re.compile(
-    r"\W*+(?:(?:(?:supplementary|supplemental|extended data|additional)\s+)?+(?:fig(?:ure)?s?|image|panel|table|plate"
-    r"|scheme|photo(?:graph)?|illustration|slide|video|case|图|表|рис(?:унок)?|abb(?:ildung)?)\W*+(?:(?:no|nr)\b\W*+)?+"
+    r"\W*+(?:(?:(?:supplementary|supplemental|extended data|additional)\s+)?+"
+    r"(?:fig(?:ure|ura|uur)?s?|image|bild|panel|table|plate|scheme|photo(?:graph)?|illustration|slide|video|case"
+    r"|图|圖|図|表|그림|(?:ال)?شكل|рис(?:унок)?|abb(?:ildung)?)\W*+(?:(?:no|nr)\b\W*+)?+"
     r"(?:[a-z]?\d{1,4}[a-z]?|[ivx]{1,5}|[a-z]|and|to|continued|cont)?"
     r"|\d{1,4}[a-z]?|[ivx]{1,5}(?!\W+\d)|[a-z](?!\W+\d))?"
-    r"(?:\W++(?:[a-z]|\d{1,3}|and|to|continued|cont)\b)*+\W*+",
+    r"(?:\W++(?:[a-z]|\d{1,3}|and|to|of|continued|cont)\b)*+\W*+",
     re.IGNORECASE,
 )
 """A word for a figure and its number, or a bare number or letter; "T2", "L4" and "I-131" are findings. Runs of other
@@ -101,6 +102,11 @@ class TextTower(Protocol):
         """What one worker needs."""
         ...
 
+    @property
+    def gpus_optional(self) -> bool:
+        """Whether it goes without where there is none."""
+        ...
+
     def embedded_texts(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """N x D of length one."""
         ...
@@ -110,7 +116,7 @@ class TextQuality:
     """Measures the texts of samples: TEXT_QUALITY, and where a model is given their embeddings: TEXT_EMBEDDING."""
 
     name = "text_quality"
-    version = 4
+    version = 5
     columns = ("turns", "task", "question", "options", "answer", "images")
 
     def __init__(self, tower: TextTower | None = None) -> None:
@@ -120,6 +126,11 @@ class TextQuality:
     def gpus(self) -> float:
         """What a worker of it needs."""
         return 0.0 if self.tower is None else self.tower.gpus
+
+    @property
+    def gpus_optional(self) -> bool:
+        """Whether it goes without where there is none."""
+        return self.tower is None or self.tower.gpus_optional
 
     def parameters(self) -> dict[str, Any]:
         """Limits come afterwards: what is measured depends on the model alone."""

@@ -21,6 +21,7 @@ from sources.find import find_corpus
 from sources.gaps import gaps
 from sources.identity import Identity
 from sources.mapping import Prompts, image_uris, to_sample
+from sources.other_packings import left_packed
 from sources.readers.parquet import parquet_columns
 from sources.readers.registry import reader_named
 from sources.records import Corpus, CorpusError, Fragment, Record, RecordError, Unreadable
@@ -210,6 +211,9 @@ def _judge(look: _Look) -> None:
     problems.update(look.matches.problems(look.corpus))
     for gap in gaps(look.corpus):
         (problems if gap.sure else look.notes)[gap.detail] += gap.absent
+    packed = left_packed(look.corpus)
+    if packed is not None:
+        problems[packed] += 1
     empty = sum(not sample["turns"] for sample in look.samples)
     if empty:
         few = empty < FEW * len(look.samples)

@@ -29,20 +29,22 @@ GOOGLE_DEFAULT = ".config/gcloud/application_default_credentials.json"
 def diagnose(biomedclip: Path | None = None) -> dict[str, Any]:
     """Packages by extra, weights of models, DICOM transfer syntaxes by what decodes them, the tokenizer, the machine.
 
-    `biomedclip` is a directory with that model's files: their sha256 is what a recipe names.
+    `biomedclip` is a directory with that model's files: their sha256 is what a recipe names. One that cannot be used is
+    not `ok`, since a build that names it would fail.
     """
     packages = [_package(requirement, extra) for requirement, extra in _requirements()]
     tokenizer = _tokenizer()
+    named = None if biomedclip is None else _biomedclip(biomedclip)
     core = all(row["installed"] for row in packages if row["extra"] == "core")
     return {
-        "ok": core and tokenizer["works"],
+        "ok": core and tokenizer["works"] and (named is None or named["sha256"] is not None),
         "python": platform.python_version(),
         "packages": packages,
         "extras": {
             extra: all(row["installed"] for row in packages if row["extra"] == extra)
             for extra in dict.fromkeys(row["extra"] for row in packages)
         },
-        "models": [_efficientnet(), *([] if biomedclip is None else [_biomedclip(biomedclip)])],
+        "models": [_efficientnet(), *([] if named is None else [named])],
         "tokenizer": tokenizer,
         "dicom": codecs(),
         "steps": listing(),
@@ -75,7 +77,8 @@ def _biomedclip(directory: Path) -> dict[str, Any]:
     try:
         return {**told, "sha256": file_sha256(weights_file(directory)), "hint": COMPARE}
     except (WeightsError, OSError) as error:
-        return {**told, "hint": str(error) if isinstance(error, WeightsError) else "cannot be read"}
+        why = str(error) if isinstance(error, WeightsError) else "cannot be read"
+        return {**told, "hint": f"MISSING ({why})"}
 
 
 def gpus() -> int:

@@ -123,6 +123,8 @@ def _measured_pictures(
     """Of a private source no thumbnail is kept: large writing can be read on one, and so could be what is masked."""
     some = samples.slice(start, stop - start)
     named = dict.fromkeys(image["uri"] for images in some["images"].to_pylist() for image in images or ())
+    if named:
+        step.load()
     with located.opening([(uri, sizes.get(uri, 0)) for uri in named]) as open_image:
         tables = step.measure(some, open_image, located.corpus.card.modality)
     if private:

@@ -164,7 +164,14 @@ def _biomedclip(settings: ModalitySettings) -> tuple[Labels, tuple[AnyMeasurer, 
 
     files = settings.biomedclip
     assert files is not None, "chosen_model has looked"
-    measurer = BiomedClip(files.path, files.sha256, device=files.device, batch=files.batch, prompts=files.head is None)
+    measurer = BiomedClip(
+        files.path,
+        files.sha256,
+        device=files.device,
+        gpus=files.gpus,
+        batch=files.batch,
+        prompts=files.head is None,
+    )
     if files.head is None:
         return Labels(None, None, settings.confidence), (measurer,)
     head, digest = load_head(Path(files.head))

@@ -23,7 +23,11 @@ class ModelFiles(Strict):
     head: str | None = None
     """A head that `curate label fit` trained on its embeddings; without one, labels are by prompts (zero-shot)."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    batch: Annotated[int, Field(ge=1, le=4096)] = 32
+    """`auto`: a GPU where there is one (on a Ray cluster: where any node has), else the CPU."""
+    gpus: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """The share of a GPU that a worker on a Ray cluster asks for: 0.25 puts four of them on one."""
+    batch: Annotated[int, Field(ge=1, le=4096)] | None = None
+    """None: 32 on a CPU, and on a GPU what its memory takes."""
 
 
 class ModalitySettings(Strict):

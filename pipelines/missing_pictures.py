@@ -24,7 +24,7 @@ def whereabouts(corpus: Corpus, uri: str) -> str:
     if len(rivals) > 1:
         which = " and ".join(rivals[:2]) if shown else "two archives"
         cure = "unpack the one that is meant to where the records say"
-        return f" ({such}{which} each hold one of that name, and they differ: {cure})"
+        return f" ({such}{which} each hold one of that name, not surely the same: {cure})"
     if not shown:
         return ""
     lies = _place_of(corpus.root, uri)
@@ -32,7 +32,7 @@ def whereabouts(corpus: Corpus, uri: str) -> str:
         return f" ({such}one of that name is at {lies})"
     unread = _unread_archives(corpus)
     if unread:
-        return f" ({such}{unread[0]} is not looked into, since the card does not name it: unpack it)"
+        return f" ({such}{unread[0]} is not looked into, since the card does not name it: unpack it if they are in it)"
     return f" (such as {uri})"
 
 

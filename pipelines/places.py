@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pipelines.errors import CurateError, UsageError
-from sources.storage import Folder, folder_at
+from sources.storage import Folder, folder_at, is_url
 from sources.storage.inventory import with_inventory
 from sources.storage.inventory_file import InventoryError
 from sources.storage.packed import archive_at
@@ -29,7 +29,7 @@ def data_folder(place: str) -> Folder:
     """A folder given as `--data`, or an archive, which is read as if it had been unpacked.
 
     Raises:
-        UsageError: a URL that cannot be used.
+        UsageError: a URL that cannot be used, or a file that is no archive that is read.
         CurateError: the archive cannot be read.
     """
     above, slash, name = place.rstrip("/").rpartition("/")
@@ -37,6 +37,11 @@ def data_folder(place: str) -> Folder:
         packed = archive_at(folder_of(above or slash or ".", "--data"), name)
     except ArchiveError as error:
         raise CurateError(f"--data {above}{slash}{error}") from None
+    if packed is None and not is_url(place) and Path(place).is_file():
+        raise UsageError(
+            f"--data {place}: is neither a folder nor a .zip, .tar, .tar.gz or .tgz",
+            "give the folder that a file of records lies in; unpack archives of other forms",
+        )
     return folder_of(place, "--data") if packed is None or folder_of(place).exists() else packed
 
 

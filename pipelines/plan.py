@@ -1,6 +1,6 @@
 """Planning: every corpus is cut into fragments of bounded size, and the cuts of unchanged files are kept."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -131,6 +131,10 @@ def _refused(corpus: Corpus, path: str) -> dict[str, Any]:
     return {"fragments": [], "refused": {"size": size, "digest": digest}}
 
 
+WHOLE = "."
+"""The path of a folder that is refused as one."""
+
+
 @dataclass(frozen=True)
 class Refused:
     """A file that is not in its reader's form, where that ends nothing: all its bytes, and a digest of them.
@@ -209,7 +213,7 @@ def _folder_cut(reader: Reader, corpus: Corpus, task_of: type[PlanTask]) -> tupl
     except CorpusError as error:
         if task_of is PlanTask:
             raise
-        return [], [Refused(".", 0, None, str(error))]
+        return [], [Refused(WHOLE, 0, None, str(error))]
 
 
 def ingest_tasks(planned: Sequence[Planned], limit: int | None) -> Iterator[IngestTask]:
@@ -235,9 +239,10 @@ def input_listing(corpus: Corpus, planned: Planned) -> dict[str, Any]:
     images table.
     """
     if any(fragment.files for fragment in planned.fragments):
-        entries = [entry for fragment in planned.fragments for entry in fragment.files]
-        rows = sorted((corpus.identity.name("path", entry.path), entry.size) for entry in entries)
-        return {"files": len(rows), "bytes": sum(size for _, size in rows), "digest": key_of(rows)}
+        return _as_folder(corpus, ((entry.path, entry.size) for part in planned.fragments for entry in part.files))
+    if any(one.path == WHOLE for one in planned.refused):
+        stats = ((path, corpus.root.stat(path)) for path in corpus.files)
+        return _as_folder(corpus, ((path, stat.size if stat else 0) for path, stat in stats))
     by_path: dict[str, list[Fragment]] = {path: [] for path in corpus.files}
     for fragment in planned.fragments:
         by_path[fragment.path].append(fragment)
@@ -250,6 +255,11 @@ def input_listing(corpus: Corpus, planned: Planned) -> dict[str, Any]:
         row = {"bytes": size, "digest": digest} if gone is None else {"bytes": gone.size, "digest": gone.digest}
         listing.append({"path": corpus.identity.name("path", path), **row})
     return {"files": len(listing), "bytes": sum(row["bytes"] for row in listing), "listing": listing}
+
+
+def _as_folder(corpus: Corpus, files: Iterable[tuple[str, int]]) -> dict[str, Any]:
+    rows = sorted((corpus.identity.name("path", path), size) for path, size in files)
+    return {"files": len(rows), "bytes": sum(size for _, size in rows), "digest": key_of(rows)}
 
 
 def limited(planned: Sequence[Planned], limit: int) -> list[Planned]:

@@ -32,7 +32,7 @@ class Plugged:
         self.name = made.name
         self.version = int(step.version)
         self.columns: tuple[str, ...] = step.columns
-        for need in ("cpus", "gpus", "deadline_s"):  # what one worker of it needs, where it says so
+        for need in ("cpus", "gpus", "gpus_optional", "deadline_s"):  # what one worker of it needs, where it says so
             if hasattr(step, need):
                 setattr(self, need, float(getattr(step, need)))
 

@@ -17,6 +17,7 @@ from sources.find import find_corpus
 from sources.gaps import gaps
 from sources.identity import Identity, MissingIdKeyError, read_site_key
 from sources.joins import by_exchange
+from sources.other_packings import left_packed
 from sources.readers.companions import awaiting_rows
 from sources.records import Corpus, CorpusError
 from sources.storage import Folder, StoreError
@@ -72,8 +73,12 @@ def find_sources(recipe: Recipe, roots: Sequence[Folder], id_key: Path | None) -
 
 
 def warnings_of(sources: Sources) -> list[str]:
-    """What is odd about the sources and ends nothing: holes in the numbers of their files."""
-    return [gap.detail for corpus in sources.found for gap in gaps(corpus)]
+    """What is odd about the sources and ends nothing: holes in the numbers of their files, and packed ones."""
+    found = []
+    for corpus in sources.found:
+        packed = left_packed(corpus)
+        found += [*(gap.detail for gap in gaps(corpus)), *([] if packed is None else [packed])]
+    return found
 
 
 def card_of(entry: SourceEntry) -> Card:

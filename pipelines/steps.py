@@ -15,7 +15,8 @@ class Step(Protocol):
     """Anything with a name, a version that changes when its answers may, and parameters.
 
     A step that holds a model may also have `cpus` and `gpus` (numbers): what one worker of it needs. On a Ray
-    cluster it then runs where that is free; a step without them takes one core.
+    cluster it then runs where that is free; a step without them takes one core. With `gpus_optional` (true or false)
+    it runs without GPUs on a cluster where no node has so many.
     """
 
     name: str
@@ -41,6 +42,10 @@ class FactStep(Step, Protocol):
 
 class PictureStep(Step, Protocol):
     """A fact step that reads pictures: `images` (by image id), `links` (by sample) and `made` samples."""
+
+    def load(self) -> None:
+        """Load what it looks at pictures with, once a process and before any is opened."""
+        ...
 
     def measure(self, samples: pa.Table, open_image: Callable[[str], bytes], card_modality: str) -> dict[str, pa.Table]:
         """Read every picture the samples name, once."""

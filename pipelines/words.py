@@ -19,7 +19,7 @@ SENTENCES: dict[str, str] = {
     Reason.PHI_HEADER: "a picture's file carries metadata that may identify a person",
     Reason.PHI_BURNED_IN: "writing in a picture may identify a person",
     Reason.PHI_REVIEWED: "a reviewer dropped the picture",
-    Reason.PHI_TEXT: "its text held what may identify a person; placeholders stand there now",
+    Reason.PHI_TEXT: "its text held what may identify a person (placeholders stand there now), or is too long",
     Reason.LICENSE_FORBIDDEN: "its licence is not allowed by the recipe",
     Reason.ACCESS_FORBIDDEN: "its kind of access is not allowed by the recipe",
     Reason.TOKENS_TOO_SHORT: "it has {score:.0f} tokens, fewer than the {threshold:.0f} its task needs",

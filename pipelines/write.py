@@ -26,7 +26,7 @@ from sources.schema import SAMPLES
 
 SIZES = "sizes"
 SHARD = "write"
-VERSION = 4
+VERSION = 5
 UNCHANGED_FORMATS = {"jpeg": "jpg", "png": "png"}
 """Source formats that go into shards byte for byte; all others are rendered as PNG."""
 PNG_OVERHEAD_BYTES = 4096

@@ -2,10 +2,12 @@
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, product
 from pathlib import Path
 
 from sources.cards import Card, Layout
 from sources.identity import Identity, storable
+from sources.other_packings import PACKINGS, expect_unpacked
 from sources.readers.registry import expect_options, reader_named
 from sources.records import Corpus, CorpusError
 from sources.storage import (
@@ -23,7 +25,6 @@ from sources.storage.packed import PackedFolder, archives_in, packed
 from sources.storage.zip_members import ArchiveError
 
 _PICTURES = ("jpg", "jpeg", "png", "tif", "tiff", "bmp", "gif", "webp", "jp2")
-_COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 DEFAULT_FILES: Mapping[str, tuple[str, ...]] = {
     "jsonl": ("**/*.jsonl",),
     "json": ("**/*.json",),
@@ -38,7 +39,7 @@ DEFAULT_FILES: Mapping[str, tuple[str, ...]] = {
     "hf": tuple(
         f"**/*.{suffix}{packed}"
         for suffix in ("arrow", "parquet", "jsonl", "json", "csv", "tsv", "txt")
-        for packed in ("", *_COMPRESSED)
+        for packed in ("", ".gz", *PACKINGS)
     ),
     "nxml": ("**/*.nxml", "**/*.xml"),
     "pubmed": ("**/*.xml",),
@@ -67,7 +68,8 @@ def find_corpus(
 
     Raises:
         CorpusError: a record file leads out of the data root (a link, or `..`), cannot be read or has a name that is
-            not UTF-8, or `splits` names one that there is not, or the card has an option that its reader lacks.
+            not UTF-8, or there are none but in a packing that is not read, or `splits` names one that there is not, or
+            the card has an option that its reader lacks.
     """
     for form in card.all_forms:
         expect_options(form)
@@ -80,7 +82,12 @@ def find_corpus(
                 corpus = _corpus_at(form, name, folder, identity, globs)
                 if corpus is not None:
                     return corpus
-    return _packed_corpus(forms, name, data_roots, identity, path)
+    found = _packed_corpus(forms, name, data_roots, identity, path)
+    if found is None:
+        for data_root, (form, patterns) in product(data_roots, forms):
+            for folder, globs in _candidates(form, data_root, patterns, path):
+                expect_unpacked(form, name, folder, [*chain.from_iterable(globs.values())])
+    return found
 
 
 def _packed_corpus(

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
+from sources.other_packings import PACKINGS
 from sources.records import Corpus
 from sources.storage import Folder
 from sources.storage.member_index import ARCHIVES, is_compressed, stem_of
@@ -17,7 +18,7 @@ MIN_FILES = 3
 NEARLY_WHOLE = 0.9
 """Share of its numbers from which such a series lacks what is not there. Archives by case and chosen shards have holes
 as published; what a download that was interrupted leaves is mostly there: the choice is our own."""
-_PACKINGS = ("", ".gz", ".bz2", ".xz", ".zst")
+_PACKINGS = ("", ".gz", *PACKINGS)
 _SHARDS = (*ARCHIVES, *(f".{form}{end}" for form in ("arrow", "parquet", "jsonl", "ndjson") for end in _PACKINGS))
 """Ends of the names of files that hold many records each, so that a number in one counts files."""
 _TABLES = tuple(f".{form}{end}" for form in ("json", "csv", "tsv", "txt") for end in _PACKINGS)
@@ -83,8 +84,8 @@ def gaps(corpus: Corpus) -> list[Gap]:
 
     Where names say `-of-N`, that is all that is not there of N. Elsewhere it is what lies between the first and the
     last number, if there are three files or more, over half of the numbers are there, and the first is 0 or 1 or
-    has leading zeros: ids and years are no such series. It is sure of the first, and of series that are nearly whole. A
-    series of which an absent file lies on the disk, and was not taken, was chosen and lacks none.
+    has leading zeros: ids and years are no such series. It is sure of the first, of series that are nearly whole and
+    of single holes. A series of which an absent file lies on the disk, and was not taken, was chosen and lacks none.
     """
     found: dict[tuple[str, str, int | None], _Series] = {}
     for folder, path in _files(corpus):
@@ -153,7 +154,7 @@ def _gap(corpus: Corpus, series: _Series) -> Gap | None:
     of = "between them" if series.total is None else f"of {series.total}"
     verb = "is" if absent == 1 else "are"
     detail = f"{corpus.shown(series.first)} and files numbered like it: {absent} {of} {verb} not there{which}"
-    sure = series.total is not None or len(there) >= NEARLY_WHOLE * len(numbers)
+    sure = series.total is not None or absent == 1 or len(there) >= NEARLY_WHOLE * len(numbers)
     cause = "perhaps an interrupted download" + ("" if sure else ", if they were published and are wanted")
     return Gap(absent, f"{detail}: {cause}", sure)
 

@@ -16,7 +16,7 @@ def doctor(
 ) -> None:
     """Say what this installation can do: packages by extra, weights, DICOM codecs, tokenizer, cores, memory, disk.
 
-    Exit status 1 where something that a build needs is missing.
+    Exit status 1 where something that a build needs is missing, or the directory that is named cannot be used.
 
     Example: curate doctor
     """

@@ -1,6 +1,7 @@
 """`curate label`: train and measure what tells pictures of one modality from another."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -60,7 +61,7 @@ def fit(
     unfinished.replace(out)
     answer = {"head": str(out), "network": network, "pictures": len(found.labels), "unseen": measured}
     print_json(answer) if as_json else say(
-        "\n".join([f"{out}: a head of {len(found.labels)} pictures", *_lines(measured)])
+        "\n".join([f"{out}: a head of {len(found.labels)} pictures", *_lines(measured), *_left_out(found.left_out)])
     )
 
 
@@ -91,6 +92,8 @@ def evaluate(
     from pipelines.labelled import collected, judged_by, looker
 
     limit = CONFIDENCE if confidence is None else confidence
+    if not 0 < limit < 1:
+        raise UsageError("--confidence: no probability between 0 and 1", "the build's default is 0.49")
     network, look = looker(model, path, sha256)
     if head is None and model != "efficientnet-lite0":
         raise UsageError("curate label eval: no head for these embeddings is shipped", "fit one, and give it as --head")
@@ -115,6 +118,8 @@ def evaluate(
     for name in ("given", "unseen", "nearest", "thumbnails"):
         say(f"{name}:")
         say("\n".join(_lines(answer[name])))
+    for line in _left_out(found.left_out):
+        say(line)
 
 
 def _lines(report: dict[str, Any]) -> list[str]:
@@ -127,6 +132,14 @@ def _lines(report: dict[str, Any]) -> list[str]:
         answers = ", ".join(f"{found} {number}" for found, number in report["confusion"][name].items())
         lines.append(f"  {name:<15} {row['pictures']:>5}  accuracy {row['accuracy']}: {answers}")
     return lines
+
+
+def _left_out(numbers: Mapping[str, int]) -> list[str]:
+    """What was not judged: at most one line."""
+    broken = numbers.get("undecodable", 0)
+    unknown = sum(numbers.values()) - broken
+    told = [f"{broken} undecodable"] * (broken > 0) + [f"{unknown} whose folder or word is no label"] * (unknown > 0)
+    return [f"left out: {', '.join(told)}"] if told else []
 
 
 def _pairs(given: list[str] | None) -> dict[str, str]:

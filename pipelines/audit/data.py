@@ -176,7 +176,7 @@ def _of_files(
     if not by_reader and pictures:
         return _image_folder(folder, stats, name, given, identity, left_out)
     if not by_reader:
-        raise UsageError(f"{folder.place}: nothing here that can be read", _FORMS)
+        raise UsageError(f"{folder.place}: nothing here that can be read ({', '.join(others) or 'no data'})", _FORMS)
     groups, unreadable = _groups(folder, by_reader, name, given, identity)
     corpora = []
     for number, (card, files) in enumerate(groups, start=1):

@@ -9,18 +9,23 @@ from pipelines.session import Task
 
 @dataclass(frozen=True)
 class Need:
-    """Cores and GPUs of one worker."""
+    """Cores and GPUs of one worker; GPUs that are optional are done without where there are none."""
 
     cpus: float = 1.0
     gpus: float = 0.0
+    gpus_optional: bool = False
 
     def __str__(self) -> str:
         cpus = f"{self.cpus:g} CPU"
         return f"{cpus} and {self.gpus:g} GPU" if self.gpus else cpus
 
+    def where_a_node_has(self, gpus: float) -> "Need":
+        """What is asked for where no node has more GPUs than so many."""
+        return Need(self.cpus) if self.gpus_optional and self.gpus > gpus else self
+
 
 def need_of(task: Task) -> Need:
-    """What the task says (`cpus`, `gpus`), or else its step.
+    """What the task says (`cpus`, `gpus`, `gpus_optional`), or else its step.
 
     Raises:
         UsageError: that is no number of cores or GPUs.
@@ -33,4 +38,5 @@ def need_of(task: Task) -> Need:
             f"{task.label}: its step asks for {cpus:g} CPU and {gpus:g} GPU",
             "`cpus` and `gpus` of a step are numbers from 0; more than one GPU is a whole number",
         )
-    return Need(cpus, gpus)
+    optional = bool(getattr(task, "gpus_optional", getattr(step, "gpus_optional", False)))
+    return Need(cpus, gpus, optional and gpus > 0)

@@ -79,6 +79,7 @@ class RayEngine:
         self._workers: list[_Worker] = []
         self._waiting = Waiting(())
         self._need = Need()
+        self._gpus: float | None = None
         self._stillborn = 0
         self._wanted, self._looked, self._said = 0, -LOOK_EVERY_S, time.monotonic()
 
@@ -107,7 +108,7 @@ class RayEngine:
             CurateError: what a task raised, or a task that kills every worker it is given, or a lost cluster.
             UsageError: a worker that cannot do what the driver can: other libraries, another file system.
         """
-        self._waiting = Waiting(tasks)
+        self._waiting, self._gpus = Waiting(tasks), None
         errors = self._ray.exceptions
         try:
             while self._feed():
@@ -135,19 +136,32 @@ class RayEngine:
         busy = any(worker.given for worker in self._workers)
         if trying is None:
             return busy
-        need = need_of(trying.task)
+        need = self._need_of(trying.task)
         if need != self._need:
             if busy:
                 return True
             self._dismiss()  # what they hold, the next may need
             self._need, self._looked = need, -LOOK_EVERY_S
         self._hire()
-        while (trying := self._waiting.first()) is not None and need_of(trying.task) == self._need:
+        while (trying := self._waiting.first()) is not None and self._need_of(trying.task) == self._need:
             worker = self._free_for(trying)
             if worker is None:
                 break
             self._give(worker, self._waiting.take())
         return True
+
+    def _need_of(self, task: Task) -> Need:
+        """What a worker for a task gets. Of one `run` all have GPUs or none has: other devices, other numbers."""
+        need = need_of(task)
+        if need.gpus_optional and self._gpus is None:
+            alive = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+            self._gpus = max((resources.get("GPU", 0.0) for resources in alive), default=0.0)
+            if need.gpus > self._gpus:
+                _say(
+                    f"{task.label}: no node has {need.gpus:g} GPU now, so this step uses the CPU to its end; "
+                    "`device: cuda` waits for one"
+                )
+        return need.where_a_node_has(self._gpus or 0.0)
 
     def _free_for(self, trying: Try) -> _Worker | None:
         """An idle worker; or one that is at its last task, so that it need not wait for the driver.

@@ -59,7 +59,6 @@ def privacy_of(recipe: Recipe, corpora: Iterable[Corpus]) -> Privacy | None:
     if not review and not any(settings.covers(corpus) for corpus in corpora):
         return None
     examination = Examination(
-        metadata=settings.metadata != "keep",
         writing=settings.burned_in_text != "keep",
         reading=settings.ocr if settings.ocr != "auto" else "none",
         timeout_s=settings.ocr_timeout_s,

@@ -1,15 +1,19 @@
-"""Panels of compound figures: the parts between white or black gutters, or lines of one level.
+"""Panels of compound figures: the parts between white or black gutters, or lines of one level, and between letters.
 
 A panel is a frame of its figure: number `FIRST_PANEL` + k is panel k, in reading order, of a picture of one frame.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+
+from sources.pictures.panel_labels import Label, panel_labels
+from sources.pictures.panel_seams import Region, corner_of, cut_between, has_seam, holds, in_one_corner
+
+__all__ = ["FIRST_PANEL", "Region", "figure_panels", "panels_of"]
 
 Grey = npt.NDArray[np.uint8]
 Lines = npt.NDArray[np.bool_]
@@ -29,7 +33,7 @@ MOST_PANELS = 24
 _DEEPEST = 4
 LOOKED_AT = 1024
 """Pixels of the longer side at which panels are sought: gutters are seen at that size, and it bounds the cost."""
-FIRST_PANEL = 1_000_000
+FIRST_PANEL = 2_000_000
 """Far above any number of frames. Other rules of cutting make other pictures: they need another number here."""
 _EVEN = 40
 """Levels between the darkest and the brightest pixel of a line that separates two panels (JPEG leaves noise in it)."""
@@ -39,23 +43,18 @@ _ALL_ALONG = 0.7
 """Of the pixels beside a black gutter: ultrasound, heads and letters reach 0.35 (some 780 pictures of 12 sets)."""
 
 
-class Region(NamedTuple):
-    """Top, bottom, left and right (exclusive ends) in pixels."""
-
-    top: int
-    bottom: int
-    left: int
-    right: int
-
-
 def figure_panels(grey: Image.Image) -> list[Region]:
     """The panels of a compound figure in 256 grey levels, in reading order; none where it is one picture.
 
     Sought at `LOOKED_AT` pixels, between white gutters, lines of one level, and black gutters where a picture ends
-    sharply: an ultrasound that fades to black, two knees on black and the writing beside a head have gutters, too.
+    sharply: an ultrasound that fades to black, two knees on black and the writing beside a head have gutters, too. What
+    is in one piece then is cut where panels touch, or are black on black, if letters (A, B ...) say that it is several.
     """
     factor = max(max(grey.size) // LOOKED_AT, 1)
-    found = _panels(np.asarray(grey.reduce(factor) if factor > 1 else grey), (_white, _sharp_black))
+    looked_at = np.asarray(grey.reduce(factor) if factor > 1 else grey)
+    gutters = (_white, _sharp_black)
+    found = _panels(looked_at, gutters)
+    found = _lettered(looked_at, gutters, found) or found
     ends = (grey.height, grey.height, grey.width, grey.width)
     return [Region(*(min(edge * factor, end) for edge, end in zip(one, ends, strict=True))) for one in found]
 
@@ -69,12 +68,57 @@ def panels_of(grey: Grey) -> list[Region]:
     return _panels(grey, (_white, _black))
 
 
+def _cutting(grey: Grey, gutters: Gutters) -> "_Cutting":
+    longer = max(grey.shape)
+    least = max(round(SMALLEST_PANEL * longer), _SMALLEST_PX)
+    return _Cutting(grey, gutters, least, max(round(THINNEST_GUTTER * longer), 3))
+
+
 def _panels(grey: Grey, gutters: Gutters) -> list[Region]:
-    height, width = grey.shape
-    least = max(round(SMALLEST_PANEL * max(height, width)), _SMALLEST_PX)
-    thinnest = max(round(THINNEST_GUTTER * max(height, width)), 3)
-    found = _Cutting(grey, gutters, least, thinnest).split(Region(0, height, 0, width), _DEEPEST)
+    found = _cutting(grey, gutters).split(Region(0, grey.shape[0], 0, grey.shape[1]), _DEEPEST)
     return _in_reading_order(found)[:MOST_PANELS] if len(found) > 1 else []
+
+
+def _lettered(grey: Grey, gutters: Gutters, found: list[Region]) -> list[Region]:
+    """The parts that gutters left, each cut further so that it has one letter; none where letters say nothing new."""
+    cutting = _cutting(grey, gutters)
+    if not has_seam(grey, cutting.least):
+        return []
+    parts = found or [Region(0, grey.shape[0], 0, grey.shape[1])]
+    for labels in panel_labels(grey, cutting.least):
+        cut = _cut_between_letters(grey, parts, labels)
+        if len(cut) > len(parts):
+            panels = [cutting.trimmed(one) for one in cut]
+            return _in_reading_order(panels)[:MOST_PANELS]
+    return []
+
+
+def _cut_between_letters(grey: Grey, parts: list[Region], labels: list[Label]) -> list[Region]:
+    """Each part cut until it has one letter, all in the same corner; none where a part cannot be cut so."""
+    corner = corner_of(_around(parts, labels), labels)
+    panels, lettered = [], []
+    for part in parts:
+        inside = [one for one in labels if min(parts, key=lambda other: _away(other, one)) == part]
+        cut = cut_between(grey, _around([part], inside), inside, corner) if inside else [part]
+        if not cut:
+            return []
+        panels += cut
+        lettered += cut if inside else []
+    of_each = [next(one for one in labels if holds(panel, one)) for panel in lettered]
+    return panels if in_one_corner(lettered, of_each) else []
+
+
+def _around(parts: list[Region], labels: list[Label]) -> Region:
+    """What holds all of them: a letter may stand in a margin that was cut off."""
+    every = [*parts, *(Region(one.top, one.bottom, one.left, one.right) for one in labels)]
+    tops, bottoms, lefts, rights = zip(*every, strict=True)
+    return Region(min(tops), max(bottoms), min(lefts), max(rights))
+
+
+def _away(part: Region, one: Label) -> int:
+    """Pixels between a part and a letter, down and across; 0 where it is in it."""
+    down = max(part.top - one.bottom, one.top - part.bottom, 0)
+    return down + max(part.left - one.right, one.left - part.right, 0)
 
 
 def _in_reading_order(found: list[Region]) -> list[Region]:
@@ -116,7 +160,7 @@ class _Cutting:
 
     def split(self, region: Region, depth: int) -> list[Region]:
         """The panels of one part; itself where nothing cuts it."""
-        region = self._trimmed(region)
+        region = self.trimmed(region)
         if depth == 0:
             return [region]
         best: list[Region] = []
@@ -138,7 +182,7 @@ class _Cutting:
             empty |= gutters(lines, self.thinnest)
         return [(low, high) for low, high in _stretches(~empty) if high - low >= self.least]
 
-    def _trimmed(self, region: Region) -> Region:
+    def trimmed(self, region: Region) -> Region:
         """A part without captions above or below and margins beside: its longest stretch both ways."""
         for axis in (0, 1):
             runs = self._runs(region, axis)

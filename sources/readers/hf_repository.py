@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from sources.other_packings import PACKINGS
 from sources.readers.hf_library import datasets_library
 from sources.storage import Folder
 
@@ -26,7 +27,7 @@ STREAMED: Mapping[str, frozenset[str]] = {
 Of each, the settings that say how its files are read: others would be words for `load_dataset` itself (`split`,
 `cache_dir`), which a repository's README has no say in.
 """
-COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
+COMPRESSED = (".gz", *PACKINGS)
 _MAX_README_BYTES = 16 * 2**20
 _PARTS = {
     "parquet": (".parquet",),

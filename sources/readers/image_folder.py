@@ -30,7 +30,7 @@ class ImageFolderReader:
     """
 
     unit: Literal["file", "folder"] = "folder"
-    version: int = 1
+    version: int = 2
     options: frozenset[str] = frozenset({"metadata", "match"}) | CsvReader.options
 
     def plan(self, corpus: Corpus, paths: Sequence[str]) -> Iterator[Fragment]:

@@ -38,7 +38,7 @@ class NxmlReader:
     """
 
     unit: Literal["file", "folder"] = "folder"
-    version: int = 2
+    version: int = 3
     options: frozenset[str] = frozenset({"take"})
 
     def plan(self, corpus: Corpus, paths: Sequence[str]) -> Iterator[Fragment]:

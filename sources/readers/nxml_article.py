@@ -176,7 +176,8 @@ def _figure_elements(element: Element, group: Element | None) -> Iterator[tuple[
     for child in element:
         if child.tag in ("fig", "fig-group"):
             yield child, group
-        yield from _figure_elements(child, child if child.tag == "fig-group" else group)
+        if len(child):
+            yield from _figure_elements(child, child if child.tag == "fig-group" else group)
 
 
 def _pictures(element: Element) -> Iterator[tuple[str, ...]]:

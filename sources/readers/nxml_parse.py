@@ -36,8 +36,8 @@ def parse_article_xml(data: bytes, skipped: frozenset[str]) -> Element:
     Elements called like one of `skipped` are left out with all that is in them; the text around them is joined.
 
     Raises:
-        RecordError: it is cut off, not well-formed, nested deeper than 200, declares entities, names a character
-            that HTML does not, or (`record.encoding`) is not in the encoding it claims.
+        RecordError: it is cut off, not well-formed, nested deeper than 200 in what is kept, declares entities, names a
+            character that HTML does not, or (`record.encoding`) is not in the encoding it claims.
     """
     found = _plain_document(data, skipped)
     return _any_document(data, skipped) if found is None else found
@@ -61,12 +61,15 @@ def _plain_document(data: bytes, skipped: frozenset[str]) -> Element | None:
         return None  # the other parser finds the same, and says what it is
     root.tag = _local(root.tag, "}")
     root.attrib = _local_names(root.attrib, "}")
-    level = [root] if root.tag not in skipped else []
-    for _ in range(MAX_DEPTH):
-        if not level:
-            return root if root.tag not in skipped else None
-        level = [child for element in level for child in _local_children(element, skipped)]
-    return None
+    if root.tag in skipped:
+        return None
+    level, depth = [root], 1
+    while level:
+        if depth == MAX_DEPTH:
+            return None
+        level = [child for element in level for child in _local_children(element, skipped) if len(child)]
+        depth += 1
+    return root
 
 
 def _local_children(element: Element, skipped: frozenset[str]) -> Element:
@@ -76,7 +79,7 @@ def _local_children(element: Element, skipped: frozenset[str]) -> Element:
         tag = child.tag
         if tag[0] == "{":
             child.tag = tag = _local(tag, "}")
-        if child.attrib:
+        if child.keys():  # `attrib` would make a dictionary for each that has none
             child.attrib = _local_names(child.attrib, "}")
         left_out = left_out or tag in skipped
     if left_out:
@@ -148,10 +151,10 @@ class _Building:
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         self._depth += 1
-        if self._depth > MAX_DEPTH:
-            raise _too_deep()
         tag = self._tags[name]
         if tag not in self._skipped:
+            if self._depth > MAX_DEPTH:
+                raise RecordError(f"XML nested more than {MAX_DEPTH} deep")
             self._begin(tag, _local_names(attributes) if attributes else attributes)
             return
         parser, self._outermost = self._parser, self._depth
@@ -164,8 +167,6 @@ class _Building:
 
     def start_skipped(self, _name: str, _attributes: dict[str, str]) -> None:
         self._depth += 1
-        if self._depth > MAX_DEPTH:
-            raise _too_deep()
 
     def end_skipped(self, _name: str) -> None:
         self._depth -= 1
@@ -199,10 +200,6 @@ def _local_names(attributes: dict[str, str], after: str = " ") -> dict[str, str]
 
 def _local(name: str, after: str = " ") -> str:
     return name.rpartition(after)[2]
-
-
-def _too_deep() -> RecordError:
-    return RecordError(f"XML nested more than {MAX_DEPTH} deep")
 
 
 def _refuse_entity(*_: Any) -> None:

@@ -30,7 +30,7 @@ class PubmedReader:
     """
 
     unit: Literal["file", "folder"] = "file"
-    version: int = 1
+    version: int = 2
     options: frozenset[str] = frozenset()
 
     def plan(self, corpus: Corpus, paths: Sequence[str]) -> Iterator[Fragment]:

@@ -1,7 +1,7 @@
 """Plain text of JATS in reading order: paragraphs and titles, without tables, formulas, notes and citation numbers."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from xml.etree.ElementTree import Element
 
 BLOCKS = frozenset(
@@ -42,49 +42,52 @@ _CITED = "\1"
 """Stands where a citation was; XML cannot hold it either."""
 _BETWEEN = r"[\s,;.\u2013\u2014-]*"
 _BRACKETED = re.compile(rf"\[{_BETWEEN}(?:{_CITED}{_BETWEEN})+\]|\({_BETWEEN}(?:{_CITED}{_BETWEEN})+\)")
-_SEVERAL = re.compile(rf"{_CITED}(?:[\s,;\u2013\u2014-]*{_CITED})+")
-_BEFORE_MARK = re.compile(rf"[\s,;]*{_CITED}\s*(?=[.,;:])")
-_LEFT = re.compile(rf"(?<=\.){_CITED}\.|(?<=[\[(]){_CITED}[\s,;]*|\s*{_CITED}(?=\s|$)|{_CITED}")
+_SEVERAL = re.compile(rf"{_CITED}(?:[ ,;\u2013\u2014-]*{_CITED})+")
+_BEFORE_MARK = re.compile(rf"{_CITED} ?(?=[.,;:])")
+_LEFT = re.compile(rf"{_CITED}(?:(?<=\.{_CITED})\.|(?<=[\[(]{_CITED})[ ,;]*)?")
 
 
 def _blocks(element: Element) -> list[str]:
-    return "".join(_flow(element)).split(_BREAK)
+    return _flow(element).split(_BREAK)
 
 
-def _flow(element: Element) -> Iterator[str]:
-    yield element.text or ""
+def _flow(element: Element) -> str:
+    parts = [element.text or ""]
     for child in element:
-        if _is_citation(child):
-            yield _CITED
-        elif child.tag == "break":
-            yield " "
-        elif child.tag in BLOCKS:
-            yield _BREAK
-            yield from _flow(child)
-            yield _BREAK
-        elif child.tag not in LEFT_OUT:
-            yield from _superscript(child) if child.tag == "sup" else _flow(child)
-        yield child.tail or ""
+        tag = child.tag
+        if tag == "xref" and _is_citation(child):
+            parts.append(_CITED)
+        elif tag == "break":
+            parts.append(" ")
+        elif tag in BLOCKS:
+            parts += (_BREAK, _flow(child), _BREAK)
+        elif tag not in LEFT_OUT:
+            text = (_flow(child) if len(child) else child.text) or ""
+            parts.append(_superscript(text) if tag == "sup" else text)
+        if child.tail:
+            parts.append(child.tail)
+    return "".join(parts)
 
 
-def _superscript(element: Element) -> Iterator[str]:
+def _superscript(text: str) -> str:
     """A superscript; of one that holds nothing but citations, not even the commas between them."""
-    text = "".join(_flow(element))
     is_citation = _CITED in text and not any(character.isalnum() for character in text)
-    yield _CITED if is_citation else text
+    return _CITED if is_citation else text
 
 
 def _is_citation(element: Element) -> bool:
-    """Whether it is a reference by number. One by author and year is part of its sentence."""
-    if element.tag != "xref" or element.get("ref-type") != "bibr":
+    """Whether a cross-reference is one by number. One by author and year is part of its sentence."""
+    if element.get("ref-type") != "bibr":
         return False
     return not any(character.isalpha() for character in "".join(element.itertext()))
 
 
 def _tidied(text: str) -> str:
     """The text on one line, without what stood around citations: brackets, commas between them, spaces before."""
-    if _CITED in text:
-        text = _SEVERAL.sub(_CITED, _BRACKETED.sub(_CITED, text))
-        text = _BEFORE_MARK.sub(_CITED, text)
-        text = _LEFT.sub("", text)
-    return " ".join(text.split())
+    text = " ".join(text.split())
+    if _CITED not in text:
+        return text
+    text = _SEVERAL.sub(_CITED, _BRACKETED.sub(_CITED, text))
+    *before, last = _BEFORE_MARK.split(text)
+    text = _CITED.join([*(part.rstrip(" ,;") for part in before), last])
+    return " ".join(_LEFT.sub("", text).split())

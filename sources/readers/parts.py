@@ -25,18 +25,19 @@ def parts_of(corpus: Corpus, items: Iterator[Record | Unreadable]) -> Iterator[R
     record with nothing in the column.
     """
     column = corpus.card.options.get(EACH)
-    if column is None:
-        yield from items
-        return
+    return items if column is None else _parts(str(column), items)
+
+
+def _parts(column: str, items: Iterator[Record | Unreadable]) -> Iterator[Record | Unreadable]:
     for item in items:
         if isinstance(item, Unreadable):
             yield item
             continue
-        own = _own_items(item.row.get(str(column)))
+        own = _own_items(item.row.get(column))
         if not own:
-            yield replace(item, row={**item.row, str(column): None})
+            yield replace(item, row={**item.row, column: None})
         for name, value in own:
-            yield replace(item, key=f"{item.key}/{name}", row={**item.row, str(column): value})
+            yield replace(item, key=f"{item.key}/{name}", row={**item.row, column: value})
 
 
 def _own_items(value: object) -> list[tuple[str, object]]:

@@ -8,7 +8,9 @@ from PIL import Image
 
 from filters.efficientnet import NETWORK, is_installed
 from filters.modality_head import load_head
+from pipelines.errors import UsageError
 from tests.end_to_end.runs import curate, curate_json
+from workflows.label import evaluate
 
 needs_model = pytest.mark.skipif(not is_installed(), reason="onnxruntime or the weights package is not installed")
 
@@ -40,6 +42,8 @@ def test_a_head_is_fitted_measured_and_used(tmp_path: Path) -> None:
     assert load_head(head)[0].labels == ("chart", "ct")
     told = curate_json("label", "eval", data / "manifest.csv", "--head", head, "--confidence", 0.01)
     assert told["left_out"] == {"cat": 1, "undecodable": 1}
+    said = curate("label", "eval", data, "--head", head)
+    assert "left out: 1 undecodable, 1 whose folder or word is no label" in said.stdout + said.stderr
     for name in ("given", "unseen", "nearest"):
         assert told[name]["confusion"] == {"ct": {"ct": 6}, "not_medical": {"not_medical": 6}}, name
 
@@ -70,6 +74,12 @@ def test_what_no_head_can_come_of_is_told_before_a_picture_is_looked_at(
     answer = curate("label", "fit", tmp_path, "--out", tmp_path / out)
     assert answer.returncode == 2
     assert told in answer.stderr
+
+
+@pytest.mark.parametrize("confidence", ["7", "0", "nan"])
+def test_a_confidence_that_is_no_probability_is_wrong_usage(confidence: str) -> None:
+    with pytest.raises(UsageError, match="--confidence"):
+        evaluate(["nowhere"], confidence=float(confidence))
 
 
 @needs_model

@@ -81,7 +81,7 @@ def test_a_cluster_of_its_own_ends_with_an_interrupted_build_and_the_resumed_one
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=200)
     assert process.returncode == 130
     assert orjson.loads(out)["hint"] == "the same command resumes"
     assert not list(folder.iterdir())
@@ -105,7 +105,7 @@ def test_a_node_killed_in_the_middle_changes_no_byte(
         assert process.poll() is None, process.communicate()
         time.sleep(0.005)
     nodes.kill(nodes.nodes[2])
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=400)
     assert process.returncode == 0, err
     assert orjson.loads(out)["engine"] == "ray"
     assert units(run) > 50

@@ -128,7 +128,7 @@ def test_roco_articles_are_those_of_its_licence_list(built: tuple[Path, dict[str
 
 
 def test_one_worker_and_two_write_the_same_bytes(shared_data: Path, tmp_path: Path) -> None:
-    arguments = ("--stage", "mid", "--data", shared_data, "--limit", 100, *UNCHECKED)
+    arguments = ("--stage", "mid", "--data", shared_data, "--limit", 25, *UNCHECKED)
     for workers in (1, 2):
         curate_json("build", *arguments, "--out", tmp_path / str(workers), "--workers", workers, contracts=True)
     assert published(tmp_path / "1") == published(tmp_path / "2")

@@ -6,6 +6,7 @@ from filters.answers import is_among
 
 LOBES, SIDES, YES = ["upper lobe", "middle lobe", "lower lobe"], ["left", "right"], ["Yes", "No"]
 SIZES, WORDS = ["5 mm", "10 mm", "1.5 cm"], ["one", "two", "three"]
+SIGNED = ["Yes, pneumonia", "No, normal"]
 MANY = ["CT", "MRI", "Ultrasound", "X-ray", "PET"]
 
 
@@ -35,6 +36,7 @@ MANY = ["CT", "MRI", "Ultrasound", "X-ray", "PET"]
         ("left, then right", ["left, then right", "neither"]), ("", SIDES), ("+", ["+", "-"]),
         ("Austin T. Moore. He built it.", ["John Charnley", "Austin T. Moore"]),
         ("B.The heart is there", SIDES), ("B:see", SIDES), ("long " * 1000, ["long " * 1000, "no"]),
+        ("No", SIGNED), ("yes.", SIGNED), ("No, it is clear", SIGNED), ("no", ["No effusion", "Mass"]),
         ("I only", ["I only", "II only"]), ("A", ["B", "A"]), ("\u5de6", ["\u5de6", "\u53f3"]),
     ],
 )  # fmt: skip
@@ -55,7 +57,9 @@ def test_an_option_in_whatever_words_is_among_the_options(answer: str, options: 
         ("2", ["10", "20"]),
         ("four", WORDS), ("maybe", YES), ("none", YES), ("nodule", YES), ("I do not know", MANY), ("SPECT", MANY),
         ("lobe", LOBES), ("CT, SPECT", MANY), ("T2", ["T1", "FLAIR"]), ("\u4e0a", ["\u5de6", "\u53f3"]),
+        ("maybe", SIGNED), ("No effusion", SIGNED), ("No", ["No effusion", "No mass"]),
         ("There is a mass in the left upper lobe", ["pneumonia", "mass of the liver"]),
+        ("No, there is an effusion", ["No effusion", "Effusion"]), ("No. A mass.", ["No effusion", "Effusion"]),
     ],
 )  # fmt: skip
 def test_anything_else_is_not(answer: str, options: list[str]) -> None:

@@ -7,6 +7,7 @@ import pickle
 import string
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,15 @@ from PIL import Image, ImageFilter
 
 from filters import biomedclip
 from filters.biomedclip import BiomedClip
+from filters.devices import chosen_device
+from filters.gallery import Gallery, Wanted
+from filters.measure import Pictures
 from filters.modality_classes import PROMPTS
 from filters.text import TextQuality
 from filters.torch_file import WeightsError
-from sources.pictures import Picture
+from sources.pictures import Limits, Picture
 from sources.schema import SAMPLES
+from tests.filters.test_measure import encoded
 
 open_clip = pytest.importorskip("open_clip", reason="open_clip is not installed")
 torch = pytest.importorskip("torch")
@@ -146,6 +151,61 @@ def test_a_device_out_of_memory_gets_half_the_batch(directory: Path, monkeypatch
     monkeypatch.setattr(model, "embedded", small_device)
     assert np.array_equal(embedded(measurer, pictures(5)), expected)
     assert sizes == [8, 4, 2, 2, 2]
+
+
+def test_the_batch_is_the_recipe_s_or_else_the_device_s_and_halved_in_one_fragment_only(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def small_device(pixels: Any) -> Any:
+        if len(pixels) > 8:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return real(pixels)
+
+    assert BiomedClip(str(directory), sha256_of(directory), batch=500).batch_size() == 500
+    sent = pickle.dumps(BiomedClip(str(directory), sha256_of(directory)))
+    measurer = pickle.loads(sent)
+    assert measurer.batch_size() == 32
+    real = measurer._model().embedded
+    monkeypatch.setattr(measurer._model(), "embedded", small_device)
+    embedded(measurer, pictures(3))
+    assert measurer.batch_size() == 8
+    assert pickle.loads(sent).batch_size() == 32
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_that_only_ray_knows_of_leaves_auto_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    assert [str(chosen_device(device)) for device in ("auto", "cpu", "cuda")] == ["cpu", "cpu", "cuda"]
+
+
+def test_a_gallery_gives_a_thread_the_same_embeddings(directory: Path) -> None:
+    files = {str(number): encoded(picture.pixels) for number, picture in enumerate(pictures(7))}
+    measurer = BiomedClip(str(directory), sha256_of(directory), batch=3)
+    gallery = Gallery(Limits(), "unknown", full_size=True, measurers=[measurer])
+    gallery.visit([Wanted(name, "first") for name in files], files.__getitem__)
+    found = np.stack([np.frombuffer(row["embedding"], "<f2") for row in gallery.images])
+    assert np.array_equal(found, embedded(measurer, pictures(7)))
+
+
+def test_the_model_is_loaded_by_whoever_opens_pictures_and_before_that(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loading, real = [], open_clip.create_model
+
+    def watched(*given: Any, **named: Any) -> Any:
+        loading.append(threading.current_thread())
+        return real(*given, **named)
+
+    monkeypatch.setattr(open_clip, "create_model", watched)
+    biomedclip._loaded.cache_clear()
+    measurer = BiomedClip(str(directory), sha256_of(directory), batch=2)
+    Pictures(10**8, "first", pixel_hash=False, measurers=[measurer]).load()
+    assert loading == [threading.current_thread()]
+    biomedclip._loaded.cache_clear()
+    files = {str(number): encoded(picture.pixels) for number, picture in enumerate(pictures(3))}
+    gallery = Gallery(Limits(), "unknown", full_size=True, measurers=[measurer])
+    gallery.visit([Wanted(name, "first") for name in files], files.__getitem__)
+    assert loading == 2 * [threading.current_thread()]
 
 
 def test_truncated_weights_are_refused_with_their_own_hash(directory: Path, tmp_path: Path) -> None:

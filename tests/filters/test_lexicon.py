@@ -44,6 +44,10 @@ def asked(question: str, answer: str) -> frozenset[str]:
         ("The patient underwent CT showing a mass", {"ct"}),
         ("Without contrast, axial CT", {"ct"}),
         ("Photomicrograph (hematoxylin and eosin)", {"histopathology"}),
+        ("CT shows a mass not seen on the radiograph", {"ct", "xray"}),
+        ("MRI two years ago shows a cyst", {"mri"}),
+        ("胸部CT显示结节", {"ct"}),
+        ("胸部CT", {"ct"}),
         ("Photomicrograph of a blood smear", {"microscopy"}),
     ],
 )
@@ -54,6 +58,11 @@ def test_a_caption_says_what_it_shows(text: str, labels: set[str]) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        "没有CT",
+        "未行CT",
+        "无CT",
+        "ohne CT",
+        "sans CT",
         "No CT was performed.",
         "A CT was not performed.",
         "MRI could not be obtained because of a pacemaker.",
@@ -70,6 +79,13 @@ def test_a_caption_says_what_it_shows(text: str, labels: set[str]) -> None:
         "CT scheduled for tomorrow.",
         "CT was deferred.",
         "The patient underwent colonoscopy.",
+        "CT not shown.",
+        "CT (not shown)",
+        "X-ray unavailable.",
+        "She had MRI 3 years ago.",
+        "MRI two months ago",
+        "Kein CT wurde durchgeführt",
+        "αCT",
     ],
 )
 def test_what_was_not_done_is_not_shown(text: str) -> None:
@@ -100,6 +116,5 @@ def test_a_caption_of_two_megabytes_takes_no_time(text: str) -> None:
     assert perf_counter() - began < 1
 
 
-def test_right_to_left_and_chinese_text_says_nothing_and_breaks_nothing() -> None:
+def test_right_to_left_text_says_nothing_and_breaks_nothing() -> None:
     assert said_by("صورة الصدر") == frozenset()
-    assert said_by("胸部CT显示结节") == frozenset() or said_by("胸部CT显示结节") == {"ct"}

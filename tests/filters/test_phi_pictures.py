@@ -80,14 +80,14 @@ def second_frame_of_an_animation() -> bytes:
      sixteen_bits, cmyk, second_frame_of_an_animation],
 )  # fmt: skip
 def test_writing_is_seen_as_any_reader_of_the_stored_file_would_see_it(file: Callable[[], bytes]) -> None:
-    look = Examination(metadata=True, writing=True, reading="none", timeout_s=60, verify=True)
+    look = Examination(writing=True, reading="none", timeout_s=60, verify=True)
     frame = 1 if file is second_frame_of_an_animation else 0
     row = look.examine("0" * 32, file(), frame, Limits())
     assert any(box["top"] < 100 < box["bottom"] + 10 and box["left"] < 60 for box in row["boxes"])
 
 
 def test_a_plain_picture_under_any_transparency_has_no_writing() -> None:
-    look = Examination(metadata=True, writing=True, reading="none", timeout_s=60, verify=True)
+    look = Examination(writing=True, reading="none", timeout_s=60, verify=True)
     plain = Image.merge("LA", [Image.fromarray(grounds(1)[0]), Image.new("L", (400, 320), 100)])
     assert look.examine("0" * 32, bytes_of(plain), 0, Limits())["boxes"] == []
 
@@ -99,7 +99,7 @@ def test_writing_is_told_by_kind_place_and_length_and_never_by_what_it_says() ->
     written = write(ground, "MRN 74362968", "id", draw)
     while written.size < 18 or written.contrast < 100:
         written = write(ground, "MRN 74362968", "id", draw)
-    found = Examination(metadata=True, writing=True, reading="rapidocr", timeout_s=60, verify=True)._written(
+    found = Examination(writing=True, reading="rapidocr", timeout_s=60, verify=True)._written(
         [written.pixels], said=False
     )
     assert [box["kind"] for box in found["boxes"]].count("id") >= 1

@@ -6,10 +6,12 @@ from collections.abc import Callable
 import pytest
 
 from dedup.decontamination.calibration.intervals import wilson
-from filters.phi import known_values, redact_row
+from filters.phi import MOST_CHARACTERS, known_values, redact_row
 from filters.phi_names import model_is_installed
 from filters.phi_spans import Span, merged, redacted
 from filters.phi_text import Known, Names, find
+from sources.records import RecordError
+from sources.schema import Reason
 from tests.filters.planted_texts import Planted, planted_texts
 
 with_model = pytest.param(
@@ -333,3 +335,52 @@ def test_thousands_of_names_are_found_in_one_text() -> None:
     left = clean(" ".join(f"Dr. {name}, {name.upper()}." for name in names))
     assert left.count("[NAME]") == 8000
     assert time.process_time() - started < 6
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("3 Dec 45", "[DATE]"), ("14 MAR 45 and 3 Mar 45.", "[DATE] and [DATE]."), ("3rd December, 45", "[DATE]"),
+        ("3 Dec 45 mg", "[DATE] 45 mg"), ("On 3 December 45 patients came", "On [DATE] 45 patients came"),
+        ("3 Dec 45 healthy controls", "[DATE] 45 healthy controls"), ("3 Dec 45%", "[DATE] 45%"),
+    ],
+)  # fmt: skip
+def test_a_year_of_two_digits_belongs_to_its_date(text: str, left: str) -> None:
+    assert clean(text) == left
+
+
+@pytest.mark.parametrize("names", ["rules", with_model])
+def test_a_record_of_megabytes_is_refused_at_once_and_one_below_the_limit_is_searched(names: Names) -> None:
+    row = {"turns": [{"role": "user", "text": "Dr. Petrosyan " * 100_000}], "question": "Why?", "answer": None,
+           "options": None, "meta": None}  # fmt: skip
+    started = time.process_time()
+    with pytest.raises(RecordError, match="too_long: 1400004 characters") as refused:
+        redact_row(row, names)
+    assert time.process_time() - started < 1
+    assert refused.value.reason == Reason.PHI_TEXT
+    assert "etrosyan" not in str(refused.value)
+    long = " " * (MOST_CHARACTERS - 20) + "see Dr. Petrosyan"
+    assert redact_row({**row, "question": None, "turns": None, "answer": long}, "rules")[0]["answer"].endswith("[NAME]")
+
+
+@pytest.mark.parametrize("names", ["rules", with_model])
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("Patient: Quirin,\nZebul seen", "Patient: [NAME] seen"),
+        ("Patient: Quirin,\nFINDINGS: clear", "Patient: [NAME],\nFINDINGS: clear"),
+        ("Dr. Smith\nADDENDUM: clear", "Dr. [NAME]\nADDENDUM: clear"),
+        ("Seen by Dr. Smith.\nDr. Jane Quorn\n  ADDENDUM:", "Seen by Dr. [NAME].\nDr. [NAME]\n  ADDENDUM:"),
+        ("DR. JANE\nQUORN CAME.", "DR. [NAME] CAME."),
+    ],
+)  # fmt: skip
+def test_names_go_on_behind_a_comma_and_end_before_headings(text: str, left: str, names: Names) -> None:
+    assert clean(text, names=names) == left
+
+
+def test_the_limit_counts_a_text_each_time_it_stands_in_a_record() -> None:
+    text = "a" * (MOST_CHARACTERS // 2)
+    row = {"turns": [{"role": "user", "text": text}], "question": text, "answer": None, "options": None, "meta": None}
+    assert redact_row(row, "rules")[1] == []
+    with pytest.raises(RecordError, match=f"too_long: {MOST_CHARACTERS + 1} characters"):
+        redact_row({**row, "answer": "b"}, "rules")

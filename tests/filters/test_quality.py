@@ -40,6 +40,7 @@ def reasons(*rows: dict[str, Any], **limits: Any) -> list[str | None]:
         ("Figure 2", "label_only"), ("Fig. 3a.", "label_only"), ("FIGURE 1 (a-c)", "label_only"),
         ("Image", "label_only"),
         ("Supplementary Figure S4", "label_only"), ("图 2", "label_only"),
+        *((said, "label_only") for said in ("Figura 2", "圖 2", "図1", "그림 2", "شكل 2", "Bild 3", "Image 2 of 4")),
         ("Image not available", "boilerplate"), ("See text for details.", "boilerplate"),
         ("© 2019 The Authors. All rights reserved.", "boilerplate"),
         ("Click here to view larger version", "boilerplate"),
@@ -64,7 +65,7 @@ def test_a_caption_that_says_nothing_or_is_broken_is_dropped(said: str, reason: 
     [
         "Figure 2: axial CT shows a nodule", "Chest radiograph, case 3, day 4.", "T2 weighted image",
         "p < 0.05 and n > 3 patients", "Opacity of 3 cm; mass <2 cm>", "Naïve T cells, β-catenin, 3 µm, Å",
-        "胸部CT显示右肺结节", "صورة شعاعية للصدر",
+        "Image of a mass", "Bild der Lunge", "図1 胸部X線写真", "胸部CT显示右肺结节", "صورة شعاعية للصدر",
         "Normal. Normal. Normal.", "mixed cellularity", "T2", "L4", "I-131", "P&lt;0.05 &amp; a <b and c> d",
         "(C) Axial T2-weighted MRI shows a mass in the left kidney.",
         "Image courtesy of Dr Roe. Axial CT showing a 3 cm liver abscess.",

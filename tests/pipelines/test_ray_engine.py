@@ -200,6 +200,19 @@ def test_a_task_that_wants_a_gpu_runs_where_there_is_one_and_others_run_again_af
     assert len(list(engine.run([Count(0)]))) == 1
 
 
+def test_gpus_that_are_optional_are_asked_for_where_a_node_has_so_many(
+    engine: Engine, nodes: Nodes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    tasks = [OnGpu(number, gpus=0.5, gpus_optional=True) for number in range(4)]
+    answers = [commit.facts for _, commit in engine.run(tasks)]
+    assert {answer["node"] for answer in answers} == {nodes.nodes[2].node_id}
+    assert {answer["gpus"] for answer in answers} == {"0"}
+    assert "GPU" not in capfd.readouterr().err
+    without = [OnGpu(number, gpus=2.0, gpus_optional=True) for number in range(3)]
+    assert not any(commit.facts["gpus"] for _, commit in engine.run(without))
+    assert capfd.readouterr().err.count("model: no node has 2 GPU now, so this step uses the CPU to its end") == 1
+
+
 def test_while_no_core_is_free_it_says_so_and_then_works(
     engine: Engine, nodes: Nodes, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -359,3 +359,19 @@ def test_both_parsers_make_the_same_tree(monkeypatch: pytest.MonkeyPatch, shared
     assert sum(nxml_parse._plain_document(data, skipped) is not None for data in documents) == len(documents)
     monkeypatch.setattr(nxml_parse, "PLAIN_BYTES", 0)
     assert quickly == [tostring(parse_article_xml(data, skipped)) for data in documents]
+
+
+@pytest.mark.parametrize("whole_bytes", [nxml_parse.PLAIN_BYTES, 0], ids=["plain", "any"])
+@pytest.mark.parametrize(("kept", "passed_over"), [(200, 0), (201, 0), (1, 100_000), (200, 5000), (201, 5000)])
+def test_nesting_counts_in_what_is_kept(
+    monkeypatch: pytest.MonkeyPatch, whole_bytes: int, kept: int, passed_over: int
+) -> None:
+    monkeypatch.setattr(nxml_parse, "PLAIN_BYTES", whole_bytes)
+    inside = "<math>" * passed_over + "x" + "</math>" * passed_over
+    data = ("<p>" * kept + inside + "</p>" * kept).encode()
+    if kept > nxml_parse.MAX_DEPTH:
+        with pytest.raises(RecordError, match="nested more than 200 deep"):
+            parse_article_xml(data, frozenset({"math"}))
+    else:
+        root = parse_article_xml(data, frozenset({"math"}))
+        assert sum(1 for _ in root.iter()) == kept

@@ -18,7 +18,7 @@ from pipelines.view import View
 from sources.storage import LocalFolder
 from tests.pipelines.phi.wards import Ward
 
-LOOK = Examination(metadata=True, writing=True, reading="none", timeout_s=60, verify=True)
+LOOK = Examination(writing=True, reading="none", timeout_s=60, verify=True)
 STEP = Phi("strip", "quarantine")
 
 

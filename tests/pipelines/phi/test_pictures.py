@@ -23,7 +23,7 @@ from sources.readers.registry import reader_named
 from sources.records import ChangedInputError, Corpus, Fragment
 from sources.storage import LocalFolder
 
-LOOK = Examination(metadata=True, writing=False, reading="none", timeout_s=60, verify=False)
+LOOK = Examination(writing=False, reading="none", timeout_s=60, verify=False)
 
 
 class Deadly(Examination):

@@ -28,7 +28,7 @@ class Counted(Examination):
         return row | {"problem": "timeout"} if row["width"] == 13 and first else row
 
 
-LOOK = Counted(metadata=True, writing=True, reading="none", timeout_s=60, verify=True)
+LOOK = Counted(writing=True, reading="none", timeout_s=60, verify=True)
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +78,7 @@ def test_only_what_is_new_in_a_file_or_a_folder_is_read(tmp_path: Path) -> None:
     assert len(LOOKED_AT) == 4
 
 
-@pytest.mark.parametrize("other", [{"writing": False}, {"verify": False}, {"metadata": False}])
+@pytest.mark.parametrize("other", [{"writing": False}, {"verify": False}])
 def test_another_way_of_looking_reads_all_again(tmp_path: Path, other: dict[str, bool]) -> None:
     ward = Ward(tmp_path, [20, 21])
     looked(ward, [0, 1])
