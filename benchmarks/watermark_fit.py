@@ -1,9 +1,10 @@
-"""Trains the network of `filters/watermark.py`: `python -m benchmarks.watermark_fit [--minutes N] [--to FILE]`.
+"""Trains the network of `filters/watermark.py`: `python -m benchmarks.watermark_fit [--steps N] [--to FILE]`.
 
 Marks of `benchmarks/watermark_marks.py` are drawn over real pictures of the sets for fitting
 (`benchmarks/watermarks.py`), turned, zoomed, with other gamma, noise and gutters; on a third of all there are opaque
-words, arrows and boxes, a tenth are made-up charts and pages of text: none of these is a mark. Each cell of 16 x 16
-pixels is told whether a mark covers it; cells that it barely touches or changes have no say. Needs PyTorch.
+words, arrows and boxes, a tenth are made-up charts and pages of text, a tenth figures of many pictures: none of these
+is a mark. Each cell of 16 x 16 pixels is told whether a mark covers it; cells that it barely touches or changes have
+no say. Needs PyTorch; two cores take half an hour.
 """
 
 import argparse
@@ -22,13 +23,13 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from benchmarks.watermark_grounds import annotated, kept_as, page, varied
+from benchmarks.watermark_grounds import annotated, figure, kept_as, page, varied
 from benchmarks.watermark_marks import FIT_FONTS, FIT_WORDS, KINDS, Cover, cover_of, fonts_in
 from benchmarks.watermarks import CHOSEN, pictures, trained_on
 from filters.burned_in import Grey
-from filters.watermark import CENTRE, LAYERS, SCALE, SHIPPED, fitted_to_network
+from filters.watermark import CELL, CENTRE, LAYERS, SCALE, SHIPPED, fitted_to_network
 
-CELL, CROP, BATCH = 16, 224, 64
+CROP, BATCH, STEPS = 224, 64, 2800
 COVERED, CHANGED = 0.02, 10
 """Share of a cell that a mark covers, and grey levels by which it changes them, at least."""
 RATE, DECAY = 3e-3, 1e-3
@@ -37,8 +38,9 @@ Arrays = tuple[npt.NDArray[Any], ...]
 
 def example(grounds: list[Grey], rng: random.Random, fonts: list[str]) -> tuple[Grey, Cover, npt.NDArray[Any]]:
     """A picture, what a mark covers of it (of 0.6 of them), and by how much it changes it."""
-    made_up = rng.random() < 0.1
-    grey = page(rng, fonts) if made_up else rng.choice(grounds)
+    drawn = rng.random()
+    made_up = drawn < 0.2
+    grey = page(rng, fonts) if drawn < 0.1 else figure(grounds, rng, fonts) if made_up else rng.choice(grounds)
     if rng.random() < 0.5:
         grey = grey[:, ::-1]
     if rng.random() < 0.3:
@@ -106,15 +108,16 @@ def network() -> nn.Sequential:
     return nn.Sequential(*parts, nn.Conv2d(*LAYERS[-1][:3]))
 
 
-def trained(minutes: float) -> nn.Sequential:
-    """The network after so many minutes, the rate falling like a cosine."""
+def trained(steps: int) -> nn.Sequential:
+    """The network after so many batches, the rate falling like a cosine."""
     queue: Any = multiprocessing.Queue(20)
     maker = multiprocessing.Process(target=batches, args=(1, queue), daemon=True)
     maker.start()
-    net, started, steps = network(), time.monotonic(), 0
+    net, started = network(), time.monotonic()
     optimiser = torch.optim.AdamW(net.parameters(), RATE, weight_decay=DECAY)
-    while (done := (time.monotonic() - started) / 60 / minutes) < 1:
-        optimiser.param_groups[0]["lr"] = RATE * min(1, (steps + 1) / 50) * (0.5 * (1 + np.cos(np.pi * done)) + 0.01)
+    for step in range(steps):
+        falling = 0.5 * (1 + np.cos(np.pi * step / steps)) + 0.01
+        optimiser.param_groups[0]["lr"] = RATE * min(1, (step + 1) / 50) * falling
         pixels, marked, told = (torch.from_numpy(one).float() for one in queue.get())
         scores = net((pixels[:, None] - CENTRE) / SCALE)[:, 0]
         losses = nn.functional.binary_cross_entropy_with_logits(scores, marked, reduction="none")
@@ -122,9 +125,8 @@ def trained(minutes: float) -> nn.Sequential:
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
-        steps += 1
-        if steps % 50 == 0:
-            print(f"{steps} steps, loss {loss.item():.4f}", flush=True)
+        if step % 50 == 49:
+            print(f"{step + 1} steps in {time.monotonic() - started:.0f} s, loss {loss.item():.4f}", flush=True)
     maker.terminate()
     return net.eval()
 
@@ -162,11 +164,11 @@ def npz_bytes(arrays: dict[str, npt.NDArray[Any]]) -> bytes:
 def main() -> None:
     """Train, and write the weights."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--minutes", type=float, default=14.0)
+    arguments.add_argument("--steps", type=int, default=STEPS)
     arguments.add_argument("--to", type=Path, default=SHIPPED)
     given = arguments.parse_args()
     torch.manual_seed(0)
-    given.to.write_bytes(npz_bytes(folded(trained(given.minutes))))
+    given.to.write_bytes(npz_bytes(folded(trained(given.steps))))
 
 
 def _outlined(cover: Cover) -> Cover:

@@ -1,4 +1,4 @@
-"""What watermarks are drawn over for training: pictures as they might come, and opaque writing that is no mark."""
+"""What watermarks are drawn over for training: pictures as they might come, pages, figures, and opaque writing."""
 
 import random
 import string
@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from benchmarks.watermark_marks import as_jpeg
 from filters.burned_in import Grey
+from filters.watermark import LONGEST_SIDE
 
 NOTES = ("Fig", "the", "Group A", "12.5", "100", "RT UOQ", "L", "R", "AXIAL", "patient", "Control", "2019-02", "kV 120",
          "SUPINE", "mm", "p < 0.05", "T2", "IM: 23")  # fmt: skip
@@ -80,6 +81,26 @@ def page(rng: random.Random, fonts: Sequence[str]) -> Grey:
         while y < height:
             draw.text((rng.randrange(4, 9), y), " ".join(_word(rng) for _ in range(9)), font=face, fill=ink)
             y += face.size * rng.uniform(1.1, 1.3)
+    return np.asarray(image).copy()
+
+
+def figure(grounds: Sequence[Grey], rng: random.Random, fonts: Sequence[str]) -> Grey:
+    """Pictures in rows and columns on a white or black ground, some with frames and words between them."""
+    side, gutter = rng.randrange(40, 130), rng.randrange(2, 40)
+    down, across = rng.randrange(1, 5), rng.randrange(2, 7)
+    size = (gutter + across * (side + gutter), gutter + down * (side + gutter))
+    image = Image.new("L", size, rng.choice((255, 255, 255, 0)))
+    draw, ink, framed = ImageDraw.Draw(image), rng.choice((0, 90, 128, 180)), rng.random() < 0.5
+    for row in range(down):
+        for column in range(across):
+            x, y = (gutter + place * (side + gutter) for place in (column, row))
+            image.paste(Image.fromarray(rng.choice(grounds)).resize((side, side), Image.Resampling.BOX), (x, y))
+            if framed:
+                draw.rectangle((x - 2, y - 2, x + side + 1, y + side + 1), outline=ink, width=rng.randrange(1, 3))
+        if gutter > 12 and rng.random() < 0.5:
+            face = ImageFont.truetype(rng.choice(fonts), rng.randrange(9, gutter))
+            draw.text((rng.randrange(size[0]), row * (side + gutter)), _word(rng), font=face, fill=ink)
+    image.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.BOX)
     return np.asarray(image).copy()
 
 

