@@ -6,6 +6,7 @@ since the prior MRI") and questions, which state nothing until they are answered
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 VERSION = 3
 """Raised when the same text may say something else."""
@@ -47,9 +48,6 @@ _WORDS: dict[str, str] = {
     "diagram": r"flow ?charts?|flow diagrams?|schematic (?:diagram|illustration|representation|drawing)s?",
     "table": r"table listing|table summari[sz]ing",
 }
-MENTION = re.compile(
-    "|".join(rf"(?P<{name}>(?<!{_LETTER})(?:{words})(?!{_LETTER}))" for name, words in _WORDS.items()), re.IGNORECASE
-)
 _CLAUSE = re.compile(r"[.;:!?\n]|,? (?:but|however|although|whereas) ", re.IGNORECASE)
 _DENIED = re.compile(
     r"\b(?:keine?|ohne|pas de|sans|sin|senza|geen) $"
@@ -92,11 +90,18 @@ LONGEST = 4000
 """Characters that are looked at: a caption says what it shows at its beginning, and one may have 2 MB."""
 
 
+@lru_cache(maxsize=1)
+def _mention() -> re.Pattern[str]:
+    """What names a class, of the name of the class; compiled when it is needed, which takes a third of a second."""
+    named = (rf"(?P<{name}>(?<!{_LETTER})(?:{words})(?!{_LETTER}))" for name, words in _WORDS.items())
+    return re.compile("|".join(named), re.IGNORECASE)
+
+
 def said_by(text: str) -> frozenset[str]:
     """The labels (modalities and kinds) that a text asserts, of `filters.modality_classes.LABELS`."""
     found = set()
     for clause in _CLAUSE.split(text[:LONGEST]):
-        for mention in MENTION.finditer(clause):
+        for mention in _mention().finditer(clause):
             start, end = mention.span()
             before, after = clause[max(start - NEAR, 0) : start], clause[end : end + NEAR]
             denied = _DENIED.search(before) or _OTHER.search(before) or _AFTER.search(after)

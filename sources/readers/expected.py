@@ -11,7 +11,7 @@ from sources.records import Corpus, CorpusError, Fragment, Record, Unreadable
 FRAGMENTS_LOOKED_AT = 10
 """A column that none of the first 40,960 records has is taken for misspelt: the answer comes within seconds."""
 
-_CURE = ": perhaps another version of the corpus; name its columns in `fields`"
+_CURE = "perhaps another version of the corpus: name its columns in `fields`"
 
 
 def expect_columns(corpus: Corpus, path: str, present: Iterable[str], always: frozenset[str] = frozenset()) -> None:
@@ -24,10 +24,8 @@ def expect_columns(corpus: Corpus, path: str, present: Iterable[str], always: fr
     absent = _absent(corpus, there, always)
     if absent:
         nearest = [] if corpus.identity.keyed else difflib.get_close_matches(absent[0], there, 1, 0.4)
-        hint = (
-            f"; did you mean {nearest[0]!r}?" if nearest else f"; it has {corpus.shown_columns(sorted(there))}{_CURE}"
-        )
-        raise CorpusError(f"{corpus.shown(path)}: no column {absent[0]!r}{hint}")
+        hint = f"did you mean {nearest[0]!r}? Or" if nearest else f"it has {corpus.shown_columns(sorted(there))};"
+        raise CorpusError(f"{corpus.shown(path)}: no column {absent[0]!r}; {hint} {_CURE}")
 
 
 def with_expected_columns(

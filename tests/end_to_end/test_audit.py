@@ -122,7 +122,7 @@ def test_what_a_reader_had_in_hand_and_left_makes_it_incomplete_on_either_side(p
     torn = eval_set(tmp_path, "torn", reader="json", path="*.json", fields={"id": "id", "question": "question"})
     (torn / "good.json").write_bytes(orjson.dumps(many[:1]))
     (torn / "late.json").write_bytes(orjson.dumps(many) + b"[]")
-    no_answer = "films: metadata.csv: no column 'answer'; did you mean 'note'?"
+    no_answer = "films: metadata.csv: no column 'answer'; did you mean 'note'? Or perhaps another version of the corpus"
     films = eval_set(tmp_path, "films", reader="image_folder", path="*.png")
     (films / "metadata.csv").write_text("file_name,note\none.png,Lost.\n")
     data = tmp_path / "data"

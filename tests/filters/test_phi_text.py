@@ -1,5 +1,7 @@
 import random
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
@@ -384,3 +386,14 @@ def test_the_limit_counts_a_text_each_time_it_stands_in_a_record() -> None:
     assert redact_row(row, "rules")[1] == []
     with pytest.raises(RecordError, match=f"too_long: {MOST_CHARACTERS + 1} characters"):
         redact_row({**row, "answer": "b"}, "rules")
+
+
+@pytest.mark.skipif(not model_is_installed(), reason="the language model of [phi] is not installed")
+def test_the_model_does_not_bring_pytorch_into_a_worker_and_what_needs_it_can_import_it_afterwards() -> None:
+    script = (
+        "import sys\nfrom filters.phi_text import find\n"
+        "spans = find(['Seen today with Yusra Okonkwo at the clinic.'], 'model', ())[0]\n"
+        "print(len(spans), 'spacy' in sys.modules, 'torch' in sys.modules)\nimport torch\nprint(torch.ones(1).item())"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", "True", "False", "1.0"]

@@ -49,17 +49,19 @@ def ray_nodes(resources: Sequence[dict[str, Any]]) -> Iterator[Nodes]:
     Path(folder, "ray").mkdir()
     before = {name: os.environ.get(name) for name in ours}
     os.environ.update(ours)
-    from ray.cluster_utils import Cluster
-
-    cluster = Cluster()
+    cluster = None
     try:
+        from ray.cluster_utils import Cluster
+
+        cluster = Cluster()
         nodes = Nodes(cluster)
         start_head(nodes, {**resources[0], "include_dashboard": False}, folder)
         for wanted in resources[1:]:
             nodes.add(**wanted)
         yield nodes
     finally:
-        cluster.shutdown()
+        if cluster is not None:
+            cluster.shutdown()
         shutil.rmtree(folder, ignore_errors=True)
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})

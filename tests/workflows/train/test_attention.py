@@ -53,8 +53,11 @@ def test_eager_attention_in_bfloat16_passes_the_comparison() -> None:
     assert compare_with_eager(mini(), "eager", CPU, torch.bfloat16) < 0.02
 
 
-def test_it_passes_at_the_width_of_the_full_model() -> None:
-    assert compare_with_eager(load_model("medgpt-oss-20b"), "eager", CPU, torch.bfloat16) < 0.02
+def test_it_passes_at_the_width_and_window_of_the_full_model() -> None:
+    """With 8 of its 64 heads, each as wide: bfloat16 takes minutes on a CPU."""
+    full = load_model("medgpt-oss-20b")
+    heads = full.text.model_copy(update={"num_attention_heads": 8, "num_key_value_heads": 1})
+    assert compare_with_eager(full.model_copy(update={"text": heads}), "eager", CPU, torch.bfloat16) < 0.02
 
 
 @pytest.mark.parametrize("kernel", ["drops_sinks", "drops_masks"])
