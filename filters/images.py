@@ -14,7 +14,7 @@ class Fault(NamedTuple):
     limit: float
 
 
-COLUMNS = ("image_id", "width", "height", "entropy", "levels", "marks", "ruled")
+COLUMNS = ("image_id", "width", "height", "entropy", "levels", "marks", "ruled", "watermarked")
 
 
 def fault_of(picture: Mapping[str, Any], limits: Mapping[str, Any]) -> Fault | None:
@@ -22,7 +22,8 @@ def fault_of(picture: Mapping[str, Any], limits: Mapping[str, Any]) -> Fault | N
 
     Size first, then shape, then information: bits of the histogram of grey levels, which are few where a picture is
     one colour with a logo or a line of text on it, however wide its range. Then what a program drew: few levels on
-    the ground and in the marks, and few marks ("No image available"), and long even edges (windows and their bars).
+    the ground and in the marks, and few marks ("No image available"), and long even edges (windows and their bars),
+    and half-transparent marks that it laid over the picture.
     """
     sides = sorted((picture["width"], picture["height"]))
     if sides[0] < limits["min_side_px"]:
@@ -33,9 +34,15 @@ def fault_of(picture: Mapping[str, Any], limits: Mapping[str, Any]) -> Fault | N
     entropy = picture["entropy"]
     if entropy is not None and entropy < limits["min_entropy"]:
         return Fault(Reason.QUALITY_LOW_INFORMATION, round(entropy, 4), limits["min_entropy"])
-    levels, marks, ruled = picture["levels"], picture["marks"], picture["ruled"]
+    return _drawn_fault(picture, limits)
+
+
+def _drawn_fault(picture: Mapping[str, Any], limits: Mapping[str, Any]) -> Fault | None:
+    levels, marks = picture["levels"], picture["marks"]
     if levels is not None and levels <= limits["placeholder_levels"] and marks <= limits["placeholder_marks"]:
         return Fault(Reason.QUALITY_PLACEHOLDER, marks, limits["placeholder_marks"])
-    if ruled is not None and limits["max_ruled"] is not None and ruled > limits["max_ruled"]:
-        return Fault(Reason.QUALITY_SCREENSHOT, round(ruled, 3), limits["max_ruled"])
+    for field, reason in (("ruled", Reason.QUALITY_SCREENSHOT), ("watermarked", Reason.QUALITY_WATERMARK)):
+        value, limit = picture[field], limits[f"max_{field}"]
+        if value is not None and limit is not None and value > limit:
+            return Fault(reason, round(value, 3), limit)
     return None

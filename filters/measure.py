@@ -56,7 +56,7 @@ class Pictures:
     """
 
     name = "pictures"
-    version = 3
+    version = 4
     columns = tuple(SAMPLES.names)
 
     def __init__(

@@ -15,6 +15,7 @@ from filters.measure import Measure, Pictures
 from filters.measurer import AnyMeasurer
 from filters.quality import Quality
 from filters.tokens import TokenCounts, Tokens
+from filters.watermark import Watermark
 from pipelines.holdout import Holdout
 from pipelines.label import Labelling, labelling_of, text_quality_of
 from pipelines.phi.pictures import Privacy
@@ -184,8 +185,8 @@ def _measurers(recipe: Recipe, labelling: Labelling | None) -> tuple[AnyMeasurer
     published: tuple[AnyMeasurer, ...] = (PerceptualHash(),) if image.method == "phash" else ()
     near: tuple[AnyMeasurer, ...] = (Fingerprints(), *published) if image.enabled else ()
     quality = recipe.steps.quality
-    drawn: tuple[AnyMeasurer, ...] = (DrawnMarks(),) if quality is not None and quality.enabled else ()
-    return (*near, *drawn, *(() if labelling is None else labelling.measurers))
+    junk: tuple[AnyMeasurer, ...] = (DrawnMarks(), Watermark()) if quality is not None and quality.enabled else ()
+    return (*near, *junk, *(() if labelling is None else labelling.measurers))
 
 
 def _others(recipe: Recipe) -> tuple[tuple[str, Deciding], ...]:

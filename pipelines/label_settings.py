@@ -67,6 +67,8 @@ class QualitySettings(Strict):
     """A picture with no more grey levels and no more marks than this shows nothing; 0 levels: no such rule."""
     max_ruled: Annotated[float, Field(gt=0)] | None = None
     """Length of straight edges that are even on both sides, over half the circumference; charts have them, too."""
+    max_watermarked: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Share of a picture under half-transparent words or logos; 1: no such rule."""
     max_repeated: Annotated[float, Field(gt=0, le=1)] | None = None
     max_mojibake: Annotated[float, Field(ge=0, le=1)] | None = None
     max_markup: Annotated[int, Field(ge=0)] | None = None

@@ -48,6 +48,7 @@ class Reason(StrEnum):
     QUALITY_LOW_INFORMATION = "quality.low_information"
     QUALITY_PLACEHOLDER = "quality.placeholder"
     QUALITY_SCREENSHOT = "quality.screenshot"
+    QUALITY_WATERMARK = "quality.watermark"
     QUALITY_ANSWER_EMPTY = "quality.answer_empty"
     QUALITY_ANSWER_REPEATS = "quality.answer_repeats"
     QUALITY_ANSWER_NO_OPTION = "quality.answer_no_option"
@@ -141,6 +142,7 @@ IMAGES = pa.schema(
         pa.field("levels", pa.int16()),
         pa.field("marks", pa.int32()),
         pa.field("ruled", pa.float32()),
+        pa.field("watermarked", pa.float32()),
     ]
 )
 """One row per distinct picture that decodes.
@@ -156,7 +158,8 @@ bit first. All are null unless near-duplicates are sought by them. `embedding` h
 the recipe's `modality` step names, `modality_scores` JSON of its own probabilities where it has them;
 `modality_score` is the probability of `modality`, `modality_kind` a finer class, `modality_evidence` JSON of what spoke
 for what, `panels` the parts between gutters. All are null without that step. `levels`, `marks` and `ruled` tell what a
-program drew (`filters/drawn.py`), for the step `quality`.
+program drew (`filters/drawn.py`), `watermarked` the share of it under half-transparent marks
+(`filters/watermark.py`), for the step `quality`.
 """
 
 VERDICTS = pa.schema(

@@ -15,7 +15,7 @@ LIMITS = {**RULE_SETS["default"], "max_ruled": 4.0}
 
 def reason(picture: Image.Image) -> str | None:
     seen = DrawnMarks().measure(np.asarray(picture), picture)
-    row = {"width": picture.width, "height": picture.height, "entropy": 3.0, **seen}
+    row = {"width": picture.width, "height": picture.height, "entropy": 3.0, "watermarked": None, **seen}
     fault = fault_of(row, LIMITS)
     return None if fault is None else str(fault.reason)
 

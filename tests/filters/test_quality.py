@@ -153,7 +153,7 @@ def test_a_text_of_two_megabytes_is_looked_at_as_far_as_it_needs() -> None:
 
 
 def picture(width: int, height: int, entropy: float = 6.0) -> dict[str, Any]:
-    drawn = {"levels": 150, "marks": 30, "ruled": 0.0}
+    drawn = {"levels": 150, "marks": 30, "ruled": 0.0, "watermarked": 0.0}
     return {"image_id": "a", "width": width, "height": height, "entropy": entropy, **drawn}
 
 
@@ -166,7 +166,7 @@ def picture(width: int, height: int, entropy: float = 6.0) -> dict[str, Any]:
         (picture(300, 300, 0.1), "default", "quality.low_information"),
         ({**picture(300, 300), "levels": 2}, "default", "quality.placeholder"),
         ({**picture(300, 300), "levels": 2, "marks": 400}, "default", None),
-        ({**picture(300, 300), "levels": None, "marks": None, "ruled": None}, "default", None),
+        ({**picture(300, 300), "levels": None, "marks": None, "ruled": None, "watermarked": None}, "default", None),
     ],
 )  # fmt: skip
 def test_pictures_are_held_against_the_named_rules(row: dict[str, Any], rules: str, reason: str | None) -> None:

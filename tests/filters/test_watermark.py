@@ -1,0 +1,85 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+from filters.images import fault_of
+from filters.quality_rules import RULE_SETS
+from filters.watermark import LAYERS, Watermark, onnx_model
+from tests.end_to_end.phi_corpora import Planted, _ground
+
+LIMITS = RULE_SETS["default"]
+
+
+def scan(side: int = 420) -> Image.Image:
+    return Image.fromarray(_ground(1001, {}, Planted())).resize((side, side), Image.Resampling.BICUBIC)
+
+
+def share_of(picture: Image.Image) -> float | None:
+    value = Watermark().measure(np.asarray(picture), picture)["watermarked"]
+    assert value is None or isinstance(value, float)
+    return value
+
+
+def reason(picture: Image.Image) -> str | None:
+    drawn = {"levels": 200, "marks": 9, "ruled": 0.0, "watermarked": share_of(picture)}
+    fault = fault_of({"width": picture.width, "height": picture.height, "entropy": 6.0, **drawn}, LIMITS)
+    return None if fault is None else str(fault.reason)
+
+
+def as_jpeg(picture: Image.Image) -> Image.Image:
+    kept = io.BytesIO()
+    picture.save(kept, "JPEG", quality=80)
+    return Image.open(io.BytesIO(kept.getvalue())).convert("L")
+
+
+def rows(word: str, size: int, side: int, angle: int) -> Image.Image:
+    """A mask of side x side: the word in rows, turned."""
+    sheet = Image.new("L", (2 * side, 2 * side))
+    draw, face = ImageDraw.Draw(sheet), ImageFont.load_default(size)
+    for y in range(0, 2 * side, 3 * size):
+        for x in range(0, 2 * side, int(draw.textlength(word, face)) + 2 * size):
+            draw.text((x, y), word, font=face, fill=255)
+    return sheet.rotate(angle, Image.Resampling.BICUBIC).crop(
+        (side // 2, side // 2, side // 2 + side, side // 2 + side)
+    )
+
+
+def blended(picture: Image.Image, cover: Image.Image, opacity: float) -> Image.Image:
+    return Image.composite(Image.new("L", picture.size, 255), picture, cover.point(lambda level: int(level * opacity)))
+
+
+@pytest.mark.parametrize(("angle", "opacity"), [(0, 0.5), (30, 0.4), (-45, 0.3)])
+def test_half_transparent_words_over_all_of_a_picture_are_a_watermark(angle: int, opacity: float) -> None:
+    marked = blended(scan(), rows("PREVIEW", 30, 420, angle), opacity)
+    assert reason(marked) == reason(as_jpeg(marked)) == "quality.watermark"
+
+
+def test_one_half_transparent_word_across_the_middle_is_a_watermark() -> None:
+    cover = Image.new("L", (420, 420))
+    ImageDraw.Draw(cover).text((210, 210), "SAMPLE", font=ImageFont.load_default(90), fill=255, anchor="mm")
+    assert reason(blended(scan(), cover.rotate(30, Image.Resampling.BICUBIC), 0.45)) == "quality.watermark"
+
+
+def test_a_plain_scan_opaque_annotations_and_a_mark_in_the_corner_are_none() -> None:
+    annotated, cornered = scan(), Image.new("L", (420, 420))
+    draw = ImageDraw.Draw(annotated)
+    for line, words in enumerate(("AXIAL T2", "kV 120", "R")):
+        draw.text((8, 8 + 20 * line), words, font=ImageFont.load_default(16), fill=255)
+    ImageDraw.Draw(cornered).text((340, 398), "example", font=ImageFont.load_default(16), fill=255)
+    for picture in (scan(), annotated, blended(scan(), cornered, 0.5)):
+        assert reason(picture) is reason(as_jpeg(picture)) is None
+
+
+def test_a_picture_too_small_for_a_mark_has_no_value_and_no_fault() -> None:
+    assert share_of(scan(40)) is None
+    assert share_of(Image.new("L", (4000, 200), 90)) is None
+    assert reason(scan(40)) is None
+
+
+def test_weights_of_another_shape_are_refused() -> None:
+    weights = {f"weight{number}": np.zeros((1, 1, 1, 1), np.float32) for number in range(len(LAYERS))}
+    biases = {f"bias{number}": np.zeros(1, np.float32) for number in range(len(LAYERS))}
+    with pytest.raises(ValueError, match="layer 0"):
+        onnx_model(weights | biases)
