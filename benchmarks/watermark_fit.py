@@ -14,7 +14,9 @@ import random
 import string
 import time
 import zipfile
+from contextlib import suppress
 from pathlib import Path
+from queue import Empty
 from typing import Any
 
 import cv2
@@ -25,7 +27,7 @@ from torch import nn
 
 from benchmarks.watermark_grounds import annotated, figure, kept_as, page, varied
 from benchmarks.watermark_marks import FIT_FONTS, FIT_WORDS, KINDS, Cover, cover_of, fonts_in
-from benchmarks.watermarks import CHOSEN, pictures, trained_on
+from benchmarks.watermarks import CHOSEN, halved, pictures, trained_on
 from filters.burned_in import Grey
 from filters.watermark import CELL, CENTRE, LAYERS, SCALE, SHIPPED, fitted_to_network
 
@@ -87,7 +89,7 @@ def batches(seed: int, queue: Any) -> None:
     grounds: dict[str, list[Grey]] = {name: [] for name in CHOSEN}
     for path, name, _, grey in pictures(fitted=True):
         if min(grey.shape) >= 64 and trained_on(path, name):
-            grounds[name].append(fitted_to_network(grey))
+            grounds[name].append(fitted_to_network(halved(grey)))
     names, weights = list(CHOSEN), list(CHOSEN.values())
     while True:
         made = [example(grounds[name], rng, fonts) for name in rng.choices(names, weights, k=BATCH // 2)]
@@ -118,7 +120,7 @@ def trained(steps: int) -> nn.Sequential:
     for step in range(steps):
         falling = 0.5 * (1 + np.cos(np.pi * step / steps)) + 0.01
         optimiser.param_groups[0]["lr"] = RATE * min(1, (step + 1) / 50) * falling
-        pixels, marked, told = (torch.from_numpy(one).float() for one in queue.get())
+        pixels, marked, told = (torch.from_numpy(one).float() for one in _next(queue, maker))
         scores = net((pixels[:, None] - CENTRE) / SCALE)[:, 0]
         losses = nn.functional.binary_cross_entropy_with_logits(scores, marked, reduction="none")
         loss = (losses * told).sum() / told.sum()
@@ -129,6 +131,19 @@ def trained(steps: int) -> nn.Sequential:
             print(f"{step + 1} steps in {time.monotonic() - started:.0f} s, loss {loss.item():.4f}", flush=True)
     maker.terminate()
     return net.eval()
+
+
+def _next(queue: Any, maker: multiprocessing.Process) -> Arrays:
+    """The next batch.
+
+    Raises:
+        SystemExit: the process that makes them has ended, and has said why.
+    """
+    while maker.is_alive() or not queue.empty():
+        with suppress(Empty):
+            made: Arrays = queue.get(timeout=5)
+            return made
+    raise SystemExit("no pictures are made any more")
 
 
 def folded(net: nn.Sequential) -> dict[str, npt.NDArray[np.float16]]:

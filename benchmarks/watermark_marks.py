@@ -45,15 +45,15 @@ def fonts_in(folders: Sequence[str]) -> list[str]:
     """Font files of these folders.
 
     Raises:
-        SystemExit: there are none.
+        SystemExit: a folder has none.
     """
-    files = [
-        path for folder in folders for path in (FONT_FOLDERS / folder).rglob("*") if path.suffix in {".ttf", ".otf"}
-    ]
-    found = sorted(str(path) for path in files if not any(word in path.name for word in NO_LETTERS))
-    if not found:
-        raise SystemExit(f"no fonts in {FONT_FOLDERS}: {', '.join(folders)}")
-    return found
+    found: list[str] = []
+    for folder in folders:
+        files = [path for path in (FONT_FOLDERS / folder).rglob("*") if path.suffix in {".ttf", ".otf"}]
+        if not files:
+            raise SystemExit(f"no fonts in {FONT_FOLDERS / folder}")
+        found += (str(path) for path in files if not any(word in path.name for word in NO_LETTERS))
+    return sorted(found)
 
 
 def marked(grey: Grey, seed: int, fonts: Sequence[str], words: Sequence[str]) -> tuple[Grey, Mark]:

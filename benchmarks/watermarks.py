@@ -4,8 +4,8 @@
 
 Pictures are those of CURATE_SHARED_DATA (default /work/shared/data). `measured` are the sets that the network was not
 trained on, marked with words and fonts that it was not trained with; `fitted` are the pictures of the other sets that
-it was not trained on, which chose the limit. One mark is drawn on every picture. Recall is told by kind, opacity and
-set, false alarms by name.
+it was not trained on (by their paths: of a patient there may be pictures on both sides). One mark is drawn on every
+picture. Recall is told by kind, opacity and set, false alarms by name.
 """
 
 import argparse
@@ -46,6 +46,8 @@ CHOSEN = {
 """How often the network was trained on a picture of a set, by name."""
 CLEAR = 0.25
 """Opacity from which on a mark is clearly visible."""
+COMPARED = ("opacity 0.25 and more", *(f"opacity 0.25 and more, {kind}" for kind in ("tiled", "logos", "single")),
+            "opacity below 0.25")  # fmt: skip
 LIMITS = (0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05)
 
 
@@ -55,10 +57,7 @@ def trained_on(path: str, name: str) -> bool:
 
 
 def pictures(*, fitted: bool) -> Iterator[tuple[str, str, str, Grey]]:
-    """Path, set, modality and grey levels of the pictures that decode, of the sets for fitting or of the others.
-
-    They are averaged by the whole factor that leaves the longer side at least LOOKED_AT.
-    """
+    """Path, set, modality and grey levels of the pictures that decode, of the sets for fitting or of the others."""
     with (DATA / "images" / "manifest.csv").open(encoding="utf-8") as listed:
         for row in csv.DictReader(listed):
             if (row["dataset"] in FIT_SETS) == fitted:
@@ -66,30 +65,39 @@ def pictures(*, fitted: bool) -> Iterator[tuple[str, str, str, Grey]]:
                     grey = grey_image(decode((DATA / row["path"]).read_bytes()))
                 except PictureError:
                     continue
-                factor = max(max(grey.size) // LOOKED_AT, 1)
-                yield row["path"], row["dataset"], row["modality"], np.asarray(grey.reduce(factor))
+                yield row["path"], row["dataset"], row["modality"], np.asarray(grey)
 
 
-def watermarked(grey: Grey) -> float:
-    """The statistic; 0 for pictures too small to tell."""
-    return float(Watermark().measure(grey, Image.fromarray(grey))["watermarked"] or 0.0)
+def halved(grey: Grey) -> Grey:
+    """The picture that marks are drawn on: averaged by the factor that leaves the longer side at least LOOKED_AT."""
+    return np.asarray(Image.fromarray(grey).reduce(max(max(grey.shape) // LOOKED_AT, 1)))
+
+
+def watermarked(grey: Grey) -> float | None:
+    """The statistic; None for pictures too small to tell."""
+    value: float | None = Watermark().measure(grey, Image.fromarray(grey))["watermarked"]
+    return value
 
 
 def measured(*, fitted: bool) -> dict[str, Any]:
     """Values of every picture as it is, and with one mark."""
     fonts = fonts_in(FIT_FONTS if fitted else OTHER_FONTS)
     words = FIT_WORDS if fitted else OTHER_WORDS
-    plain, drawn, spent = [], [], 0.0
+    plain, drawn, spent, too_small = [], [], 0.0, 0
     for seed, (path, name, modality, grey) in enumerate(pictures(fitted=fitted)):
         if trained_on(path, name):
             continue
         started = time.process_time()
         value = watermarked(grey)
         spent += time.process_time() - started
+        if value is None:
+            too_small += 1
+            continue
         plain.append({"path": path, "set": name, "modality": modality, "value": value})
-        out, mark = marked(grey, seed, fonts, words)
+        out, mark = marked(halved(grey), seed, fonts, words)
         drawn.append({"path": path, "set": name, "kind": mark.kind, "opacity": mark.opacity, "value": watermarked(out)})
-    return {"plain": plain, "drawn": drawn, "ms a picture": round(1e3 * spent / max(len(plain), 1), 2)}
+    milliseconds = round(1e3 * spent / max(len(plain), 1), 2)
+    return {"plain": plain, "drawn": drawn, "too small": too_small, "ms a picture": milliseconds}
 
 
 def summary(found: dict[str, Any], limit: float) -> dict[str, Any]:
@@ -124,10 +132,12 @@ def main() -> None:
     given = arguments.parse_args()
     found = measured(fitted=given.of == "fitted")
     limit = RULE_SETS["default"]["max_watermarked"]
-    print(json.dumps({"ms a picture": found["ms a picture"], **summary(found, limit)}, indent=1))
+    apart = {name: found[name] for name in ("too small", "ms a picture")}
+    print(json.dumps({**apart, **summary(found, limit)}, indent=1))
     for other in LIMITS:
         told = summary(found, other)
-        print(f"{other}: {told['recall']['opacity 0.25 and more']}; false alarms {told['false alarms']}")
+        recall = "; ".join(f"{key} {told['recall'][key]}" for key in COMPARED)
+        print(f"{other}: {recall}; false alarms {told['false alarms']}")
     for one in sorted(found["plain"], key=lambda one: -one["value"])[:20]:
         print(one["value"], one["path"])
 

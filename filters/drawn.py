@@ -38,7 +38,7 @@ class DrawnMarks:
     name = "drawn"
     version = 2
     fields = ("levels", "marks", "ruled")
-    whole = False
+    whole = True
 
     def measure(self, grey: Grey, picture: Image.Image) -> Mapping[str, Any]:  # noqa: ARG002 - protocol's
         """The values of `fields`."""

@@ -22,8 +22,8 @@ def fault_of(picture: Mapping[str, Any], limits: Mapping[str, Any]) -> Fault | N
 
     Size first, then shape, then information: bits of the histogram of grey levels, which are few where a picture is
     one colour with a logo or a line of text on it, however wide its range. Then what a program drew: few levels on
-    the ground and in the marks, and few marks ("No image available"), and long even edges (windows and their bars),
-    and half-transparent marks that it laid over the picture.
+    the ground and in the marks, and few marks ("No image available"), long even edges (windows and their bars), or
+    half-transparent marks over the picture.
     """
     sides = sorted((picture["width"], picture["height"]))
     if sides[0] < limits["min_side_px"]:
@@ -41,8 +41,11 @@ def _drawn_fault(picture: Mapping[str, Any], limits: Mapping[str, Any]) -> Fault
     levels, marks = picture["levels"], picture["marks"]
     if levels is not None and levels <= limits["placeholder_levels"] and marks <= limits["placeholder_marks"]:
         return Fault(Reason.QUALITY_PLACEHOLDER, marks, limits["placeholder_marks"])
-    for field, reason in (("ruled", Reason.QUALITY_SCREENSHOT), ("watermarked", Reason.QUALITY_WATERMARK)):
-        value, limit = picture[field], limits[f"max_{field}"]
-        if value is not None and limit is not None and value > limit:
-            return Fault(reason, round(value, 3), limit)
+    told = (
+        (picture["ruled"], limits["max_ruled"], Reason.QUALITY_SCREENSHOT),
+        (picture["watermarked"], limits["max_watermarked"], Reason.QUALITY_WATERMARK),
+    )
+    for value, limit, reason in told:
+        if value is not None and limit is not None and round(value, 4) > limit:  # tables have 32 bits of it
+            return Fault(reason, round(value, 4), limit)
     return None

@@ -92,7 +92,7 @@ LONGEST = 4000
 
 @lru_cache(maxsize=1)
 def _mention() -> re.Pattern[str]:
-    """What names a class, of the name of the class; compiled when it is needed, which takes a third of a second."""
+    """A named group for each class; compiled when it is needed, which takes a third of a second."""
     named = (rf"(?P<{name}>(?<!{_LETTER})(?:{words})(?!{_LETTER}))" for name, words in _WORDS.items())
     return re.compile("|".join(named), re.IGNORECASE)
 

@@ -1,7 +1,7 @@
 """Writes a small convolutional network as an ONNX file: all of the format that such a network needs.
 
 Field numbers are those of onnx.proto (ONNX IR version 8, operators of set 13). The `onnx` package would do the same
-and weighs 40 MB; this is what keeps labelling on a CPU a small installation.
+and weighs 40 MB; this is what keeps labelling and watermarks on a CPU a small installation.
 """
 
 import struct

@@ -210,6 +210,7 @@ def _without_pytorch() -> Iterator[None]:
     """Within it PyTorch cannot be imported, as if it were not installed.
 
     spaCy imports it where it is, for models that are made of it, which this one is not: 3 s and 470 MB in each worker.
+    Not for processes in which another thread may import it meanwhile.
     """
     if "torch" in sys.modules:
         yield
@@ -219,7 +220,7 @@ def _without_pytorch() -> Iterator[None]:
     try:
         yield
     finally:
-        del modules["torch"]
+        modules.pop("torch", None)
 
 
 def _pieces(text: str) -> Iterator[tuple[int, int]]:

@@ -159,7 +159,8 @@ the recipe's `modality` step names, `modality_scores` JSON of its own probabilit
 `modality_score` is the probability of `modality`, `modality_kind` a finer class, `modality_evidence` JSON of what spoke
 for what, `panels` the parts between gutters. All are null without that step. `levels`, `marks` and `ruled` tell what a
 program drew (`filters/drawn.py`), `watermarked` the share of it under half-transparent marks
-(`filters/watermark.py`), for the step `quality`.
+(`filters/watermark.py`; a network's answer, which another kind of processor may give one cell more or less), for the
+step `quality`.
 """
 
 VERDICTS = pa.schema(

@@ -11,7 +11,7 @@ from sources.records import Corpus, CorpusError, Fragment, Record, Unreadable
 FRAGMENTS_LOOKED_AT = 10
 """A column that none of the first 40,960 records has is taken for misspelt: the answer comes within seconds."""
 
-_CURE = "perhaps another version of the corpus: name its columns in `fields`"
+_CURE = "this is perhaps another version of the corpus: name its columns in `fields`"
 
 
 def expect_columns(corpus: Corpus, path: str, present: Iterable[str], always: frozenset[str] = frozenset()) -> None:

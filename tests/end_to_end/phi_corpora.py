@@ -78,7 +78,7 @@ def _scan(draw: random.Random, planted: Planted, place: int, every: int) -> tupl
         planted.add(value)
     writings = {0: f"{last.upper()}, {first.upper()}", 1: f"DOB {day:02d}/{month:02d}/{year}", 2: mrn}
     dataset = picture_of(
-        _ground(place, writings, planted, every),
+        noise_ground(place, writings, planted, every),
         Modality="US", BodyPartExamined="BREAST",
     )  # fmt: skip
     dataset.PatientName, dataset.PatientID, dataset.PatientBirthDate = f"{last}^{first}", mrn, born
@@ -105,7 +105,7 @@ def _scan(draw: random.Random, planted: Planted, place: int, every: int) -> tupl
     return dataset, report
 
 
-def _ground(place: int, writings: dict[int, str], planted: Planted, every: int = BURNED) -> np.ndarray:
+def noise_ground(place: int, writings: dict[int, str], planted: Planted, every: int = BURNED) -> np.ndarray:
     """Soft speckle, different in every file; every so many-th has writing on it."""
     noise = np.random.default_rng(place).normal(0, 12, (20, 25))
     ground = cv2.resize(noise.astype(np.float32), (400, 320), interpolation=cv2.INTER_CUBIC) + 70
@@ -143,7 +143,7 @@ def write_photographs(folder: Path) -> Planted:
     folder.mkdir(parents=True)
     rows = []
     for number in range(4):
-        pixels = np.stack([_ground(1001 + 10 * number + channel, {}, planted) for channel in range(3)], axis=-1)
+        pixels = np.stack([noise_ground(1001 + 10 * number + channel, {}, planted) for channel in range(3)], axis=-1)
         name = f"film{number}.{'jpg' if number % 2 else 'png'}"
         (folder / name).write_bytes(_jpeg(pixels) if number % 2 else _png(pixels))
         rows.append(

@@ -122,7 +122,8 @@ def test_what_a_reader_had_in_hand_and_left_makes_it_incomplete_on_either_side(p
     torn = eval_set(tmp_path, "torn", reader="json", path="*.json", fields={"id": "id", "question": "question"})
     (torn / "good.json").write_bytes(orjson.dumps(many[:1]))
     (torn / "late.json").write_bytes(orjson.dumps(many) + b"[]")
-    no_answer = "films: metadata.csv: no column 'answer'; did you mean 'note'? Or perhaps another version of the corpus"
+    perhaps = "Or this is perhaps another version of the corpus: name its columns in `fields`"
+    no_answer = "films: metadata.csv: no column 'answer'; did you mean 'note'?"
     films = eval_set(tmp_path, "films", reader="image_folder", path="*.png")
     (films / "metadata.csv").write_text("file_name,note\none.png,Lost.\n")
     data = tmp_path / "data"
@@ -140,7 +141,7 @@ def test_what_a_reader_had_in_hand_and_left_makes_it_incomplete_on_either_side(p
     assert answer["verdict"] == "incomplete"
     assert answer["reasons"] == [
         "eval set films holds no item",
-        f"eval set films: 1 x file that cannot be read (the first: {no_answer})",
+        f"eval set films: 1 x file that cannot be read (the first: {no_answer} {perhaps})",
         "eval set torn: 1 x file that cannot be read (the first: late.json)",
         "eval set unsaid: 1 x column shot, not looked at", "source data_2: 1 x member .pyd, not looked at",
         "data: 2 files cannot be read (`unreadable` in contamination.json names them; audited alone, one says why)",

@@ -12,11 +12,8 @@ import pytest
 from tests.end_to_end.runs import CURATE, WITHOUT_CONTRACTS, curate, published
 from workflows.demo_corpus import write_demo_corpus
 
-KILLS, EACH = 6, 3
-"""Times that builds are killed with each change, and of these in one directory before its build may finish.
-
-`benchmarks/killed.py` kills 20 times, on a disk and on object storage.
-"""
+KILLS, KILLS_OF_ONE_RUN = 6, 3
+"""As many as are tried with each change; `benchmarks/killed.py` kills 20 times, on a disk and on object storage."""
 BESIDE = ("index.arrow", "plan.arrow", ".nv-meta/index.sqlite", ".nv-meta/split.yaml", "mid-figures-000000.tar.idx")
 
 
@@ -63,9 +60,9 @@ def test_kills_at_random_moments_leave_the_tree_of_an_undisturbed_run(arguments:
     chance = random.Random(20)
     killed = 0
     for number in range(KILLS):
-        run = tmp_path / f"run{number // EACH}"
+        run = tmp_path / f"run{number // KILLS_OF_ONE_RUN}"
         killed += kill_after(arguments, run, chance.randrange(events), chance.uniform(0, 0.05), chance.random() < 0.5)
-        if number % EACH == EACH - 1:
+        if number % KILLS_OF_ONE_RUN == KILLS_OF_ONE_RUN - 1:
             done = curate(*arguments, "--out", run, near=True)
             assert done.returncode == 0, done.stderr
             assert published(run) == expected

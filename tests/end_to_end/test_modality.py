@@ -15,6 +15,7 @@ from PIL import Image
 
 from filters.efficientnet import FEATURES, is_installed
 from tests.end_to_end.runs import balances, curate, curate_json, published
+from tests.filters.test_watermark import blended, rows, scan
 
 CAPTIONS = {
     "ct": "Axial CT of the chest with a nodule in the right upper lobe, without a pleural effusion.",
@@ -164,6 +165,23 @@ def test_another_threshold_opens_no_picture_again(place: Path) -> None:
         "ct": "modality.unwanted", "mri": "modality.unwanted", "denied": "modality.unwanted",
         "chart": "modality.unwanted", "figure": "modality.compound", "label": "modality.unwanted",
     }  # fmt: skip
+
+
+def test_a_watermark_is_found_whatever_else_wants_the_picture_and_another_limit_opens_none_again(place: Path) -> None:
+    marked = blended(scan(1024), rows("PREVIEW", 70, 1024, 30), 0.4)
+    for name, picture in (("marked", marked), ("plain", scan(1024))):
+        picture.save(place / "data" / f"{name}.jpg", quality=90)
+        line = {"id": name, "text": f"Radiograph of the {name} one after the first week.", "image": f"{name}.jpg"}
+        (place / "data" / f"{name}.jsonl").write_bytes(orjson.dumps(line))
+    expected = RESULTS | {"marked": "quality.watermark"}
+    build(place, "run", NONE)
+    assert reasons(place / "run") == expected
+    build(place, "by_bytes", {**NONE, "measure": {"pixel_hash": False}})  # where JPEGs may be decoded at a smaller size
+    assert reasons(place / "by_bytes") == expected
+    build(place, "again", {**NONE, "quality": {"max_watermarked": 1}}, "--reuse", place / "run")
+    assert reasons(place / "again") == RESULTS
+    events = [orjson.loads(line) for line in (place / "again/events.jsonl").read_bytes().splitlines()]
+    assert all(event["reused"] for event in events if event["event"] == "unit" and event["step"] == "pictures")
 
 
 def test_without_the_steps_nothing_is_labelled_and_nothing_changes(place: Path) -> None:

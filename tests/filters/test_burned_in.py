@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 from filters.burned_in import writing_in
-from tests.end_to_end.phi_corpora import Planted, _ground
+from tests.end_to_end.phi_corpora import Planted, noise_ground
 from tests.filters.planted_writing import identifying, write
 
 
 def grounds(number: int) -> list[np.ndarray]:
-    return [_ground(1001 + 20 * place, {}, Planted()) for place in range(number)]
+    return [noise_ground(1001 + 20 * place, {}, Planted()) for place in range(number)]
 
 
 def test_most_planted_writing_is_nominated_and_plain_pictures_are_not() -> None:

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from filters.drawn import DrawnMarks, marks_of
 from filters.images import fault_of
 from filters.quality_rules import RULE_SETS
-from tests.end_to_end.phi_corpora import Planted, _ground
+from tests.end_to_end.phi_corpora import Planted, noise_ground
 
 LIMITS = {**RULE_SETS["default"], "max_ruled": 4.0}
 
@@ -60,7 +60,7 @@ def test_an_icon_with_a_filled_shape_is_a_placeholder() -> None:
 
 
 def test_windows_with_bars_and_buttons_are_a_screenshot_and_the_pictures_in_them_are_none() -> None:
-    scan = Image.fromarray(_ground(1001, {}, Planted())).resize((420, 420)).filter(ImageFilter.GaussianBlur(1))
+    scan = Image.fromarray(noise_ground(1001, {}, Planted())).resize((420, 420)).filter(ImageFilter.GaussianBlur(1))
     screen = Image.new("L", (1000, 700), 30)
     draw = ImageDraw.Draw(screen)
     for row in range(8):

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 
 import pytest
 
@@ -388,6 +389,7 @@ def test_the_limit_counts_a_text_each_time_it_stands_in_a_record() -> None:
         redact_row({**row, "answer": "b"}, "rules")
 
 
+@pytest.mark.skipif(find_spec("torch") is None, reason="PyTorch is not installed")
 @pytest.mark.skipif(not model_is_installed(), reason="the language model of [phi] is not installed")
 def test_the_model_does_not_bring_pytorch_into_a_worker_and_what_needs_it_can_import_it_afterwards() -> None:
     script = (

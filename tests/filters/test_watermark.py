@@ -1,4 +1,6 @@
+import hashlib
 import io
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -6,14 +8,14 @@ from PIL import Image, ImageDraw, ImageFont
 
 from filters.images import fault_of
 from filters.quality_rules import RULE_SETS
-from filters.watermark import LAYERS, Watermark, onnx_model
-from tests.end_to_end.phi_corpora import Planted, _ground
+from filters.watermark import LAYERS, SHIPPED, Watermark, onnx_model
+from tests.end_to_end.phi_corpora import Planted, noise_ground
 
 LIMITS = RULE_SETS["default"]
 
 
 def scan(side: int = 420) -> Image.Image:
-    return Image.fromarray(_ground(1001, {}, Planted())).resize((side, side), Image.Resampling.BICUBIC)
+    return Image.fromarray(noise_ground(1001, {}, Planted())).resize((side, side), Image.Resampling.BICUBIC)
 
 
 def share_of(picture: Image.Image) -> float | None:
@@ -76,6 +78,26 @@ def test_a_picture_too_small_for_a_mark_has_no_value_and_no_fault() -> None:
     assert share_of(scan(40)) is None
     assert share_of(Image.new("L", (4000, 200), 90)) is None
     assert reason(scan(40)) is None
+
+
+def test_the_share_that_a_table_keeps_is_held_against_the_limit_as_it_was_measured() -> None:
+    limit = LIMITS["max_watermarked"]
+    for value, reason_told in ((limit, None), (limit + 0.0001, "quality.watermark")):
+        kept = {"width": 420, "height": 420, "entropy": 6.0, "levels": 200, "marks": 9, "ruled": 0.0}
+        fault = fault_of({**kept, "watermarked": float(np.float32(value))}, LIMITS)
+        assert (fault and (str(fault.reason), fault.value)) == (reason_told and (reason_told, round(value, 4)))
+
+
+def test_threads_do_not_get_each_other_s_scores() -> None:
+    pictures = [scan(), blended(scan(), rows("PREVIEW", 30, 420, 0), 0.5)]
+    alone = [share_of(one) for one in pictures]
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(share_of, pictures * 8)) == alone * 8
+
+
+def test_other_weights_are_another_version() -> None:
+    shipped = hashlib.sha256(SHIPPED.read_bytes()).hexdigest()
+    assert (Watermark.version, shipped[:16]) == (1, "b0a6201d9c421b28")
 
 
 def test_weights_of_another_shape_are_refused() -> None:

@@ -141,10 +141,11 @@ def test_an_addendum_that_is_left_out_is_told(tmp_path: Path, key: Path) -> None
 
 def test_a_missing_column_is_named(tmp_path: Path) -> None:
     put_jsonl(tmp_path / "PMC-OA/pmc_oa.jsonl", [{"image": "PMC1_Fig1.jpg", "capshun": "Made up."}])
-    assert problems(tmp_path, "pmc_oa_jsonl") == [
-        "pmc_oa_jsonl: pmc_oa.jsonl: no column 'caption'; did you mean 'capshun'? Or perhaps another version of the corpus: "
-        "name its columns in `fields`"
-    ]
+    [told] = problems(tmp_path, "pmc_oa_jsonl")
+    assert told.startswith(
+        "pmc_oa_jsonl: pmc_oa.jsonl: no column 'caption'; did you mean 'capshun'? Or this is perhaps"
+    )
+    assert told.endswith("another version of the corpus: name its columns in `fields`")
 
 
 def test_a_column_that_only_some_records_have_is_counted(tmp_path: Path) -> None:
@@ -205,7 +206,9 @@ def test_an_archive_that_is_not_looked_into_is_named_where_pictures_are_missing(
 def test_columns_of_a_version_that_the_card_does_not_know_say_what_to_do(tmp_path: Path) -> None:
     put_jsonl(tmp_path / "PMC-OA/pmc_oa.jsonl", [{"picture_file": "a.jpg", "t3": "Made up."}])
     [told] = problems(tmp_path, "pmc_oa_jsonl")
-    assert told.endswith("it has picture_file, t3; perhaps another version of the corpus: name its columns in `fields`")
+    assert told.endswith(
+        "it has picture_file, t3; this is perhaps another version of the corpus: name its columns in `fields`"
+    )
 
 
 def test_of_a_large_file_the_beginning_alone_is_read_and_that_is_said(

@@ -227,7 +227,7 @@ def test_captions_with_stray_quotes_are_read_line_by_line(shared_data: Path) -> 
 def test_a_keyed_file_without_a_header_is_not_quoted_in_its_error(tmp_path: Path) -> None:
     content = "1,DOE JANE,MRN00123456\n2,ROE RICHARD,MRN00123457\n"
     corpus = corpus_of(tmp_path, content, identifiers="keyed", fields={"text": "MRN001"})
-    with pytest.raises(CorpusError, match=r"no column 'MRN001'; it has 3 columns; perhaps another version"):
+    with pytest.raises(CorpusError, match=r"no column 'MRN001'; it has 3 columns; this is perhaps another version"):
         planned(corpus)
     with pytest.raises(CorpusError, match="it has 1, DOE JANE, MRN00123456"):
         planned(corpus_of(tmp_path, content))
