@@ -6,23 +6,26 @@ Pictures are decoded first, so that times are of the measurers alone; `together`
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from filters.drawn import DrawnMarks
 from filters.gallery import Gallery, Wanted
 from filters.lexicon import said_by
 from filters.measure import LINKS
-from filters.measurer import AnyMeasurer
+from filters.measurer import AnyMeasurer, Measurer
 from filters.modality import Labels
 from filters.modality_features import EfficientNetFeatures, PanelCount
 from filters.modality_head import SHIPPED, load_head
 from filters.quality import Quality
 from filters.quality_rules import RULE_SETS
-from filters.statistics import statistics_of
+from filters.statistics import Statistics, statistics_of
 from filters.text import TextQuality
+from filters.watermark import Watermark
 from sources.pictures import Limits, Picture, PictureError, decode
 from sources.schema import IMAGES, SAMPLES
 
@@ -44,6 +47,10 @@ def main() -> None:
     measured("statistics", len(pictures), lambda: [statistics_of(one) for one in pictures])
     panels = PanelCount()
     measured("panels", len(pictures), lambda: [panels.measure(one.small, one.grey) for one in statistics])
+    junk: tuple[Measurer, ...] = (DrawnMarks(), Watermark())
+    for one in junk:
+        one.measure(statistics[0].small, statistics[0].grey)
+        measured(one.name, len(pictures), partial(_all_measured, one, statistics))
     network = EfficientNetFeatures()
     network.measure_batch([network.prepare(pictures[0])])
     measured(
@@ -57,10 +64,15 @@ def main() -> None:
     facts["links"] = pa.Table.from_pylist([{"images": None}] * 2000, schema=LINKS)
     quality = Quality(RULE_SETS["default"])
     measured("quality, limits (texts)", 2000, lambda: quality.decide(table, facts))
-    together(data, panels, network)
+    together(data, (*junk, panels), network)
 
 
-def together(data: list[bytes], panels: PanelCount, network: EfficientNetFeatures) -> None:
+def _all_measured(measurer: Measurer, statistics: Sequence[Statistics]) -> None:
+    for one in statistics:
+        measurer.measure(one.small, one.grey)
+
+
+def together(data: list[bytes], junk: Sequence[AnyMeasurer], network: EfficientNetFeatures) -> None:
     """A fragment's pictures as the step `pictures` opens and measures them, then labelled."""
 
     def gallery(*measurers: AnyMeasurer) -> pa.Table:
@@ -69,9 +81,9 @@ def together(data: list[bytes], panels: PanelCount, network: EfficientNetFeature
         return pa.Table.from_pylist(found.images, schema=IMAGES)
 
     measured("read and measure", len(data), gallery)
-    measured("with panels", len(data), lambda: gallery(panels))
+    measured("with panels and junk", len(data), lambda: gallery(*junk))
     kept: list[pa.Table] = []
-    measured("with panels and network", len(data), lambda: kept.append(gallery(panels, network)))
+    measured("with these and network", len(data), lambda: kept.append(gallery(*junk, network)))
     labels = Labels(*load_head(SHIPPED))
     measured("labels of what is there", len(kept[0]), lambda: labels.labelled(kept[0], {}))
 
