@@ -8,12 +8,10 @@ no say. Needs PyTorch; two cores take half an hour.
 """
 
 import argparse
-import io
 import multiprocessing
 import random
 import string
 import time
-import zipfile
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty
@@ -29,6 +27,7 @@ from benchmarks.watermark_grounds import annotated, figure, kept_as, page, varie
 from benchmarks.watermark_marks import FIT_FONTS, FIT_WORDS, KINDS, Cover, cover_of, fonts_in
 from benchmarks.watermarks import CHOSEN, halved, pictures, trained_on
 from filters.burned_in import Grey
+from filters.modality_head import npz_bytes
 from filters.watermark import CELL, CENTRE, LAYERS, SCALE, SHIPPED, fitted_to_network
 
 CROP, BATCH, STEPS = 224, 64, 2800
@@ -163,17 +162,6 @@ def folded(net: nn.Sequential) -> dict[str, npt.NDArray[np.float16]]:
             weight, bias = weight * scale[:, None, None, None], shift - mean * scale
         found |= {f"weight{number}": weight.astype(np.float16), f"bias{number}": bias.astype(np.float16)}
     return found
-
-
-def npz_bytes(arrays: dict[str, npt.NDArray[Any]]) -> bytes:
-    """An npz without dates: the same bytes for the same weights."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, values in arrays.items():
-            member = io.BytesIO()
-            np.lib.format.write_array(member, values, allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0)), member.getvalue())
-    return out.getvalue()
 
 
 def main() -> None:
