@@ -2,8 +2,8 @@
 
 A convolutional network of 61,000 weights says, for each cell of 16 x 16 pixels, whether there is such a mark. What is
 kept is the share of cells it is sure of, without those at the border: what lies beyond it looks like an edge. It was
-trained on real pictures of six sets with marks drawn over them (`benchmarks/watermark_fit.py`), which is why opaque
-writing, arrows, charts, pages of text and figures of many pictures are none.
+trained on real pictures of six sets with marks drawn over them (`benchmarks/watermark_fit.py`), opaque
+writing, arrows, charts, pages of text and figures of many pictures among what is none.
 """
 
 import threading
@@ -27,7 +27,7 @@ SHORTEST_SIDE = 96
 CELL = 16
 """Pixels of a cell's side; what is left of a picture at the right and at the bottom is in none."""
 SURE = 3.0
-"""Log odds from which on a cell is taken for marked; of 0 to 6 the one that left fewest alarms at like recall."""
+"""Log odds from which on a cell is taken for marked: our own choice, to which the limit of `quality` belongs."""
 LAYERS = ((1, 8, 3, 2, 1), (8, 16, 3, 2, 1), (16, 32, 3, 2, 1), (32, 48, 3, 2, 1),
           (48, 48, 3, 1, 2), (48, 48, 3, 1, 4), (48, 1, 1, 1, 1))  # fmt: skip
 """Channels in and out, kernel, stride and dilation of the convolutions, with ReLU between them."""
