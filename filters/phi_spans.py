@@ -6,6 +6,9 @@ from typing import get_args
 
 from sources.records import PhiKind
 
+VERSION = 5
+"""Raised when the same text may be redacted in another way."""
+
 Kind = PhiKind
 KINDS: tuple[Kind, ...] = get_args(Kind)
 PLACEHOLDERS: dict[Kind, str] = {kind: f"[{kind.upper()}]" for kind in KINDS}

@@ -17,9 +17,6 @@ from filters.phi_spans import Kind, Span, merged
 from filters.phi_speech import speech_spans
 from filters.phi_words import NOT_A_NAME
 
-VERSION = 5
-"""Raised when the same text may be redacted in another way."""
-
 Names = Literal["rules", "model"]
 
 _WORD_EDGE = r"(?<![^\W_]){}(?![^\W_])"

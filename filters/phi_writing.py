@@ -11,7 +11,6 @@ from functools import lru_cache
 from filters.burned_in import Box
 from filters.ocr import Line
 from filters.phi_dates import date_spans
-from filters.phi_names import is_given_name
 from filters.phi_numbers import number_spans
 from filters.phi_spans import Kind
 from filters.phi_words import GIVEN_NAMES, MEDICAL_ENDINGS, NOT_A_NAME
@@ -158,7 +157,7 @@ def _is_marked_name(text: str) -> bool:
     longest = max((len(run) for run in unknown), default=0)
     if longest > 2 and (_NAME_CUE.search(text) or _CARET.search(text)):
         return True
-    return longest > 3 and any(is_given_name(word) for word in _words(text))
+    return longest > 3 and any(word.title() in GIVEN_NAMES for word in _words(text))
 
 
 def _unknown(text: str) -> list[str]:

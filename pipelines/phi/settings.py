@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from filters import ocr
-from filters.phi_names import MODEL, model_is_installed
+from filters.phi_model import MODEL, model_is_installed
 from sources.cards import Strict
 from sources.records import Corpus
 

@@ -1,10 +1,8 @@
 """Where texts are redacted: inside ingest, so that no file of a run ever holds what was found."""
 
-from collections.abc import Iterable
 from typing import Any
 
-from filters.phi import evidence_of, known_values, redact_row
-from filters.phi_text import VERSION, Known, Names
+from filters.phi_spans import VERSION
 from pipelines.session import Session
 from sources.joins import joined
 from sources.records import Corpus, Record
@@ -32,16 +30,15 @@ def screened(
     """
     if not text_parameters(session, corpus):
         return row, KEPT
+    from filters.phi import evidence_of, known_values, redact_row  # its patterns take half a second
+    from filters.phi_text import Known
+
     settings = session.recipe.steps.phi
-    names: Names = "model" if settings.names == "model" else "rules"
-    row, findings = redact_row(row, names, _known(corpus, path, item))
+    said = item.row if item.finished else joined(corpus, path, item).row
+    # What the record's header and its columns, the joined ones included, say of whom it tells.
+    known = [*(Known(kind, value) for kind, value in item.identifiers), *known_values(said)]
+    row, findings = redact_row(row, "model" if settings.names == "model" else "rules", known)
     if not findings:
         return row, KEPT
     verdict = Verdict.QUARANTINE if settings.text == "quarantine" else Verdict.EDIT
     return row, (verdict, Reason.PHI_TEXT, evidence_of(findings))
-
-
-def _known(corpus: Corpus, path: str, item: Record) -> Iterable[Known]:
-    """What the record's header and its columns, the joined ones included, say of whom it tells."""
-    row = item.row if item.finished else joined(corpus, path, item).row
-    return [*(Known(kind, value) for kind, value in item.identifiers), *known_values(row)]

@@ -15,7 +15,7 @@ import yaml
 from PIL import Image
 
 from filters import ocr
-from filters.phi_names import model_is_installed
+from filters.phi_model import model_is_installed
 from filters.phi_writing import judged
 from sources.pictures.metadata import metadata_of
 from tests.end_to_end.phi_corpora import BURNED, Planted, write_photographs, write_scans

@@ -10,7 +10,7 @@ import pytest
 
 from dedup.decontamination.calibration.intervals import wilson
 from filters.phi import MOST_CHARACTERS, known_values, redact_row
-from filters.phi_names import model_is_installed
+from filters.phi_model import model_is_installed
 from filters.phi_spans import Span, merged, redacted
 from filters.phi_text import Known, Names, find
 from sources.records import RecordError
