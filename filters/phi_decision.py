@@ -62,6 +62,11 @@ class Phi:
         words = [[one.image_id, one.ruling, one.who, one.why, one.boxes] for _, one in sorted(self.review.items())]
         return {"metadata": self.metadata, "burned_in_text": self.burned_in_text, "review": words}
 
+    @property
+    def unshown(self) -> frozenset[str]:
+        """Pictures of which reviewers want something, or all, not to be seen."""
+        return frozenset(image_id for image_id, one in self.review.items() if one.ruling != "accept")
+
     def decide(self, samples: pa.Table, examined: pa.Table) -> tuple[pa.Table, pa.Table]:
         """VERDICTS, one row a sample, in order, and TREATMENTS of the pictures of those that are kept.
 

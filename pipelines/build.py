@@ -33,6 +33,7 @@ from pipelines.phi.page import write_review
 from pipelines.phi.pictures import Privacy, privacy_of, screen_pictures
 from pipelines.phi.texts import text_parameters
 from pipelines.plan import Planned, ingest_tasks, input_listing, limited, plan_fragments
+from pipelines.private import private_sources
 from pipelines.progress import Reporter
 from pipelines.recipe import Recipe
 from pipelines.report.beside import companion_files
@@ -218,7 +219,7 @@ class _Build:
         check_written(run)
         gates.before_publishing(manifest_bytes(manifest), run)
         beside = companion_files(self.session.work, run, manifest, tables)
-        audited = self._audited(manifest, shards)
+        audited = self._audited(manifest, shards, private_sources(run))
         beside |= {} if audited is None else audited.files
         beside |= energon_published(self.session.work, manifest, shards)
         beside |= packing_published(self.session.work, self.recipe.mixture, manifest, shards)
@@ -232,10 +233,12 @@ class _Build:
             clear_work(flow)
         return self._answer(run, flow.steps)
 
-    def _audited(self, manifest: Manifest, shards: Sequence[tuple[str, Commit]]) -> "Audited | None":
+    def _audited(
+        self, manifest: Manifest, shards: Sequence[tuple[str, Commit]], private: frozenset[str]
+    ) -> "Audited | None":
         if self.guard is None:
             return None
-        return self.guard.audit(self.engine, self.session, self.reporter, manifest, shards, self.graph)
+        return self.guard.audit(self.engine, self.session, self.reporter, manifest, shards, self.graph, private)
 
     def _without_stale_reports(self, folder: Folder) -> None:
         if self.guard is None:
@@ -281,8 +284,8 @@ class _Build:
             flow.decide(deciding.step, None if deciding.facts is None else f"{deciding.facts.name}_errors")
 
     def _tables(self, flow: Flow, fingerprints: Mapping[str, str]) -> list[Commit]:
-        pairs = tuple(fingerprints.items())
-        tasks = [publishing.PublishTask(view, number, pairs) for number, view in enumerate(flow.views)]
+        pairs, unshown = tuple(fingerprints.items()), self.graph.unshown
+        tasks = [publishing.PublishTask(view, number, pairs, unshown) for number, view in enumerate(flow.views)]
         return flow.each(publishing.NODE, tasks)
 
     def _shards(self, flow: Flow, sides: Sequence[View], *, validation: bool = False) -> list[tuple[str, Commit]]:

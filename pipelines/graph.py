@@ -121,6 +121,11 @@ class Graph:
         """The steps that decide, in order."""
         return [self.measure, *(deciding.step for deciding in self.deciding)]
 
+    @property
+    def unshown(self) -> frozenset[str]:
+        """Ids of pictures that are shown nowhere as they are, whatever their source: a reviewer took them out."""
+        return frozenset() if self.privacy is None else self.privacy.step.unshown
+
     def fingerprints(self, ingest: str) -> dict[str, str]:
         """Step name -> hash of name, version, parameters and of all steps before it."""
         chain = {"ingest": ingest}

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.errors import CurateError, UsageError
+from pipelines.private import private_sources
 from pipelines.replan import Shards, opened, run_of
-from pipelines.report.beside import private_sources
 from pipelines.report.page_templates import page_templates
 from pipelines.run_directory import read_run
 from shards.image_tokens import FIXED

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.session import Session
-from pipelines.takedown.step import STEP, published_without
+from pipelines.takedown.step import STEP, blanked, published_without
 from pipelines.view import View, read_samples
 from pipelines.work import Commit, key_of
 from sources.schema import IMAGES, LEDGER, SAMPLES, Verdict
@@ -24,6 +24,8 @@ class PublishTask:
     view: View
     number: int
     fingerprints: tuple[tuple[str, str], ...]
+    unshown: frozenset[str] = frozenset()
+    """Pictures that have no thumbnail, whatever their source."""
 
     @property
     def label(self) -> str:
@@ -34,7 +36,9 @@ class PublishTask:
         """Commit `samples`, `images` and `ledger`."""
         work, view = session.work, self.view
         digests = view.digests(SAMPLES.names, "images", "images_followers")
-        key = key_of(NODE, VERSION, digests, [part.digest for _, part in view.verdicts], self.fingerprints)
+        verdicts = [part.digest for _, part in view.verdicts]
+        unshown = [sorted(self.unshown)] if self.unshown else []
+        key = key_of(NODE, VERSION, digests, verdicts, self.fingerprints, *unshown)
         found = work.find(NODE, key)
         if found is not None:
             return found
@@ -47,6 +51,9 @@ class PublishTask:
             removed = dict(view.verdicts)[STEP]
             dropped = work.read(removed).filter(pc.field("verdict") == Verdict.DROP)["row"]
             samples, images = published_without(session.removal, samples, images, dropped)
+        if self.unshown:
+            hidden = pc.is_in(images["image_id"], pa.array(sorted(self.unshown))).to_numpy()
+            images = blanked(images, np.flatnonzero(hidden).tolist(), ("thumbnail",))
         tables = {
             "samples": samples,
             "images": images.select(IMAGES.names).take(pa.array(first, pa.int64())).cast(IMAGES),

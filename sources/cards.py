@@ -247,6 +247,19 @@ class Card(Strict):
             return self.access == "credentialed" or self.reader == "dicom"
         return self.identifiers == "keyed"
 
+    @property
+    def tells_of_people(self) -> bool:
+        """Whether its records may tell of people."""
+        return tells_of_people(self.keyed, self.access, self.reader)
+
+
+def tells_of_people(keyed: bool, access: str, reader: str | None) -> bool:  # noqa: FBT001 - a fact about a corpus
+    """Whether records may tell of people: keyed, credentialed, or DICOM, whatever its identifiers are said to be.
+
+    Such sources are searched for identifiers, and no page has text or pictures of them.
+    """
+    return keyed or access == "credentialed" or reader == "dicom"
+
 
 @lru_cache(maxsize=1)
 def catalogue() -> Mapping[str, Card]:

@@ -16,6 +16,7 @@ from pipelines.audit.settings import DecontaminateSettings
 from pipelines.engines.engine import Engine
 from pipelines.flow import Flow
 from pipelines.graph import Decontamination, Graph
+from pipelines.private import Hidden
 from pipelines.progress import Reporter
 from pipelines.recipe import Recipe
 from pipelines.session import Session
@@ -57,12 +58,17 @@ class Guard:
         manifest: Manifest,
         shards: Sequence[tuple[str, Commit]],
         graph: Graph,
+        private: frozenset[str],
     ) -> "Audited":
-        """Audit the tars that were written, read back; the manifest is as it will be published."""
+        """Audit the tars that were written, read back; the manifest is as it will be published.
+
+        `private`: the sources of which no page has text or pictures.
+        """
         from pipelines.audit.in_build import audit_written
 
         removed = () if graph.decontaminate is None else graph.decontaminate.removed
-        return audit_written(self.settings, self.evals, engine, session, reporter, manifest, shards, removed)
+        hidden = Hidden(private, graph.unshown)
+        return audit_written(self.settings, self.evals, engine, session, reporter, manifest, shards, hidden, removed)
 
 
 def guard_of(recipe: Recipe, roots: Sequence[Folder], id_key: Path | None) -> Guard | None:

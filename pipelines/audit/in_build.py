@@ -14,11 +14,11 @@ from pipelines.audit.evals import Evals
 from pipelines.audit.looking import look, pictures_of, protected_by
 from pipelines.audit.outcome import calibrated, judge, told
 from pipelines.audit.places import AUDIT, CLEAN, FINDINGS_TABLE, PAGE
-from pipelines.audit.report.private import private_among
 from pipelines.audit.report.write import Report
 from pipelines.audit.settings import DecontaminateSettings
 from pipelines.audit.step import Decontaminate
 from pipelines.engines.engine import Engine
+from pipelines.private import Hidden
 from pipelines.progress import Reporter
 from pipelines.session import Session
 from pipelines.work import Commit, Part, Work, key_of, to_parquet
@@ -63,11 +63,13 @@ def audit_written(
     reporter: Reporter,
     manifest: Manifest,
     shards: Sequence[tuple[str, Commit]],
+    hidden: Hidden,
     removed: Sequence[Mapping[str, Any]] = (),
 ) -> Audited:
     """Read the tars back and search them; workers have another session afterwards. The manifest is as published.
 
-    `removed`: as `Found.counts`, what the step dropped.
+    `hidden`: what pages do not show; the corpora of tars do not say it. `removed`: as `Found.counts`, what the step
+    dropped.
     """
     work = session.work
     digest = sha256(manifest_bytes(manifest)).hexdigest()
@@ -79,7 +81,7 @@ def audit_written(
     items = work.read(looked.protected.items, ["eval_set", "eval_id"])
     subsets = clean_subsets(items, looked.found, looked.protected, settings.fail_on)
     files = {AUDIT: document_bytes(document), FINDINGS_TABLE: to_parquet(looked.found.findings)}
-    report = Report(looked, document, private_among(session.corpora))
+    report = Report(looked, document, hidden)
     pages = {PAGE: report.page, **report.shortcuts}
     clean = {f"{CLEAN}/{name}.json": data for name, data in subsets.items()}
     return Audited(_committed(work, files), document, {**clean, **pages})

@@ -16,7 +16,6 @@ from pipelines.audit.looking import Looked, look, recipe_of
 from pipelines.audit.names import names_for
 from pipelines.audit.outcome import calibrated, judge, told
 from pipelines.audit.places import CLEAN, DOCUMENT, FINDINGS_TABLE, PAGE
-from pipelines.audit.report.private import private_in
 from pipelines.audit.report.write import Report, write_reports
 from pipelines.audit.review import Review
 from pipelines.audit.settings import DecontaminateSettings
@@ -26,6 +25,7 @@ from pipelines.engines.choice import EngineChoice
 from pipelines.engines.local import default_workers
 from pipelines.errors import UsageError
 from pipelines.event_log import EventLog
+from pipelines.private import Hidden, private_in
 from pipelines.progress import Reporter
 from pipelines.run_directory import EVENTS, opened
 from pipelines.sources import site_key_in
@@ -99,7 +99,7 @@ def audit(options: AuditOptions) -> dict[str, Any]:
         outcome = judge(looked, evals, options.settings, options.review, options.today)
         document = told(looked, evals, outcome, options.settings, options.review)
         write(options.out, document, looked, options.settings)
-        report = Report(looked, document, private_in(options.data) | _keyed(corpora, site_key))
+        report = Report(looked, document, Hidden(private_in(options.data) | _keyed(corpora, site_key)))
         write_reports(options.out, report, public=options.public, key=options.sign)
         reporter.event("finished", seconds=round(time.monotonic() - started, 3), verdict=outcome.verdict)
     return answer_of(options.out, document, outcome) | {"seconds": round(time.monotonic() - started, 3)}

@@ -71,7 +71,6 @@ class PhiSettings(Strict):
         return self.burned_in_text != "keep" and self.covers(corpus)
 
     def covers(self, corpus: Corpus) -> bool:
-        """Whether a source is looked at."""
-        card = corpus.card
-        tells_of_people = corpus.identity.keyed or card.access == "credentialed" or card.reader == "dicom"
+        """Whether a source is looked at. Of such a source no page has text or pictures (`pipelines/private.py`)."""
+        tells_of_people = corpus.identity.keyed or corpus.card.tells_of_people
         return self.enabled and (self.sources == "all" or tells_of_people)

@@ -5,6 +5,7 @@ from typing import Any
 
 import blake3
 
+from pipelines.private import private_sources
 from pipelines.report.parts import committed_parts
 from pipelines.report.survey import KEPT, OUTCOMES, Survey, check_survey, committed_survey
 from pipelines.work import Commit, Part, Work, key_of
@@ -66,20 +67,6 @@ def card_facts(run: Mapping[str, Any], manifest: Manifest, survey: Survey) -> Ca
         members=tuple(survey.members),
         steps=tuple(run["steps"]),
         settings=run["identity"]["recipe"]["steps"],
-    )
-
-
-def private_sources(run: Mapping[str, Any]) -> frozenset[str]:
-    """Sources whose names and content may identify people: keyed or credentialed, or not told to be public.
-
-    All of them, where the recipe has every source searched for identifiers: what was found must not stand on a page.
-    """
-    phi = run["identity"]["recipe"]["steps"].get("phi", {})
-    every = phi.get("enabled", False) and phi.get("sources") == "all"
-    return frozenset(
-        entry["source"]
-        for entry in run["inputs"]
-        if every or entry.get("identifiers") != "public" or entry["access"] == "credentialed"
     )
 
 

@@ -1,6 +1,6 @@
 """The contact sheet: a few samples of every reason, always the same ones of the same data.
 
-Of sources that are keyed or credentialed neither text nor picture is read.
+Of sources that may tell of people neither text nor picture is read.
 """
 
 import base64

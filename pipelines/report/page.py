@@ -13,8 +13,8 @@ import jinja2
 import orjson
 import yaml
 
+from pipelines.private import private_sources
 from pipelines.replan import packing_in
-from pipelines.report.beside import private_sources
 from pipelines.report.breakdown import by, funnel, losses
 from pipelines.report.charts import histogram, short
 from pipelines.report.examples import contact_sheet

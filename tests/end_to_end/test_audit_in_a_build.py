@@ -171,3 +171,26 @@ def test_a_takedown_takes_the_audit_and_its_findings_with_it(place: Path, tmp_pa
     assert not (run / "shards" / "contamination.json").exists()
     assert not list((run / "tables" / "findings").glob("*"))
     assert orjson.loads((run / "shards" / "manifest.json").read_bytes())["audit"] is None
+
+
+@pytest.mark.parametrize("sources", ["keyed", "all"])
+def test_where_every_source_is_searched_for_identifiers_no_page_shows_a_text_or_picture_of_any(
+    place: Path, tmp_path: Path, sources: str
+) -> None:
+    phi = {"sources": sources, "names": "rules", "ocr": "none", "burned_in_text": "keep"}
+    where = ("--data", place, "--evals", place / "evals", "--out", tmp_path / "run")
+    path = recipe(tmp_path, drop=[])
+    document = yaml.safe_load(path.read_text())
+    document["steps"]["phi"] = phi
+    path.write_text(yaml.safe_dump(document))
+    assert curate_json("build", "--recipe", path, *where)["audit"] == "leaks"
+    pages = {name: (tmp_path / "run" / "reports" / f"{name}.html").read_text() for name in ("build", "contamination")}
+    pictures = {name: page.count("data:image/jpeg") for name, page in pages.items()}
+    said = ROWS[0]["question"].rstrip("?")
+    if sources == "keyed":
+        assert pictures == {"build": 3, "contamination": 4}
+        assert all(said in page for page in pages.values())
+    else:
+        assert pictures == {"build": 0, "contamination": 2}, "those of the eval set, which is open"
+        assert not any(said in page for page in pages.values())
+        assert "they may tell of people" in pages["contamination"]

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import orjson
 
-from pipelines.report.beside import companions, private_sources
+from pipelines.report.beside import companions
 from pipelines.report.parts import published_parts
 from pipelines.report.survey import surveyed
 from shards.manifest import Manifest, Mixture, ShardEntry
@@ -34,13 +34,6 @@ def test_of_a_keyed_source_there_is_the_name_and_no_more(tmp_path: Path) -> None
     for data in files_of(run).values():
         assert "roco" in data.decode()
         assert HOME not in data.decode()
-
-
-def test_only_sources_that_are_told_to_be_public_and_are_not_credentialed_are_shown(tmp_path: Path) -> None:
-    samples = [Made(f"{number:032x}", source=name) for number, name in enumerate(("a", "b", "c", "d"))]
-    run = MadeRun(tmp_path, [samples], [[]], keyed=("b",), credentialed=("c",)).write().run
-    del run["inputs"][3]["identifiers"]
-    assert private_sources(run) == {"b", "c", "d"}
 
 
 def test_the_files_are_the_same_from_a_run_in_memory_and_from_one_that_was_read_back(tmp_path: Path) -> None:

@@ -182,7 +182,7 @@ def _sides_of(row: Mapping[str, Any], sides: Sides, slots: _Slots) -> dict[str, 
 
 def _why_not(side: Side | None) -> str:
     hidden = side is not None and side.hidden
-    return "picture not shown: keyed or credentialed" if hidden else "picture could not be opened"
+    return "picture not shown: it may tell of people" if hidden else "picture could not be opened, or was taken out"
 
 
 def _text(evidence: Mapping[str, Any], ours: Side | None, theirs: Side | None) -> Aligned | None:

@@ -67,7 +67,7 @@ def _renamed(reasons: Sequence[str], places: Sequence[Mapping[str, Any]], names:
 def public_told(
     findings: pa.Table, sides: Sides, accepted: Collection[str], salt: str, names: Mapping[str, str]
 ) -> list[Told]:
-    """The findings that are on the page; hashes only of sides that are neither keyed nor credentialed.
+    """The findings that are on the page; hashes only of sides that are not hidden.
 
     `names` are those of `public_sources`.
     """

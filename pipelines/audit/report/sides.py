@@ -13,6 +13,7 @@ from PIL import Image
 
 from pipelines.audit.flow import Found
 from pipelines.audit.protect import Protected
+from pipelines.private import Hidden, private_among
 from pipelines.session import Located, Session, locate
 from pipelines.view import View, read_samples
 from sources.pictures import Limits, PictureError, eight_bits, thumbnail_only
@@ -76,10 +77,10 @@ class AuditedSides:
     """The sides of the findings of an audit that was just made, read from what it committed."""
 
     def __init__(self, session: Session, views: Sequence[View], protected: Protected, found: Found,
-                 samples: Collection[str], private: Collection[str]) -> None:  # fmt: skip
-        """`samples`: the ids that will be asked for; `private`: sources that may tell of people."""
-        self._session, self._protected = session, protected
-        self._private = frozenset(private)
+                 samples: Collection[str], hidden: Hidden) -> None:  # fmt: skip
+        """`samples`: the ids that will be asked for; `hidden`: what is known to be shown on no page."""
+        self._session, self._protected, self._hidden = session, protected, hidden
+        self._private = hidden.sources | private_among(session.corpora)
         wanted = pa.array(sorted(samples), pa.string())
         self._rows: dict[str, tuple[View, dict[str, Any]]] = {}
         for view, part in zip(views, found.strongest, strict=True):
@@ -93,9 +94,7 @@ class AuditedSides:
         self._items = {(row["eval_set"], row["eval_id"]): row for row in items}
         pictures = session.work.read(protected.pictures).to_pylist()
         self._pictures = {row["image_id"]: row for row in pictures}
-        self._keyed = {
-            corpus.name for corpus in protected.session.corpora if corpus.identity.keyed or corpus.card.keyed
-        }
+        self._private_sets = private_among(protected.session.corpora)
         self._located: dict[tuple[str, int], Located] = {}
 
     def sample(self, sample_id: str) -> Side | None:
@@ -114,7 +113,7 @@ class AuditedSides:
             return None
         names = ("question", "answer", "context", "rationale", "text")
         texts = {name: row[name] for name in names if row[name]}
-        return _side(row, texts, hidden=row["access"] == CREDENTIALED or eval_set in self._keyed)
+        return _side(row, texts, hidden=row["access"] == CREDENTIALED or eval_set in self._private_sets)
 
     def sample_picture(self, sample_id: str, image_id: str) -> Shown | None:
         """As Sides promises."""
@@ -122,21 +121,21 @@ class AuditedSides:
             return None
         view, row = self._rows[sample_id]
         ref = next((ref for ref in row["images"] or () if ref["image_id"] == image_id), None)
-        if ref is None or self._is_private(view, row):
+        if ref is None or image_id in self._hidden.pictures or self._is_private(view, row):
             return None
         return self._open("data", self._session, view.corpus, view, ref["uri"], ref["frame"])
 
     def item_picture(self, eval_set: str, eval_id: str, image_id: str) -> Shown | None:
         """As Sides promises."""
         side, row = self.item(eval_set, eval_id), self._pictures.get(image_id)
-        if side is None or side.hidden or row is None:
+        if side is None or side.hidden or row is None or image_id in self._hidden.pictures:
             return None
         view = self._protected.views[row["fragment"]]
         return self._open("evals", self._protected.session, view.corpus, view, row["uri"], row["frame"])
 
     def _is_private(self, view: View, row: Mapping[str, Any]) -> bool:
-        keyed = self._session.corpora[view.corpus].identity.keyed
-        return keyed or row["access"] == CREDENTIALED or row["source"] in self._private
+        read_as = self._session.corpora[view.corpus].name
+        return row["access"] == CREDENTIALED or not self._private.isdisjoint({read_as, row["source"]})
 
     def _open(self, side: str, session: Session, corpus: int, view: View, uri: str, frame: int | None) -> Shown | None:
         key = side, id(view)

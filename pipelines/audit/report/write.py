@@ -1,7 +1,7 @@
 """Everything that people read of an audit, written beside its document."""
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -14,12 +14,12 @@ from pipelines.audit.looking import Looked
 from pipelines.audit.places import CLEAN, DOCUMENT, FINDINGS_TABLE, PAGE, SHORTCUTS, SHORTCUTS_PAGE
 from pipelines.audit.report.evidence import LISTED, in_turn, told
 from pipelines.audit.report.page import render
-from pipelines.audit.report.private import private_among
 from pipelines.audit.report.public import public_document, public_sources, public_told, salt_of
 from pipelines.audit.report.shortcuts import render_shortcuts, shortcuts_bytes
 from pipelines.audit.report.sides import AuditedSides
 from pipelines.audit.signing import PrivateKey, signed
 from pipelines.audit.statement import ENVELOPE, STATEMENT, statement_bytes
+from pipelines.private import Hidden
 from sources.storage import Folder
 
 PUBLIC_PAGE = "reports/contamination.public.html"
@@ -28,11 +28,11 @@ CONDA = "reports/conda.csv"
 
 @dataclass(frozen=True)
 class Report:
-    """What is made of an audit for people. `private`: sources that may tell of people, besides those known here."""
+    """What is made of an audit for people. `hidden`: what no page shows, besides sources that are known here."""
 
     looked: Looked
     document: Mapping[str, Any]
-    private: Collection[str] = field(default_factory=frozenset)
+    hidden: Hidden
 
     @property
     def page(self) -> bytes:
@@ -61,9 +61,9 @@ class Report:
     @cached_property
     def _sides(self) -> AuditedSides:
         looked = self.looked
-        private = {*self.private, *private_among(looked.flow.session.corpora)}
         samples = {row["sample_id"] for row in in_turn(self._findings, LISTED)}
-        return AuditedSides(looked.flow.session, looked.flow.views, looked.protected, looked.found, samples, private)
+        flow = looked.flow
+        return AuditedSides(flow.session, flow.views, looked.protected, looked.found, samples, self.hidden)
 
     @property
     def _accepted(self) -> frozenset[str]:

@@ -111,7 +111,7 @@ def test_keyed_and_credentialed_sides_are_not_shown() -> None:
     page = internal(made(30, hidden=True))
     assert SECRET not in page
     assert "data:image" not in page
-    assert "Text and picture are not shown: keyed or credentialed." in page
+    assert "Text and picture are not shown: they may tell of people." in page
 
 
 def test_a_page_for_outsiders_has_no_text_no_pixels_no_file_names_and_no_people() -> None:
