@@ -53,16 +53,16 @@ class Shown:
 
 def write_review(session: Session, views: Sequence[View], run: Folder) -> None:
     """Write the page, or take away an old one where nothing is quarantined any more."""
-    rows = list(_quarantined(session, views))
-    if not rows:
+    total = 0
+    shown: list[Shown] = []
+    for view, images in _quarantined(session, views):  # of a run there may be millions: one fragment's are held
+        total += len(images)
+        if len(shown) < MOST_SHOWN:
+            shown += _shown(session, view, images, MOST_SHOWN - len(shown))
+    if not total:
         if run.stat(PAGE) is not None:
             run.delete(PAGE)
         return
-    total = sum(len(images) for _, images in rows)
-    shown: list[Shown] = []
-    for view, images in rows:
-        if len(shown) < MOST_SHOWN:
-            shown += _shown(session, view, images, MOST_SHOWN - len(shown))
     page = page_templates().get_template("phi_review.html.j2").render(shown=shown, total=total, place=run.place)
     run.write(PAGE, page.encode())
 
@@ -88,7 +88,8 @@ def _quarantined(session: Session, views: Sequence[View]) -> Iterator[tuple[View
                 if told["verdict"] != Verdict.QUARANTINE:
                     continue
                 image = sample["images"][told["image"]]
-                entry = images.setdefault(image["image_id"], {**image, "reason": row["reason"], "samples": []})
+                decided = {"reason": row["reason"], "reviewed": "review" in told, "samples": []}
+                entry = images.setdefault(image["image_id"], {**image, **decided})
                 entry["samples"].append(sample["sample_id"])
         yield view, images
 
@@ -126,7 +127,8 @@ def _pictures(
                     data = open_image(entry["uri"])
                     if image_id_of(data, entry["frame"]) == image_id:  # boxes are those of this picture
                         picture = open_picture(data, limits).frame(entry["frame"])
-                        shown[image_id] = _data_url(eight_bits(picture), found[image_id])
+                        covers = not (found[image_id]["left_over"] or entry["reviewed"])
+                        shown[image_id] = _data_url(eight_bits(picture), found[image_id], covers=covers)
     return shown
 
 
@@ -145,12 +147,15 @@ def _kinds(row: Mapping[str, Any]) -> Iterator[str]:
         yield "something can still be read once the boxes are covered"
 
 
-def _data_url(pixels: Any, row: Mapping[str, Any]) -> str:
-    """A small JPEG with the boxes covered and framed; as blocks where there is none, or covering does not do."""
+def _data_url(pixels: Any, row: Mapping[str, Any], *, covers: bool) -> str:
+    """A small JPEG with the boxes covered and framed; as blocks where there is none, or covering does not do.
+
+    It does not do where a reviewer wants something covered and gave no boxes that could be.
+    """
     boxes = [
         Box(box["left"], box["top"], box["right"], box["bottom"]) for box in row["boxes"] if box["kind"] != ANNOTATION
     ]
-    if not boxes or row["left_over"]:
+    if not boxes or not covers:
         small = cv2.resize(pixels, (BLOCKS, BLOCKS), interpolation=cv2.INTER_AREA)
         shown = cv2.resize(small, (SHOWN_SIDE // 2, SHOWN_SIDE // 2), interpolation=cv2.INTER_NEAREST)
     else:

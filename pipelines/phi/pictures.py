@@ -81,9 +81,17 @@ def screen_pictures(flow: Flow, privacy: Privacy) -> None:
     )
     work = flow.session.work
     looked = (work.read(view.parts[FOUND], ["image_id"])["image_id"].to_pylist() for view in flow.views if named)
-    unused = sorted(named.difference(*looked))
+    unused = sorted(in_none_of(named, looked))
     if unused:
         flow.reporter.say(_UNUSED.format(len(unused), ", ".join(unused[:MOST_TOLD])))
+
+
+def in_none_of(named: frozenset[str], looked: Iterable[Sequence[str]]) -> set[str]:
+    """The pictures that are in none of the lots; of these one is held at a time."""
+    left = set(named)
+    for lot in looked:
+        left.difference_update(lot)
+    return left
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 import io
 import os
 import signal
+import weakref
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from PIL import Image
 from filters.gallery import image_id_of
 from filters.phi_pictures import Examination
 from pipelines.isolation import KILLS_BEFORE_ISOLATION
-from pipelines.phi.pictures import Asked, LookTask, looked_at
+from pipelines.phi.pictures import Asked, LookTask, in_none_of, looked_at
 from pipelines.session import Located
 from pipelines.view import View
 from pipelines.work import Part
@@ -76,3 +78,20 @@ def test_a_worker_has_time_for_every_picture_of_a_full_fragment() -> None:
     view = View(0, Fragment("a", "d"), samples=(Part("p", "d", 4096, 1),))
     assert LookTask(LOOK, view, 0).deadline_s > 4096 * 5
     assert replace(LookTask(LOOK, view, 0), attempt=1).again().attempt == 2
+
+
+class Lot(list[str]):
+    """Ids of the pictures of a fragment: other than a list it can be watched as it goes."""
+
+
+def test_decisions_about_no_picture_are_found_without_holding_the_ids_of_all_pictures() -> None:
+    lots: list[weakref.ref[Lot]] = []
+
+    def looked() -> Iterator[Lot]:
+        for number in range(100):
+            one = Lot([f"{number}", f"{number + 1000}"])
+            lots.append(weakref.ref(one))
+            assert sum(lot() is not None for lot in lots) <= 3
+            yield one
+
+    assert in_none_of(frozenset({"7", "1099", "gone"}), looked()) == {"gone"}
