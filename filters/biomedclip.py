@@ -23,6 +23,7 @@ import orjson
 from PIL import Image
 
 from filters.devices import chosen_device, is_out_of_memory, probed_batch
+from filters.hub_files import model_directory
 from filters.modality_classes import PROMPTS, TEMPLATE
 from filters.torch_file import WeightsError
 from sources.pictures import Picture
@@ -32,6 +33,7 @@ WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 TEXT_CONFIG = "config.json"
 SETTINGS = (CONFIG, TEXT_CONFIG, "special_tokens_map.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt")
 """Files that embeddings and labels depend on besides the weights; not all of them need be there."""
+FILES = (*SETTINGS, *WEIGHTS)
 CONTEXT = 256
 LONGEST_TEXT = 20_000
 """Characters of a text that are cut into tokens."""
@@ -63,6 +65,8 @@ class BiomedClip:
     ) -> None:
         """Nothing is loaded yet, but the files are looked at. `gpus` is a worker's share of a GPU, if it has one.
 
+        `path` is a directory, or a name of the hub, whose files are fetched (`filters/hub_files.py`).
+
         Raises:
             WeightsError: the directory is not complete, or its weights are others than `sha256` says.
         """
@@ -70,8 +74,8 @@ class BiomedClip:
         self._share, self._batch = gpus, batch
         self.network = f"biomedclip-{sha256[:16]}"
         self.name = f"{self.network}{'-zero-shot' if prompts else ''}"
-        _expect_weights(Path(path), sha256)
-        self.settings = _settings_sha256(path)
+        _expect_weights(Path(self._directory), sha256)
+        self.settings = _settings_sha256(self._directory)
         self.version = f"2-{self.settings[:16]}"
 
     @property
@@ -99,7 +103,7 @@ class BiomedClip:
         """The picture as the model takes it, 3 x side x side in bytes of 0..255, by the model's own resizing."""
         from filters.modality_features import shown_picture
 
-        side = _settings(self.path)[0]
+        side = _settings(self._directory)[0]
         pixels = np.asarray(_resized(shown_picture(picture).convert("RGB"), side))
         return np.ascontiguousarray(pixels.transpose(2, 0, 1))  # PyTorch gives another order other numbers
 
@@ -113,11 +117,19 @@ class BiomedClip:
         found: list[Mapping[str, Any]] = [{"embedding": row.astype("<f2").tobytes()} for row in embeddings]
         if not self.prompts:
             return found
-        labels, scores = self._model().by_prompts(embeddings)
         return [
-            {**one, "modality_scores": orjson.dumps(dict(zip(labels, row, strict=True))).decode()}
-            for one, row in zip(found, scores.round(4).tolist(), strict=True)
+            {**one, "modality_scores": orjson.dumps(scores).decode()}
+            for one, scores in zip(found, self.by_prompts(embeddings), strict=True)
         ]
+
+    def by_prompts(self, embeddings: npt.NDArray[np.floating[Any]]) -> list[dict[str, float]]:
+        """Label -> probability of each of N x D embeddings: zero-shot.
+
+        Raises:
+            WeightsError: the model cannot be loaded.
+        """
+        labels, scores = self._model().by_prompts(embeddings.astype(np.float32))
+        return [dict(zip(labels, row, strict=True)) for row in scores.round(4).tolist()]
 
     def embedded_texts(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """N x D of length one, rounded to 16 bits: the text tower's output, of the first `CONTEXT` tokens.
@@ -154,7 +166,12 @@ class BiomedClip:
         return np.concatenate(found).astype(np.float16).astype(np.float32)
 
     def _model(self) -> "_Model":
-        return _loaded(self.path, self.sha256, self.settings, self.device)
+        return _loaded(self._directory, self.sha256, self.settings, self.device)
+
+    @property
+    def _directory(self) -> str:
+        """Where the files are on this machine."""
+        return model_directory(self.path, FILES)
 
 
 class _Model:

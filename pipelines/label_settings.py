@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
+from filters.hub_files import check_name
 from filters.languages import LANGUAGES
 from filters.modality import CONFIDENCE
 from filters.modality_classes import LABELS
@@ -17,7 +18,7 @@ class ModelFiles(Strict):
     """A BiomedCLIP directory, or a head on its embeddings, and what its weights must hash to."""
 
     path: str
-    """The directory, absolute: the same on every machine."""
+    """The directory, absolute: the same on every machine. Or `hf-hub:OWNER/NAME@COMMIT`, which is fetched."""
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     """Of the weights file, copied from the page it was fetched from. `curate doctor` prints the file's own."""
     head: str | None = None
@@ -28,6 +29,12 @@ class ModelFiles(Strict):
     """The share of a GPU that a worker on a Ray cluster asks for: 0.25 puts four of them on one."""
     batch: Annotated[int, Field(ge=1, le=4096)] | None = None
     """None: 32 on a CPU, and on a GPU what its memory takes."""
+
+    @field_validator("path")
+    @classmethod
+    def _named(cls, value: str) -> str:
+        check_name(value)
+        return value
 
 
 class ModalitySettings(Strict):

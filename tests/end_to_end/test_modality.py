@@ -14,7 +14,7 @@ import yaml
 from PIL import Image
 
 from filters.efficientnet import FEATURES, is_installed
-from tests.end_to_end.runs import balances, curate, curate_json, published
+from tests.end_to_end.runs import balances, curate, curate_json, published, quiet_environment
 from tests.filters.test_watermark import blended, rows, scan
 
 CAPTIONS = {
@@ -218,3 +218,23 @@ def test_a_model_without_its_files_is_said_before_anything_is_read(place: Path) 
     assert told.returncode == 2
     assert "open_clip_config.json" in told.stderr
     assert not (place / "none/tables").exists()
+
+
+def test_a_model_that_the_hub_names_is_loaded_from_the_cache_by_workers_and_must_name_a_commit(place: Path) -> None:
+    pytest.importorskip("open_clip", reason="open_clip is not installed")
+    from tests.filters.stand_in import sha256_of, write_stand_in
+
+    build(place, "run", NONE)
+    recipe = ("--recipe", place / "recipe.yaml", "--data", place / "data", "--out", place / "named")
+    commit = "89abcdef" * 5
+    snapshot = place / "hf/hub/models--microsoft--BiomedCLIP/snapshots" / commit
+    snapshot.mkdir(parents=True)
+    files = ("{{path: hf-hub:microsoft/BiomedCLIP@{}, sha256: " + sha256_of(write_stand_in(snapshot)) + "}}").format
+    model = ("--set", "steps.modality.model=biomedclip", "--set")
+    told = curate("build", *recipe, *model, f"steps.modality.biomedclip={files('main')}")
+    assert told.returncode == 2
+    assert "write hf-hub:OWNER/NAME@COMMIT" in " ".join(told.stderr.split())
+    offline = {**quiet_environment(), "HF_HOME": str(place / "hf")}
+    told = curate("build", *recipe, *model, f"steps.modality.biomedclip={files(commit)}", "--workers", 1, env=offline)
+    assert told.returncode == 0, told.stderr
+    assert all(row["modality_scores"] for row in pictures(place / "named").values())

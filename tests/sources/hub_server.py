@@ -1,4 +1,4 @@
-"""A server on loopback that answers as the hub does where we ask it: a repository's tree, and ranges of its files."""
+"""A server on loopback that answers as the hub does where we ask it: a repository's tree, and (ranges of) its files."""
 
 import hashlib
 import json
@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Literal
 from urllib.parse import parse_qs, unquote, urlsplit
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 REPOSITORY = "tests/films"
-_API = f"/api/datasets/{REPOSITORY}/"
 PAGE = 2
 """Files a page of the tree, so that every test turns pages."""
 
@@ -23,6 +23,7 @@ class Hub:
     """What the server has, and what it was asked. `failures` answers that many requests with 503 first."""
 
     folder: Path
+    kind: Literal["datasets", "models"] = "datasets"
     url: str = ""
     token: str | None = None
     gated: bool = False
@@ -35,14 +36,23 @@ class Hub:
     """Bytes of all answers."""
     tokens: set[str | None] = field(default_factory=set)
 
+    @property
+    def places(self) -> tuple[str, str, str]:
+        """Where the tree, the files and the repository itself are asked for."""
+        api, files = f"/api/{self.kind}/{REPOSITORY}/", "" if self.kind == "models" else f"/{self.kind}"
+        return f"{api}tree/", f"{files}/{REPOSITORY}/resolve/", f"{api}revision/"
+
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Hub]:
-    """Serve the files of a folder as the one commit of the one data set there is."""
-    hub = Hub(folder)
+def serving(folder: Path, kind: Literal["datasets", "models"] = "datasets") -> Iterator[Hub]:
+    """Serve the files of a folder as the one commit of the one data set, or model, there is."""
+    hub = Hub(folder, kind)
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            _answer(hub, self)
+
+        def do_HEAD(self) -> None:
             _answer(hub, self)
 
         def do_POST(self) -> None:
@@ -68,7 +78,7 @@ def _answer(hub: Hub, request: BaseHTTPRequestHandler) -> None:
     hub.asked.append((unquote(url.path), request.headers.get("Range")))
     given = (request.headers.get("Authorization") or "").removeprefix("Bearer ") or None
     hub.tokens.add(given)
-    tree, resolve, there = (_API + "tree/", f"/datasets/{REPOSITORY}/resolve/", _API + "revision/")
+    tree, resolve, there = hub.places
     path = unquote(url.path)
     if hub.failures:
         hub.failures -= 1
@@ -124,7 +134,8 @@ def _file(hub: Hub, request: BaseHTTPRequestHandler, name: str) -> None:
         return
     asked = re.fullmatch(r"bytes=(\d+)-(\d+)", request.headers.get("Range") or "")
     if asked is None:
-        _send(hub, request, 200, path.read_bytes(), {})
+        data = path.read_bytes()
+        _send(hub, request, 200, data, {"ETag": f'"{hashlib.sha1(data).hexdigest()}"', "X-Repo-Commit": COMMIT})
     else:
         with path.open("rb") as file:
             file.seek(int(asked[1]))
@@ -141,4 +152,5 @@ def _send(hub: Hub, request: BaseHTTPRequestHandler, status: int, data: bytes, h
     for name, value in {"Content-Length": str(len(data)), **headers}.items():
         request.send_header(name, value)
     request.end_headers()
-    request.wfile.write(data)
+    if request.command != "HEAD":
+        request.wfile.write(data)
