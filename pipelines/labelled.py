@@ -6,7 +6,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -14,21 +13,23 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from filters.modality_classes import LABELS, label_of, modality_of
-from filters.modality_fit import Evaluation, best_modality
-from filters.modality_head import Head
+from filters.modality_classes import LABELS, label_of
 from filters.statistics import THUMBNAIL_SIDE
 from pipelines.errors import CurateError, UsageError
 from pipelines.places import folder_of
 from sources.pictures import Limits, Picture, PictureError, open_picture
-from sources.storage import Folder
+from sources.storage import Folder, is_absence, stats_of
 
 MANIFEST = "manifest.csv"
 _SUFFIXES = ("jpg", "jpeg", "png", "tif", "tiff", "bmp", "gif", "webp", "dcm")
 _PICTURES = tuple(f"*.{end}" for suffix in _SUFFIXES for end in (suffix, suffix.upper()))
+UNDECODABLE, MISSING = "undecodable", "missing"
+"""What pictures are left out for that have a label of ours."""
 AHEAD = 4
 """Files that are read before they are looked at: their bytes are in memory."""
 _THUMBNAIL = 16
+Look = Callable[[Picture], npt.NDArray[np.floating[Any]]]
+"""What makes features of a picture."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Collection:
     thumbnails: npt.NDArray[np.float32]
     """N x 768: 16 x 16 in colour, what a labeller without any network would go by."""
     left_out: Mapping[str, int]
-    """Words that are no label of ours, and `undecodable`, with numbers of pictures."""
+    """Words that are no label of ours, UNDECODABLE and MISSING, with numbers of pictures."""
 
     @property
     def labels(self) -> list[str]:
@@ -76,18 +77,19 @@ class Collection:
 def collected(
     places: Sequence[str],
     mapping: Mapping[str, str],
-    look: Callable[[Picture], npt.NDArray[np.floating[Any]]],
+    look: Look,
     together: Mapping[str, str],
     told: Callable[[int, int], None] | None = None,
     least: int = 0,
 ) -> Collection:
-    """Read and look at all labelled pictures under some folders.
+    """Read and look at all labelled pictures under some folders; whether they are there is asked before any is read.
 
     `mapping`: words of the folders -> labels of ours, before the usual ones; `together`: data set -> the name under
     which it is counted with others that share pictures with it; `least`: labels that there must be.
 
     Raises:
-        UsageError: a place holds neither a manifest nor folders of pictures, or nothing is left.
+        UsageError: a place holds neither a manifest nor folders of pictures, a manifest cannot be used, or nothing
+            is left.
     """
     left_out: Counter[str] = Counter()
     found = [one for place in places for one in _listed(place, mapping, left_out)]
@@ -99,23 +101,27 @@ def collected(
     kept, seen = [], []
     with ThreadPoolExecutor(1) as ahead:
         for number, (one, data) in enumerate(_reads(found, ahead)):
-            try:
-                picture = _decoded(data)
-                seen.append((look(picture), _thumbnail(picture)))
+            pair = None if data is None else _looked_at(data, look)
+            if pair is None:
+                left_out[MISSING if data is None else UNDECODABLE] += 1
+            else:
+                seen.append(pair)
                 kept.append(Labelled(one.folder, one.path, one.label, together.get(one.dataset, one.dataset)))
-            except PictureError:
-                left_out["undecodable"] += 1
             if told is not None:
                 told(number + 1, len(found))
     if not kept:
-        raise UsageError(f"{', '.join(places)}: no labelled picture", f"labels are {', '.join(LABELS)}")
+        raise UsageError(
+            f"{', '.join(places)}: no labelled picture ({left_out[MISSING]} are missing, {left_out[UNDECODABLE]} "
+            "undecodable)",
+            f"labels are {', '.join(LABELS)}",
+        )
     features, thumbnails = (np.stack([pair[place] for pair in seen]) for place in (0, 1))
     return Collection(tuple(kept), features, thumbnails.astype(np.float32), dict(sorted(left_out.items())))
 
 
-def _reads(found: Sequence[Labelled], ahead: ThreadPoolExecutor) -> Iterator[tuple[Labelled, bytes]]:
-    """The bytes of each picture, a few of them read ahead."""
-    reading: deque[tuple[Labelled, Future[bytes]]] = deque()
+def _reads(found: Sequence[Labelled], ahead: ThreadPoolExecutor) -> Iterator[tuple[Labelled, bytes | None]]:
+    """The bytes of each picture, a few of them read ahead; None of one that is gone by now."""
+    reading: deque[tuple[Labelled, Future[bytes | None]]] = deque()
     for one in found:
         reading.append((one, ahead.submit(_read, one)))
         if len(reading) > AHEAD:
@@ -148,19 +154,43 @@ def _listed(place: str, mapping: Mapping[str, str], left_out: Counter[str]) -> I
 def _of_manifest(
     folder: Folder, manifest: str, mapping: Mapping[str, str], left_out: Counter[str]
 ) -> Iterator[Labelled]:
-    try:
-        rows = list(csv.DictReader(io.StringIO(folder.read(manifest).decode("utf-8-sig"), newline="")))
-    except (UnicodeDecodeError, csv.Error):
-        raise UsageError(f"{manifest}: no CSV in UTF-8", "save it as UTF-8; docs/modality.md shows the form") from None
-    if not rows or "path" not in rows[0] or not {"modality", "label"} & set(rows[0]):
-        raise UsageError(f"{manifest}: needs the columns path and modality", "docs/modality.md shows the form")
+    """The pictures of a manifest that are there; its paths are under its own folder, or under the one above."""
+    rows = _rows(folder, manifest)
+    paths = [row["path"] for row in rows]
     above = folder_of(str(PurePosixPath(folder.place).parent))
-    base = folder if folder.stat(rows[0]["path"]) is not None else above
-    for row in rows:
+    base = folder if any(stat is not None for stat in stats_of(folder, paths)) else above
+    for row, path, stat in zip(rows, paths, stats_of(base, paths), strict=True):
         label = _label(row.get("modality") or row.get("label") or "", mapping, left_out)
-        if label is not None:
-            parts = PurePosixPath(row["path"]).parts
-            yield Labelled(base, row["path"], label, row.get("dataset") or "/".join(parts[:-1][:2]) or folder.place)
+        if label is None:
+            continue
+        if stat is None:
+            left_out[MISSING] += 1
+            continue
+        yield Labelled(
+            base, path, label, row.get("dataset") or "/".join(PurePosixPath(path).parts[:-1][:2]) or folder.place
+        )
+
+
+def _rows(folder: Folder, manifest: str) -> list[dict[str, str]]:
+    """The rows of a manifest, each with a path.
+
+    Raises:
+        UsageError: it is no CSV, lacks a column, or a row has no path.
+    """
+    place = f"{folder.place}/{manifest}"
+    rows = []
+    try:
+        reader = csv.DictReader(io.StringIO(folder.read(manifest).decode("utf-8-sig"), newline=""))
+        columns = set(reader.fieldnames or ())
+        if "path" not in columns or not {"modality", "label"} & columns:
+            raise UsageError(f"{place}: needs the columns path and modality", "docs/modality.md shows the form")
+        for row in reader:
+            if not row["path"]:
+                raise UsageError(f"{place}, line {reader.line_num}: no path", "fill it in, or take the line out")
+            rows.append(row)
+    except (UnicodeDecodeError, csv.Error):
+        raise UsageError(f"{place}: no CSV in UTF-8", "save it as UTF-8; docs/modality.md shows the form") from None
+    return rows
 
 
 def _label(word: str, mapping: Mapping[str, str], left_out: Counter[str]) -> str | None:
@@ -170,19 +200,27 @@ def _label(word: str, mapping: Mapping[str, str], left_out: Counter[str]) -> str
     return label
 
 
-def _read(one: Labelled) -> bytes:
+def _read(one: Labelled) -> bytes | None:
+    """The bytes of a picture; None where it is gone since it was listed."""
     try:
         return one.folder.read(one.path)
     except OSError as error:
+        if is_absence(error):
+            return None
         raise CurateError(
             f"{one.folder.place}/{one.path}: a labelled picture cannot be read ({type(error).__name__})",
-            "take its row out of the manifest, or bring the file back",
+            "take its row out of the manifest, or see to it that the file can be read",
         ) from None
 
 
-def _decoded(data: bytes) -> Picture:
-    opened = open_picture(data, Limits())
-    return opened.frame(opened.header.frames // 2)
+def _looked_at(data: bytes, look: Look) -> tuple[npt.NDArray[np.floating[Any]], npt.NDArray[np.float32]] | None:
+    """Features and thumbnail of a picture, of several frames of the middle one; None where it does not decode."""
+    try:
+        opened = open_picture(data, Limits())
+        picture = opened.frame(opened.header.frames // 2)
+        return look(picture), _thumbnail(picture)
+    except PictureError:
+        return None
 
 
 def _thumbnail(picture: Picture) -> npt.NDArray[np.float32]:
@@ -192,37 +230,3 @@ def _thumbnail(picture: Picture) -> npt.NDArray[np.float32]:
     values = np.asarray(small.resize((_THUMBNAIL, _THUMBNAIL), Image.Resampling.BOX), np.float32).ravel()
     centred: npt.NDArray[np.float32] = values - values.mean()
     return centred
-
-
-def looker(model: str, path: str | None, sha256: str | None) -> tuple[str, Callable[[Picture], npt.NDArray[Any]]]:
-    """The network's name, and what makes features of a picture.
-
-    Raises:
-        UsageError, WeightsError: the model cannot be had.
-    """
-    if model == "efficientnet-lite0":
-        from filters.efficientnet import NETWORK, features_of
-        from filters.modality_features import shown_picture
-
-        return NETWORK, lambda picture: features_of(shown_picture(picture))
-    if path is None or sha256 is None:
-        raise UsageError("--model biomedclip needs its files", "give --path DIR and --sha256; see docs/modality.md")
-    from filters.biomedclip import BiomedClip
-
-    measurer = BiomedClip(path, sha256, batch=1, prompts=False)  # batches are padded, and pictures come singly
-    return measurer.network, partial(_by_biomedclip, measurer)
-
-
-def _by_biomedclip(measurer: Any, picture: Picture) -> npt.NDArray[Any]:
-    values = measurer.measure_batch([measurer.prepare(picture)])[0]
-    return np.frombuffer(values["embedding"], "<f2")
-
-
-def judged_by(head: Head, found: Collection, confidence: float, judged: int) -> Evaluation:
-    """A head as it is, on the first `judged` pictures of a collection."""
-    answers = [best_modality(head.labels, row) for row in head.probabilities(found.features[:judged])]
-    return Evaluation(
-        tuple(modality_of(one) for one in found.labels[:judged]),
-        tuple(best if score >= confidence else "unknown" for best, score in answers),
-        tuple(best for best, _ in answers),
-    )

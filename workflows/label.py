@@ -13,10 +13,14 @@ label = typer.Typer(help="Modality labels: train a head, measure a model.", no_a
 
 Data = Annotated[list[str], typer.Argument(help="Folders (or URLs) with manifest.csv or one folder a label.")]
 Model = Annotated[Literal["efficientnet-lite0", "biomedclip"], typer.Option(help="Whose features.")]
-Files = Annotated[str | None, typer.Option("--path", help="BiomedCLIP's directory.")]
+Files = Annotated[str | None, typer.Option("--path", help="BiomedCLIP's directory, or hf-hub:OWNER/NAME@COMMIT.")]
 Sha = Annotated[str | None, typer.Option(help="The sha256 of BiomedCLIP's weights file.")]
 Mapped = Annotated[list[str] | None, typer.Option("--map", help="A word of the data and our label: WORD=LABEL.")]
 Together = Annotated[list[str] | None, typer.Option(help="Data sets that share pictures count as one: A=NAME, B=NAME.")]
+Head = Annotated[
+    Path | None,
+    typer.Option(help="A head of `curate label fit` (default: the shipped one; of BiomedCLIP none, but its prompts)."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
 
@@ -45,12 +49,14 @@ def fit(
     from filters.modality import CONFIDENCE
     from filters.modality_fit import fit_head, unseen
     from pipelines.errors import UsageError
-    from pipelines.labelled import collected, looker
+    from pipelines.labelled import collected
+    from pipelines.labellers import looker
 
     if not out.parent.is_dir() or out.is_dir():
         raise UsageError(f"--out {out}: its folder is not there", "make the folder, and name a file in it")
-    network, look = looker(model, path, sha256)
-    found = collected(data, _pairs(mapped), look, _pairs(together), _progress, least=2)
+    looking = looker(model, path, sha256)
+    network = looking.network
+    found = collected(data, _pairs(mapped), looking.look, _pairs(together), _progress, least=2)
     if len(set(found.labels)) < 2:
         raise UsageError("pictures of one label only could be decoded", "a head tells at least two labels apart")
     head = fit_head(found.features, found.labels, found.datasets, network)
@@ -69,7 +75,7 @@ def fit(
 def evaluate(
     data: Data,
     model: Model = "efficientnet-lite0",
-    head: Annotated[Path | None, typer.Option(help="A head of `curate label fit` (default: the shipped one).")] = None,
+    head: Head = None,
     path: Files = None,
     sha256: Sha = None,
     also: Annotated[list[str] | None, typer.Option(help="More pictures, to learn from and not to be judged.")] = None,
@@ -80,46 +86,46 @@ def evaluate(
 ) -> None:
     """Print the confusion matrix of a model on labelled pictures.
 
-    `given`: of the head as it is. `unseen`: each data set judged by a head fitted on the others, beside the nearest
-    neighbour by the same features and by thumbnails.
+    `given`: of the head as it is, or of BiomedCLIP's prompts (zero-shot) where it has none. `unseen`: each data set
+    judged by a head fitted on the others (not of prompts: nothing is fitted), beside the nearest neighbour by the same
+    features and by thumbnails.
 
     Example: curate label eval labelled/
+
+    Example: curate label eval labelled/ --model biomedclip --path DIR --sha256 HASH
     """
     from filters.modality import CONFIDENCE
-    from filters.modality_fit import nearest, unseen
-    from filters.modality_head import SHIPPED, load_head
     from pipelines.errors import UsageError
-    from pipelines.labelled import collected, judged_by, looker
+    from pipelines.labelled import collected
+    from pipelines.labellers import head_for, looker, measured
 
     limit = CONFIDENCE if confidence is None else confidence
     if not 0 < limit < 1:
         raise UsageError("--confidence: no probability between 0 and 1", "the build's default is 0.49")
-    network, look = looker(model, path, sha256)
-    if head is None and model != "efficientnet-lite0":
-        raise UsageError("curate label eval: no head for these embeddings is shipped", "fit one, and give it as --head")
-    chosen, _ = load_head(head or SHIPPED)
-    if chosen.network != network:
-        raise UsageError(f"--head was trained on {chosen.network}, not on {network}", "fit it again")
-    found = collected(data, _pairs(mapped), look, _pairs(together), _progress)
+    looking = looker(model, path, sha256)
+    chosen = head_for(looking, head)
+    found = collected(data, _pairs(mapped), looking.look, _pairs(together), _progress)
     judged = len(found.labels)
     if also:
-        found = found.with_more(collected(also, _pairs(mapped), look, _pairs(together), _progress))
-    answer: dict[str, Any] = {
-        "model": network,
-        "given": judged_by(chosen, found, limit, judged).report(),
-        "unseen": unseen(found.features, found.labels, found.datasets, network, limit, judged).report(),
-        "nearest": nearest(found.features, found.labels, found.datasets, judged).report(),
-        "thumbnails": nearest(found.thumbnails, found.labels, found.datasets, judged).report(),
-        "left_out": dict(found.left_out),
-    }
-    if as_json:
-        print_json(answer)
-        return
+        found = found.with_more(collected(also, _pairs(mapped), looking.look, _pairs(together), _progress))
+    answer = measured(looking, chosen, found, limit, judged)
+    print_json(answer) if as_json else say("\n".join(_told(answer)))
+
+
+def _told(answer: Mapping[str, Any]) -> list[str]:
+    """What `eval` answers, in words."""
+    lines = []
     for name in ("given", "unseen", "nearest", "thumbnails"):
-        say(f"{name}:")
-        say("\n".join(_lines(answer[name])))
-    for line in _left_out(found.left_out):
-        say(line)
+        lines.append(f"{name}:")
+        lines += [_BY_PROMPTS[name]] if answer["judged_by"] == "prompts" and name in _BY_PROMPTS else []
+        lines += [] if answer[name] is None else _lines(answer[name])
+    return lines + _left_out(answer["left_out"])
+
+
+_BY_PROMPTS = {
+    "given": "  by the prompts that a build uses where it has no head (zero-shot)",
+    "unseen": "  not measured: nothing is fitted, so no data set is left out in turn; `given` is of all of them",
+}
 
 
 def _lines(report: dict[str, Any]) -> list[str]:
@@ -136,9 +142,11 @@ def _lines(report: dict[str, Any]) -> list[str]:
 
 def _left_out(numbers: Mapping[str, int]) -> list[str]:
     """What was not judged: at most one line."""
-    broken = numbers.get("undecodable", 0)
-    unknown = sum(numbers.values()) - broken
-    told = [f"{broken} undecodable"] * (broken > 0) + [f"{unknown} whose folder or word is no label"] * (unknown > 0)
+    from pipelines.labelled import MISSING, UNDECODABLE
+
+    named = {what: numbers.get(what, 0) for what in (UNDECODABLE, MISSING)}
+    unknown = {"whose folder or word is no label": sum(numbers.values()) - sum(named.values())}
+    told = [f"{count} {what}" for what, count in {**named, **unknown}.items() if count]
     return [f"left out: {', '.join(told)}"] if told else []
 
 

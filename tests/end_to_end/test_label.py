@@ -9,9 +9,10 @@ from PIL import Image
 from filters.efficientnet import NETWORK, is_installed
 from filters.modality_head import load_head
 from pipelines.errors import UsageError
-from tests.end_to_end.runs import curate, curate_json
+from tests.end_to_end.runs import curate, curate_json, quiet_environment
 from workflows.label import evaluate
 
+COMMIT = "0123456789abcdef" * 2 + "01234567"
 needs_model = pytest.mark.skipif(not is_installed(), reason="onnxruntime or the weights package is not installed")
 
 
@@ -87,3 +88,45 @@ def test_biomedclip_needs_its_files(tmp_path: Path) -> None:
     told = curate("label", "fit", labelled(tmp_path), "--out", tmp_path / "head.npz", "--model", "biomedclip")
     assert told.returncode == 2
     assert "--path" in told.stderr
+
+
+@needs_model
+def test_missing_pictures_are_told_as_undecodable_ones_are(tmp_path: Path) -> None:
+    data = labelled(tmp_path)
+    (data / "one_ct_0.png").unlink()
+    told = curate("label", "eval", data)
+    assert told.returncode == 0, told.stderr
+    assert "left out: 1 undecodable, 1 missing, 1 whose folder or word is no label" in told.stdout + told.stderr
+    fitted = curate_json("label", "fit", data, "--out", tmp_path / "head.npz")
+    assert fitted["pictures"] == 11
+    assert load_head(tmp_path / "head.npz")[0].recipe["left_out"] == {"cat": 1, "missing": 1, "undecodable": 1}
+
+
+@pytest.fixture(scope="module")
+def stand_in(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A home of huggingface_hub, and the snapshot in its cache: a stand-in of BiomedCLIP with random weights."""
+    pytest.importorskip("open_clip", reason="open_clip is not installed")
+    from tests.filters.stand_in import write_stand_in
+
+    home = tmp_path_factory.mktemp("hf")
+    snapshot = home / "hub" / "models--microsoft--BiomedCLIP" / "snapshots" / COMMIT
+    snapshot.mkdir(parents=True)
+    return home, write_stand_in(snapshot)
+
+
+def test_biomedclip_without_a_head_is_measured_by_its_prompts(tmp_path: Path, stand_in: tuple[Path, Path]) -> None:
+    from tests.filters.stand_in import sha256_of
+
+    home, snapshot = stand_in
+    model = ("label", "eval", labelled(tmp_path), "--model", "biomedclip", "--sha256", sha256_of(snapshot))
+    told = curate_json(*model, "--path", snapshot)
+    assert (told["judged_by"], told["given"]["pictures"], told["unseen"]) == ("prompts", 12, None)
+    said = curate(*model, "--path", snapshot)
+    assert "by the prompts that a build uses" in said.stdout + said.stderr
+    assert "nothing is fitted, so no data set is left out in turn" in said.stdout + said.stderr
+    offline = {**quiet_environment(), "HF_HOME": str(home)}
+    named = f"hf-hub:microsoft/BiomedCLIP@{COMMIT}"
+    assert curate_json(*model, "--path", named, env=offline) == told
+    absent = curate(*model, "--path", named, env={**offline, "HF_HOME": str(tmp_path / "empty")})
+    assert absent.returncode == 2
+    assert f"hf download microsoft/BiomedCLIP --revision {COMMIT}" in " ".join(absent.stderr.split())
