@@ -313,7 +313,9 @@ def _loaded(path: str, sha256: str, settings: str, device: str) -> _Model:
             tokenizer = open_clip.get_tokenizer(f"local-dir:{path}")
             state = open_clip.factory.load_state_dict(str(weights_file(Path(path))), weights_only=True)
             model.load_state_dict({name: value for name, value in state.items() if not name.endswith("position_ids")})
-        except (RuntimeError, OSError, ValueError, KeyError, AttributeError, EOFError) as error:
+        except (MemoryError, ImportError):
+            raise
+        except Exception as error:  # noqa: BLE001 - those who read weights raise errors of their own
             raise WeightsError(
                 f"model biomedclip: the weights do not fit the model of {CONFIG} ({type(error).__name__}); {HINT}"
             ) from None
