@@ -8,7 +8,7 @@ from itertools import islice
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 LONGEST = 4000
-"""Characters of an answer that are looked at."""
+"""Characters of an answer, and of an option, that are looked at; many accents on one letter take quadratic time."""
 _BESIDE = frozenset(
     {
         "a", "an", "and", "answer", "answers", "are", "best", "boxed", "both", "choice", "choices", "correct", "final",
@@ -49,7 +49,7 @@ def is_among(answer: str, options: Sequence[str]) -> bool:
     told = words_of(answer)
     if not told:
         return True
-    given = [words_of(option) for option in options]
+    given = [words_of(option[:LONGEST]) for option in options]
     choices = _choices(given)
     firsts = Counter(words[0] for words in given if words)
     signs = {(sign,) for sign in ("yes", "no") if firsts[sign] == 1}  # of "Yes, pneumonia" and "No, normal"

@@ -23,8 +23,8 @@ import orjson
 from PIL import Image
 
 from filters.devices import chosen_device, is_out_of_memory, probed_batch
-from filters.hub_files import model_directory
 from filters.modality_classes import PROMPTS, TEMPLATE
+from filters.model_files import file_sha256, model_directory
 from filters.torch_file import WeightsError
 from sources.pictures import Picture
 
@@ -65,7 +65,7 @@ class BiomedClip:
     ) -> None:
         """Nothing is loaded yet, but the files are looked at. `gpus` is a worker's share of a GPU, if it has one.
 
-        `path` is a directory, or a name of the hub, whose files are fetched (`filters/hub_files.py`).
+        `path` is a directory, or a name of the hub, whose files are fetched (`filters/model_files.py`).
 
         Raises:
             WeightsError: the directory is not complete, or its weights are others than `sha256` says.
@@ -281,17 +281,6 @@ def _settings_sha256(path: str) -> str:
     return digest.hexdigest()
 
 
-def file_sha256(path: Path) -> str:
-    """Of a file that may be large; of one that did not change since, from memory."""
-    return _file_sha256(path, path.stat().st_mtime_ns)
-
-
-@lru_cache(maxsize=4)
-def _file_sha256(path: Path, _stamp: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 @lru_cache(maxsize=4)
 def _settings(path: str) -> tuple[int, tuple[float, ...], tuple[float, ...], dict[str, Any]]:
     """Side in pixels, mean, deviation, and the text tower's settings."""
@@ -330,7 +319,9 @@ def _loaded(path: str, sha256: str, settings: str, device: str) -> _Model:
             tokenizer = open_clip.get_tokenizer(f"local-dir:{path}")
             state = open_clip.factory.load_state_dict(str(weights_file(Path(path))), weights_only=True)
             model.load_state_dict({name: value for name, value in state.items() if not name.endswith("position_ids")})
-        except (RuntimeError, OSError, ValueError, KeyError, AttributeError, EOFError) as error:
+        except (MemoryError, ImportError):
+            raise
+        except Exception as error:  # noqa: BLE001 - those who read weights raise errors of their own
             raise WeightsError(
                 f"model biomedclip: the weights do not fit the model of {CONFIG} ({type(error).__name__}); {HINT}"
             ) from None

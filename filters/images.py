@@ -31,9 +31,9 @@ def fault_of(picture: Mapping[str, Any], limits: Mapping[str, Any]) -> Fault | N
     aspect = round(sides[1] / sides[0], 4)
     if aspect > limits["max_aspect"]:
         return Fault(Reason.QUALITY_ASPECT, aspect, limits["max_aspect"])
-    entropy = picture["entropy"]
+    entropy = None if picture["entropy"] is None else round(picture["entropy"], 4)  # tables have 32 bits of it
     if entropy is not None and entropy < limits["min_entropy"]:
-        return Fault(Reason.QUALITY_LOW_INFORMATION, round(entropy, 4), limits["min_entropy"])
+        return Fault(Reason.QUALITY_LOW_INFORMATION, entropy, limits["min_entropy"])
     return _drawn_fault(picture, limits)
 
 
@@ -46,6 +46,6 @@ def _drawn_fault(picture: Mapping[str, Any], limits: Mapping[str, Any]) -> Fault
         (picture["watermarked"], limits["max_watermarked"], Reason.QUALITY_WATERMARK),
     )
     for value, limit, reason in told:
-        if value is not None and limit is not None and round(value, 4) > limit:  # tables have 32 bits of it
+        if value is not None and limit is not None and round(value, 4) > limit:
             return Fault(reason, round(value, 4), limit)
     return None

@@ -3,6 +3,8 @@
 import html
 import re
 
+from filters.words import WORD
+
 _PAIRED = r"(?:a|b|i|u)"
 """Alone and bare, `<a>` or `<b>` points at a part of a picture."""
 _NAMED = (
@@ -15,7 +17,6 @@ _TAG = re.compile(
 )
 _ENTITY = re.compile(r"&(?:amp;){0,3}(?:[a-z]{2,8}[1-4]?|#\d{2,6}|#x[0-9a-f]{2,5});", re.IGNORECASE)
 _ESCAPED = re.compile(r"&(?:amp;){0,3}(?:lt|#60|#x3c);", re.IGNORECASE)
-_WORD = re.compile(r"\w+")
 _MEANT = re.compile(r"</?(?:think|answer|image)>", re.IGNORECASE)
 FEW = 2
 """Entities that any text may have: one or two signs that somebody typed by their names."""
@@ -33,4 +34,4 @@ def entities_share(text: str) -> float:
     entities = len(_ENTITY.findall(text))
     if entities <= FEW:
         return 0.0
-    return (entities - FEW) / max(len(_WORD.findall(_ENTITY.sub(" ", text))), 1)
+    return (entities - FEW) / max(len(WORD.findall(_ENTITY.sub(" ", text))), 1)

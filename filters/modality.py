@@ -15,7 +15,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from filters.modality_classes import CLASSES, HEADER_KINDS, KINDS
+from filters.modality_classes import CLASSES, HEADER_KINDS, KINDS, modality_of
 from filters.modality_head import Head, softmax
 from filters.verdicts import decided, nulls_for_nan
 from sources.schema import Reason, Verdict
@@ -29,7 +29,8 @@ CONFIDENCE = 0.49
 """Probability below which a picture's modality is `unknown`: on data sets that a head has not seen, less than a tenth
 of the pictures is below it (docs/modality.md). A text that names two modalities gives each 0.33."""
 SEEN = 0.1
-"""What a model must give to `not_medical` before words that say so count: captions speak of charts and of much else."""
+"""What a model must give to `not_medical` before words that say so count: captions speak of charts and of much else.
+Also what it must give to any modality before it tells the kind: below, one of its kinds is the likeliest by chance."""
 _PLACE = {name: number for number, name in enumerate(CLASSES)}
 
 
@@ -114,22 +115,28 @@ def _top(chances: npt.NDArray[np.float64]) -> dict[str, float]:
 
 
 def _kind(best: str, code: str | None, model: Mapping[str, float] | None, said: frozenset[str]) -> str | None:
-    """The finer class, where header, words or model tell one of this modality."""
+    """The finer class, where header, words or model tell one of this modality.
+
+    A model does where it gives one finer class more than each other, and more than the modality's own name.
+    """
     named = HEADER_KINDS.get(code or "")
     if named is not None and KINDS[named] == best:
         return named
     spoken = sorted(label for label in said if KINDS.get(label) == best)
     if len(spoken) == 1:
         return spoken[0]
-    finer = {label: chance for label, chance in (model or {}).items() if KINDS.get(label) == best}
-    return max(finer, key=lambda label: (finer[label], label)) if finer and best == "not_medical" else None
+    own = {label: chance for label, chance in (model or {}).items() if modality_of(label) == best}
+    if sum(own.values()) < SEEN:
+        return None
+    likeliest = max(own, key=lambda label: (own[label], label == best, label))
+    return likeliest if likeliest in KINDS else None
 
 
 class Labels:
     """Puts modality, kind and evidence into the images table, from what was measured and what samples say."""
 
     name = "modality_labels"
-    version = 2
+    version = 3
     columns = ("turns",)
 
     def __init__(

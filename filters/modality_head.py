@@ -112,7 +112,9 @@ def read_head(data: bytes, place: str) -> Head:
             about = orjson.loads(str(arrays["about"]))
             mean, weights, bias = (arrays[name].astype(np.float32) for name in ("mean", "weights", "bias"))
         fits = weights.shape == (len(about["labels"]), len(mean)) and bias.shape == (len(about["labels"]),)
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, TypeError):
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 - a broken archive raises whatever its first wrong byte leads to
         raise HeadError(f"{place}: no head that `curate label fit` wrote") from None
     if about.get("format") != FORMAT or not fits:
         raise HeadError(f"{place}: a head of another version; fit it again with `curate label fit`")

@@ -1,8 +1,10 @@
 """Sentences in capitals, as older report systems write them: told as if only what may be a name had its capital."""
 
 import re
+from functools import partial
 
 from filters.phi_words import NOT_A_NAME
+from filters.surnames import WORD_SURNAMES
 
 _LEAST_LETTERS = 4
 _MOSTLY = 0.7
@@ -52,6 +54,8 @@ ORDINARY = PLAIN | frozenset(
     """.split()  # noqa: SIM905 - a list of words reads better as one text
 )
 """Words that are no names where only what stands around a word speaks for one."""
+_TITLE = re.compile(r"\b(?:(?:DR|M[RS]|MRS|PROF)\.\s*|(?:MRS|MISS|PROF|PROFESSOR|DOCTOR)\s+)$")
+"""Behind it a word that is a surname is one."""
 _KEPT = frozenset(
     {"mri", "ct", "pet", "us", "ap", "pa", "iv", "ii", "iii", "md", "rn", "phd", "mbbs", "frcr", "np", "do"}
 )
@@ -73,18 +77,21 @@ def sentence_cased(text: str, *, small: bool = False) -> str | None:
         letters = sum(character.isalpha() for character in sentence)
         capitals = sum(character.isupper() for character in sentence)
         if letters >= _LEAST_LETTERS and capitals > _MOSTLY * letters:
-            sentence, changed = _WORD.sub(_cased, sentence), True
+            sentence, changed = _WORD.sub(partial(_cased, text, match.start()), sentence), True
         parts.append(sentence)
     copy = "".join(parts)
     return copy if changed and len(copy) == len(text) else None
 
 
-def _cased(match: re.Match[str]) -> str:
+def _cased(text: str, start: int, match: re.Match[str]) -> str:
+    """A word of the sentence that begins at `start`."""
     word = match.group()
     lower = word.lower()
     if len(word) < 2 or lower in _KEPT:
         return word
-    told = lower if lower in PLAIN else _titled(word, lower)
+    place = start + match.start()
+    surname = lower in WORD_SURNAMES and _TITLE.search(text[max(place - 12, 0) : place])
+    told = lower if lower in PLAIN and not surname else _titled(word, lower)
     return told if len(told) == len(word) else word  # a few letters change their number with their case
 
 

@@ -6,6 +6,7 @@ What the model (`phi_model.py`) takes for a person is believed only where the wo
 import re
 from collections.abc import Iterator
 
+from filters.phi_capitals import PLAIN
 from filters.phi_model import people_seen
 from filters.phi_people import ACTS, told_by_people
 from filters.phi_shapes import (
@@ -18,13 +19,15 @@ from filters.phi_shapes import (
     PARTICLE,
     TOKEN,
     UPPER,
+    is_common_only,
     is_no_name,
     trimmed,
 )
 from filters.phi_spans import Span
 from filters.phi_words import EPONYMS, GIVEN_NAMES, MEDICAL_ENDINGS, NOT_A_NAME, TITLES
+from filters.surnames import SHORT_SURNAMES, WORD_SURNAMES
 
-_TITLED = re.compile(rf"\b{TITLES}({FULL}|{CAPS}(?:\s+{CAPS})?)")
+_TITLED = re.compile(rf"\b{TITLES}((?:{PARTICLE}\s+)?(?:{FULL}|{CAPS}(?:\s+{CAPS})?))")
 _CUE = (
     r"\b(?i:patient(?:['\u2019]s)?(?:\s+name)?|pt\.?(?:\s+name)?|name|surname|first name|last name|signed(?: by)?|"
     r"(?:electronically|digitally) signed by|dictated by|transcribed by|reported by|reviewed by|read by|verified by|"
@@ -83,10 +86,6 @@ _INSTITUTION = re.compile(
 )
 _PUBLIC_INSTITUTION = frozenset({"Mayo", "Cleveland", "General", "University", "Children", "Day", "Memory", "Pain"})
 """Before `Hospital` and `Clinic` these alone name no place."""
-_SURNAMES_TOO = frozenset(
-    {"Ward", "White", "Young", "Long", "Short", "Red", "Woods", "Child", "Day", "Wood", "English"}
-)
-"""Words that are surnames after a given name."""
 _FAMILY = ("wife", "husband", "son", "daughter", "brother", "sister", "mother", "father", "niece", "nephew", "partner",
            "caregiver", "carer")  # fmt: skip
 """In a text in capitals anything may follow these."""
@@ -99,6 +98,17 @@ _AFTER_MODALITY = frozenset(
 """What follows MR, MS and DR where they are imaging, a disease or a drug."""
 _NEWBORN = frozenset({"Baby", "Boy", "Girl", "Twin"})
 _ALONE = re.compile(rf"(?<![\w'\u2019-])({NAME})(?![\w-])")
+_NO_PART = (PLAIN - WORD_SURNAMES) | frozenset(
+    """
+    van von der den de la las los le del della di da do dos du bin ibn al el ten ter st jr sr ii iii iv md rn phd do np
+    dr mr mrs ms miss prof baby boy girl twin et
+    """.split()  # noqa: SIM905 - a list of words reads better as one text
+)
+"""What stands in names and is nobody's alone."""
+_SAID = frozenset({"Good", "Fine", "Long", "Early", "Small", "Short", "Back", "Foot", "Hand", "Low", "High"})
+"""What stands behind `Patient:` in a dialogue or a form and is no name."""
+_HAN_OR_KANA = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{2,}")
+_ENDED = re.compile(r"\s*(?:[,.;)|]|\n|$)")
 _CANDIDATE = re.compile(rf"[{UPPER}][a-zß-ÿ]{{2,}}|[{UPPER}]{{3,}}")
 
 
@@ -107,7 +117,7 @@ def rule_spans(text: str) -> Iterator[Span]:
     yield from _certain(text)
     for pattern in (_TITLED, _CUED, _HEADED, _SPOKEN, _PATIENT, _CJK, _LETTERS):
         for match in pattern.finditer(text):
-            span = trimmed(text, match.start(1), match.end(1), line=pattern is _CUED)
+            span = _after_its_cue(text, match)
             if span is None or (pattern is _SPOKEN and text[span.start : span.stop].endswith("ology")):
                 continue
             if pattern in (_TITLED, _CJK) or not is_no_name(text, span):
@@ -126,6 +136,21 @@ def rule_spans(text: str) -> Iterator[Span]:
             yield Span(match.start() + match.group(1).index(words[0]), match.end(), "institution")
 
 
+def _after_its_cue(text: str, match: re.Match[str], *, capitals: bool = False) -> Span | None:
+    """The name that a title, a heading or what was done tells; of `DR Foot` and `Provider: Back pain` none.
+
+    `capitals`: any word of the text may have one.
+    """
+    surname = match.re in (_TITLED, _CUED, _HEADED)
+    if match.re is _TITLED:
+        title = text[match.start() : match.start(1)].strip()
+        surname = title.endswith(".") or title.lower() not in ("dr", "mr", "ms") or not (capitals or title == "DR")
+    span = trimmed(text, *match.span(1), line=match.re is _CUED and not capitals, surname=surname)
+    if span is None or match.re is not _CUED or not is_common_only(text, span):
+        return span
+    return span if _ENDED.match(text, span.stop) and text[span.start : span.stop] not in _SAID else None
+
+
 def _certain(text: str) -> Iterator[Span]:
     """Names of several doctors, and in other scripts: whatever stands there is one."""
     for match in _TOGETHER.finditer(text):
@@ -141,7 +166,7 @@ def spans_of_capitals(copy: str) -> Iterator[Span]:
     """
     for pattern in (_TITLED, _CUED, _SPOKEN, _LETTERS, _ACTING):
         for match in pattern.finditer(copy):
-            span = trimmed(copy, match.start(1), match.end(1))
+            span = _after_its_cue(copy, match, capitals=True)
             if span is None or (pattern is not _TITLED and is_no_name(copy, span)):
                 continue
             if pattern is _ACTING and (not ACTS.match(copy, span.stop) or _TITLED.match(copy, span.start)):
@@ -170,16 +195,18 @@ def model_spans(text: str) -> Iterator[Span]:
 
 
 def parts_of(name: str) -> list[str]:
-    """The words of a name by which it may be repeated alone: long enough, and no term of medicine."""
+    """The words of a name by which it may be repeated alone: no initials, particles and terms of medicine."""
     words = [word.removesuffix("'s").removesuffix("\u2019s") for word in TOKEN.findall(name)]
-    return [word for word in words if len(word) > 3 and word.title() not in EPONYMS and word.title() not in NOT_A_NAME]
+    short = SHORT_SURNAMES | GIVEN_NAMES
+    long = [word for word in words if len(word) > 3 or word.title() in short or _HAN_OR_KANA.fullmatch(word)]
+    return [word for word in long if word.lower() not in _NO_PART]
 
 
 def _with_given_names(text: str) -> Iterator[Span]:
     """`Jane Doe` and `Doe, Jane` where Jane is a common given name; not `Virginia Hospital`, `Thomas Test`."""
     for match in _GIVEN.finditer(text):
         first, last = match.group(1), match.group(2)
-        common = last in NOT_A_NAME and last not in _SURNAMES_TOO
+        common = last in NOT_A_NAME and last.lower() not in WORD_SURNAMES
         if first not in GIVEN_NAMES or common or last.endswith(MEDICAL_ENDINGS):
             continue
         span = Span(match.start(), match.end(), "name")

@@ -15,7 +15,8 @@ from filters.phi_names import model_spans, parts_of, rule_spans, spans_of_capita
 from filters.phi_numbers import number_spans
 from filters.phi_spans import Kind, Span, merged
 from filters.phi_speech import speech_spans
-from filters.phi_words import NOT_A_NAME
+from filters.phi_words import AFTER_EPONYM, EPONYMS, NOT_A_NAME
+from filters.surnames import WORD_SURNAMES
 
 Names = Literal["rules", "model"]
 
@@ -62,7 +63,7 @@ def find(texts: Sequence[str], names: Names, known: Iterable[Known] = ()) -> lis
     numbered = [(number, copy) for number, text in enumerate(texts) for copy in copies(text)]
     searched = [(number, copy, list(_found(copy.text, names))) for number, copy in numbered]
     literals += [
-        Known("name", part)
+        Known("name", part, capital=len(part) < 4 or part.lower() in WORD_SURNAMES or part.title() in EPONYMS)
         for _, copy, spans in searched
         for span in spans
         if span.kind == "name"
@@ -116,9 +117,10 @@ class _Literals:
         if not (self._words or self._phrases):
             return
         folded = _folded(text)
+        small = folded == folded.lower()
         for match in _TOKEN.finditer(folded) if self._words else ():
             known = self._words.get(match.group().casefold())
-            if known is not None and (not known.capital or _has_capital(match.group())):
+            if known is not None and (not known.capital or _is_meant(folded, match, small=small)):
                 yield Span(match.start(), match.end(), known.kind)
         for pattern in (self._pattern, self._joined):
             for match in () if pattern is None else pattern.finditer(folded):
@@ -152,9 +154,26 @@ def _alternatives(values: Iterable[str], edges: str) -> re.Pattern[str] | None:
     return re.compile(edges.format(f"(?:{'|'.join(re.escape(value) for value in ordered)})"), re.IGNORECASE)
 
 
-def _has_capital(word: str) -> bool:
-    """Whether a word may be a name for its case: `Brown` and `BROWN`, of two letters only `Ng`."""
-    return word[0].isupper() and (len(word) > 2 or not word.isupper())
+def _is_meant(text: str, match: re.Match[str], *, small: bool) -> bool:
+    """Whether a name that is a word, too, is one here: `Brown`, `BROWN`, of two letters only `Ng`; not `White matter`.
+
+    `small`: the text has no capitals; there it is one unless it is a word.
+    """
+    word = match.group()
+    if not word[0].isupper():
+        return small and len(word) > 2 and word not in WORD_SURNAMES
+    follows = _FOLLOWING.match(text, match.end())
+    named = follows is not None and (follows.group(1).lower() in _AFTER_WORD or follows.group(1) in EPONYMS)
+    return not named and (len(word) > 2 or not word.isupper())
+
+
+_FOLLOWING = re.compile(r"(?:['\u2019]s?)?[\s-]+([^\W\d_]+)")
+_AFTER_WORD = AFTER_EPONYM | frozenset(
+    """
+    matter blood axis bone bones bowel airway airways vessel vessels section sections pain film films limb leg tissue
+    """.split()  # noqa: SIM905 - a list of words reads better as one text
+)
+"""What follows eponyms and other words where they are nobody's name."""
 
 
 def _spellings(known: Known) -> Iterator[Known]:
@@ -187,7 +206,7 @@ def _spellings_of_name(words: Sequence[str]) -> Iterator[Known]:
     for word in parts:
         if len(word) < 2 or _is_common(word):
             continue
-        unsure = len(word) < 3 or word.lower() in _SURNAMES_TOO
+        unsure = len(word) < 3 or word.lower() in WORD_SURNAMES
         for form in {word, *_otherwise_spelt(word)}:
             yield Known("name", form, capital=unsure)
 
@@ -208,22 +227,12 @@ _NOBODYS = frozenset(
     """.split()  # noqa: SIM905 - a list of words reads better as one text
 )
 """What stands in headers that name nobody, and words that are too common to be sought."""
-_SURNAMES_TOO = frozenset(
-    """
-    white young long short ward woods wood day child english brown black green gray grey rose may mark grace hill bush
-    stone rice bean fish lamb park parks page price rich sharp small strong swift waters wells west east north south
-    marsh field fields brook banks bank bone bones foot hand back cook baker king bishop pope love joy faith hope
-    low good summer winter berry cotton glass house hall hunter fisher miller carter mason potter turner walker
-    hart case cross
-    """.split()  # noqa: SIM905 - a list of words reads better as one text
-)
-"""Surnames that are words: alone they are sought with a capital only."""
 
 
 def _is_common(word: str) -> bool:
     lower = word.lower()
     return lower in _NOBODYS or (
-        lower not in _SURNAMES_TOO and (word.title() in NOT_A_NAME or word.upper() in _MODALITIES)
+        lower not in WORD_SURNAMES and (word.title() in NOT_A_NAME or word.upper() in _MODALITIES)
     )
 
 

@@ -18,7 +18,7 @@ class Quality:
     """Drops samples with a picture or a text that breaks a rule; the first broken rule is the reason."""
 
     name = "quality"
-    version = 4
+    version = 5
     columns = ("task",)
 
     def __init__(self, limits: Mapping[str, Any]) -> None:
@@ -110,7 +110,8 @@ def text_fault(row: Row, limits: Mapping[str, Any]) -> Fault | None:
 
 
 def _above(value: float, limit: float) -> tuple[float, float] | None:
-    return (value, limit) if value > limit else None
+    measured = round(value, 4)  # tables have 32 bits of it
+    return (measured, limit) if measured > limit else None
 
 
 def _table(answers: list[Answer], rows: int) -> pa.Table:

@@ -13,6 +13,8 @@ import pyarrow as pa
 from filters.answers import is_among
 from filters.languages import language_of
 from filters.markup import entities_share, tags_in
+from filters.mojibake import mojibake_share
+from filters.words import WORD
 
 TEXT_QUALITY = pa.schema(
     [
@@ -30,18 +32,22 @@ TEXT_QUALITY = pa.schema(
     ]
 )
 """One row a sample. `label_only`: all that is said is "Figure 2" or the like; `boilerplate`: all that is said is what
-publishers put under any picture; `mojibake`: share of characters that are text decoded wrongly; `repeated`: share of
-words in runs of words that come again; `markup` and `entities`: HTML tags of captions and reports, and their entities
-beyond the first two over the words, elsewhere 0; `script`: the writing of most letters; `language`: of texts in Latin
-letters, where their words tell it; `answer_empty`, `answer_repeats` (the question) and `answer_no_option`: of
-samples with question and answer."""
+publishers put under any picture; `mojibake`: share of characters that are text decoded wrongly, of what is said or of
+all other turns, whichever has more; `repeated`: share of words in runs of words that come again; `markup` and
+`entities`: HTML tags of captions and reports, and their entities beyond the first two over the words, elsewhere 0;
+`script`: the writing of most letters; `language`: of texts in Latin letters, where their words tell it; `answer_empty`:
+a question without an answer, or a turn of the assistant without a word; `answer_repeats` (the question) and
+`answer_no_option`: of samples with question and answer."""
 
 TEXT_EMBEDDING = pa.schema([pa.field("vector", pa.binary())])
 """Halves of a model's embedding of a caption, null where there is none."""
 LONGEST = 20_000
 """Characters that are looked at. A caption of 2 MB shows on its first pages what it is."""
 _RUN = 8
-"""Words. Shorter runs come again in honest captions: "a plane that is perpendicular to the sagittal plane and"."""
+"""Words, or twice as many characters of Chinese. Shorter runs come again in honest captions: "a plane that is
+perpendicular to the sagittal plane and"."""
+_SAYING = frozenset({"assistant", "text"})
+"""Roles of the turns that are learnt: most rules are about these."""
 
 _LABEL = re.compile(
     r"\W*+(?:(?:(?:supplementary|supplemental|extended data|additional)\s+)?+"
@@ -68,12 +74,6 @@ _BOILERPLATE = re.compile(
     rf"|this (?:image|figure) (?:is|was) (?:licensed|published|distributed) under {_REST})(?!\w){_GAP})++",
     re.IGNORECASE,
 )  # fmt: skip
-_MOJIBAKE = re.compile(
-    "[\u00c2\u00c3][\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122]"
-    "|\u00e2[\u0080-\u00bf\u20ac\u02c6\u2030][\u0080-\u00bf\u0152\u0153\u0160\u0161\u2013-\u203a\u20ac\u2122]"
-    "|[\u00ce\u00cf\u00d0\u00d1][\u0080-\u00bf]|\u00ef\u00bf\u00bd|\u00ef\u00bb\u00bf|\ufffd"
-)
-_WORD = re.compile(r"\w+")
 _SPACES = re.compile(r"\W+")
 SCRIPTS = (
     "arabic", "armenian", "bengali", "cjk", "cyrillic", "devanagari", "ethiopic", "georgian", "greek", "gujarati",
@@ -116,7 +116,7 @@ class TextQuality:
     """Measures the texts of samples: TEXT_QUALITY, and where a model is given their embeddings: TEXT_EMBEDDING."""
 
     name = "text_quality"
-    version = 5
+    version = 6
     columns = ("turns", "task", "question", "options", "answer", "images")
 
     def __init__(self, tower: TextTower | None = None) -> None:
@@ -161,7 +161,12 @@ def _embeddings(tower: TextTower, rows: Sequence[Mapping[str, Any]]) -> pa.Table
 
 
 def _said(row: Mapping[str, Any]) -> str:
-    return "\n".join(turn["text"] for turn in row["turns"] or () if turn["role"] in {"assistant", "text"})
+    return "\n".join(turn["text"] for turn in row["turns"] or () if turn["role"] in _SAYING)
+
+
+def _others(row: Mapping[str, Any]) -> str:
+    """Questions, what a system is told, reasons."""
+    return "\n".join(turn["text"] for turn in row["turns"] or () if turn["role"] not in _SAYING)
 
 
 def _measured(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -171,32 +176,37 @@ def _measured(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "label_only": short is not None and len(short) < 200 and _LABEL.fullmatch(short) is not None,
         "boilerplate": short is not None and _BOILERPLATE.fullmatch(short) is not None,
-        "mojibake": round(mojibake_share(text), 4),
+        "mojibake": round(max(mojibake_share(text), mojibake_share(_others(row)[:LONGEST])), 4),
         "repeated": round(repeated_share(text), 4),
         "markup": tags_in(text) if described else 0,
         "entities": round(entities_share(text), 4) if described else 0.0,
         "script": script_of(text),
         "language": language_of(text[:2000]),
-        **_of_answer(row["question"], row["options"], row["answer"]),
+        **_of_answer(row),
     }
 
 
-def mojibake_share(text: str) -> float:
-    """Share of the characters that are UTF-8 read as Latin-1 or Windows-1252, or the replacement character."""
-    return sum(len(found) for found in _MOJIBAKE.findall(text)) / max(len(text), 1)
-
-
 def repeated_share(text: str) -> float:
-    """Share of the words that lie in a run of eight that was there before."""
-    words = [word.casefold() for word in _WORD.findall(text)]
+    """Share of the words that lie in a run of eight that was there before.
+
+    A character of Chinese or Japanese is a word, and half of one in the length of a run.
+    """
+    found = [(match[0].casefold(), 2 if match[1] is None else 1) for match in WORD.finditer(text)]
     seen: set[tuple[str, ...]] = set()
-    covered = bytearray(len(words))
-    for start in range(len(words) - _RUN + 1):
-        run = tuple(words[start : start + _RUN])
+    covered = bytearray(len(found))
+    stop = length = 0
+    for start, (_, own) in enumerate(found):
+        while length < 2 * _RUN and stop < len(found):
+            length += found[stop][1]
+            stop += 1
+        if length < 2 * _RUN:
+            break
+        run = tuple(word for word, _ in found[start:stop])
         if run in seen:
-            covered[start : start + _RUN] = b"\1" * _RUN
+            covered[start:stop] = b"\1" * (stop - start)
         seen.add(run)
-    return sum(covered) / max(len(words), 1)
+        length -= own
+    return sum(covered) / max(len(found), 1)
 
 
 def script_of(text: str) -> str | None:
@@ -209,16 +219,19 @@ def script_of(text: str) -> str | None:
     return min(counted, key=lambda name: (-counted[name], name)) if counted else None
 
 
-def _of_answer(question: str | None, options: Sequence[str] | None, answer: str | None) -> dict[str, bool]:
+def _of_answer(row: Mapping[str, Any]) -> dict[str, bool]:
+    question, options, answer = row["question"], row["options"] or (), row["answer"] or ""
+    empty = any(turn["role"] == "assistant" and not turn["text"].strip() for turn in row["turns"] or ())
     if question is None:
-        return {"answer_empty": False, "answer_repeats": False, "answer_no_option": False}
-    told, asked = _plain(answer or ""), _plain(question)
+        return {"answer_empty": empty, "answer_repeats": False, "answer_no_option": False}
+    told, asked = _plain(answer), _plain(question)
     return {
-        "answer_empty": not (answer or "").strip(),
+        "answer_empty": empty or not answer.strip(),
         "answer_repeats": bool(told) and told == asked,
-        "answer_no_option": bool(options) and not is_among(answer or "", options or ()),
+        "answer_no_option": bool(options) and not is_among(answer, options),
     }
 
 
 def _plain(text: str) -> str:
-    return _SPACES.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip()
+    """Cut first: many accents on one letter are put in order in quadratic time."""
+    return _SPACES.sub(" ", unicodedata.normalize("NFKC", text[:LONGEST]).casefold()).strip()

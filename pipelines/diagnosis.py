@@ -71,7 +71,8 @@ def _efficientnet() -> dict[str, Any]:
 
 def _biomedclip(directory: Path) -> dict[str, Any]:
     """The weights of a directory: nobody but its user knows which sha256 they should have."""
-    from filters.biomedclip import file_sha256, weights_file
+    from filters.biomedclip import weights_file
+    from filters.model_files import file_sha256
 
     told: dict[str, Any] = {"name": "biomedclip", "sha256": None, "known": False}
     try:

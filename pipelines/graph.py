@@ -127,13 +127,16 @@ class Graph:
         return frozenset() if self.privacy is None else self.privacy.step.unshown
 
     def fingerprints(self, ingest: str) -> dict[str, str]:
-        """Step name -> hash of name, version, parameters and of all steps before it."""
-        chain = {"ingest": ingest}
-        previous = key_of(ingest, own_fingerprint(self.pictures), own_fingerprint(self.token_counts))
-        for step in self.steps:
-            if self.privacy is not None and step is self.privacy.step:  # how pictures are looked at decides, too
-                previous = key_of(previous, own_fingerprint(self.privacy.examination))
-            previous = chain[step.name] = key_of(previous, own_fingerprint(step))
+        """Step name -> hash of name, version and parameters, of what computes its facts, and of all steps before it."""
+        previous = key_of(ingest, own_fingerprint(self.pictures))
+        previous = key_of(previous, own_fingerprint(self.measure))
+        chain = {"ingest": ingest, self.measure.name: previous}
+        for deciding in self.deciding:
+            if isinstance(deciding, Privacy):  # how pictures are looked at decides, too
+                previous = key_of(previous, own_fingerprint(deciding.examination))
+            if isinstance(deciding, Filter) and deciding.facts is not None:
+                previous = key_of(previous, own_fingerprint(deciding.facts))
+            previous = chain[deciding.step.name] = key_of(previous, own_fingerprint(deciding.step))
         return chain
 
 

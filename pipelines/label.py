@@ -17,6 +17,7 @@ from filters.text import TextQuality
 from pipelines.errors import UsageError
 from pipelines.flow import Flow
 from pipelines.label_settings import ModalitySettings, QualitySettings
+from pipelines.label_words import VERSION as WORDS_VERSION
 from pipelines.label_words import heard, said_in
 from pipelines.session import Session
 from pipelines.steps import own_fingerprint
@@ -113,7 +114,7 @@ def labelling_of(settings: ModalitySettings) -> Labelling:
         settings.not_medical,
         settings.unknown,
         "drop" if settings.compound == "drop" else "keep",
-        {"model": model, **labels.parameters()},
+        {"model": model, "labels": labels.version, "lexicon": LEXICON, "words": WORDS_VERSION, **labels.parameters()},
     )
     return Labelling(model, (PanelCount(), *measurers), labels, step)
 

@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from filters.hub_files import check_name
 from filters.languages import LANGUAGES
 from filters.modality import CONFIDENCE
 from filters.modality_classes import LABELS
+from filters.model_files import check_name
 from filters.quality_rules import RULE_SETS
 from filters.text import SCRIPTS
 from sources.cards import Strict

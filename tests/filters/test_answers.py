@@ -71,3 +71,11 @@ def test_a_long_answer_takes_no_time() -> None:
     began = perf_counter()
     assert not is_among("left right a the " * 50_000, options)
     assert perf_counter() - began < 2
+
+
+def test_an_option_with_very_many_accents_takes_no_time() -> None:
+    options = ["left", "a" + "\u0301\u0323" * 60_000]
+    began = perf_counter()
+    assert is_among("left", options)
+    assert not is_among("middle", options)
+    assert perf_counter() - began < 2

@@ -1,5 +1,6 @@
 """The whole path with a stand-in of BiomedCLIP's architecture and random weights: the real ones cannot be had here."""
 
+import hashlib
 import json
 import logging
 import pickle
@@ -202,6 +203,39 @@ def copied(directory: Path, place: Path) -> Path:
     for file in directory.iterdir():
         (place / file.name).write_bytes(file.read_bytes())
     return place
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("open_clip_pytorch_model.bin", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 783\n"),
+        ("open_clip_pytorch_model.bin", b"<!doctype html><html><body>Sign in</body></html>"),
+        ("open_clip_model.safetensors", (10**6).to_bytes(8, "little") + b'{"visual.trunk.cls_token":'),
+        ("open_clip_model.safetensors", b""),
+    ],
+    ids=["pointer", "page", "truncated", "empty"],
+)
+def test_a_file_that_holds_no_weights_is_refused_whoever_reads_it(
+    directory: Path, tmp_path: Path, name: str, data: bytes
+) -> None:
+    (copied(directory, tmp_path) / name).write_bytes(data)
+    broken = BiomedClip(str(tmp_path), hashlib.sha256(data).hexdigest())
+    with pytest.raises(WeightsError, match="do not fit"):
+        broken.batch_size()
+
+
+@pytest.mark.parametrize("error", [MemoryError(), ImportError("timm")], ids=["memory", "module"])
+def test_what_is_no_fault_of_the_weights_is_not_laid_on_them(
+    directory: Path, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: Any, **__: Any) -> Any:
+        raise error
+
+    biomedclip._loaded.cache_clear()
+    monkeypatch.setattr(open_clip, "create_model", failing)
+    with pytest.raises(type(error)) as raised:
+        BiomedClip(str(directory), sha256_of(directory)).batch_size()
+    assert raised.value is error
 
 
 def test_a_worker_whose_weights_are_others_than_the_driver_s_loads_none(directory: Path, tmp_path: Path) -> None:

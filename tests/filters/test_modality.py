@@ -5,7 +5,8 @@ import pytest
 
 from filters.measure import LINKS
 from filters.modality import CONFIDENCE, Labels, Modality, judged, said_of_images
-from filters.modality_head import Head
+from filters.modality_classes import KINDS
+from filters.modality_head import SHIPPED, Head, load_head
 from sources.schema import IMAGES
 
 NOTHING: frozenset[str] = frozenset()
@@ -62,6 +63,42 @@ def test_mammography_and_angiography_are_kinds_of_xray(code: str, said: frozense
     assert (found.modality, found.kind) == ("xray", kind)
 
 
+@pytest.mark.parametrize(
+    ("model", "modality", "kind"),
+    [
+        ({"mammography": 0.97, "xray": 0.02, "ct": 0.01}, "xray", "mammography"),
+        ({"angiography": 0.4, "mammography": 0.2, "xray": 0.3, "ct": 0.1}, "xray", "angiography"),
+        ({"angiography": 0.1, "mammography": 0.2, "xray": 0.6, "ct": 0.1}, "xray", None),
+        ({"mammography": 0.45, "xray": 0.45, "ct": 0.1}, "xray", None),
+        ({"mammography": 0.3, "ct": 0.35, "mri": 0.35}, "unknown", None),
+        ({"chart": 0.3, "not_medical": 0.6, "ct": 0.1}, "not_medical", None),
+    ],
+)
+def test_a_model_tells_the_kind_that_it_gives_more_than_the_plain_modality(
+    model: dict[str, float], modality: str, kind: str | None
+) -> None:
+    found = judged("unknown", None, "unknown", model, NOTHING)
+    assert (found.modality, found.kind) == (modality, kind)
+
+
+def test_a_model_that_takes_a_film_for_something_else_does_not_tell_its_kind() -> None:
+    found = judged("xray", "DX", "unknown", {"ct": 0.97, "mammography": 0.02, "xray": 0.01}, NOTHING)
+    assert (found.modality, found.kind) == ("xray", None)
+    assert judged("xray", "DX", "unknown", {"mammography": 0.9, "ct": 0.1}, NOTHING).kind == "mammography"
+
+
+def test_header_and_words_go_before_what_a_model_takes_the_kind_for() -> None:
+    model = {"angiography": 0.9, "xray": 0.1}
+    assert judged("xray", "MG", "unknown", model, NOTHING).kind == "mammography"
+    assert judged("unknown", None, "unknown", model, frozenset({"mammography"})).kind == "mammography"
+
+
+def test_the_shipped_head_knows_no_plain_class_that_has_kinds() -> None:
+    """So its answers, and the published figures, do not depend on how a kind is told."""
+    labels = load_head(SHIPPED)[0].labels
+    assert not {KINDS[label] for label in labels if label in KINDS} & set(labels)
+
+
 def test_kinds_of_no_medical_picture_add_up() -> None:
     found = judged("unknown", None, "unknown", {"chart": 0.5, "text_page": 0.4, "ct": 0.1}, NOTHING)
     assert (found.modality, found.kind) == ("not_medical", "chart")
@@ -115,6 +152,14 @@ def test_by_default_only_what_is_no_medical_picture_goes() -> None:
     assert verdicts(step, PICTURES, *samples) == [
         None, "modality.not_medical", None, None, None, "modality.not_medical",
     ]  # fmt: skip
+
+
+def test_a_kind_that_only_a_model_names_is_kept_by_a_list_of_kinds() -> None:
+    scores = [{"mammography": 0.97, "xray": 0.03}, {"mammography": 0.03, "xray": 0.97}]
+    rows = [{"image_id": str(n), "modality_scores": orjson.dumps(one).decode()} for n, one in enumerate(scores)]
+    labelled = Labels().labelled(images(*rows), {})
+    step = Modality(["mammography"], "drop", "drop", "keep", {})
+    assert verdicts(step, labelled, ["0"], ["1"]) == [None, "modality.unwanted"]
 
 
 def test_a_list_keeps_modalities_and_kinds() -> None:

@@ -95,6 +95,20 @@ def test_a_truncated_head_is_refused() -> None:
         read_head(data[: len(data) // 2], "head.npz")
 
 
+def test_a_head_that_was_damaged_anywhere_is_refused() -> None:
+    features, labels, datasets = collection()
+    data = fit_head(features, labels, datasets, "n").to_bytes()
+    refused = 0
+    for place in [*range(80), *range(len(data) - 80, len(data))]:
+        broken = bytearray(data)
+        broken[place] ^= 0xFF
+        try:
+            read_head(bytes(broken), "head.npz")
+        except HeadError:
+            refused += 1
+    assert refused > 80  # what else was damaged are dates and the like
+
+
 def test_the_shipped_head_is_of_the_network_and_tells_how_it_was_measured() -> None:
     head, digest = load_head(SHIPPED)
     assert (head.network, head.weights.shape[1], len(digest)) == (NETWORK, FEATURES, 64)

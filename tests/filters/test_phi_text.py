@@ -156,6 +156,45 @@ def test_a_name_that_one_text_of_a_record_shows_is_found_in_all_of_them() -> Non
     assert all(not hasattr(one, "value") for one in findings)
 
 
+@pytest.mark.parametrize("names", ["rules", with_model])
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("Mr. Young saw Dr. White, Dr. May, Dr. Cross.", "Mr. [NAME] saw Dr. [NAME], Dr. [NAME], Dr. [NAME]."),
+        ("REVIEWED BY DR. WHITE AND DR. CROSS.", "REVIEWED BY DR. [NAME] AND DR. [NAME]."),
+        ("Attending: White, MD", "Attending: [NAME], MD"), ("PATIENT: YOUNG, JANE", "PATIENT: [NAME]"),
+        ("Patient Name: Peter Cross", "Patient Name: [NAME]"), ("Patient: Jane Ann White", "Patient: [NAME]"),
+        ("Dr. de la Cruz, Mrs. de Souza and Mr. van Dyke.", "Dr. [NAME], Mrs. [NAME] and Mr. [NAME]."),
+        ("Mr. Ward. Patient: Good. Provider: Back pain", "Mr. [NAME]. Patient: Good. Provider: Back pain"),
+        ("DR Foot AP. MS Lesion. MR White matter. The Dr. The end.", None), ("Patient: Young Caucasian Male", None),
+    ],
+)  # fmt: skip
+def test_surnames_that_are_words_are_found_where_one_is_expected(text: str, left: str | None, names: Names) -> None:
+    assert clean(text, names=names) == (text if left is None else left)
+
+
+@pytest.mark.parametrize(
+    ("first", "text", "left"),
+    [
+        ("Dr. Kim saw him.", "Kim ordered a CT. Per KIM, no change.", "[NAME] ordered a CT. Per [NAME], no change."),
+        ("Dr. Ng saw him.", "Ng placed an NG tube.", "[NAME] placed an NG tube."),
+        ("Dr. Moore saw him.", "Moore agreed: a Moore fracture.", "[NAME] agreed: a Moore fracture."),
+        ("Dr. Jackson saw him.", "Jackson left a Jackson-Pratt drain.", "[NAME] left a Jackson-Pratt drain."),
+        ("Dr. Stone saw him.", "Stone saw a staghorn stone.", "[NAME] saw a staghorn stone."),
+        ("Dr. Cord saw him.", "The spinal cord is normal.", None),
+        ("Dr. White saw him.", "White left. White matter and blood.", "[NAME] left. White matter and blood."),
+        ("dr. kim saw him.", "kim ordered a ct", "[NAME] ordered a ct"),
+        ("Dr. Ho told him.", "What is it, he said", None),
+        ("患者姓名：王小東", "王小東主诉", "[NAME]主诉"),
+    ],
+)  # fmt: skip
+def test_short_names_eponyms_and_names_that_are_words_are_found_again_where_they_are_meant(
+    first: str, text: str, left: str | None
+) -> None:
+    spans = find([first, text], "rules")[1]
+    assert redacted(text, spans) == (text if left is None else left)
+
+
 def test_placeholders_of_pictures_stay_whatever_a_header_says() -> None:
     row = {"turns": [{"role": "user", "text": "<image>\nAn image of Image."}], "question": None, "answer": None,
            "options": None, "meta": None}  # fmt: skip

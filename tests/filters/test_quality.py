@@ -9,9 +9,10 @@ from pydantic import ValidationError
 from filters.images import fault_of
 from filters.languages import language_of
 from filters.measure import LINKS
-from filters.quality import Quality
+from filters.mojibake import mojibake_share
+from filters.quality import Quality, text_fault
 from filters.quality_rules import RULE_SETS
-from filters.text import TextQuality, mojibake_share, repeated_share, script_of
+from filters.text import TextQuality, repeated_share, script_of
 from pipelines.label_settings import QualitySettings
 from sources.schema import IMAGES, SAMPLES
 
@@ -54,6 +55,8 @@ def reasons(*rows: dict[str, Any], **limits: Any) -> list[str | None]:
         ('See <xref ref-type="fig" rid="f2">Figure 2</xref>', "markup"),
         ("mass in the left upper lobe " * 6, "repeated"),
         ("A nodule of the left upper lobe with smooth margins. " * 3, "repeated"),
+        ("左肺上叶结节。" * 6, "repeated"), ("右肺上叶可见结节影，边缘光滑，大小约五毫米。" * 3, "repeated"),
+        ("左肺に結節を認める。" * 5, "repeated"), ("胸部CT显示右肺结节".encode().decode("latin-1"), "mojibake"),
     ],
 )  # fmt: skip
 def test_a_caption_that_says_nothing_or_is_broken_is_dropped(said: str, reason: str) -> None:
@@ -73,6 +76,8 @@ def test_a_caption_that_says_nothing_or_is_broken_is_dropped(said: str, reason: 
         "Nodule (&lt; 5&nbsp;mm) of the right lung at 37&deg;C in a patient&#8217;s film, axial view, day 3",
         "Arrow <a> points at the mass and arrow <b> at the vessel.",
         ", ".join(f"D{n}x and D{n}y, distance between implant 1 and {n + 1} in X and Y axis" for n in (1, 2, 3)),
+        "".join(f"{disc}椎间盘向后突出，压迫硬膜囊，{how}。" for disc, how in ("甲轻", "乙中", "丙重", "丁显", "戊微")),
+        "未见异常。未见异常。未见异常。", "胸部CT&nbsp;显示右肺结节，&nbsp;大小约5&nbsp;毫米",
         "Image removed at surgery. Gross specimen of the spleen.", "© 2019 The Authors. Axial CT of the chest.",
     ],
 )  # fmt: skip
@@ -100,6 +105,35 @@ def test_answers_are_held_against_question_and_options(
 ) -> None:
     row = sample(answer, "vqa", question=question, options=options, answer=answer)
     assert reasons(row) == [None if reason is None else f"quality.{reason}"]
+
+
+def said_in_turns(task: str, *turns: tuple[str, str], **fields: Any) -> dict[str, Any]:
+    return sample("", task, turns=[{"role": role, "text": text} for role, text in turns], **fields)
+
+
+@pytest.mark.parametrize("task", ["dialogue", "instruct", "caption", "vqa"])
+@pytest.mark.parametrize("silent", ["", " \n"])
+def test_a_turn_of_the_assistant_without_a_word_is_an_empty_answer_in_every_task(task: str, silent: str) -> None:
+    turns = [("user", "Is there a mass?"), ("assistant", silent), ("user", "Where?"), ("assistant", "In the liver.")]
+    asked = {"question": "Is there a mass?", "answer": "In the liver."} if task == "vqa" else {}
+    assert reasons(said_in_turns(task, *turns, **asked)) == ["quality.answer_empty"]
+    assert reasons(said_in_turns(task, turns[0], *turns[2:], **asked)) == [None]
+
+
+@pytest.mark.parametrize("role", ["user", "system", "analysis"])
+def test_wrongly_decoded_letters_count_in_questions_and_reasons_too(role: str) -> None:
+    broken = "Doctor, I\u00e2\u20ac\u2122m tired"
+    answer = ("assistant", "You may have anaemia. A count of red cells, with their size and iron, tells more of it.")
+    assert reasons(said_in_turns("instruct", (role, broken), answer)) == ["quality.mojibake"]
+    assert reasons(said_in_turns("instruct", (role, "Doctor, I\u2019m tired"), answer)) == [None]
+
+
+def test_a_long_prompt_does_not_thin_out_what_is_wrong_with_a_caption() -> None:
+    turns = [
+        ("user", "Describe what this picture shows, as a radiologist would. " * 4),
+        ("assistant", "A na\u00c3\u00afve rim"),
+    ]
+    assert reasons(said_in_turns("caption", *turns)) == ["quality.mojibake"]
 
 
 @pytest.mark.parametrize("task", ["text", "instruct", "dialogue"])
@@ -146,6 +180,33 @@ def test_shares_are_of_the_whole_text() -> None:
     assert mojibake_share("naïve café, 5 µm, ±3 °C, «quoted», Ångström") == 0
     assert mojibake_share("\ufffd\ufffdab") == 0.5
     assert mojibake_share("café".encode().decode("latin-1")) > 0.1
+
+
+@pytest.mark.parametrize("limit", ["max_mojibake", "max_entities", "max_repeated"])
+def test_a_value_that_equals_its_limit_is_kept(limit: str) -> None:
+    """Facts have 32 bits: 0.2 is read back as 0.20000000298."""
+    measured = TextQuality().measure(pa.Table.from_pylist([sample("fine")], schema=SAMPLES))["text_quality"]
+    row = {**measured.to_pylist()[0], limit.removeprefix("max_"): pa.scalar(0.2, pa.float32()).as_py()}
+    assert text_fault(row, {**DEFAULT, limit: 0.2}) is None
+    fault = text_fault(row, {**DEFAULT, limit: 0.1999})
+    assert fault is not None
+    assert (fault.value, fault.limit) == (0.2, 0.1999)
+
+
+def test_a_picture_with_as_much_information_as_the_limit_asks_for_is_kept() -> None:
+    stored = picture(300, 300, pa.scalar(0.7, pa.float32()).as_py())
+    assert fault_of(stored, {**DEFAULT, "min_entropy": 0.7}) is None
+    assert fault_of(stored, {**DEFAULT, "min_entropy": 0.7001}) is not None
+
+
+@pytest.mark.parametrize("field", ["question", "answer", "options"])
+def test_a_letter_with_very_many_accents_takes_no_time(field: str) -> None:
+    accents = "a" + "\u0301\u0323" * 60_000
+    row = {"question": "Which lobe?", "answer": "left", "options": ["left", "right"]}
+    row[field] = ["left", accents] if field == "options" else accents
+    began = perf_counter()
+    reasons(said_in_turns("vqa", ("user", "Which lobe?"), ("assistant", "left"), **row))
+    assert perf_counter() - began < 5
 
 
 def test_a_text_of_two_megabytes_is_looked_at_as_far_as_it_needs() -> None:

@@ -1,13 +1,17 @@
 import hashlib
 import io
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
+from filters import watermark
 from filters.images import fault_of
+from filters.modality_head import npz_bytes
 from filters.quality_rules import RULE_SETS
+from filters.torch_file import WeightsError
 from filters.watermark import LAYERS, SHIPPED, Watermark, onnx_model
 from tests.end_to_end.phi_corpora import Planted, noise_ground
 
@@ -105,3 +109,18 @@ def test_weights_of_another_shape_are_refused() -> None:
     biases = {f"bias{number}": np.zeros(1, np.float32) for number in range(len(LAYERS))}
     with pytest.raises(ValueError, match="layer 0"):
         onnx_model(weights | biases)
+
+
+@pytest.mark.parametrize("kept", [0, 1000, -1], ids=["empty", "truncated", "other"])
+def test_a_damaged_network_ends_the_run_and_is_laid_on_no_picture(
+    kept: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = SHIPPED.read_bytes()[:kept] if kept >= 0 else npz_bytes({"weight0": np.zeros((1, 1, 3, 3), np.float32)})
+    monkeypatch.setattr(watermark, "SHIPPED", tmp_path / "watermark.npz")
+    watermark.SHIPPED.write_bytes(data)
+    watermark._network.cache_clear()
+    try:
+        with pytest.raises(WeightsError, match=r"watermark\.npz of this package cannot be used"):
+            share_of(scan())
+    finally:
+        watermark._network.cache_clear()

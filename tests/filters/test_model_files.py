@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from filters.biomedclip import FILES, BiomedClip
-from filters.hub_files import check_name, model_directory
+from filters.model_files import check_name, model_directory
 from filters.torch_file import WeightsError
 from tests.sources.hub_server import COMMIT, REPOSITORY, serving
 

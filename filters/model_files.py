@@ -1,12 +1,14 @@
-"""Files of a model that a recipe names by the Hugging Face hub: one commit, in the cache of huggingface_hub.
+"""Files of a model: in a directory, or of one commit of the Hugging Face hub, in the cache of huggingface_hub.
 
 This is the only place where a model is fetched, and only where its name begins with `hf-hub:`. The cache is that of
 the machine (`HF_HOME`), and `HF_HUB_OFFLINE` holds.
 """
 
+import hashlib
 import os
 import re
 from functools import lru_cache
+from pathlib import Path
 
 from filters.torch_file import WeightsError
 from sources.storage.hub import ENDPOINT, TOKEN, be_quiet
@@ -62,3 +64,14 @@ def model_directory(path: str, files: tuple[str, ...]) -> str:
             f"run `hf download {repository} --revision {commit}` where the hub can be reached, on this machine or on "
             "another whose HF_HOME is then copied here; or name a directory with the files"
         ) from None
+
+
+def file_sha256(path: Path) -> str:
+    """Of a file that may be large; of one that did not change since, from memory."""
+    return _file_sha256(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=4)
+def _file_sha256(path: Path, _stamp: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,49 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from filters.modality import Labels
+from filters.text import TextQuality
+from filters.tokens import TokenCounts
+from pipelines import label
+from pipelines.graph import Graph, graph_of
+from pipelines.recipe_file import load_recipe
+
+STEPS = ["ingest", "measure", "modality", "quality", "license", "tokens", "exact", "near_text", "near_image"]
+
+
+@pytest.fixture
+def graph(tmp_path: Path) -> Graph:
+    return made(tmp_path)
+
+
+def made(place: Path) -> Graph:
+    source = {"name": "notes", "reader": "jsonl", "path": "*.jsonl", "task": "text", "fields": {"text": "text"}}
+    steps = {"modality": {"model": "none"}, "quality": {}}
+    path = place / "recipe.yaml"
+    path.write_text(yaml.safe_dump({"stage": "mid", "sources": [source], "steps": steps}))
+    return graph_of(load_recipe(None, path, ()))
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "first"),
+    [
+        (TextQuality, "version", "quality"), (TokenCounts, "version", "tokens"), (Labels, "version", "modality"),
+        (label, "LEXICON", "modality"), (label, "WORDS_VERSION", "modality"),
+    ],
+    ids=["texts", "tokens", "labels", "lexicon", "words"],
+)  # fmt: skip
+def test_what_facts_are_computed_by_is_in_the_fingerprint_of_the_step_that_reads_them_and_of_those_after_it(
+    graph: Graph, tmp_path: Path, owner: object, name: str, first: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = graph.fingerprints("ingested")
+    assert list(before) == STEPS
+    monkeypatch.setattr(owner, name, getattr(owner, name) + 1)
+    after = made(tmp_path).fingerprints("ingested")
+    assert [step for step in STEPS if before[step] != after[step]] == STEPS[STEPS.index(first) :]
+
+
+def test_the_same_recipe_has_the_same_fingerprints_and_each_step_one_of_its_own(graph: Graph, tmp_path: Path) -> None:
+    assert made(tmp_path).fingerprints("ingested") == graph.fingerprints("ingested")
+    assert len(set(graph.fingerprints("ingested").values())) == len(STEPS)
