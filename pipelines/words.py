@@ -30,7 +30,7 @@ SENTENCES: dict[str, str] = {
         " {threshold:g}"
     ),
     Reason.QUALITY_WATERMARK: "a watermark is on {score:.1%} of a picture, more than {threshold:.1%}",
-    Reason.QUALITY_ANSWER_EMPTY: "its question has no answer",
+    Reason.QUALITY_ANSWER_EMPTY: "its answer is empty",
     Reason.QUALITY_ANSWER_REPEATS: "its answer is the question",
     Reason.QUALITY_ANSWER_NO_OPTION: "its answer is none of the options",
     Reason.QUALITY_LABEL_ONLY: "its text is only the label of a figure",
