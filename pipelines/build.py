@@ -183,7 +183,7 @@ class _Build:
         joined = plan_tables(self.engine, self.session)
         inputs = self._inputs(planned, joined)
         if self.guard is not None:
-            self.graph = self.guard.guarded(self.graph, self.engine, self.session, self.reporter)
+            self.guard, self.graph = self.guard.guarded(self.graph, self.engine, self.session, self.reporter)
         fingerprints = self._fingerprints()
         before = finished_with(folder, inputs, fingerprints)
         if before is not None:

@@ -16,6 +16,7 @@ from filters.torch_file import WeightsError
 from pipelines.engines.local import default_workers
 from pipelines.plugins import listing
 from sources.dicom import codecs
+from sources.extras import install_extra
 
 PROBE_TEXT = "No acute cardiopulmonary process (3.2 cm)."
 PROBE_TOKENS = 13
@@ -119,7 +120,7 @@ def _package(requirement: Requirement, extra: str) -> dict[str, Any]:
         installed = version(requirement.name)
     except PackageNotFoundError:
         installed = None
-    how = "make setup" if extra == "core" else f"in the checkout: pip install -e '.[{extra}]'"
+    how = "make setup" if extra == "core" else install_extra(extra)
     return {
         "name": requirement.name,
         "extra": extra,

@@ -16,6 +16,32 @@ SENTENCES: dict[str, str] = {
     Reason.RECORD_EMPTY: "there is no text to learn from",
     Reason.RECORD_ENCODING: "the record's bytes are not text in the expected encoding",
     Reason.RECORD_SPLIT: "it belongs to a split that the recipe does not take",
+    Reason.MODALITY_UNWANTED: (
+        "the modality of a picture is unknown, or none that the recipe keeps (probability {score:.0%})"
+    ),
+    Reason.MODALITY_NOT_MEDICAL: "a picture is not medical (probability {score:.0%})",
+    Reason.MODALITY_COMPOUND: "a picture is a figure of several panels",
+    Reason.QUALITY_SMALL: "the shorter side of a picture has {score:.0f} pixels, fewer than {threshold:.0f}",
+    Reason.QUALITY_ASPECT: "the longer side of a picture is {score:.1f} times the other, more than {threshold:g}",
+    Reason.QUALITY_LOW_INFORMATION: "the grey levels of a picture hold {score:.2f} bits, fewer than {threshold:g}",
+    Reason.QUALITY_PLACEHOLDER: "a picture stands for one that is not there: {score:.0f} marks on an even ground",
+    Reason.QUALITY_SCREENSHOT: (
+        "a picture looks like a screen: its even edges are {score:.1f} times half its circumference, more than"
+        " {threshold:g}"
+    ),
+    Reason.QUALITY_WATERMARK: "a watermark is on {score:.1%} of a picture, more than {threshold:.1%}",
+    Reason.QUALITY_ANSWER_EMPTY: "its answer is empty",
+    Reason.QUALITY_ANSWER_REPEATS: "its answer is the question",
+    Reason.QUALITY_ANSWER_NO_OPTION: "its answer is none of the options",
+    Reason.QUALITY_LABEL_ONLY: "its text is only the label of a figure",
+    Reason.QUALITY_BOILERPLATE: "its text is only a stock phrase, such as a copyright line",
+    Reason.QUALITY_MOJIBAKE: "{score:.1%} of its characters were decoded wrongly, more than {threshold:.1%}",
+    Reason.QUALITY_MARKUP: (
+        "HTML or JATS is left in its text: {score:g} tags, or entities a word, more than {threshold:g}"
+    ),
+    Reason.QUALITY_REPEATED: "{score:.0%} of its words repeat what stood there before, more than {threshold:.0%}",
+    Reason.QUALITY_LANGUAGE: "the recipe does not take its language or writing",
+    Reason.QUALITY_AGREEMENT: "its text and pictures agree by {score:.3f}, less than {threshold:g}",
     Reason.PHI_HEADER: "a picture's file carries metadata that may identify a person",
     Reason.PHI_BURNED_IN: "writing in a picture may identify a person",
     Reason.PHI_REVIEWED: "a reviewer dropped the picture",
@@ -40,6 +66,8 @@ SENTENCES: dict[str, str] = {
 KEPT: dict[str, str] = {
     "ingest": "the record was read",
     "measure": "its pictures, if any, are there, decode, and show something",
+    "modality": "its pictures, if any, are of modalities that the recipe keeps",
+    "quality": "its pictures and its text break no rule of quality",
     "license": "the recipe allows its licence and access",
     "tokens": "it has {score:.0f} tokens, within the limits of its task",
     "phi": "nothing that identifies a person was found in its pictures, or its source is not looked at",

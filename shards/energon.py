@@ -1,4 +1,4 @@
-"""What Megatron-Energon reads beside the tars, so that nobody has to run `energon prepare` (DESIGN.md section 7).
+"""What Megatron-Energon reads beside the tars, so that nobody has to run `energon prepare`.
 
 `energon prepare` (7.4.1) writes a random id and the order in which its workers finish; here everything follows from
 the manifest and the tars' members, so the same shards give the same bytes. `docs/readers_of_shards.md` shows the use.

@@ -22,7 +22,9 @@ try:
     import torch
     from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 except ModuleNotFoundError as error:
-    raise ModuleNotFoundError("the loader needs torch: pip install 'curate[train]'", name=error.name) from None
+    from sources.extras import install_extra
+
+    raise ModuleNotFoundError(f"the loader needs torch; {install_extra('train')}", name=error.name) from None
 
 from filters.tokens import HARMONY, TokenCounts
 from shards.encoders import load_encoder

@@ -15,7 +15,7 @@ JSON_SUFFIX = "json"
 PICTURE_FORMATS = {"jpg": ("JPEG", "MPO"), "png": ("PNG",)}
 """Extension -> the formats, as Pillow names them, its pictures may have.
 
-These two every trainer decodes; any other picture is rendered before it is written (DESIGN.md section 7).
+These two every trainer decodes; any other picture is rendered before it is written.
 MPO is what Pillow calls a JPEG with a second picture behind the first, as some cameras write it.
 """
 

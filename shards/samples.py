@@ -1,4 +1,4 @@
-"""One sample as a shard holds it: `{key}.json` and its pictures (DESIGN.md section 14)."""
+"""One sample as a shard holds it: `{key}.json` and its pictures (docs/run_directory.md)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -242,7 +242,7 @@ class Card(Strict):
 
     @property
     def keyed(self) -> bool:
-        """Whether identifiers are stored only under the site key (DESIGN.md section 9)."""
+        """Whether identifiers are stored only under the site key (docs/privacy.md)."""
         if self.identifiers is None:
             return self.access == "credentialed" or self.reader == "dicom"
         return self.identifiers == "keyed"

@@ -43,7 +43,7 @@ class _Image(_Said):
 
 
 class _Sample(_Said):
-    """What is taken over of a sample's JSON (DESIGN.md section 14)."""
+    """What is taken over of a sample's JSON (docs/run_directory.md)."""
 
     sample_id: Id
     source_key: str

@@ -1,4 +1,4 @@
-"""Who a sample is: content-derived ids, and keyed names for what identifies a person (DESIGN.md section 9)."""
+"""Who a sample is: content-derived ids, and keyed names for what identifies a person (docs/privacy.md)."""
 
 import hashlib
 import hmac

@@ -1,6 +1,6 @@
 """The canonical tables, verdicts and reasons: exact names, shared by every folder and by other programs.
 
-DESIGN.md sections 2, 3 and 13 define them.
+docs/run_directory.md says what each reason means.
 """
 
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""From fields to turns: the table of DESIGN.md section 14, a function a task."""
+"""From fields to turns, by task."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

@@ -27,7 +27,7 @@ app = typer.Typer(
     name="curate",
     help="Turn biomedical corpora into training shards that can be vouched for.\n\n"
     "Exit status: 0 done, 1 the work failed, 2 wrong usage or configuration, 3 an audit found leaks, "
-    "4 too many records failed.",
+    "4 too many records failed, 130 interrupted (the same command goes on).",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -1,4 +1,4 @@
-"""How strong a piece of evidence is that an eval item is in the data (DESIGN.md section 8)."""
+"""How strong a piece of evidence is that an eval item is in the data, and which evidence removes a sample."""
 
 from enum import StrEnum
 

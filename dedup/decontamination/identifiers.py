@@ -42,7 +42,7 @@ IDENTIFIERS: tuple[Identifier, ...] = (
     Identifier("article", rf"{_START}(?P<id>PMC[0-9]{{4,8}}){_END}"),
     Identifier("figure", rf"{_START}(?P<id>PMC[0-9]{{4,8}}_[Ff]ig[0-9]{{1,3}}){_END}"),
     Identifier("article", rf"{_START}PMID[ :_-]{{0,2}}(?P<id>[0-9]{{5,8}}){_END}", "PMID"),
-    # LLaVA-Med: `17506892_F1`, a PubMed id and a figure (reference/papers.md A6.6)
+    # LLaVA-Med: `17506892_F1`, a PubMed id and a figure
     Identifier("article", rf"{_NAME}(?P<id>[1-9][0-9]{{6,7}})_F[0-9]{{1,3}}(?:[._]|$)", "PMID"),
     Identifier("figure", rf"{_NAME}(?P<id>[1-9][0-9]{{6,7}}_F[0-9]{{1,3}})(?:[._]|$)", "PMID"),
     # MedPix: VQA-RAD, VQA-Med and MedPix 2.0 (`MPX1009_synpic46283.png`)

@@ -19,7 +19,7 @@ from dedup.decontamination.text_words import hashes_of
 Places = npt.NDArray[np.int64]
 
 THRESHOLDS = ((7, 1.0), (12, 0.9), (30, 0.8))
-"""Tokens of a text up to which this share of its weight must be matched (reference/dedup.md 3(iii)), beyond:"""
+"""Tokens of a text up to which this share of its weight must be matched (docs/decontamination_text.md), beyond:"""
 LONG_THRESHOLD = 0.75
 ANSWER_BONUS = 0.1
 """The answer beside it lowers the threshold of a text that is not short."""

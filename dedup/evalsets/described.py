@@ -22,7 +22,7 @@ _READERS = {
 
 
 class Description(Strict):
-    """`evalset.yaml` (DESIGN.md section 12). Of a registered set that was fetched only name and revision are needed."""
+    """`evalset.yaml` (docs/eval_sets.md). Of a registered set that was fetched only name and revision are needed."""
 
     name: str
     description: str = ""

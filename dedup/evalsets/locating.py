@@ -38,6 +38,7 @@ class FoundSet:
 def find_evalset(evalset: EvalSet, roots: Sequence[Folder]) -> FoundSet | None:
     """The first form of the set that is under the roots, or None.
 
+    One whose files may hold evaluated items comes before one of which only other splits are there.
     A folder called like the set that holds an `evalset.yaml` comes first: it is what `curate evals fetch` made. A
     keyed set is found with its names as they are: `FoundSet.keyed_under` before its items are read.
 
@@ -66,8 +67,14 @@ def evalset_in(folder: Folder) -> FoundSet | None:
 
 
 def _found(evalset: EvalSet, roots: Sequence[Folder]) -> FoundSet | None:
+    without_items: FoundSet | None = None
     for form in evalset.forms:
-        corpus = find_corpus(card_of(evalset, form), evalset.name, roots, Identity(evalset.name))
-        if corpus is not None:
-            return FoundSet(evalset, form, corpus)
-    return None
+        for first in range(len(roots)):  # a corpus of the first root may be the training split alone
+            corpus = find_corpus(card_of(evalset, form), evalset.name, roots[first:], Identity(evalset.name))
+            if corpus is None:
+                break
+            found = FoundSet(evalset, form, corpus)
+            if found.files:
+                return found
+            without_items = without_items or found
+    return without_items

@@ -128,7 +128,7 @@ class EvalSet(Strict):
 
     @property
     def keyed(self) -> bool:
-        """Whether identifiers are stored only under the site key (DESIGN.md section 9)."""
+        """Whether identifiers are stored only under the site key (docs/privacy.md)."""
         return any(card_of(self, form).keyed for form in self.forms)
 
 

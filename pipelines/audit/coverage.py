@@ -1,11 +1,28 @@
 """What an audit cannot say of its eval sets: a gap where the set is required, else something that is not covered."""
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 
 from dedup.decontamination.findings import Channel
-from pipelines.audit.evals import Evals
+from pipelines.audit.evals import Evals, Missing
 from pipelines.audit.protect import ProtectedSet
 from sources.schema import Reason
+
+
+def with_items(evals: Evals, sets: Iterable[ProtectedSet]) -> Evals:
+    """The eval sets, of which optional ones without an item count as not there: nothing can be found of them."""
+    empty = {one.name: tuple(_lacks(one)) for one in sets if not one.items and one.name in evals.optional}
+    absent = [
+        Missing(one.evalset.name, required=False, fetch=one.evalset.fetch, lacks=empty[one.evalset.name])
+        for one in evals.found
+        if one.evalset.name in empty
+    ]
+    return replace(
+        evals,
+        found=tuple(one for one in evals.found if one.evalset.name not in empty),
+        missing=tuple(sorted([*evals.missing, *absent], key=lambda one: one.name)),
+        optional=evals.optional - empty.keys(),
+    )
 
 
 def gaps_of_sets(evals: Evals, sets: Iterable[ProtectedSet]) -> list[str]:
@@ -16,7 +33,12 @@ def gaps_of_sets(evals: Evals, sets: Iterable[ProtectedSet]) -> list[str]:
 
 def not_covered_of_sets(evals: Evals, sets: Iterable[ProtectedSet]) -> list[str]:
     """Sentences on optional ones."""
-    told = [f"eval set {one.name}: not there (it is optional)" for one in evals.missing if not one.required]
+    told = [
+        f"{sentence} (it is optional)"
+        for one in evals.missing
+        if not one.required
+        for sentence in one.lacks or (f"eval set {one.name}: not there",)
+    ]
     lacking = [sentence for one in sets if one.name in evals.optional for sentence in _lacks(one)]
     return told + [f"{sentence} (it is optional)" for sentence in lacking]
 

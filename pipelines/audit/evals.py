@@ -20,6 +20,8 @@ class Missing:
     required: bool
     fetch: str
     """How to get it, for people."""
+    lacks: tuple[str, ...] = ()
+    """Of one whose files are there and give no item: sentences on why."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,11 @@ class Evals:
     """Of the found ones those that an audit may do without."""
     articles: str | None = None
     """NCBI's table of names of articles."""
+
+    @property
+    def asked(self) -> bool:
+        """Whether there is a set to protect, or one that has to be there and is not."""
+        return bool(self.found) or any(one.required for one in self.missing)
 
 
 def find_evals(

@@ -19,7 +19,7 @@ ALSO = {
     "explanation": "rationale", "report": "text", "pmcid": "article", "patient_id": "patient", "study_id": "study",
     "case_id": "case", "question_id": "id", "qid": "id",
 }  # fmt: skip
-"""Names that columns of published data sets have beside our own (DESIGN.md section 6)."""
+"""Names that columns of published data sets have beside our own."""
 
 
 class GivenFields(Strict):

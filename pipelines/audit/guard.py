@@ -44,11 +44,19 @@ class Guard:
             need = "required: the audit will be incomplete" if one.required else "optional: not covered"
             reporter.say(f"eval set {one.name}: not found under --evals ({need})")
 
-    def guarded(self, graph: Graph, engine: Engine, session: Session, reporter: Reporter) -> Graph:
-        """The graph with the step, after the eval sets were read."""
+    def guarded(
+        self, graph: Graph, engine: Engine, session: Session, reporter: Reporter
+    ) -> "tuple[Guard | None, Graph]":
+        """The guard and the graph with the step, after the eval sets were read; which of them are empty is said.
+
+        None, and the graph without the step, where all that are there are optional and hold no item.
+        """
         from pipelines.audit.in_build import step_of
 
-        return replace(graph, decontaminate=step_of(self.settings, self.evals, engine, session, reporter))
+        evals, step = step_of(self.settings, self.evals, engine, session, reporter)
+        for sentence in (sentence for one in evals.missing for sentence in one.lacks):
+            reporter.say(f"{sentence} (optional: not covered)")
+        return (replace(self, evals=evals) if evals.asked else None), replace(graph, decontaminate=step)
 
     def audit(
         self,
@@ -81,7 +89,7 @@ def guard_of(recipe: Recipe, roots: Sequence[Folder], id_key: Path | None) -> Gu
     if not settings.enabled or not settings.against:
         return None
     evals = find_evals(settings.against, settings.required, roots, site_key_in(id_key), settings.articles)
-    return Guard(settings, evals) if evals.found or any(one.required for one in evals.missing) else None
+    return Guard(settings, evals) if evals.asked else None
 
 
 def decontaminate(flow: Flow, deciding: Decontamination) -> None:

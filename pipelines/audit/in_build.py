@@ -8,6 +8,7 @@ from typing import Any
 
 import blake3
 
+from pipelines.audit.coverage import with_items
 from pipelines.audit.data import as_shards
 from pipelines.audit.document import clean_subsets, document_bytes
 from pipelines.audit.evals import Evals
@@ -48,11 +49,17 @@ class Audited:
 
 def step_of(
     settings: DecontaminateSettings, evals: Evals, engine: Engine, session: Session, reporter: Reporter
-) -> Decontaminate:
-    """The step, after the eval sets were read; workers have the build's session again afterwards."""
+) -> tuple[Evals, Decontaminate | None]:
+    """The eval sets without the optional ones that hold no item, and the step, None where there is none to protect.
+
+    They were read; workers have the build's session again afterwards.
+    """
     protected = protected_by(engine, session, evals, reporter, pictures_of(session.recipe))
+    left = with_items(evals, protected.sets)
+    if len(left.found) < len(evals.found) and left.asked:
+        protected = protected_by(engine, session, left, reporter, pictures_of(session.recipe))
     engine.start(session.without_files())
-    return Decontaminate(settings, protected)
+    return left, Decontaminate(settings, protected) if left.asked else None
 
 
 def audit_written(

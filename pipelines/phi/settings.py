@@ -7,9 +7,10 @@ from pydantic import Field, field_validator, model_validator
 from filters import ocr
 from filters.phi_model import MODEL, model_is_installed
 from sources.cards import Strict
+from sources.extras import install_extra
 from sources.records import Corpus
 
-INSTALL = "pip install 'curate[phi]'"
+INSTALL = install_extra("phi")
 
 
 class PhiSettings(Strict):
@@ -41,7 +42,7 @@ class PhiSettings(Strict):
         if value == "auto":
             return "model" if model_is_installed() else "rules"
         if value == "model" and not model_is_installed():
-            raise ValueError(f"the language model {MODEL} is not installed: {INSTALL}, or names: rules")
+            raise ValueError(f"the language model {MODEL} is not installed; {INSTALL}, or names: rules")
         return value
 
     @field_validator("ocr")
@@ -50,14 +51,14 @@ class PhiSettings(Strict):
         if value == "auto":
             return "rapidocr" if ocr.is_installed() else "none"
         if value == "rapidocr" and not ocr.is_installed():
-            raise ValueError(f"{ocr.PACKAGE} is not installed: {INSTALL}, or ocr: none")
+            raise ValueError(f"{ocr.PACKAGE} is not installed; {INSTALL}, or ocr: none")
         return value
 
     @model_validator(mode="after")
     def _masks_are_read_again(self) -> "PhiSettings":
         if self.enabled and self.burned_in_text in ("mask", "redact") and self.ocr == "none":
             raise ValueError(
-                f"burned_in_text: {self.burned_in_text} needs a reader, which looks again at what was covered: "
+                f"burned_in_text: {self.burned_in_text} needs a reader, which looks again at what was covered; "
                 f"{INSTALL}, or burned_in_text: quarantine"
             )
         return self

@@ -26,6 +26,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+def training_split_alone(evals: Path) -> None:
+    """VQA-RAD as it lies where only its training split was downloaded."""
+    folder = evals / "vqa_rad" / "data"
+    folder.mkdir(parents=True)
+    record = {"qid": 1, "image_name": "synpic1.jpg", "question": "Is the lung clear?", "answer": "yes"}
+    (folder / "trainset.json").write_bytes(orjson.dumps([record]))
+
+
 def recipe(place: Path, **decontaminate: Any) -> Path:
     source = {"name": "src", "reader": "csv", "path": "csv/data.csv", "task": "vqa", "access": "open",
               "fields": FIELDS, "images": "csv"}  # fmt: skip
@@ -129,6 +137,33 @@ def test_eval_sets_that_are_not_there(place: Path, tmp_path: Path) -> None:
     answer = build(place, tmp_path / "none", against=["medqa"], required=[])
     assert (answer["audit"], answer["counts"]["kept"]) == ("not_run", 3)
     assert orjson.loads((tmp_path / "none" / "shards" / "manifest.json").read_bytes())["audit"] is None
+
+
+def test_an_optional_eval_set_without_an_item_counts_as_not_there(place: Path, tmp_path: Path) -> None:
+    evals = tmp_path / "evals"
+    training_split_alone(evals)
+    eval_set(evals, "wards", where={"id": ["nobody"]})
+    where = ("--data", place, "--evals", evals)
+    run = tmp_path / "nothing left"
+    empty = ["vqa_rad", "wards"]
+    told = curate("build", "--recipe", recipe(tmp_path, against=empty, required=[]), *where, "--out", run)
+    assert "audit: not_run" in told.stderr
+    assert "eval set vqa_rad holds no item (optional: not covered)" in told.stderr
+    assert orjson.loads((run / "shards" / "manifest.json").read_bytes())["audit"] is None
+    eval_set(evals)
+    run = tmp_path / "one left"
+    command = ("build", "--recipe", recipe(tmp_path, against=["mine", *empty], required=["mine"]), *where, "--out", run)
+    assert curate_json(*command)["audit"] == "clean"
+    document = audit_in(run)
+    assert (list(document["eval_sets"]), [one["name"] for one in document["missing"]]) == (["mine"], empty)
+    assert document["not_covered"][:2] == [f"eval set {name} holds no item (it is optional)" for name in empty]
+
+
+def test_a_required_eval_set_without_an_item_makes_the_audit_incomplete(place: Path, tmp_path: Path) -> None:
+    training_split_alone(tmp_path / "evals")
+    where = ("--data", place, "--evals", tmp_path / "evals", "--out", tmp_path / "run")
+    assert curate_json("build", "--recipe", recipe(tmp_path, against=["vqa_rad"]), *where)["audit"] == "incomplete"
+    assert audit_in(tmp_path / "run")["reasons"] == ["eval set vqa_rad holds no item"]
 
 
 def test_a_build_that_goes_on_without_its_eval_sets_keeps_no_report_of_them(place: Path, tmp_path: Path) -> None:

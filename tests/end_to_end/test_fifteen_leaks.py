@@ -1,4 +1,4 @@
-"""The cases of reference/dedup.md 4a that an audit must find, and those of 4b that it must not, in one audit.
+"""Fifteen ways to leak that an audit must find, and look-alikes that it must not, in one audit.
 
 Each case has an eval item of its own, which its record leaks or only resembles. Case 14 (VQA-RAD's own splits) is
 `test_within.py`; of 15 later stages are `test_audit_in_a_build.py`, swapped eval files `test_audit_report.py`; real

@@ -1,5 +1,6 @@
 """The hold-out: whole groups are set aside, in shards of their own, the same on any machine."""
 
+import re
 import shutil
 from collections import defaultdict
 from pathlib import Path
@@ -44,6 +45,14 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[object],
     arguments = sharing(place)
     answer = curate_json("build", *arguments, "--out", place / "run", "--workers", 2)
     return place / "run", arguments, answer
+
+
+def test_the_page_about_the_run_directory_names_every_key_of_run_json(built: tuple[Path, object, object]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "run_directory.md").read_text()
+    table = page.partition("| key of `run.json` |")[2].partition("\n\n")[0]
+    cells = re.findall(r"^\| (`[^|]+`) \|", table, re.MULTILINE)
+    keys = {key for cell in cells for key in re.findall(r"\w+", cell)}
+    assert keys - {"removed"} == orjson.loads((built[0] / "run.json").read_bytes()).keys()
 
 
 def sides(run: Path) -> dict[str, set[str]]:

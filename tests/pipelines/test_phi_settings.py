@@ -41,7 +41,7 @@ def test_what_is_asked_for_and_not_installed_is_an_error_that_says_how_to_get_it
 ) -> None:
     monkeypatch.setattr(phi_settings, "model_is_installed", lambda: False)
     monkeypatch.setattr(ocr, "is_installed", lambda: False)
-    with pytest.raises(UsageError, match=r"not installed: pip install 'curate\[phi\]'"):
+    with pytest.raises(UsageError, match=r"not installed; in the checkout: uv pip install -e '\.\[phi\]'"):
         load_recipe(None, recipe_with(tmp_path, **asked), ())
 
 

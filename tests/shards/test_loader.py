@@ -329,7 +329,7 @@ def test_a_sample_larger_than_the_limit_is_reported_and_left_out(root: Path) -> 
 def test_without_torch_the_extra_is_named() -> None:
     script = "import sys; sys.modules['torch'] = None; import shards.loader"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert "ModuleNotFoundError: the loader needs torch: pip install 'curate[train]'" in done.stderr
+    assert "ModuleNotFoundError: the loader needs torch; in the checkout: uv pip install -e '.[train]'" in done.stderr
 
 
 def test_reading_rows_loads_no_torch() -> None:

@@ -6,7 +6,7 @@ import pytest
 from shards.samples import SampleError, SampleJson, json_bytes, sample_json, shard_sample
 from tests.shards.conftest import facts_of, key_of, row_of
 
-LISTED_IN_DESIGN = [
+KEYS = [
     "sample_id", "source", "source_key", "task", "license", "access", "language", "turns", "question", "options",
     "answer", "groups", "images", "tokens", "parent_id",
 ]  # fmt: skip
@@ -14,7 +14,7 @@ LISTED_IN_DESIGN = [
 
 def test_the_json_has_the_keys_of_the_contract_in_their_order() -> None:
     content = sample_json(row_of(1, images=1), 12, facts_of(1, ["png"]))
-    assert list(content) == LISTED_IN_DESIGN == list(SampleJson.model_fields)
+    assert list(content) == KEYS == list(SampleJson.model_fields)
     assert list(content["images"][0]) == ["member", "image_id", "width", "height", "modality"]
     SampleJson.model_validate_json(json_bytes(content))
 
@@ -22,8 +22,8 @@ def test_the_json_has_the_keys_of_the_contract_in_their_order() -> None:
 def test_values_are_those_of_the_row() -> None:
     row = row_of(3) | {"options": ["yes", "no"], "parent_id": key_of(1)}
     content = sample_json(row, 40, [])
-    assert {name: content[name] for name in LISTED_IN_DESIGN if name not in ("images", "tokens")} == {
-        name: row[name] for name in LISTED_IN_DESIGN if name not in ("images", "tokens")
+    assert {name: content[name] for name in KEYS if name not in ("images", "tokens")} == {
+        name: row[name] for name in KEYS if name not in ("images", "tokens")
     }
     assert (content["images"], content["tokens"]) == ([], 40)
 

@@ -23,6 +23,15 @@ def test_the_table_of_corpora_is_the_catalogue() -> None:
     assert rows == [(card.name, card.task, card.license, card.access, ", ".join(card.groups) or "-") for card in cards]
 
 
+def test_the_page_names_the_corpora_that_no_shipped_recipe_takes() -> None:
+    recipes = (DOCS.parent / "pipelines" / "recipes").glob("*.yaml")
+    taken = {source["name"] for path in recipes for source in yaml.safe_load(path.read_text())["sources"]}
+    told = (DOCS / "corpora.md").read_text().partition("**In no shipped recipe**")[2].partition("Of the others")[0]
+    named = {name for name in re.findall(r"`(\w+)`", told) if name in catalogue()}
+    assert catalogue().keys() - taken == named - taken
+    assert named & taken == {"pmc_oa_jsonl", "pmc_vqa_v2"}, "named as the forms that the recipes take instead"
+
+
 @pytest.fixture
 def page() -> str:
     return (DOCS / "adding_a_corpus.md").read_text()

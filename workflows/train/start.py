@@ -13,6 +13,7 @@ from pipelines.audit.review import read_review
 from pipelines.errors import CurateError, UsageError
 from pipelines.places import folder_of
 from shards.manifest import MANIFEST_NAME, ManifestError, read_manifest
+from sources.extras import install_extra
 from sources.storage import Folder, LocalFolder
 from sources.storage.folder import InUseError
 from workflows.train.job import ADMISSION, EXPORT, JOB, LAUNCHING, RUNNING, Job, read_job
@@ -200,7 +201,7 @@ def check_machine(prepared: Prepared) -> None:
     options, attention = prepared.options, prepared.model.attention.text
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
-        raise CurateError(f"training needs {', '.join(missing)}: not installed", "pip install 'curate[train]'")
+        raise CurateError(f"training needs {', '.join(missing)}: not installed", install_extra("train"))
     if prepared.recipe.wandb is not None and find_spec("wandb") is None:
         raise CurateError("wandb is not installed", "pip install wandb, or leave --set wandb away")
     if options.launcher != "local":

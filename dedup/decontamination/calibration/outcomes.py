@@ -30,7 +30,7 @@ found. `other`: the item that a decoy was taken for, -1 else.
 """
 
 MOST_FLAGGED = 0.001
-"""Share of decoys that may be flagged (DESIGN.md section 6)."""
+"""Share of decoys that may be flagged: more, and an audit is insensitive (docs/calibration.md)."""
 SHOWN_FLAGGED = 20
 
 
@@ -50,7 +50,7 @@ def table_of(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
 
 
 def calibration_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """`calibration` of an audit (DESIGN.md section 6): channel -> transform -> recall; `false_positives`."""
+    """`calibration` of an audit: channel -> transform -> recall; `false_positives`."""
     found: dict[str, Any] = {}
     for channel, of_channel in grouped([row for row in rows if row["kind"] == LEAK], "channel").items():
         found[channel] = {

@@ -1,6 +1,6 @@
 """Thirty ways in which a picture comes back: variants of grey pictures, each a function of a seed.
 
-The transforms of reference/dedup.md, and how each is saved as a file again.
+Also how each is saved as a file again.
 """
 
 from collections.abc import Callable, Sequence

@@ -166,7 +166,7 @@ EDITS: dict[str, Edit] = {
 
 
 def _record(text: str, original: Original) -> Written:
-    """A sample of a corpus with fields, as ingest makes it (DESIGN.md section 14)."""
+    """A sample of a corpus with fields, as ingest makes it (`sources/turns.py`)."""
     listed = "".join(f"\n{letter}. {option}" for letter, option in zip(LETTERS, original.options, strict=False))
     turns = [("user", text + listed)]
     if original.answer:

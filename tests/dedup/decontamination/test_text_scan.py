@@ -1,4 +1,4 @@
-"""The text cases of reference/dedup.md 4a, which must be found, and 4b, which must not, and the form of hits."""
+"""Texts that leak an item and must be found, texts that only resemble one and must not, and the form of hits."""
 
 import base64
 import json

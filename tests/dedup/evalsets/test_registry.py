@@ -15,7 +15,7 @@ OTHERS = {
     "mmmu_pro_med_4", "mmmu_pro_med_10", "medframeqa", "cmb", "cmexam", "cmmlu_med", "medqa_mcmle", "healthbench",
     "rad_restruct", "vqa_med_2019", "vqa_med_2020", "vqa_med_2021",
 }  # fmt: skip
-"""With those, every benchmark of reference/papers.md D1."""
+"""With those, every benchmark that the four papers judge on."""
 
 
 def test_every_benchmark_of_the_four_papers_has_a_card() -> None:

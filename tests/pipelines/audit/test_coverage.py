@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.audit.coverage import gaps_of_sets, not_covered_of_sets, unmeasured, without_pictures
+from pipelines.audit.coverage import gaps_of_sets, not_covered_of_sets, unmeasured, with_items, without_pictures
 from pipelines.audit.evals import Evals, Missing, find_evals
 from pipelines.audit.protect import ProtectedSet
 from sources.storage import LocalFolder
@@ -44,6 +44,19 @@ def test_which_of_the_sets_that_are_there_are_optional(
     evals = find_evals(["mine"], required, [LocalFolder(tmp_path)], None)
     assert [one.evalset.name for one in evals.found] == ["mine"]
     assert evals.optional == optional
+
+
+@pytest.mark.parametrize(("required", "items", "left"), [([], 0, []), (None, 0, ["mine"]), ([], 3, ["mine"])])
+def test_only_an_optional_set_without_an_item_counts_as_not_there(
+    tmp_path: Path, required: list[str] | None, items: int, left: list[str]
+) -> None:
+    eval_set(tmp_path)
+    evals = with_items(find_evals(["mine"], required, [LocalFolder(tmp_path)], None), [protected({"empty": 2}, items)])
+    assert [one.evalset.name for one in evals.found] == left
+    assert evals.asked == bool(left)
+    assert [one.lacks for one in evals.missing] == (
+        [] if left else [("eval set mine holds no item", "eval set mine: 2 x empty")]
+    )
 
 
 def test_channels_of_which_no_probe_was_planted_are_not_covered() -> None:
