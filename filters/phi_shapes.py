@@ -29,7 +29,7 @@ SEVERAL = (
 )
 """A name of more than one word, or with initials, that ends where words with capitals do."""
 ALL_CAPS = rf"{CAPS}(?:,\s*|\s+){CAPS}(?:\s+{INITIAL}(?![\w]))?"
-COMMA = rf"{NAME},\s*{NAME}(?:\s+{INITIAL})?"
+COMMA = rf"{NAME},\s*{NAME}(?:\s+{INITIAL}(?![\w]))?"
 _LINE = re.compile(r"(?:[^\n]*,[^\S\n]*\n)?[^\n]*")
 """And the next one where a comma ends it."""
 TOKEN = re.compile(r"[^\W\d_][\w'\u2019-]*")
@@ -50,9 +50,10 @@ def trimmed(text: str, start: int, stop: int, *, line: bool = False, surname: bo
             break
         words.pop(0)
     while words and _is_common(text[slice(*words[-1])]):
-        # `Peter Cross` and `Jane Doe White` are names, `Jane Doe Head` is one and a part of the body
+        # `Peter Cross` and `Jane Doe White` are names, `Jane Doe Hand` is one and a part of the body
         last, others = text[slice(*words[-1])], sum(not _is_common(text[slice(*word)]) for word in words[:-1])
-        if surname and is_word_surname(last) and (others < 2 or last.title() in _SELDOM_A_THING):
+        broken = others > 0 and "\n" in text[words[-2][1] : words[-1][0]]
+        if surname and not broken and is_word_surname(last) and (others < 2 or last.title() in _SELDOM_A_THING):
             break
         words.pop()
     if not words:

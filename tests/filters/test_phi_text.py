@@ -166,6 +166,8 @@ def test_a_name_that_one_text_of_a_record_shows_is_found_in_all_of_them() -> Non
         ("Patient Name: Peter Cross", "Patient Name: [NAME]"), ("Patient: Jane Ann White", "Patient: [NAME]"),
         ("Dr. de la Cruz, Mrs. de Souza and Mr. van Dyke.", "Dr. [NAME], Mrs. [NAME] and Mr. [NAME]."),
         ("Mr. Ward. Patient: Good. Provider: Back pain", "Mr. [NAME]. Patient: Good. Provider: Back pain"),
+        ("Dr. Smith\nWhite matter is normal. Back exam.", "Dr. [NAME]\nWhite matter is normal. Back exam."),
+        ("Patient: Haas, Ingeborg DOB: none", "Patient: [NAME] DOB: none"),
         ("DR Foot AP. MS Lesion. MR White matter. The Dr. The end.", None), ("Patient: Young Caucasian Male", None),
     ],
 )  # fmt: skip
