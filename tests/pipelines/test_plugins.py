@@ -1,4 +1,5 @@
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +20,20 @@ KEPT = "return all_kept(samples.num_rows)"
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder on the path of this process; what is imported from it is forgotten afterwards."""
     folder = tmp_path / "site"
     folder.mkdir()
     monkeypatch.syspath_prepend(folder)
+    _forget()
+    yield folder
+    _forget()
+
+
+def _forget() -> None:
     for name in ("others", "rivals"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
+        sys.modules.pop(name, None)
     _step.cache_clear()
-    return folder
 
 
 def load(place: Path, **steps: object) -> object:
