@@ -105,8 +105,9 @@ _NO_PART = (PLAIN - WORD_SURNAMES) | frozenset(
     """.split()  # noqa: SIM905 - a list of words reads better as one text
 )
 """What stands in names and is nobody's alone."""
-_SAID = frozenset({"Good", "Fine", "Long", "Early", "Small", "Short", "Back", "Foot", "Hand", "Low", "High"})
+_SAID = frozenset({"Good", "Long", "Small", "Short", "Back", "Foot", "Hand", "Low", "High"})
 """What stands behind `Patient:` in a dialogue or a form and is no name."""
+_SHORT_NAMES = SHORT_SURNAMES | GIVEN_NAMES
 _HAN_OR_KANA = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{2,}")
 _ENDED = re.compile(r"\s*(?:[,.;)|]|\n|$)")
 _CANDIDATE = re.compile(rf"[{UPPER}][a-zß-ÿ]{{2,}}|[{UPPER}]{{3,}}")
@@ -197,8 +198,7 @@ def model_spans(text: str) -> Iterator[Span]:
 def parts_of(name: str) -> list[str]:
     """The words of a name by which it may be repeated alone: no initials, particles and terms of medicine."""
     words = [word.removesuffix("'s").removesuffix("\u2019s") for word in TOKEN.findall(name)]
-    short = SHORT_SURNAMES | GIVEN_NAMES
-    long = [word for word in words if len(word) > 3 or word.title() in short or _HAN_OR_KANA.fullmatch(word)]
+    long = [word for word in words if len(word) > 3 or word.title() in _SHORT_NAMES or _HAN_OR_KANA.fullmatch(word)]
     return [word for word in long if word.lower() not in _NO_PART]
 
 

@@ -79,6 +79,7 @@ def _is_common(word: str) -> bool:
 
 
 _TITLES = frozenset({"Dr", "Drs", "Mr", "Mrs", "Ms", "Miss", "Prof"})
+"""Where a pattern takes a title for the name itself."""
 _PARTICLES = re.compile(rf"{PARTICLE}\s+(?=[{UPPER}])")
 _SELDOM_A_THING = frozenset({"White", "Young", "Long", "Short", "Ward", "English", "French", "German", "Good", "Small"})
 """After two words of a name these are its last one."""
