@@ -7,36 +7,26 @@ import re
 from collections.abc import Iterator
 
 from filters.phi_capitals import PLAIN
+from filters.phi_headings import CUE, is_known, is_nobody, names_behind_headings
 from filters.phi_model import people_seen
 from filters.phi_people import ACTS, told_by_people
 from filters.phi_shapes import (
-    ALL_CAPS,
     CAPS,
-    COMMA,
+    FOLLOWING,
     FULL,
     INITIAL,
     NAME,
     PARTICLE,
     TOKEN,
     UPPER,
-    is_common_only,
     is_no_name,
     trimmed,
 )
 from filters.phi_spans import Span
-from filters.phi_words import EPONYMS, GIVEN_NAMES, MEDICAL_ENDINGS, NOT_A_NAME, TITLES
+from filters.phi_words import AFTER_EPONYM, EPONYMS, GIVEN_NAMES, MEDICAL_ENDINGS, NOT_A_NAME, TITLES
 from filters.surnames import SHORT_SURNAMES, WORD_SURNAMES
 
 _TITLED = re.compile(rf"\b{TITLES}((?:{PARTICLE}\s+)?(?:{FULL}|{CAPS}(?:\s+{CAPS})?))")
-_CUE = (
-    r"\b(?i:patient(?:['\u2019]s)?(?:\s+name)?|pt\.?(?:\s+name)?|name|surname|first name|last name|signed(?: by)?|"
-    r"(?:electronically|digitally) signed by|dictated by|transcribed by|reported by|reviewed by|read by|verified by|"
-    r"requested by|referred by|performed by|seen by|approved by|interpreted by|referring (?:physician|doctor|provider)|"
-    r"ordering (?:physician|provider)|attending(?: physician)?|radiologist|physician|surgeon|sonographer|technologist|"
-    r"operator|consultant|author|provider|next of kin|emergency contact|guardian|cc)"
-)
-_CUED = re.compile(rf"{_CUE}(?:\s*[:\uff1a]|\s+[-\u2013]\s)\s*(?:{TITLES})?({COMMA}|{ALL_CAPS}|{FULL}|{CAPS}\b)")
-_HEADED = re.compile(rf"\b(?i:(?:patient\s+)?name)\s+({CAPS},\s*{CAPS}(?:\s+{INITIAL}(?![\w]))?)")
 _CASED = r"[\u0386-\u03ab\u0400-\u042f][\u0370-\u052f]*"
 """A word in Greek or Cyrillic letters with a capital."""
 _UNCASED = r"[\u0590-\u06ff\u0900-\u097f]+"
@@ -48,10 +38,10 @@ _TOGETHER_WRITTEN = (
 )
 """A Chinese, Japanese or Korean name."""
 _SCRIPTED = re.compile(
-    rf"(?:{_CUE}|\b(?i:пациент|больной|имя|фио|ασθενής|όνομα))\s*[:\uff1a]\s*({_CASED}(?:[ ,-]{{1,2}}{_CASED}){{0,3}})|"
+    rf"(?:{CUE}|\b(?i:пациент|больной|имя|фио|ασθενής|όνομα))\s*[:\uff1a]\s*({_CASED}(?:[ ,-]{{1,2}}{_CASED}){{0,3}})|"
     rf"(?:\b(?i:name)|الاسم|שם|नाम)\s*[:\uff1a]\s*({_UNCASED}(?:[ ,-]{{1,2}}{_UNCASED}){{0,3}})|"
-    rf"(?:{_CUE}|المريض|החולה|मरीज)\s*[:\uff1a]\s*({_UNCASED}(?: {_UNCASED})?)(?=\s*(?:$|[\n.,;(|]))|"
-    rf"(?:{_CUE}|氏名|患者名|名前|환자명|이름|성명)\s*[:\uff1a]\s*(?:{TITLES})?({_TOGETHER_WRITTEN})"
+    rf"(?:{CUE}|المريض|החולה|मरीज)\s*[:\uff1a]\s*({_UNCASED}(?: {_UNCASED})?)(?=\s*(?:$|[\n.,;(|]))|"
+    rf"(?:{CUE}|氏名|患者名|名前|환자명|이름|성명)\s*[:\uff1a]\s*(?:{TITLES})?({_TOGETHER_WRITTEN})"
     r"(?![\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])|"
     rf"\b{TITLES}({_CASED}(?:[ -]{_CASED}){{0,2}}|{_UNCASED}(?: {_UNCASED})?|{_HAN}{{1,4}}|{_TOGETHER_WRITTEN})"
 )
@@ -65,10 +55,13 @@ _SPOKEN = re.compile(
     r"(?:wife|husband|son|daughter|brother|sister|mother|father|niece|nephew|partner|caregiver|carer),?)"
     rf"\s+(?:{TITLES})?({FULL})"
 )
-_PATIENT = re.compile(rf"\b(?i:patient|pt|client|resident|baby|gentleman|lady)\s+({NAME}\s+(?:{INITIAL}\s+)?{NAME})")
+_PATIENT = re.compile(
+    r"\b(?i:(?:patient|pt)(?:\s+name)?|client|resident|baby|gentleman|lady)\s+(?!(?i:name)\b)"
+    rf"({NAME}\s+(?:{INITIAL}\s+)?{NAME})"
+)
 _ACTING = re.compile(
-    rf"\b({NAME}\s+(?:{INITIAL}\s+)?{NAME}),?\s+(?:was|is|has|had|reports|reported|denies|denied|presented|presents|"
-    r"states|stated|complains|complained|returned|returns|underwent|tolerated|came|lives)\b"
+    rf"\b({NAME}\s+(?:{INITIAL}\s+)?{NAME})(?:,?|,\s*(?:aged\s+)?\d{{1,3}},)\s+"
+    r"(?:was|is|has|had|reports|reported|denies|denied|presented|presents|states|stated|complains|complained|returned|returns|underwent|tolerated|came|lives)\b"
 )
 _CARET = re.compile(rf"(?<![\w^])[{UPPER}][\w'\u2019-]{{0,40}}(?:\^[{UPPER}][\w'\u2019.-]{{0,40}}){{1,4}}")
 _LETTERS = re.compile(
@@ -96,6 +89,8 @@ _AFTER_MODALITY = frozenset(
     """.split()  # noqa: SIM905 - a list of words reads better as one text
 )
 """What follows MR, MS and DR where they are imaging, a disease or a drug."""
+_THINGS = AFTER_EPONYM - {"tests", "views", "scores", "grades", "lines", "plots", "plaques"}
+"""Without what people do, too (`Lee tests positive`)."""
 _NEWBORN = frozenset({"Baby", "Boy", "Girl", "Twin"})
 _ALONE = re.compile(rf"(?<![\w'\u2019-])({NAME})(?![\w-])")
 _NO_PART = (PLAIN - WORD_SURNAMES) | frozenset(
@@ -105,23 +100,19 @@ _NO_PART = (PLAIN - WORD_SURNAMES) | frozenset(
     """.split()  # noqa: SIM905 - a list of words reads better as one text
 )
 """What stands in names and is nobody's alone."""
-_SAID = frozenset({"Good", "Long", "Small", "Short", "Back", "Foot", "Hand", "Low", "High"})
-"""What stands behind `Patient:` in a dialogue or a form and is no name."""
 _SHORT_NAMES = SHORT_SURNAMES | GIVEN_NAMES
 _HAN_OR_KANA = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{2,}")
-_ENDED = re.compile(r"\s*(?:[,.;)|]|\n|$)")
 _CANDIDATE = re.compile(rf"[{UPPER}][a-zß-ÿ]{{2,}}|[{UPPER}]{{3,}}")
 
 
 def rule_spans(text: str) -> Iterator[Span]:
     """Names that titles, headings, signatures, given names or DICOM's `^` tell, and institutions."""
     yield from _certain(text)
-    for pattern in (_TITLED, _CUED, _HEADED, _SPOKEN, _PATIENT, _CJK, _LETTERS):
+    yield from names_behind_headings(text)
+    for pattern in (_TITLED, _SPOKEN, _PATIENT, _CJK, _LETTERS):
         for match in pattern.finditer(text):
             span = _after_its_cue(text, match)
-            if span is None or (pattern is _SPOKEN and text[span.start : span.stop].endswith("ology")):
-                continue
-            if pattern in (_TITLED, _CJK) or not is_no_name(text, span):
+            if span is not None and (pattern in (_TITLED, _CJK) or not is_no_name(text, span, cued=True)):
                 yield span
     for match in _CARET.finditer(text):
         yield Span(match.start(), match.end(), "name")
@@ -138,18 +129,22 @@ def rule_spans(text: str) -> Iterator[Span]:
 
 
 def _after_its_cue(text: str, match: re.Match[str], *, capitals: bool = False) -> Span | None:
-    """The name that a title, a heading or what was done tells; of `DR Foot` and `Provider: Back pain` none.
+    """The name that a title or what was done tells; of `DR Foot`, `Patient Tolerated` and `spoke with Pharmacy` none.
 
     `capitals`: any word of the text may have one.
     """
-    surname = match.re in (_TITLED, _CUED, _HEADED)
-    if match.re is _TITLED:
+    titled = match.re is _TITLED
+    if titled:
         title = text[match.start() : match.start(1)].strip()
         surname = title.endswith(".") or title.lower() not in ("dr", "mr", "ms") or not (capitals or title == "DR")
-    span = trimmed(text, *match.span(1), line=match.re is _CUED and not capitals, surname=surname)
-    if span is None or match.re is not _CUED or not is_common_only(text, span):
+    span = trimmed(text, *match.span(1), surname=titled and surname)
+    if span is None or titled:
         return span
-    return span if _ENDED.match(text, span.stop) and text[span.start : span.stop] not in _SAID else None
+    words = TOKEN.findall(text[span.start : span.stop])
+    known = is_known(words)
+    if not known and (is_nobody(words) or (len(words) == 1 and words[0].endswith(("ology", "surgery")))):
+        return None
+    return span if known or match.re is not _PATIENT or len(words) > 1 else None
 
 
 def _certain(text: str) -> Iterator[Span]:
@@ -165,20 +160,25 @@ def spans_of_capitals(copy: str) -> Iterator[Span]:
 
     So only titles, headings, signatures and given names tell them.
     """
-    for pattern in (_TITLED, _CUED, _SPOKEN, _LETTERS, _ACTING):
+    yield from (span for span in names_behind_headings(copy, capitals=True) if not _is_a_thing(copy, span))
+    for pattern in (_TITLED, _SPOKEN, _LETTERS, _ACTING):
         for match in pattern.finditer(copy):
             span = _after_its_cue(copy, match, capitals=True)
-            if span is None or (pattern is not _TITLED and is_no_name(copy, span)):
+            if span is None or (pattern is not _TITLED and is_no_name(copy, span, cued=True)):
                 continue
             if pattern is _ACTING and (not ACTS.match(copy, span.stop) or _TITLED.match(copy, span.start)):
                 continue
-            words = [word.lower() for word in TOKEN.findall(copy[span.start : span.stop])]
             if pattern is _SPOKEN and match.group().lower().startswith(_FAMILY) and not ACTS.match(copy, span.stop):
                 continue
-            if not any(word in _AFTER_MODALITY or word.endswith(MEDICAL_ENDINGS) for word in words):
+            if not _is_a_thing(copy, span):
                 yield span
     yield from told_by_people(copy, capitals=True)
     yield from _with_given_names(copy)
+
+
+def _is_a_thing(copy: str, span: Span) -> bool:
+    words = [word.lower() for word in TOKEN.findall(copy[span.start : span.stop])]
+    return any(word in _AFTER_MODALITY or word.endswith(MEDICAL_ENDINGS) for word in words)
 
 
 def model_spans(text: str) -> Iterator[Span]:
@@ -209,13 +209,17 @@ def _with_given_names(text: str) -> Iterator[Span]:
         common = last in NOT_A_NAME and last.lower() not in WORD_SURNAMES
         if first not in GIVEN_NAMES or common or last.endswith(MEDICAL_ENDINGS):
             continue
+        if "\n" in match.group() and last.lower() in WORD_SURNAMES:
+            continue
         span = Span(match.start(), match.end(), "name")
         if not is_no_name(text, span):
             yield span
     for match in _ALONE.finditer(text):
         if match.group() in GIVEN_NAMES and match.group() not in EPONYMS:
             span = Span(match.start(), match.end(), "name")
-            if not is_no_name(text, span) and not _is_place(text, match.end()):
+            follows = FOLLOWING.match(text, match.end())
+            of_a_thing = follows is not None and follows[0][0] in " -" and follows[1].lower() in _THINGS
+            if not of_a_thing and not is_no_name(text, span) and not _is_place(text, match.end()):
                 yield span
     for match in _GIVEN_LAST.finditer(text):
         last, first = match.groups()

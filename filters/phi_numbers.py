@@ -29,7 +29,7 @@ _CUE = (
     r"(?:\s*+(?:(?:number|num|no|nr|id(?:entifier)?)\b\.?|#))?\s*+(?:is|was|of)?\s*+[:#=]?\s*+[:#=]?\s*+"
 )
 _VALUE = (
-    r"([A-Z]{0,4}[-\s/]?\d(?:[\w-]|/(?=\d)|(?<=\d)\s(?=\d{3,})|"
+    r"((?!(?:on|in|at|of|to|for|from|by|with|was|and|or|per|the|no)\s)[A-Z]{0,4}[-\s/]?\d(?:[\w-]|/(?=\d)|(?<=\d)\s(?=\d{3,})|"
     r"(?<=\d)\s(?=\d\d\b(?!\s*+(?:[cm]?m|m[gl]|kg|y(?:ea)?rs?|years?|y/?o|y|%|x|/|\.\d))))+)"
 )
 """In groups, too, of which one of two digits is no measure or age."""
@@ -41,6 +41,8 @@ _WEAK_CUE = re.compile(
 )
 """Words that also stand before years, counts and sizes: they need a mark (number, no, #, :) or five digits."""
 _BARE_ID = re.compile(r"\bID\s*+(?:number|no\.?)?\s*+[:#]\s*+([A-Z]{0,4}-?\d[\w-]{2,})")
+_SPECIMEN = re.compile(r"(?<![\w-])(?:S|SP|SU|SC|CY|GS|HS|SS|BM|[CNFADH])-?\d{2}-\d{3,6}(?![\w-])")
+"""Accession numbers of pathology: kind, year, number."""
 _CJK_ID = re.compile(r"(?:病历号|住院号|门诊号|检查号|身份证号?)\s*[::\uff1a]?\s*([A-Z]{0,3}\d[\dXx-]{3,})")
 _PLAIN: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ("id", re.compile(r"(?<![\w-])\d{3}-\d{2}-\d{4}(?![\w-])")),
@@ -58,6 +60,11 @@ _CUED_PHONE = re.compile(
     r"call(?:ed|ing)?(?: (?:us|me|back))?(?: (?:at|on))?|"
     r"reached at|contact(?:ed)?(?: at| on)?|extension|ext)\.?\s*+(?:number|no\.?|#)?\s*+[:#]?\s*+"
     r"(\+?\(?\d[\d\s()./-]{4,18}\d)(?!\d)",
+    re.IGNORECASE,
+)
+_SHORT_PHONE = re.compile(
+    r"\b(?:(?:pager|beeper|bleep|ext(?:ension)?)\.?\s*+(?:number|no\.?|#)?\s*+[:#]?\s*+|(?:call|dial|phone) x)"
+    r"(\d[\d-]{2,6}\d)(?![\w-])(?!\.\d)",
     re.IGNORECASE,
 )
 _STREET = (
@@ -100,6 +107,11 @@ _LIVES = re.compile(
     r"\b(?:lives? (?:in|at)|living (?:in|at)|resid(?:es|ing|ent)(?: in| at| of)?|native of|home in|address\s*:)\s+"
     r"([A-Z][A-Za-z'\u2019-]{1,40}(?:[\s,]+[A-Z][A-Za-z'\u2019-]{1,40}){0,3})"
 )
+_HEADED = re.compile(
+    r"\b(?i:address)\s*:[^\S\n]*((?:(?:Flat|Apt|Unit)\.? )?\d{1,5}[A-Za-z]?,? [A-Z][^\n;|:]{2,80}?)"
+    r"(?=\s*(?:[\n;|]|\s{2}|\w+\s*:|$))"
+)
+"""A line that begins with a number behind `Address:`."""
 _DIGIT_RUN = re.compile(r"(?<![A-Za-z0-9.,/+=-])(?:[A-Z]{1,3}-?)?\d{6,20}(?![\w-])(?!,\d)")
 _MOST_PLAIN_DIGITS = 6
 """A bare run of so many digits may be a count or a magnification; seven and more are taken for a record number."""
@@ -111,14 +123,21 @@ def number_spans(text: str) -> Iterator[Span]:
         for match in pattern.finditer(text):
             yield Span(match.start(), match.end(), kind)
     yield from _cued(text)
+    for match in _SHORT_PHONE.finditer(text):
+        yield Span(match.start(1), match.end(1), "phone")
+    yield from _addresses(text)
+    for match in (*_SPECIMEN.finditer(text), *_DIGIT_RUN.finditer(text)):
+        if (match.re is _SPECIMEN or looks_like_record_number(match.group())) and _stands_alone(text, match):
+            yield Span(match.start(), match.end(), "id")
+
+
+def _addresses(text: str) -> Iterator[Span]:
     for pattern in _ADDRESSES:
         for match in pattern.finditer(text):
             yield Span(match.start(), match.end(), "address")
-    for match in _LIVES.finditer(text):
-        yield Span(match.start(1), match.end(1), "address")
-    for match in _DIGIT_RUN.finditer(text):
-        if looks_like_record_number(match.group()) and _stands_alone(text, match):
-            yield Span(match.start(), match.end(), "id")
+    for pattern in (_LIVES, _HEADED):
+        for match in pattern.finditer(text):
+            yield Span(match.start(1), match.end(1), "address")
 
 
 def looks_like_record_number(word: str) -> bool:

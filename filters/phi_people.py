@@ -4,31 +4,24 @@ import re
 from collections.abc import Iterator
 
 from filters.phi_capitals import ORDINARY
+from filters.phi_headings import is_nobody
 from filters.phi_shapes import CAPS, COMMA, FULL, INITIAL, LOWER, NAME, SEVERAL, TOKEN, is_no_name, trimmed
 from filters.phi_spans import Span
-from filters.phi_words import GIVEN_NAMES, MEDICAL_ENDINGS, NOT_A_NAME, TITLES
+from filters.phi_words import GIVEN_NAMES, MEDICAL_ENDINGS, NOT_A_NAME, RELATIVES, ROLES, TITLES
 
-_PEOPLE = frozenset(
-    """
-    mother father son daughter brother sister parent child wife husband niece nephew aunt uncle cousin partner spouse
-    fiance fiancé fiancee fiancée girlfriend boyfriend friend neighbour neighbor roommate flatmate housemate caregiver
-    carer guardian twin widow widower grandmother grandfather grandson granddaughter stepmother stepfather stepson
-    stepdaughter
-
-    nurse midwife doctor physician surgeon radiologist radiographer pathologist sonographer technologist technician
-    cardiologist neurologist oncologist urologist nephrologist hematologist haematologist dermatologist
-    endocrinologist gastroenterologist pulmonologist anesthesiologist anaesthesiologist anesthetist anaesthetist
-    psychologist psychiatrist gynecologist gynaecologist ophthalmologist rheumatologist pediatrician paediatrician
-    dentist pharmacist practitioner hospitalist intensivist consultant registrar resident fellow intern therapist
-    physiotherapist dietitian dietician nutritionist audiologist optometrist podiatrist paramedic chaplain interpreter
-    translator counselor counsellor coordinator secretary clerk scribe aide assistant student worker manager attorney
-    lawyer officer teacher employer donor recipient
-    """.split()  # noqa: SIM905 - a list of words reads better as one text
-)
-"""Relatives and roles beside which a name may stand."""
 _FOUND = rf"({COMMA}(?=\s+[a-z]|[.;)]|\n|$)|{FULL}(?![\w-])(?![^\S\n]+[A-Z0-9]))"
-_BESIDE = re.compile(rf"\b([a-zé]+|[A-Z][a-zé]+)(?=(?:,|\s+is|\s+named|\s+called)?\s+(?:{TITLES})?{_FOUND})")
-"""`Her daughter Jane`, `physical therapist Jane Doe`: where the first word is one of `_PEOPLE`."""
+_BESIDE = re.compile(
+    rf"\b([a-zé]+|[A-Z][a-zé]+|GP|PCP|RN|NP)(?=(?:,|\s+is|\s+named|\s+called)?\s+(?:{TITLES})?{_FOUND})"
+)
+"""`Her daughter Jane`, `physical therapist Jane Doe`: where the first word is a relative or a role."""
+_SECOND = re.compile(rf"\b{TITLES}{FULL}(?:\s?/\s?|\s+(?:and|&|or)\s+)({NAME})(?![\w-])(?![^\S\n]+[A-Z])")
+"""`Dr. Doe and Roe`."""
+_SIGNED = re.compile(
+    r"(?i:\b(?:yours (?:sincerely|faithfully|truly)|sincerely(?: yours)?|(?:kind(?:est)?|best|warm|with) regards|"
+    r"regards|best wishes|many thanks|cordially|respectfully),?)\s+"
+    rf"(?:{TITLES})?({FULL})(?=[^\S\n]*(?:[,.]?[^\S\n]*(?:\n|$)|,?\s*(?i:M\.?D|MBBS|FRCR|FRCS|RN|Ph\.?D)\b))"
+)
+"""Below a letter."""
 _ENCLOSED = re.compile(rf"\b([a-zé]+|[A-Z][a-zé]+)(?=\s?\(\s*(?:{TITLES})?({COMMA}|{FULL})\s*[),;])")
 """`Patient (Jane Doe)`."""
 _PAPERS = (
@@ -55,7 +48,7 @@ _DONE_BY = re.compile(
     r"\b(?i:protocol+ed|authenticated|dictated|transcribed|typed|presented|read|reported|signed|co-?signed|"
     r"counter-?signed|verified|approved|interpreted|requested|ordered|referred|accompanied|assisted|seen|staffed|"
     r"supervised|scrubbed|performed|obtained|administered|witnessed|consented|intubated|delivered|completed|reviewed|"
-    rf"discussed|spoke|spoken)\s+(?:by|with|to)\s+(?:{TITLES})?{_FOUND}"
+    rf"discussed|spoke|spoken)\s+(?:by|with|to)\s*:?\s+(?:{TITLES})?{_FOUND}"
 )
 _CALLED = re.compile(
     r"\b(?i:name is|names are|goes by|answers to|prefers(?: to be called)?|nicknamed?|alias|a\.k\.a\.|aka|n[ée]e|"
@@ -90,18 +83,18 @@ _DOES = re.compile(
 """At the beginning of a sentence, what only people do; one word alone is believed, too."""
 _HEADER = re.compile(
     rf"(?:^|(?<=\n))[ \t]*({CAPS},[ \t]*{CAPS}[ \t]+{INITIAL}|{NAME},[ \t]*{NAME}(?:[ \t]+{INITIAL})?"
-    rf"(?=[ \t]+[-\u2013(]))(?![\w])"
+    rf"(?=[ \t]+(?:[-\u2013(]|(?:MRN|DOB|D\.O\.B|Age|Sex)\b|\d{{1,3}}[ -]?(?:[MFymf]\b|yo|year))))(?![\w])"
 )
-"""`DOE, JANE R`, `Doe, Jane - visit`, on a line of their own."""
+"""`DOE, JANE R`, `Doe, Jane - visit`, `Doe, Jane 45F`, on a line of their own."""
 
 ACTS = re.compile(
     r",?\s+(?:is an? \d|was (?:seen (?:in clinic|by|today|for)|admitted|informed|referred|discharged|told|asked)|"
     r"reports|reported|denies|denied|presented|presents|states|stated|complains|complained|returned|underwent|lives)\b"
 )
 """What only people do."""
-_CERTAIN = (_ENCLOSED, _CALLED, _GREETED)
+_CERTAIN = (_ENCLOSED, _CALLED, _GREETED, _SIGNED)
 """Where these stand is a name unless its words are known to be none."""
-_LIKELY = (_BESIDE, _MEANT, _IN_PLACE, _DONE_BY, _NEWBORN, _OWNED, _DOES, _HEADER)
+_LIKELY = (_BESIDE, _SECOND, _MEANT, _IN_PLACE, _DONE_BY, _NEWBORN, _OWNED, _DOES, _HEADER)
 """What stands here may be a thing, too: of these every word must be one that may be a name."""
 _SMALL = re.compile(rf"(?<![\w'\u2019-])[{LOWER}]{{3,}}")
 _LONG_ENDINGS = tuple(ending for ending in MEDICAL_ENDINGS if len(ending) > 3)
@@ -119,7 +112,9 @@ def told_by_people(text: str, *, capitals: bool = False) -> Iterator[Span]:
     for pattern in _CERTAIN:
         for match in pattern.finditer(text):
             span = trimmed(text, *match.span(match.lastindex or 0), line=True)
-            if span is not None and _is_beside_people(match) and not is_no_name(text, span):
+            if span is None or is_nobody(TOKEN.findall(text[span.start : span.stop])):
+                continue
+            if _is_beside_people(match) and not is_no_name(text, span, cued=True):
                 yield span
     small: frozenset[str] | None = None
     for pattern in (_MEANT, _DOES, _BESIDE) if capitals else _LIKELY:
@@ -137,7 +132,7 @@ def _is_beside_people(match: re.Match[str]) -> bool:
     if match.re not in (_BESIDE, _ENCLOSED):
         return True
     word = match.group(1).lower()
-    return word in _PEOPLE or (match.re is _ENCLOSED and word in ("patient", "pt", "client"))
+    return word in RELATIVES or word in ROLES or (match.re is _ENCLOSED and word in ("patient", "pt", "client"))
 
 
 def _first_named(text: str, match: re.Match[str], small: frozenset[str]) -> Iterator[Span]:
@@ -146,20 +141,23 @@ def _first_named(text: str, match: re.Match[str], small: frozenset[str]) -> Iter
     first, broken, _ = text[start:stop].partition("\n")
     shorter = [Span(start, start + len(first.rstrip()), "name")] if broken and " " in first else []
     for span in (Span(start, stop, "name"), *shorter):
-        if _may_be_named(text, span, small, relative=match.re is _BESIDE):
+        cued = match.re in (_BESIDE, _DONE_BY, _SECOND)
+        if _may_be_named(text, span, small, relative=match.re is _BESIDE, cued=cued):
             yield span
             return
 
 
-def _may_be_named(text: str, span: Span, small: frozenset[str], *, relative: bool) -> bool:
+def _may_be_named(text: str, span: Span, small: frozenset[str], *, relative: bool, cued: bool) -> bool:
     """Whether words where a person's name may stand are one: none is an ordinary word, here (`small`) or elsewhere.
 
-    `relative`: beside a relative a given name is one, if an eponym, too (`his wife Ahmed`).
+    `relative`: beside a relative a given name is one, if an eponym, too (`his wife Ahmed`); `cued`: as in `is_no_name`.
     """
     words = [word for word in TOKEN.findall(text[span.start : span.stop]) if len(word) > 1 and word[0].isupper()]
     if not words or all(word.isupper() and len(word) < 4 for word in words) or words[0] in _PLACES:
         return False
     if any(word.title() in NOT_A_NAME or word.lower() in ORDINARY or word.lower() in small for word in words):
+        return False
+    if is_nobody(words):
         return False
     if any(word.lower().endswith(_LONG_ENDINGS) for word in words) or all(
         word.lower().endswith(MEDICAL_ENDINGS) and word not in GIVEN_NAMES for word in words
@@ -167,4 +165,4 @@ def _may_be_named(text: str, span: Span, small: frozenset[str], *, relative: boo
         return False
     if relative and all(word.title() in GIVEN_NAMES for word in words):
         return re.match(r"['\u2019]", text[span.stop : span.stop + 1]) is None
-    return not is_no_name(text, span)
+    return not is_no_name(text, span, cued=cued)

@@ -1,10 +1,11 @@
 """How names of people are written, and which words are none: of these `phi_names.py` and `phi_people.py` are made."""
 
 import re
+from itertools import pairwise
 
 from filters.phi_spans import Span
-from filters.phi_words import AFTER_EPONYM, EPONYMS, GIVEN_NAMES, NOT_A_NAME
-from filters.surnames import WORD_SURNAMES
+from filters.phi_words import AFTER_EPONYM, AFTER_WORD, EPONYMS, GIVEN_NAMES, NOT_A_NAME
+from filters.surnames import SURNAMES, WORD_SURNAMES
 
 _LETTERS = [chr(code) for code in (*range(0x41, 0x250), *range(0x1E00, 0x1F00)) if chr(code).isalpha()]
 UPPER = "".join(letter for letter in _LETTERS if letter.isupper())
@@ -30,6 +31,14 @@ SEVERAL = (
 """A name of more than one word, or with initials, that ends where words with capitals do."""
 ALL_CAPS = rf"{CAPS}(?:,\s*|\s+){CAPS}(?:\s+{INITIAL}(?![\w]))?"
 COMMA = rf"{NAME},\s*{NAME}(?:\s+{INITIAL}(?![\w]))?"
+_MORE = r"[^\S\r\n]+(?!(?i:mrn|dob|d\.o\.b|age|sex|gender|id|date|ward|room|md|phd)\b)"
+"""The blank before a further word that is not the next field of a form."""
+LISTED = (
+    rf"(?:{PARTICLE}[^\S\r\n]+)?{NAME}(?:[^\S\r\n]+{NAME}){{0,2}},\s*{NAME}"
+    rf"(?:{_MORE}(?:{NAME}|{INITIAL})(?![\w'\u2019-]|\s*:))?|"
+    rf"{CAPS}(?:[^\S\r\n]+{CAPS}){{0,3}},\s*{CAPS}(?:{_MORE}(?:{CAPS}|{INITIAL})(?![\w'\u2019-]|\s*:))?"
+)
+"""Surnames, with particles, before given names: `van der Berg, Pieter`, `GARCIA LOPEZ, MARIA J`."""
 _LINE = re.compile(r"(?:[^\n]*,[^\S\n]*\n)?[^\n]*")
 """And the next one where a comma ends it."""
 TOKEN = re.compile(r"[^\W\d_][\w'\u2019-]*")
@@ -44,16 +53,18 @@ def trimmed(text: str, start: int, stop: int, *, line: bool = False, surname: bo
     if line:
         kept = _LINE.match(text, start, stop)
         stop = kept.end() if kept else stop
-    words = [(start + match.start(), start + match.end()) for match in TOKEN.finditer(text[start:stop])]
+    words = _on_one_line(text, [match.span() for match in TOKEN.finditer(text, start, stop)])
     while words and _is_common(text[slice(*words[0])]):
-        if surname and (is_word_surname(text[slice(*words[0])]) or _PARTICLES.match(text, words[0][0], stop)):
+        if surname and (is_word_surname(text[slice(*words[0])]) or _BEFORE_NAMES.match(text, words[0][0], stop)):
             break
         words.pop(0)
     while words and _is_common(text[slice(*words[-1])]):
         # `Peter Cross` and `Jane Doe White` are names, `Jane Doe Hand` is one and a part of the body
         last, others = text[slice(*words[-1])], sum(not _is_common(text[slice(*word)]) for word in words[:-1])
-        broken = others > 0 and "\n" in text[words[-2][1] : words[-1][0]]
-        if surname and not broken and is_word_surname(last) and (others < 2 or last.title() in _SELDOM_A_THING):
+        of_a_thing = (
+            others > 0 and (follows := FOLLOWING.match(text, words[-1][1])) and follows[1].lower() in AFTER_WORD
+        )
+        if surname and not of_a_thing and is_word_surname(last) and (others < 2 or last.title() in _SELDOM_A_THING):
             break
         words.pop()
     if not words:
@@ -62,6 +73,20 @@ def trimmed(text: str, start: int, stop: int, *, line: bool = False, surname: bo
     if text[end - 2 : end] in ("'s", "\u2019s"):
         end -= 2
     return Span(words[0][0], end, "name")
+
+
+FOLLOWING = re.compile(r"(?:['\u2019]s?)?[\s-]+([^\W\d_]+)")
+"""The next word."""
+
+
+def _on_one_line(text: str, words: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The words of a name without a next line that begins with a word and surname, where it has a surname already."""
+    for number, (before, after) in enumerate(pairwise(words), 1):
+        if "\n" in text[before[1] : after[0]] and text[slice(*after)].lower() in WORD_SURNAMES:
+            named = (text[slice(*word)] for word in words[:number])
+            if any(not _is_common(word) and word not in GIVEN_NAMES for word in named):
+                return words[:number]
+    return words
 
 
 def is_word_surname(word: str) -> bool:
@@ -80,17 +105,23 @@ def _is_common(word: str) -> bool:
 
 _TITLES = frozenset({"Dr", "Drs", "Mr", "Mrs", "Ms", "Miss", "Prof"})
 """Where a pattern takes a title for the name itself."""
-_PARTICLES = re.compile(rf"{PARTICLE}\s+(?=[{UPPER}])")
+_BEFORE_NAMES = re.compile(rf"(?:{PARTICLE}\s+|A\.\s?)(?=[{UPPER}])")
+"""Particles, and the initial that is a word, too."""
 _SELDOM_A_THING = frozenset({"White", "Young", "Long", "Short", "Ward", "English", "French", "German", "Good", "Small"})
 """After two words of a name these are its last one."""
 
 
-def is_no_name(text: str, span: Span) -> bool:
-    """Whether the span is an eponym, or ends in the words of one (`Reed-Sternberg cells`, `Fisher's exact test`)."""
+def is_no_name(text: str, span: Span, *, cued: bool = False) -> bool:
+    """Whether the span is an eponym, or ends in the words of one (`Reed-Sternberg cells`, `Fisher's exact test`).
+
+    `cued`: a name is expected there, so that a common surname is one, eponym or not (`Surgeon: Jones`).
+    """
     after = re.match(r"(?:['\u2019]s?)?[\s-]+([A-Za-z]+)", text[span.stop : span.stop + 40])
     follows = after.group(1).lower() if after else ""
     words = [word.title() for word in re.findall(r"[^\W\d_]+", text[span.start : span.stop]) if len(word) > 1]
     known = [word in EPONYMS for word in words]
     if follows in AFTER_EPONYM and (any(known) or re.match(r"['\u2019]s", text[span.stop :]) is not None):
         return True
+    if cued and any(word.upper() in SURNAMES for word in words):
+        return False
     return all(known) and (len(words) == 1 or not any(word in GIVEN_NAMES for word in words))

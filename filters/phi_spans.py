@@ -6,7 +6,7 @@ from typing import get_args
 
 from sources.records import PhiKind
 
-VERSION = 6
+VERSION = 7
 """Raised when the same text may be redacted in another way."""
 
 Kind = PhiKind

@@ -13,9 +13,10 @@ from filters.phi_copies import copies, plain
 from filters.phi_dates import date_spans
 from filters.phi_names import model_spans, parts_of, rule_spans, spans_of_capitals
 from filters.phi_numbers import number_spans
+from filters.phi_shapes import FOLLOWING
 from filters.phi_spans import Kind, Span, merged
 from filters.phi_speech import speech_spans
-from filters.phi_words import AFTER_EPONYM, EPONYMS, NOT_A_NAME
+from filters.phi_words import AFTER_EPONYM, AFTER_WORD, EPONYMS, NOT_A_NAME
 from filters.surnames import WORD_SURNAMES
 
 Names = Literal["rules", "model"]
@@ -162,18 +163,40 @@ def _is_meant(text: str, match: re.Match[str], *, small: bool) -> bool:
     word = match.group()
     if not word[0].isupper():
         return small and len(word) > 2 and word not in WORD_SURNAMES
-    follows = _FOLLOWING.match(text, match.end())
-    named = follows is not None and (follows.group(1).lower() in _AFTER_WORD or follows.group(1) in EPONYMS)
-    return not named and (len(word) > 2 or not word.isupper())
+    follows = FOLLOWING.match(text, match.end())
+    if follows is not None and follows[0].startswith("'"):
+        return word.title() not in EPONYMS or follows[1].lower() not in AFTER_EPONYM
+    if follows is not None and (follows[1].lower() in AFTER_WORD or follows[1] in EPONYMS):
+        return False
+    if len(word) < 3:
+        return not word.isupper()
+    thing = word.lower() in WORD_SURNAMES or word.title() in EPONYMS
+    return not thing or not _has_any_capital(text, match, follows) or _ACTING.match(text, match.end()) is not None
 
 
-_FOLLOWING = re.compile(r"(?:['\u2019]s?)?[\s-]+([^\W\d_]+)")
-_AFTER_WORD = AFTER_EPONYM | frozenset(
-    """
-    matter blood axis bone bones bowel airway airways vessel vessels section sections pain film films limb leg tissue
-    """.split()  # noqa: SIM905 - a list of words reads better as one text
+def _has_any_capital(text: str, match: re.Match[str], follows: re.Match[str] | None) -> bool:
+    """Whether a word has a capital whatever it is: first of a sentence (`Small effusion`), or among capitals."""
+    if follows is None:
+        return False
+    before = text[max(match.start() - _LONGEST_WORD, 0) : match.start()]
+    if match.group().isupper():
+        last = _TOKEN.findall(before)
+        return follows[1].isupper() and (not last or last[-1].isupper())
+    return follows[1].islower() and re.search(r"(?:^|[.!?:;\n])\s*$", before) is not None
+
+
+_LONGEST_WORD = 40
+_ACTING = re.compile(
+    r",?\s+(?:(?:also|now|still|then|again|currently|later)\s+)?(?:is|was|has|had|will|would|did|does|can|could|and|"
+    r"reports?|reported|denie[sd]|presents?|presented|state[sd]|complain(?:s|ed)|returns?|returned|underwent|lives|"
+    r"agree[sd]|called|notified|informed|reviewed|saw|performed|sa(?:id|ys)|recommend(?:s|ed)|asked|tolerate[sd]|"
+    r"improve[sd]|feels|felt|looks|seems|appears|appeared|remains|remained|continues|continued|requires|required|"
+    r"received|developed|came|went|arrived|ordered|fell|takes|took|needs|wants|wanted|understands|follows|followed|"
+    r"requested|consented|accepted|declined|refused|smokes|drinks|works|walks|ambulated|"
+    r"left(?=\s*[.,;]|\s+(?:the|a|an|his|her|it|against|without|before|after|at|for|to|home)\b))\b",
+    re.IGNORECASE,
 )
-"""What follows eponyms and other words where they are nobody's name."""
+"""What people do; a few of these a stone does, too."""
 
 
 def _spellings(known: Known) -> Iterator[Known]:

@@ -100,6 +100,13 @@ _AFTER_EPONYM = """
 """
 AFTER_EPONYM = frozenset(_AFTER_EPONYM.split())
 """What follows an eponym, as a word of its own."""
+AFTER_WORD = AFTER_EPONYM | frozenset(
+    """
+    matter blood axis bone bones bowel airway airways vessel vessels section sections pain film films limb leg tissue
+    clinic clinics service unit ward team surgeon surgeons radiograph radiographs
+    """.split()  # noqa: SIM905 - a list of words reads better as one text
+)
+"""What follows eponyms and other words where they are nobody's name."""
 
 TITLES = (
     r"(?:(?:(?i:Drs?|Mrs|Miss|Mx|Prof|Professor|Doctor|Rev|Sgt|Señora?|Sra|Herr|Frau|Mme|Monsieur|Madame)|[Mm][rs])"
@@ -155,3 +162,61 @@ MEDICAL_ENDINGS = (
     "globin", "ase", "ine", "ium", "tion", "sion", "ment", "ness", "logy", "metry", "therapy", "ated", "ized", "ised",
 )  # fmt: skip
 """How words end that are diseases, procedures, drugs, germs and tissues."""
+
+_RELATIVES = """
+    mother father son daughter brother sister parent child wife husband niece nephew aunt uncle cousin partner spouse
+    fiance fiancé fiancee fiancée girlfriend boyfriend friend neighbour neighbor roommate flatmate housemate caregiver
+    carer guardian twin widow widower grandmother grandfather grandson granddaughter stepmother stepfather stepson
+    stepdaughter
+"""
+RELATIVES = frozenset(_RELATIVES.split())
+_ROLES = """
+    nurse midwife doctor physician surgeon radiologist radiographer pathologist sonographer technologist technician
+    cardiologist neurologist oncologist urologist nephrologist hematologist haematologist dermatologist
+    endocrinologist gastroenterologist pulmonologist anesthesiologist anaesthesiologist anesthetist anaesthetist
+    psychologist psychiatrist gynecologist gynaecologist ophthalmologist rheumatologist pediatrician paediatrician
+    dentist pharmacist practitioner hospitalist intensivist consultant registrar resident fellow intern therapist
+    physiotherapist dietitian dietician nutritionist audiologist optometrist podiatrist paramedic chaplain interpreter
+    translator counselor counsellor coordinator secretary clerk scribe aide assistant student worker manager attorney
+    lawyer officer teacher employer donor recipient
+    gp pcp rn np
+"""
+ROLES = frozenset(_ROLES.split())
+"""Beside relatives and roles a name may stand."""
+
+_NOBODY = """
+    cardiology neurology urology oncology hematology haematology nephrology dermatology pathology radiology pulmonology
+    rheumatology gastroenterology endocrinology gynecology gynaecology ophthalmology otolaryngology anesthesiology
+    neurosurgery surgery psychiatry pediatrics paediatrics obstetrics orthopedics orthopaedics ortho geriatrics
+    anesthesia anaesthesia medicine pharmacy nursing emergency trauma transplant hospice nutrition dietetics transport
+    security billing registration triage telemetry dialysis infectious interventional palliative physiotherapy
+    rehabilitation dentistry laboratory lab microbiology cytology histology endoscopy angiography ultrasound mammography
+    department service services unit ward team board committee clinic office staff faculty group panel multidisciplinary
+    tumor tumour consensus consult primary covering admitting attending
+
+    self none nothing unknown unspecified undisclosed anonymous anonymized same other others not pending deferred
+    withheld declined refused automatic automated manual computer software system various multiple noted see please
+    above below available unavailable applicable deceased alive living dead healthy adopted estranged
+
+    yes yeah yep yup nope nah hm mm welcome ma'am madam sir mister doc okey okay ok alright sure right hello hi hey
+    thanks thank sorry please well oh ah um uh hmm great good fine cool nice perfect wonderful bad better worse
+    sometimes never always maybe perhaps probably definitely exactly correct absolutely certainly actually honestly
+    really usually mostly mainly generally currently recently lately today yesterday tonight tomorrow now then still
+    just only about around almost pretty quite very everything anything something someone nobody everybody morning
+    afternoon evening because but and or so also what any when where why how who which that this these those there here
+    it i'm i've it's that's don't doesn't my your
+
+    supine prone standing sitting seated upright erect semi-erect recumbent awake alert oriented sedated intubated
+    ambulatory asymptomatic symptomatic smoker nonsmoker non-smoker ex-smoker conscious unconscious unresponsive
+    cooperative uncooperative comfortable agitated anxious confused drowsy lethargic nervous tolerated reported
+    controlled centered centred global outcome outcomes satisfaction education safety positioning preparation walking
+    running lifting bending eating drinking sleeping breathing swallowing coughing talking smoking taking feeling having
+    getting going being doing using
+
+    aspirin tylenol advil motrin ibuprofen penicillin metformin insulin acetaminophen paracetamol prednisone warfarin
+    headache headaches nausea vomiting dizziness fatigue fever chills cough rash swelling weakness numbness tingling
+    itching bleeding bruising shortness difficulty trouble loss sore throat weight stroke asthma hypertension alcohol
+    recommends recommended requests requested advised advises thinks wants says said
+"""
+NOBODY = frozenset(_NOBODY.split())
+"""What stands behind headings and roles and is nobody: departments, states, and how a patient's answers begin."""

@@ -21,7 +21,8 @@ def left(text: str) -> str:
         "The patient is #.", "He is # and lives alone.", "she turned # last week", "#- to #-year-olds",
         "#-# years old", "# and 89 year old", "89 and # year old", "Age at death: #", "Age # h/o COPD",
         "Age: #\nH: 170 cm", "Age: #\nDays in hospital: 4", "aged #\nMonths ago", "Age: # D", "Age: #\n%FEV1: 60",
-        "She is # years of\nage.", "# years of  age",
+        "She is # years of\nage.", "# years of  age", "CT CHEST #Y F", "#yF, fall", "F/#", "Female, #", "#/female",
+        "# years, female",
     ],
 )  # fmt: skip
 def test_ages_from_ninety_on_are_found_in_several_languages(text: str) -> None:
@@ -41,7 +42,7 @@ def test_ages_are_found_in_words_and_as_dicom_writes_them() -> None:
         "turned 90 degrees", "age 95 days", "aged 100 weeks", "age 95 d", "age 95 h", "age 95-days",
         "The heart rate of the patient is 95.", "aged 18-90 years",
         "The patient is 95% saturated.", "95 ANS patients", "alter 95 of them", "93세트", "SpO2 of 95", "95-100 mm",
-        "18-90 years old", "stage 95", "page 101",
+        "18-90 years old", "stage 95", "page 101", "F, 95%", "male, 95 days", "T95F", "M 95",
     ],
 )  # fmt: skip
 def test_other_numbers_are_no_ages(text: str) -> None:

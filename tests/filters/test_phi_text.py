@@ -261,6 +261,10 @@ def test_dates_are_found_whatever_mark_or_tag_stands_before_them(value: str) -> 
         ("Exam: 120/80 mmHg", "Exam: 120/80 mmHg"), ("encounter COVID19 ward", "encounter COVID19 ward"),
         ("with Drs. Carlow, Vandermeer, and Oakes.", "with Drs. [NAME], [NAME], and [NAME]."),
         ("المريض: يعاني من ألم شديد", "المريض: يعاني من ألم شديد"), ("मरीज: सीने में दर्द", "मरीज: सीने में दर्द"),
+        ("Mammogram 6/2018, MRI 03/2017.", "Mammogram [DATE], MRI [DATE]."), ("June of 2018", "[DATE]"),
+        ("June '18, Jun-18", "[DATE], [DATE]"), ("exam on 4/2/2020", "exam on [DATE]"),
+        ("S21-12345 and SP-19-12345", "[ID] and [ID]"), ("Pager 45512.", "Pager [PHONE]."), ("ext. 4521", "ext. [PHONE]"),
+        ("Address: 14 The Paddocks, Little Hampton\nWell.", "Address: [ADDRESS]\nWell."),
         ("id_1234567", "id_[ID]"), ("MRN 448812 56 years old", "MRN [ID] 56 years old"),
     ],
 )  # fmt: skip
@@ -303,7 +307,8 @@ def test_ages_from_ninety_on_are_found_in_short_forms_and_in_words() -> None:
 @pytest.mark.parametrize(
     "text",
     ["ratio 3/4/5 and 1/2", "version 1.10.19", "exam 5/5 strength", "compared with 3/4 of them", "T12/L1 in 2019",
-     "Exam: 5/5", "compared with 10-12 controls", "rate=0.12", "p=0.03/2"],
+     "Exam: 5/5", "compared with 10-12 controls", "rate=0.12", "p=0.03/2", "in 5/2000 patients", "extension 4 cm",
+     "CAS S21-12345", "SEPT-12 and MARCH1"],
 )  # fmt: skip
 def test_ratios_scores_and_versions_are_no_dates(text: str) -> None:
     assert clean(text) == text
@@ -365,6 +370,9 @@ def test_short_numbers_and_words_of_medicine_are_sought_as_nobodys_id() -> None:
         "12 " * 15_000,
         "Ab " * 15_000,
         "A^" * 20_000,
+        "Patient: Walking hurts. " * 3000,
+        "Surname\t" * 8000,
+        "Dr. White. " + "White " * 10_000,
     ],
 )
 def test_long_runs_of_one_kind_take_no_more_time_than_other_texts(text: str) -> None:

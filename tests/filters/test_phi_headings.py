@@ -1,0 +1,89 @@
+"""Names behind the headings of forms and reports, and what stands there and is nobody."""
+
+import pytest
+
+from filters.phi_spans import redacted
+from filters.phi_text import find
+
+
+def clean(text: str) -> str:
+    return redacted(text, find([text], "rules")[0])
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("Patient: Smith", "Patient: [NAME]"),
+        ("Surgeon: Jones\nJones fracture.", "Surgeon: [NAME]\nJones fracture."),
+        ("Dictated by: WILSON", "Dictated by: [NAME]"),
+        ("Read by: Harris Evans", "Read by: [NAME]"),
+        ("Radiologist: A. Vane", "Radiologist: [NAME]"),
+        ("Radiologist: Ingram", "Radiologist: [NAME]"),
+        ("Patient name: van der Vane, Umberto", "Patient name: [NAME]"),
+        ("Name: Vane Ottoli, Umberto\nGallbladder", "Name: [NAME]\nGallbladder"),
+        ("PATIENT: VAN DER VANE, UMBERTO J", "PATIENT: [NAME]"),
+        ("Last name: Vane First name: Umberto", "Last name: [NAME] First name: [NAME]"),
+        ("Surname: VANE Forename: UMBERTO", "Surname: [NAME] Forename: [NAME]"),
+        ("Name: Vane, Umberto Ward: 4B", "Name: [NAME] Ward: 4B"),
+        ("Patient Name  Umberto Vane   MRN 7654321", "Patient Name  [NAME]   MRN [ID]"),
+        ("Patient Name | Umberto Vane |", "Patient Name | [NAME] |"),
+        ("Patient Name\nUmberto Vane\nDOB 1/2/1950", "Patient Name\n[NAME]\nDOB [DATE]"),
+        ("Vane, Umberto MRN: 7654321", "[NAME] MRN: [ID]"),
+        ("PCP: Vane, Umberto", "PCP: [NAME]"),
+        ("Pathologist: Vane", "Pathologist: [NAME]"),
+        ("Mother: Ottoline Vane", "Mother: [NAME]"),
+        ("Cosigned by: Ottoline Vane", "Cosigned by: [NAME]"),
+        ("Patient: Vane\nDoctor: Ottoline Vane", "Patient: [NAME]\nDoctor: [NAME]"),
+        ("Patient: VANE, UMBERTO. Foley in place. Patient: VANE, UMBERTO.",
+         "Patient: [NAME]. Foley in place. Patient: [NAME]."),
+        ("RN Vane at bedside", "RN [NAME] at bedside"),
+        ("Dr. Vane and Ottoli agreed; Drs. Umber/Marquis", "Dr. [NAME] and [NAME] agreed; Drs. [NAME]/[NAME]"),
+        ("Yours sincerely,\nUmberto Vane\nRadiology", "Yours sincerely,\n[NAME]\nRadiology"),
+        ("Umberto Vane, 45, was admitted with cough.", "[NAME], 45, was admitted with cough."),
+        ("Dear Jackson,\nthank you.", "Dear [NAME],\nthank you."),
+        ("Mr. Young is well. Young's pain and Young's blood pressure fell.",
+         "Mr. [NAME] is well. [NAME]'s pain and [NAME]'s blood pressure fell."),
+        ("Dr. Small agreed. Small reviewed the films.", "Dr. [NAME] agreed. [NAME] reviewed the films."),
+    ],
+)  # fmt: skip
+def test_headings_and_forms_tell_names(text: str, left: str) -> None:
+    assert clean(text) == left
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("Dr. Vane\nStone in the ureter. No stone.", "Dr. [NAME]\nStone in the ureter. No stone."),
+        ("DR. VANE\nSTONE IN THE LEFT URETER. NO STONE.", "DR. [NAME]\nSTONE IN THE LEFT URETER. NO STONE."),
+        ("Attending: Dr. A. Vane\nYoung woman with cough.", "Attending: Dr. [NAME]\nYoung woman with cough."),
+        ("Dr. Vane Hand clinic follow-up", "Dr. [NAME] Hand clinic follow-up"),
+        ("Dr. Small read this. Small left effusion. Small bowel.",
+         "Dr. [NAME] read this. Small left effusion. Small bowel."),
+        ("DR. LONG WAS TOLD. LONG SEGMENT STENOSIS OF THE SFA.",
+         "DR. [NAME] WAS TOLD. LONG SEGMENT STENOSIS OF THE SFA."),
+        ("Radiologist: Young, Peter\nYoung woman. Young adult.", "Radiologist: [NAME]\nYoung woman. Young adult."),
+    ],
+)  # fmt: skip
+def test_a_name_that_is_a_word_leaves_the_word_alone(text: str, left: str) -> None:
+    assert clean(text) == left
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Patient: Walking makes it worse.\nDoctor: Does walking uphill hurt?\nPatient: Sometimes. Salt, too.",
+        "Doctor: Any fevers?\nPatient: Nope.\nDoctor: Ma'am, okay.\nPatient: Skating. Knitting.",
+        "Patient: Supine. Patient: Prone",
+        "Patient: Penicillin makes me itch.",
+        "Consultant: Neurology\nReviewed by: Tumor Board\nSeen by: Infectious Disease\nReferred by: Self",
+        "Spoke with Pharmacy. Discussed with Neurosurgery. Referred to Orthopedics.",
+        "Surgeon: None\nOperator: Automatic\nAuthor: Unknown\nGuardian: None",
+        "CC: Dizziness\nCC: Shortness of breath\ncc: Headache, Nausea",
+        "Name: Lisinopril\nDrug name: Amoxicillin\nProcedure name: Colonoscopy",
+        "Mother: Migraines\nFather: Deceased\nSister: Bipolar Disorder\nBrother: Epilepsy",
+        "Patient Tolerated Procedure Well. Patient Health Questionnaire. Pt Reported Outcome. Patient Was Counseled",
+        "Clara cells, Alexander disease, Russell bodies, Gordon syndrome",
+    ],
+)
+def test_what_patients_say_departments_and_states_are_nobody(text: str) -> None:
+    assert clean(text) == text
