@@ -34,7 +34,7 @@ _DONE_BY = (
 CUE = (
     rf"\b(?i:{_NAME_OF}|patient|pt\.?|name|{_DONE_BY}|(?:referring|requesting|ordering|admitting|treating|consulting) "
     r"(?:physician|doctor|provider|clinician|md)|attending(?: physician)?|radiologist|physician|clinician|surgeon|"
-    r"sonographer|technologist|operator|consultant|author|provider|primary care (?:physician|provider)|pcp|gp|md|"
+    r"sonographer|technologist|operator|consultant|author|provider|primary care (?:physician|provider)|pcp|gp|"
     r"next of kin|emergency contact|guardian|cc)"
 )
 """Headings behind which people stand."""

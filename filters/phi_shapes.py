@@ -22,7 +22,7 @@ _LAST = (
     rf"[^\S\r\n]+(?:{PARTICLE}[^\S\r\n]+)?[{UPPER}]{{4,24}}(?![\w]))"
 )
 """With the blank before it; what stands in capitals on the next line is a heading."""
-FULL = rf"(?:{INITIAL}\s+|[{UPPER}]\.){{0,2}}{NAME}(?:\s+{INITIAL}(?=\s+{NAME}))?{_LAST}{{0,2}}"
+FULL = rf"(?:{INITIAL}[^\S\r\n]+|[{UPPER}]\.){{0,2}}{NAME}(?:\s+{INITIAL}(?=\s+{NAME}))?{_LAST}{{0,2}}"
 """One name or more, with initials: `Jane`, `J. Doe`, `Jane R. van der Doe`, `Jane DOE`."""
 SEVERAL = (
     rf"(?:(?:[{UPPER}]\.\s*){{1,3}}{NAME}|{NAME}(?:\s+{INITIAL})?{_LAST}|{NAME}(?:\s+{NAME}){{1,2}})"

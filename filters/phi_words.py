@@ -109,8 +109,8 @@ AFTER_WORD = AFTER_EPONYM | frozenset(
 """What follows eponyms and other words where they are nobody's name."""
 
 TITLES = (
-    r"(?:(?:(?i:Drs?|Mrs|Miss|Mx|Prof|Professor|Doctor|Rev|Sgt|Señora?|Sra|Herr|Frau|Mme|Monsieur|Madame)|[Mm][rs])"
-    r"(?:\.\s*|\s+)|M[RS]\.\s*)"
+    r"(?:(?:(?i:Drs?|Mrs|Mx|Prof|Rev|Sgt|Sra|Mme)|[Mm][rs])(?:\.\s*|\s+)|"
+    r"(?i:Miss|Professor|Doctor|Señora?|Herr|Frau|Monsieur|Madame)\s+|M[RS]\.\s*)"
 )
 """With the stop or blank that follows. `MR` and `MS` without a stop are an imaging method and a disease."""
 
