@@ -41,11 +41,7 @@ def model_directory(path: str, files: tuple[str, ...]) -> str:
     """
     if not path.startswith(PREFIX):
         return path
-    try:
-        check_name(path)
-    except ValueError as error:
-        raise WeightsError(f"model {error}") from None
-    repository, commit = path.removeprefix(PREFIX).split("@")
+    repository, commit = _repository_and_commit(path)
     be_quiet()
     from huggingface_hub import errors, snapshot_download
 
@@ -64,6 +60,40 @@ def model_directory(path: str, files: tuple[str, ...]) -> str:
             f"run `hf download {repository} --revision {commit}` where the hub can be reached, on this machine or on "
             "another whose HF_HOME is then copied here; or name a directory with the files"
         ) from None
+
+
+def cached_directory(path: str, files: tuple[str, ...]) -> str | None:
+    """As `model_directory`, but the hub is not asked: None where something has to be fetched.
+
+    Raises:
+        WeightsError: the name is none, or the cache lacks files and `HF_HUB_OFFLINE` forbids to fetch them.
+    """
+    if not path.startswith(PREFIX):
+        return path
+    repository, commit = _repository_and_commit(path)
+    be_quiet()
+    from huggingface_hub import constants, errors, snapshot_download
+
+    if constants.HF_HUB_OFFLINE:
+        return model_directory(path, files)
+    try:
+        return snapshot_download(repository, revision=commit, allow_patterns=list(files), local_files_only=True)
+    except errors.LocalEntryNotFoundError:
+        return None
+
+
+def _repository_and_commit(path: str) -> tuple[str, str]:
+    """What a hub name says.
+
+    Raises:
+        WeightsError: it is none.
+    """
+    try:
+        check_name(path)
+    except ValueError as error:
+        raise WeightsError(f"model {error}") from None
+    repository, commit = path.removeprefix(PREFIX).split("@")
+    return repository, commit
 
 
 def file_sha256(path: Path) -> str:

@@ -90,7 +90,7 @@ def build(options: BuildOptions) -> dict[str, Any]:
     if options.recipe.tokenizer != HARMONY:
         load_counter(options.recipe.tokenizer)  # a file may be anything: better told now than by a worker
     guard = guard_of(options.recipe, options.evals or options.data, options.id_key)
-    identity = identity_of(options.recipe, sources, options.limit)
+    identity = identity_of(options.recipe, graph_of(options.recipe), sources, options.limit)
     folder = options.out
     engine = options.engine.make(options.workers)
     with opened(folder, identity):
@@ -128,7 +128,7 @@ def session_of(recipe: Recipe, sources: Sources, work: Work) -> Session:
     return Session(recipe, sources.found, work, splits)
 
 
-def identity_of(recipe: Recipe, sources: Sources, limit: int | None) -> dict[str, Any]:
+def identity_of(recipe: Recipe, graph: Graph, sources: Sources, limit: int | None) -> dict[str, Any]:
     """What makes a build this build: the recipe, the limit, and a mark of the site key.
 
     Paths and options of keyed sources may identify people: they are left out, whether the source is there or not.
@@ -139,7 +139,7 @@ def identity_of(recipe: Recipe, sources: Sources, limit: int | None) -> dict[str
             for name in ("path", "images", "options", "join"):
                 entry[name] = None
     document["steps"]["phi"]["review"] = None  # its decisions are in the step's fingerprint
-    document["tokenizer"] = graph_of(recipe).token_counts.parameters()["tokenizer"]
+    document["tokenizer"] = graph.token_counts.parameters()["tokenizer"]
     mark = None if sources.site_key is None else keyed_digest(sources.site_key, "check", "")
     return {"recipe": document, "limit": limit, "site_key": mark}
 

@@ -11,7 +11,7 @@ from filters.modality_head import HeadError
 from filters.tokens import TokenizerError
 from filters.torch_file import WeightsError
 from sources.identity import MissingIdKeyError
-from sources.records import CorpusError
+from sources.records import CorpusError, PackageError
 from sources.storage.folder import StoreError
 
 _HOUSE = Path(__file__).resolve().parent.parent
@@ -58,7 +58,7 @@ def presentable(error: BaseException, label: str) -> CurateError:
         return error
     if isinstance(error, CorpusError):
         return CurateError(str(error))
-    if isinstance(error, TokenizerError | MissingIdKeyError | WeightsError | HeadError):
+    if isinstance(error, TokenizerError | MissingIdKeyError | WeightsError | HeadError | PackageError):
         return UsageError(str(error))
     if isinstance(error, OSError) and error.errno is not None:
         return _of_the_system(error, error.errno, label)

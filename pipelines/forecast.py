@@ -8,7 +8,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from filters.model_files import cached_directory
 from filters.tokens import load_counter
+from filters.torch_file import WeightsError
 from pipelines.audit.guard import guard_of
 from pipelines.build import BuildOptions, identity_of, session_of
 from pipelines.engines.local import LocalEngine
@@ -16,7 +18,9 @@ from pipelines.facts import FactTask, PictureTask
 from pipelines.graph import Graph, graph_of
 from pipelines.ingest import NAME as INGEST
 from pipelines.ingest import IngestTask
+from pipelines.label import chosen_model
 from pipelines.plan import Planned, ingest_tasks, limited, plan_fragments
+from pipelines.recipe import Recipe
 from pipelines.run_directory import check_identity
 from pipelines.session import Session
 from pipelines.sources import Sources, find_sources, warnings_of
@@ -43,7 +47,9 @@ def forecast(options: BuildOptions) -> dict[str, Any]:
     """
     sources = find_sources(options.recipe, options.data, options.id_key)
     guard_of(options.recipe, options.evals or options.data, options.id_key)
-    check_identity(options.out, identity_of(options.recipe, sources, options.limit))
+    probed, warnings = _without_fetching(options.recipe)
+    graph = graph_of(probed)
+    check_identity(options.out, identity_of(options.recipe, graph, sources, options.limit))
     with TemporaryDirectory(prefix="curate-plan-") as place:
         existing = [folder for folder in (options.out, *options.reuse) if folder.has_folder("work")]
         session = session_of(options.recipe, sources, Work(LocalFolder(Path(place)), existing, library_versions()))
@@ -57,8 +63,51 @@ def forecast(options: BuildOptions) -> dict[str, Any]:
             planned = limited(planned, options.limit)
         tasks = list(ingest_tasks(planned, options.limit))
         left = [task for task in tasks if not _is_done(session, existing, task)]
-        probes = [_probe(session, plan) for plan in planned]
-    return _document(options, sources, planned, (len(tasks), left), probes)
+        probes = [_probe(session, graph, plan) for plan in planned]
+    warnings += warnings_of(sources)
+    return _document(options, sources, planned, (len(tasks), left), probes, warnings)
+
+
+def _without_fetching(recipe: Recipe) -> tuple[Recipe, list[str]]:
+    """The recipe that is probed, which fetches nothing, and a warning if that leaves its model out.
+
+    A model that the hub names is the one in this machine's cache, where it is there.
+    """
+    modality = recipe.steps.modality
+    if modality is None or not modality.enabled or chosen_model(modality) != "biomedclip":
+        return recipe, []
+    assert modality.biomedclip is not None, "chosen_model has looked"
+    path = modality.biomedclip.path
+    directory = _directory_here(path)
+    if directory is not None:
+        here = modality.biomedclip.model_copy(update={"path": directory})
+        return _with_steps(recipe, modality=modality.model_copy(update={"biomedclip": here})), []
+    without: dict[str, Any] = {"modality": modality.model_copy(update={"model": "none"})}
+    if recipe.steps.quality is not None:  # agreement is measured by the model
+        without["quality"] = recipe.steps.quality.model_copy(update={"min_agreement": None})
+    warning = (
+        f"model {path} is not in this machine's cache of the hub: the build would fetch it; its time, memory and disk "
+        "are not in what is predicted"
+    )
+    return _with_steps(recipe, **without), [warning]
+
+
+def _directory_here(path: str) -> str | None:
+    """The directory of BiomedCLIP, or None where files must be fetched first."""
+    from filters.biomedclip import FILES, weights_file
+
+    directory = cached_directory(path, FILES)
+    if directory is None or directory == path:
+        return directory
+    try:
+        weights_file(Path(directory))  # a cache from before listings were kept may be of an interrupted download
+    except WeightsError:
+        return None
+    return directory
+
+
+def _with_steps(recipe: Recipe, **steps: Any) -> Recipe:
+    return recipe.model_copy(update={"steps": recipe.steps.model_copy(update=steps)})
 
 
 def _is_done(session: Session, existing: Sequence[Folder], task: IngestTask) -> bool:
@@ -66,7 +115,7 @@ def _is_done(session: Session, existing: Sequence[Folder], task: IngestTask) -> 
     return any(bool(Work(folder, (), library_versions()).find(INGEST, key)) for folder in existing)
 
 
-def _probe(session: Session, planned: Planned) -> dict[str, float]:
+def _probe(session: Session, graph: Graph, planned: Planned) -> dict[str, float]:
     """Ingest, pictures and tokens of the first records of a source, timed and weighed, in a temporary folder."""
     first = next(iter(ingest_tasks([planned], PROBE_RECORDS)), None)
     if first is None:
@@ -74,7 +123,6 @@ def _probe(session: Session, planned: Planned) -> dict[str, float]:
     files = first.fragment.files[:PROBE_FILES]
     if first.fragment.counted == "files":
         first = replace(first, limit=None, fragment=replace(first.fragment, files=files))
-    graph: Graph = graph_of(session.recipe)
     work = Work(session.work.folder, (), library_versions())
     alone = Session(session.recipe, session.corpora, work, session.splits)
     load_counter(session.recipe.tokenizer)
@@ -118,6 +166,7 @@ def _document(
     planned: Sequence[Planned],
     units: tuple[int, list[IngestTask]],
     probes: Sequence[dict[str, float]],
+    warnings: list[str],
 ) -> dict[str, Any]:
     rows: list[dict[str, Any]] = []
     for number, (corpus, plan, probe) in enumerate(zip(sources.found, planned, probes, strict=True)):
@@ -144,7 +193,7 @@ def _document(
         "run": options.out.place,
         "sources": rows,
         "missing": list(sources.missing),
-        "warnings": warnings_of(sources),
+        "warnings": warnings,
         "units": {"run": total - done, "reuse": done},
         "predicted": {
             "seconds": round(sum(row["seconds"] for row in rows), 1),

@@ -18,6 +18,7 @@ from filters.tokens import TokenCounts, Tokens
 from filters.watermark import Watermark
 from pipelines.holdout import Holdout
 from pipelines.label import Labelling, labelling_of, text_quality_of
+from pipelines.near.flow import versions_of
 from pipelines.phi.pictures import Privacy
 from pipelines.plugged import PluggedExchange, PluggedFacts, PluggedFilter
 from pipelines.plugins import PLACES, is_exchange, is_measured, made_steps
@@ -127,13 +128,15 @@ class Graph:
         return frozenset() if self.privacy is None else self.privacy.step.unshown
 
     def fingerprints(self, ingest: str) -> dict[str, str]:
-        """Step name -> hash of name, version and parameters, of what computes its facts, and of all steps before it."""
+        """Step name -> hash of name, version and parameters, of what it decides from, and of all steps before it."""
         previous = key_of(ingest, own_fingerprint(self.pictures))
         previous = key_of(previous, own_fingerprint(self.measure))
         chain = {"ingest": ingest, self.measure.name: previous}
         for deciding in self.deciding:
             if isinstance(deciding, Privacy):  # how pictures are looked at decides, too
                 previous = key_of(previous, own_fingerprint(deciding.examination))
+            if isinstance(deciding, Nearness):
+                previous = key_of(previous, versions_of(deciding.step))
             if isinstance(deciding, Filter) and deciding.facts is not None:
                 previous = key_of(previous, own_fingerprint(deciding.facts))
             previous = chain[deciding.step.name] = key_of(previous, own_fingerprint(deciding.step))

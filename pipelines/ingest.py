@@ -24,7 +24,7 @@ from sources.records import Corpus, Fragment, Record, RecordError, Unreadable
 from sources.schema import SAMPLES, Reason, Verdict
 
 NAME = "ingest"
-VERSION = 4
+VERSION = 5
 
 
 @dataclass(frozen=True)

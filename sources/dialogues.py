@@ -21,7 +21,10 @@ _PLACEHOLDER = re.compile(re.escape(IMAGE_PLACEHOLDER) + r"[ \t]*\n?")
 
 
 def conversation_turns(value: Any) -> list[Turn]:
-    """The turns of a list of `{from, value}` or `{role, content}`; empty ones are left out.
+    """The turns of a list of `{from, value}` or `{role, content}`; empty ones are left out, but for the assistant's.
+
+    An answer without a word must be seen by whoever decides (`quality.answer_empty`): left out, two questions would
+    stand before the answer to the second.
 
     Raises:
         RecordError: it is no such list, or a speaker is none of human, user, gpt, assistant, model, bot, system.
@@ -36,8 +39,8 @@ def conversation_turns(value: Any) -> list[Turn]:
         if role is None:
             raise RecordError("a turn of the conversation has an unknown speaker")
         text = text_of(_said(item.get("value", item.get("content"))))
-        if text is not None:
-            turns.append({"role": role, "text": text})
+        if text is not None or role == "assistant":
+            turns.append({"role": role, "text": text or ""})
     return turns
 
 
@@ -82,7 +85,8 @@ def spoken_turns(text: str, speakers: Speakers) -> list[Turn]:
 def with_placeholders(turns: list[Turn], images: int) -> list[Turn]:
     """Turns with exactly one `<image>` a picture, in user turns only.
 
-    The corpus's placement is kept; surplus placeholders go, missing ones stand before the first user turn.
+    The corpus's placement is kept; surplus placeholders go, missing ones stand before the first user turn. Turns that
+    are empty then go, too, but for the assistant's.
     """
     left = images
     placed = []
@@ -97,7 +101,7 @@ def with_placeholders(turns: list[Turn], images: int) -> list[Turn]:
             first = {"role": "user", "text": ""}
             placed.insert(1 if placed and placed[0]["role"] == "system" else 0, first)
         first["text"] = image_lines(left, first["text"])
-    return [turn for turn in placed if turn["text"]]
+    return [turn for turn in placed if turn["text"] or turn["role"] == "assistant"]
 
 
 def without_placeholders(text: str, keep: int = 0) -> str:

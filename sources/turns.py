@@ -39,7 +39,7 @@ class Content:
 def render(task: str, content: Content, prompts: Prompts, sample_id: str) -> list[Turn]:
     """The turns of a sample, or none where there is nothing to learn: no text, no answer."""
     turns = _RENDERERS[task](content, prompts, sample_id)
-    return turns if any(turn["role"] in ("assistant", "text") for turn in turns) else []
+    return turns if any(turn["role"] in ("assistant", "text") and turn["text"] for turn in turns) else []
 
 
 def _caption(content: Content, prompts: Prompts, sample_id: str) -> list[Turn]:

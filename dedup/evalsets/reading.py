@@ -194,7 +194,8 @@ def _written(found: FoundSet, record: Record) -> str | None:
 
 def _unanswered(conversation: Any) -> list[Turn]:
     """The turns of a conversation that ends with a question: nothing to learn from, and all there is to protect."""
-    return conversation_turns(conversation) if isinstance(conversation, list) else []
+    turns = conversation_turns(conversation) if isinstance(conversation, list) else []
+    return [turn for turn in turns if turn["text"]]
 
 
 def _without_placeholders(text: str) -> str:

@@ -15,7 +15,7 @@ from sources.records import Fragment
 from sources.schema import SAMPLES, Reason
 
 NODE = "audit_items"
-VERSION = 3
+VERSION = 4
 
 
 @dataclass(frozen=True)

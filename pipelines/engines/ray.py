@@ -19,7 +19,7 @@ from typing import Any
 from pipelines.engines.attempts import Try, Waiting
 from pipelines.engines.needs import Need, need_of
 from pipelines.engines.ray_cluster import checked_address, connected
-from pipelines.engines.ray_worker import Hello, RayWorker, Start, plugins_of
+from pipelines.engines.ray_worker import HUB_CACHES, Hello, RayWorker, Start, plugins_of
 from pipelines.errors import CurateError, UsageError
 from pipelines.session import Session, Task
 from pipelines.versions import library_versions
@@ -36,7 +36,7 @@ SAY_EVERY_S = 30.0
 STILLBORN = 3
 """Workers that may die one after the other before they have said hello."""
 FORWARDED = ("AWS_", "GOOGLE_", "CURATE_")
-FORWARDED_NAMES = frozenset(
+FORWARDED_NAMES = HUB_CACHES | frozenset(
     {"STORAGE_EMULATOR_HOST", "HF_TOKEN", "HF_ENDPOINT", "HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY",
      "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"}
 )  # fmt: skip

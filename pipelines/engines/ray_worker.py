@@ -15,6 +15,8 @@ from pipelines.session import Session
 from pipelines.versions import library_versions, plugin_versions
 from sources.storage import LocalFolder, base_of
 
+HUB_CACHES = frozenset({"HF_HOME", "HF_HUB_CACHE"})
+"""Variables that name folders which only save fetching anew: each machine may have its own."""
 MARK_SEEN_AFTER_S = 10.0
 """A network file system may show a new file to other nodes only after a while."""
 
@@ -25,7 +27,7 @@ class Start:
 
     session: Session
     environment: dict[str, str]
-    """Credentials and endpoints of storage; on the machine of the driver, all of its environment."""
+    """Credentials and endpoints of storage, caches of the hub; on the machine of the driver, all of its environment."""
     directory: str
     """Where the command was given: relative paths start there."""
     mark: tuple[str, bytes] | None
@@ -62,9 +64,9 @@ class RayWorker:
         """Take a `Start`; answers (True, Hello) or (False, the error)."""
         try:
             start: Start = self._whole(pieces)
-            os.environ.update(start.environment)
             if os.path.isdir(start.directory):  # noqa: PTH112 - a name from another machine, no path of ours
                 os.chdir(start.directory)
+            os.environ.update(_usable_here(start.environment))
             self._session = start.session
             return pickle.dumps((True, _hello(start)))
         except BaseException as error:  # noqa: BLE001 - handed to the driver, which ends the run with it
@@ -85,6 +87,15 @@ class RayWorker:
         data = b"".join((*self._pieces, *pieces))
         self._pieces = []
         return pickle.loads(data)  # noqa: S301 - from our own driver, over Ray's connection
+
+
+def _usable_here(environment: dict[str, str]) -> dict[str, str]:
+    """All but the caches of the hub that this machine does not see: here its own stay in use."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if name not in HUB_CACHES or os.path.isdir(value)  # noqa: PTH112 - a name from another machine
+    }
 
 
 def plugins_of(session: Session) -> dict[str, str]:

@@ -3,11 +3,18 @@
 from dedup.images import NearImage
 from dedup.text import NearText
 from pipelines.flow import Flow
+from pipelines.near import decide, pictures, propose, resolve, settle, texts, travel, verify
 from pipelines.near.decide import NearDecideTask
 from pipelines.near.pictures import Pictures
 from pipelines.near.search import Found, search
 from pipelines.near.settle import Settling
 from pipelines.near.texts import ANSWERS, FURTHER, PictureTexts, Texts
+
+
+def versions_of(step: NearText | NearImage) -> list[int]:
+    """Of everything that the step's answers come from, besides the step itself."""
+    both = [module.VERSION for module in (texts, propose, travel, verify, resolve, decide)]
+    return both if isinstance(step, NearText) else [*both, pictures.VERSION, settle.VERSION, step.text.version]
 
 
 def drop_near(flow: Flow, step: NearText | NearImage) -> None:

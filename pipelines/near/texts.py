@@ -23,7 +23,7 @@ from pipelines.work import Work
 from sources.schema import SAMPLES
 
 COLUMNS = ("sample_id", "source", "access", "task", "turns", "images", "question", "groups", "language")
-VERSION = 6
+VERSION = 7
 ENGLISH_OR_NOT_STATED = r"(?i)^\s*(en([-_].*)?|eng|english|und|unknown)?\s*$"
 MOSTLY_OTHER_LETTERS = 1.5
 """Bytes a character in UTF-8, from which on a text without a stated language is not English."""

@@ -14,10 +14,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from sources.records import PackageError
+
 Grey = npt.NDArray[np.uint8]
 Scores = npt.NDArray[np.float32]
 
-_GLYPHS = Path(__file__).parent / "data" / "panel_glyphs.npz"
+GLYPHS = Path(__file__).parent / "data" / "panel_glyphs.npz"
 _CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _CASES = ("ABCDEFGHIJKL", "abcdefgh")
 """In order; of the small letters those that are of one piece (i is two)."""
@@ -55,6 +57,9 @@ def panel_labels(grey: Grey, least: int) -> list[list[Label]]:
     """Runs of two or more letters in order from A or a, `least` pixels apart at least; the likeliest one first.
 
     A run is of one case and one polarity, and each of its letters is in the row or the column of an earlier one.
+
+    Raises:
+        PackageError: the letters as drawn cannot be read.
     """
     runs = []
     for bright, levels in ((True, _WHITE), (False, _BLACK)):
@@ -122,10 +127,22 @@ def _alone(
 
 @cache
 def _drawn() -> tuple[Scores, Scores, npt.NDArray[np.intp]]:
-    """Characters as drawn: T x 256, the logarithm of width by height, and which character, in order."""
-    with np.load(_GLYPHS) as data:
-        glyphs = data["glyphs"].reshape(-1, _SIDE * _SIDE).astype(np.float32)
-        return _normed(glyphs), np.log(data["aspects"]), data["characters"].astype(np.intp)
+    """Characters as drawn: T x 256, the logarithm of width by height, and which character, in order.
+
+    Raises:
+        PackageError: their file is missing or damaged.
+    """
+    try:
+        with np.load(GLYPHS, allow_pickle=False) as data:
+            glyphs = data["glyphs"].reshape(-1, _SIDE * _SIDE).astype(np.float32)
+            return _normed(glyphs), np.log(data["aspects"]), data["characters"].astype(np.intp)
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a broken archive raises whatever its first wrong byte leads to
+        raise PackageError(
+            f"letters of panels: {GLYPHS.name} of this package cannot be used ({type(error).__name__}): it is damaged; "
+            "install curate again"
+        ) from None
 
 
 def _normed(rows: Scores) -> Scores:

@@ -1,7 +1,12 @@
+import sys
+import time
+import unicodedata
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dedup.exact import Exact, comparable_text, normalise
 from dedup.keys import FOLLOWERS
@@ -108,3 +113,32 @@ def test_dropped_samples_name_the_kept_one_and_say_whether_pictures_were_compare
 )
 def test_normal_form_keeps_what_medicine_means(one: str, other: str, same: bool) -> None:
     assert (normalise(one) == normalise(other)) is same
+
+
+MARKS = "\u0301\u0323\u0344\u0f73\uff9e\u3099"
+"""Accents above and below, one that is two, and letters by their class that are marks once they are taken apart."""
+
+
+@given(st.text(st.sampled_from(MARKS), max_size=30), st.text(st.sampled_from("aộか\ufb01 \u0915\u093c"), max_size=5))
+def test_up_to_thirty_marks_in_a_row_are_put_in_order_as_unicode_has_it(marks: str, letters: str) -> None:
+    text = f"{letters}{marks}{letters}"
+    assert normalise(text) == " ".join(unicodedata.normalize("NFKC", text).split()).casefold()
+
+
+@pytest.mark.parametrize("before", range(31))
+def test_of_more_marks_in_a_row_each_thirty_are_put_in_order_wherever_they_stand(before: int) -> None:
+    above, below = "\u0301", "\u0323"
+    assert normalise(f"{'q' * before}{above * 29}{below * 2}") == f"{'q' * before}{below}{above * 29}\u034f{below}"
+
+
+@pytest.mark.parametrize("marks", ["\u0301\u0323", "\u0344\u0323", "\uff9e\u0301"], ids=["accents", "double", "kana"])
+def test_very_many_marks_take_no_time(marks: str) -> None:
+    start = time.process_time()
+    normalise(marks * 100_000)
+    assert time.process_time() - start < 5  # in quadratic time most of a minute
+
+
+def test_whatever_begins_with_a_mark_once_it_is_taken_apart_counts_as_one() -> None:
+    for one in map(chr, range(sys.maxunicode + 1)):
+        if unicodedata.combining(unicodedata.normalize("NFKD", one)[0]):
+            assert "\u034f" in normalise(one * 31)

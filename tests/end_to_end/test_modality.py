@@ -16,6 +16,7 @@ from PIL import Image
 from filters.efficientnet import FEATURES, is_installed
 from tests.end_to_end.runs import balances, curate, curate_json, published, quiet_environment
 from tests.filters.test_watermark import blended, rows, scan
+from tests.sources.hub_server import COMMIT, REPOSITORY, serving
 
 CAPTIONS = {
     "ct": "Axial CT of the chest with a nodule in the right upper lobe, without a pleural effusion.",
@@ -238,3 +239,29 @@ def test_a_model_that_the_hub_names_is_loaded_from_the_cache_by_workers_and_must
     told = curate("build", *recipe, *model, f"steps.modality.biomedclip={files(commit)}", "--workers", 1, env=offline)
     assert told.returncode == 0, told.stderr
     assert all(row["modality_scores"] for row in pictures(place / "named").values())
+
+
+def test_a_dry_run_fetches_no_model_of_the_hub_and_says_that_the_build_would(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(place / "cache"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    build(place, "run", NONE)
+    named = f"hf-hub:{REPOSITORY}@{COMMIT}"
+    recipe = ("--recipe", place / "recipe.yaml", "--data", place / "data", "--out", place / "dry", "--dry-run")
+    files = f"{{path: '{named}', sha256: {'a' * 64}}}"
+    settings = (
+        "steps.modality.model=biomedclip",
+        f"steps.modality.biomedclip={files}",
+        "steps.quality.min_agreement=0.2",
+    )
+    with serving(place / "data", "models") as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        plan = curate_json("build", *recipe, *(part for one in settings for part in ("--set", one)))
+        assert hub.asked == []
+    assert not (place / "cache").exists()
+    (warning,) = plan["warnings"]
+    assert warning.startswith(f"model {named} is not in this machine's cache of the hub: the build would fetch it")
+    assert plan["predicted"]["seconds"] > 0

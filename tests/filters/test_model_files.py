@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from filters.biomedclip import FILES, BiomedClip
-from filters.model_files import check_name, model_directory
+from filters.model_files import cached_directory, check_name, model_directory
 from filters.torch_file import WeightsError
 from tests.sources.hub_server import COMMIT, REPOSITORY, serving
 
@@ -107,3 +107,31 @@ def test_a_hub_that_refuses_is_told(tmp_path: Path, cache: Path, monkeypatch: py
         with pytest.raises(WeightsError, match="cannot be fetched"):
             BiomedClip(NAME, SHA256)
     assert not cache.exists() or not list(cache.rglob("*.bin"))
+
+
+def test_whether_all_of_a_model_is_in_the_cache_is_found_without_the_hub(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    repository = tmp_path / "repository"
+    repository.mkdir()
+    for file, data in PUBLISHED.items():
+        (repository / file).write_bytes(data)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    with serving(repository, "models") as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        assert cached_directory(str(repository), FILES) == str(repository)
+        assert cached_directory(NAME, FILES) is None
+        assert hub.asked == []
+        place = model_directory(NAME, FILES)
+        asked = len(hub.asked)
+        assert cached_directory(NAME, FILES) == place
+        (Path(place) / "vocab.txt").unlink()
+        assert cached_directory(NAME, FILES) is None
+        assert len(hub.asked) == asked
+
+
+def test_without_the_hub_what_is_not_in_the_cache_is_told_as_a_build_tells_it(cache: Path) -> None:
+    with pytest.raises(WeightsError, match="cannot be fetched"):
+        cached_directory(NAME, FILES)

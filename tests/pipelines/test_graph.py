@@ -1,4 +1,7 @@
+import pkgutil
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -6,11 +9,12 @@ import yaml
 from filters.modality import Labels
 from filters.text import TextQuality
 from filters.tokens import TokenCounts
-from pipelines import label
+from pipelines import label, near
 from pipelines.graph import Graph, graph_of
 from pipelines.recipe_file import load_recipe
 
 STEPS = ["ingest", "measure", "modality", "quality", "license", "tokens", "exact", "near_text", "near_image"]
+NEAR = [import_module(f"pipelines.near.{module.name}") for module in pkgutil.iter_modules(near.__path__)]
 
 
 @pytest.fixture
@@ -41,6 +45,20 @@ def test_what_facts_are_computed_by_is_in_the_fingerprint_of_the_step_that_reads
     assert list(before) == STEPS
     monkeypatch.setattr(owner, name, getattr(owner, name) + 1)
     after = made(tmp_path).fingerprints("ingested")
+    assert [step for step in STEPS if before[step] != after[step]] == STEPS[STEPS.index(first) :]
+
+
+@pytest.mark.parametrize(
+    "module", [module for module in NEAR if hasattr(module, "VERSION")], ids=lambda module: module.__name__
+)
+def test_every_version_of_the_search_for_near_duplicates_is_in_the_fingerprints_of_its_steps(
+    graph: Graph, tmp_path: Path, module: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = graph.fingerprints("ingested")
+    monkeypatch.setattr(module, "VERSION", module.VERSION + 1)
+    after = made(tmp_path).fingerprints("ingested")
+    about_pictures = module.__name__ in ("pipelines.near.pictures", "pipelines.near.settle")
+    first = "near_image" if about_pictures else "near_text"
     assert [step for step in STEPS if before[step] != after[step]] == STEPS[STEPS.index(first) :]
 
 

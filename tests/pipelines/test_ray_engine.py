@@ -228,20 +228,27 @@ def test_while_no_core_is_free_it_says_so_and_then_works(
     ray.get(held)
 
 
-def test_credentials_and_the_place_of_the_command_reach_the_workers(
+def test_credentials_caches_of_the_hub_that_nodes_see_and_the_place_of_the_command_reach_the_workers(
     alone: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    own = os.environ.get("HF_HUB_CACHE")
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "on another machine"))
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cret-of-the-site")
     monkeypatch.setenv("UNRELATED", "stays here")
     monkeypatch.chdir(tmp_path)
     try:
         alone.start(session_in(tmp_path / "run"))
-        ((_, commit),) = alone.run([TellsEnvironment(("AWS_SECRET_ACCESS_KEY", "UNRELATED"))])
+        told = TellsEnvironment(("AWS_SECRET_ACCESS_KEY", "HF_HOME", "HF_HUB_CACHE", "UNRELATED"))
+        ((_, commit),) = alone.run([told])
         logs = Path(_session_folder())
         written = b"".join(path.read_bytes() for path in logs.rglob("*") if path.is_file() and not path.is_symlink())
     finally:
         alone.close()
-    assert commit.facts == {"AWS_SECRET_ACCESS_KEY": "s3cret-of-the-site", "UNRELATED": None, "cwd": str(tmp_path)}
+    assert commit.facts == {
+        "AWS_SECRET_ACCESS_KEY": "s3cret-of-the-site", "HF_HOME": str(tmp_path), "HF_HUB_CACHE": own, "UNRELATED": None,
+        "cwd": str(tmp_path),
+    }  # fmt: skip
     assert b"s3cret-of-the-site" not in written
 
 

@@ -37,6 +37,13 @@ def test_what_is_no_conversation_is_refused(bad: object) -> None:
         conversation_turns(bad)
 
 
+@pytest.mark.parametrize("silent", ["", " \n", None, [], "<image>"])
+def test_an_answer_without_a_word_stays_and_is_no_turn_of_the_user(silent: object) -> None:
+    said = [("human", "q"), ("gpt", silent), ("human", "r"), ("human", ""), ("gpt", "b")]
+    turns = with_placeholders(conversation_turns([{"from": who, "value": what} for who, what in said]), 0)
+    assert turns == [turn("user", "q"), turn("assistant", ""), turn("user", "r"), turn("assistant", "b")]
+
+
 def test_a_dialogue_is_cut_at_its_speakers_and_lines_go_on_with_the_turn_before() -> None:
     text = "[doctor] hi\n how are you ?\n\n[patient] fine .\n[guest] me too\n[doctor]\n"
     assert spoken_turns(text, ACI) == [

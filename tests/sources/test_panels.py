@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -6,9 +7,12 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from sources.pictures import panel_seams
-from sources.pictures.panel_labels import Label
-from sources.pictures.panels import Region, figure_panels, panels_of
+from pipelines.bisect import bisect
+from pipelines.errors import UsageError, presentable
+from sources.pictures import open_picture, panel_labels, panel_seams
+from sources.pictures.panel_labels import GLYPHS, Label
+from sources.pictures.panels import FIRST_PANEL, Region, figure_panels, panels_of
+from sources.records import PackageError
 from tests.dedup.test_fingerprints import scene
 
 Grey = npt.NDArray[np.uint8]
@@ -160,3 +164,25 @@ def test_heads_on_black_that_no_gutter_parts_sharply_are_cut_between_letters() -
     found = figure_panels(Image.fromarray(page))
     assert len(found) == 2
     assert found[0].right <= found[1].left
+
+
+@pytest.mark.parametrize("kept", [None, 0, 1000, -1], ids=["missing", "empty", "truncated", "flipped"])
+def test_damaged_letters_of_this_package_are_blamed_on_no_picture_and_end_the_run(
+    kept: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = GLYPHS.read_bytes()
+    monkeypatch.setattr(panel_labels, "GLYPHS", tmp_path / "panel_glyphs.npz")
+    if kept is not None:
+        middle = len(data) // 2
+        flipped = data[:middle] + bytes([data[middle] ^ 255]) + data[middle + 1 :]
+        panel_labels.GLYPHS.write_bytes(data[:kept] if kept >= 0 else flipped)
+    png = cv2.imencode(".png", lettered(1, 2, "AB")[0])[1].tobytes()
+    panel_labels._drawn.cache_clear()
+    try:
+        with pytest.raises(PackageError, match=r"panel_glyphs\.npz of this package cannot be used") as caught:
+            list(bisect(lambda _start, _stop: open_picture(png).frame(FIRST_PANEL), 2))
+    finally:
+        panel_labels._drawn.cache_clear()
+    shown = presentable(caught.value, "measure 1")
+    assert isinstance(shown, UsageError)
+    assert shown.message.endswith("install curate again")

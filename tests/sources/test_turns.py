@@ -87,6 +87,7 @@ def test_placeholders_of_the_corpus_in_plain_fields_do_not_count() -> None:
         ("reasoning", {"question": "Why?", "rationale": "So."}),
         ("instruct", {"instruction": "Sum up."}),
         ("dialogue", {"conversation": [{"role": "user", "text": "Hello?"}]}),
+        ("dialogue", {"conversation": [{"role": "user", "text": "Hello?"}, {"role": "assistant", "text": ""}]}),
         ("text", {}),
     ],
 )
