@@ -19,6 +19,11 @@ _NO_AGE = (
 )
 """What follows on the same line makes it a span of time, a share or an angle: `95 d`, but not `92 h/o COPD`, `92 D`."""
 _FOLLOWED = r"(?=\s*$|[.;,](?:\s|$)|\s+(?:and|with|who|today|now)\b)"
+_OF_SOMEBODY = (
+    r"(?=\s*(?:[.;:)\n]|,\s|$)|"
+    r"\s+(?:with|who|presents?|presented|presenting|admitted|fell|was|is|h/o|s/p|c/o)(?!\w))"
+)
+"""What follows a number that stands behind somebody's sex."""
 _IN_WORDS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
@@ -39,7 +44,7 @@ _IN_FIGURES = tuple(
         rf"\b(?:patient|pt|he|she|who) (?:has )?(?:just |recently )?turned ({_OLD})\b{_NO_AGE}",
         rf"{_FREE}({_OLD})\s?/\s?(?:[MF]|male|female)(?![\w/])",
         rf"{_FREE}({_OLD})\s?{_UNIT}[\s,/]*(?:(?-i:[MF])(?!\w)|(?:fe)?male\b|(?:wo)?man\b)",
-        rf"(?<![\w/])(?:(?-i:[MF])|(?:fe)?male|(?:wo)?man)\s?[,/]\s?({_OLD})(?![\w/]){_NO_AGE}",
+        rf"(?<![\w/])(?:(?-i:[MF])|(?:fe)?male|(?:wo)?man)\s?[,/]\s?({_OLD}){_OF_SOMEBODY}",
         rf"{_FREE}({_OLD})[\s-]+(?:male|female|man|woman)\b",
         rf"{_FREE}({_OLD})[\s-]*(?:años|anos|(?-i:ans)|anni|jahren?|j(?:ä|ae)hrig\w{{0,2}}|jaar|jarige?)\b",
         rf"{_FREE}({_OLD})\s*(?:岁|歲|歳|才(?=[男女ので、。,\s]|$)|세(?!트)|살|سنة|عام[اًا]{{0,2}}\b|лет\b|года?\b)",

@@ -1,4 +1,4 @@
-"""Names that a heading of a form or a report tells: `Patient: ...`, `Dictated by: ...`, `Surname  ...`."""
+"""Names that a heading of a form or a report tells: `Patient: ...`, `Dictated by: ...`, `Surname | ...`."""
 
 import re
 from collections import Counter
@@ -11,52 +11,78 @@ from filters.phi_shapes import (
     FULL,
     INITIAL,
     LISTED,
-    LOWER,
+    MORE,
+    NAME,
     PARTICLE,
     TOKEN,
     is_common_only,
     is_no_name,
+    small_words,
     trimmed,
 )
 from filters.phi_spans import Span
-from filters.phi_words import GIVEN_NAMES, MEDICAL_ENDINGS, NOBODY, RELATIVES, ROLES, TITLES
-from filters.surnames import SURNAMES
+from filters.phi_words import GIVEN_NAMES, MEDICAL_ENDINGS, NOBODY, NOT_A_NAME, RELATIVES, ROLES, TITLES
+from filters.surnames import SURNAMES, WORD_SURNAMES
 
 _NAME_OF = (
-    r"(?:patient|pt\.?)(?:['\u2019]s)?\s+name|(?:first|last|given|family|middle|maiden|full|legal)\s+name|surname|"
+    r"(?:patient|pt\.?)(?:['\u2019]s)?[\s_]+name|(?:first|last|given|family|middle|maiden|full|legal)[\s_]+name|surname|"
     r"forename"
 )
 _DONE_BY = (
     r"(?:(?:electronically|digitally)\s+)?(?:co-?|counter-?)?signed(?:\s+(?:by|electronically))?|(?:dictated|transcribed|"
     r"typed|reported|reviewed|read|verified|requested|ordered|referred|performed|seen|approved|interpreted|authenticated|"
-    r"supervised|prepared|entered|finali[sz]ed) by"
+    r"supervised|prepared|entered|finali[sz]ed) by|signature"
 )
 CUE = (
     rf"\b(?i:{_NAME_OF}|patient|pt\.?|name|{_DONE_BY}|(?:referring|requesting|ordering|admitting|treating|consulting) "
-    r"(?:physician|doctor|provider|clinician|md)|attending(?: physician)?|radiologist|physician|clinician|surgeon|"
-    r"sonographer|technologist|operator|consultant|author|provider|primary care (?:physician|provider)|pcp|gp|"
-    r"next of kin|emergency contact|guardian|cc)"
+    r"(?:physician|doctor|provider|clinician|md)|attending(?: physician)?|radiologist|physician|clinician|"
+    r"surgeon(?:\(s\))?|sonographer|technologist|operator|consultant|author|provider|"
+    r"primary care (?:physician|provider)|next of kin|nok|emergency contact|guardian|cc)"
 )
 """Headings behind which people stand."""
 _ROLE = rf"\b(?i:{'|'.join(sorted(RELATIVES | ROLES, key=len, reverse=True))})"
-_VALUE = rf"(?=(?:{TITLES})?({LISTED}|{ALL_CAPS}|(?:{PARTICLE}\s+)?{FULL}|{CAPS}\b))"
+_MARKUP = r"(?:[*_\"]{1,2}|</?\w{1,6}>){0,3}"
+_FIRST_IN_CAPITALS = rf"{CAPS}(?:{MORE}{NAME}(?![\w'\u2019-]|\s*:)){{1,2}}"
+_VALUE = rf"(?=(?:{TITLES})?({LISTED}|{_FIRST_IN_CAPITALS}|{ALL_CAPS}|(?:{PARTICLE}\s+)?{FULL}|{CAPS}\b))"
 """Only looked at, since the next heading may be taken for a part of it (`Last name: Doe First name: Jane`)."""
-_CUED = re.compile(rf"({CUE}|{_ROLE})(?:\s*[:\uff1a=]|\s+[-\u2013]\s)\s*{_VALUE}")
+_CUED = re.compile(rf"({CUE}|{_ROLE}){_MARKUP}\s*[:\uff1a]\s*{_MARKUP}\s*{_VALUE}")
+_DASHED = re.compile(rf"({CUE})\s+[-\u2013]\s+{_VALUE}")
 _IN_A_FORM = re.compile(
-    rf"\b((?i:{_NAME_OF}))(?:[^\S\r\n]*[|\t][^\S\r\n]*|[^\S\r\n]{{2,}}|[^\S\r\n]*\n[^\S\r\n]*){_VALUE}"
+    rf"\b((?i:{_NAME_OF}|patient|name))(?:\s*=\s*\"?|[ ]*+[|\t][^\S\r\n]*+|</td>\s*<td>){_VALUE}|"
+    rf"\b((?i:{_NAME_OF}))(?:[^\S\r\n]{{2,}}+|[^\S\r\n]*+\n[^\S\r\n]*+){_VALUE}"
 )
 """Without a colon: between cells, or on the line below."""
 _HEADED = re.compile(rf"\b((?i:(?:patient\s+)?name))\s+({CAPS},\s*{CAPS}(?:\s+{INITIAL}(?![\w]))?)")
+
+_NEXT_FIELD = r"(?i:mrn|dob|d\.o\.b|age|sex|id|gender|date|md|m\.d|rn|rt|aged)\b"
 _ENDED = re.compile(
-    r"\s*(?:[,.;)|\d(/]|\n|$)|\s{2,}|\s+[A-Z]\.?\s*(?:[,(\n]|$)|\s+(?i:mrn|dob|age|sex|id|gender|date|md|m\.d)\b"
+    rf"\s*+(?:[,.;)|\d(/\[<#&\":*\u2013\u2014-]|\n|$)|\s{{2,}}|\s+(?:[A-Z]|{_NEXT_FIELD}|"
+    r"(?:at|on|was|with|presented|presents|reviewed|signed|admitted|by|male|female)\b)"
 )
+_MARK_OR_END = re.compile(r"\s*(?:[,.;)|]|\n|$)")
+_LINE_ENDED = re.compile(
+    rf"[^\S\n]*+(?:\n|$|[|\[<#\u2013\u2014-])|\s{{2,}}|[,;(]*\s*(?:\d|{_NEXT_FIELD})|\s*\([A-Z]|\s+\w+:"
+)
+"""What follows a name that fills its line or its field, as no sentence does."""
+_SENTENCE_ENDED = re.compile(r"\.?\s*(?:\n|$)")
 _HEADING = re.compile(r"\b([A-Za-z]+)\.?\s?:")
-_LINE_ENDED = re.compile(r"[^\S\n]*(?:\n|$)|\s{2,}|,?\s+(?i:mrn|dob|age|sex|id|gender|date|md|m\.d)\b|[,;(]?\s*\d")
-_WHO_SPEAK = RELATIVES | ROLES | {"patient", "pt"}
+_SPEECH = re.compile(r"\?|\bI(?:['\u2019]\w+)?\s|\b[Yy]ou\b")
+_ASKED = re.compile(r"\bname\b[^\n]*\n[^\n]*$", re.IGNORECASE)
+_WHO_SPEAK = RELATIVES | {"patient", "pt", "doctor", "nurse", "physician", "clinician", "therapist"}
 _SAID = frozenset({"Good", "Long", "Small", "Short", "Back", "Foot", "Hand", "Low", "High"})
 """What stands behind `Patient:` in a dialogue or a form and is no name."""
-_LIKE_NAMES = frozenset({"ment", "ness", "ella", "gram", "omas", "oses", "esis"})
-"""Of the endings of medicine those that surnames have (`Ingram`, `Moses`)."""
+_LESS_SURE = RELATIVES | frozenset(
+    """
+    gp pcp np rn employer donor recipient interpreter translator student worker scribe therapist resident officer
+    """.split()  # noqa: SIM905 - a list of words reads better as one text
+)
+"""Headings behind which other things stand as often: diseases, states, a language."""
+_LIKE_NAMES = frozenset(
+    """
+    ment ness ella gram omas oses esis pathy amine caine parin toin terol sone
+    """.split()  # noqa: SIM905 - a list of words reads better as one text
+)
+"""Of the endings of medicine those that surnames have (`Ingram`, `Moses`, `Tripathy`)."""
 _UNLIKE_NAMES = (
     *(ending for ending in MEDICAL_ENDINGS if len(ending) > 3 and ending not in _LIKE_NAMES),
     *("ology", "surgery", "iatry", "iatrics", "medicine"),
@@ -67,37 +93,46 @@ _UNLIKE_NAMES = (
 def names_behind_headings(text: str, *, capitals: bool = False) -> Iterator[Span]:
     """The names that stand behind headings. `capitals`: any word of the text may have one."""
     small: frozenset[str] | None = None
-    spoken: frozenset[str] = frozenset()
-    for pattern in (_CUED,) if capitals else (_CUED, _IN_A_FORM, _HEADED):
+    dialogue: frozenset[str] = frozenset()
+    for pattern in (_CUED,) if capitals else (_CUED, _DASHED, _IN_A_FORM, _HEADED):
         for match in pattern.finditer(text):
-            span = trimmed(text, *match.span(2), line=not capitals, surname=True)
+            written, start, stop = _heading_and_value(match)
+            span = trimmed(text, start, stop, line=not capitals, surname=True)
             if span is None or is_no_name(text, span, cued=True):
                 continue
             if small is None:
-                small, spoken = frozenset(_SMALL.findall(text)), _speakers(text)
-            heading = match.group(1).lower().removesuffix(".")
-            said = heading in _WHO_SPEAK and _is_speech(text, span, dialogue=heading in spoken)
-            if not said and _is_person(text, span, heading, small):
+                small, dialogue = small_words(text), _speakers(text)
+            heading = written.lower().removesuffix(".")
+            said = heading in _WHO_SPEAK and _is_speech(text, span, dialogue=heading in dialogue)
+            if not said and _is_person(text, span, "CC" if written == "CC" else heading, small):
                 yield span
 
 
-_SMALL = re.compile(rf"(?<![\w'\u2019-])[{LOWER}]{{3,}}")
+def _heading_and_value(match: re.Match[str]) -> tuple[str, int, int]:
+    group = 1 if match.group(1) is not None else 3
+    return match.group(group), *match.span(group + 1)
 
 
 def _is_person(text: str, span: Span, heading: str, small: frozenset[str]) -> bool:
     """Whether what stands behind a heading is somebody: not `Consultant: Neurology`, `CC: Dizziness`."""
-    words = TOKEN.findall(text[span.start : span.stop])
+    said = text[span.start : span.stop]
+    words = TOKEN.findall(said)
     if is_common_only(text, span):
-        return _ENDED.match(text, span.stop) is not None and text[span.start : span.stop] not in _SAID
+        return _MARK_OR_END.match(text, span.stop) is not None and said not in _SAID
     if is_known(words):
         return True
-    unlike = [word.lower().endswith(_UNLIKE_NAMES) or word.lower() in ORDINARY for word in words]
-    if is_nobody(words) or all(unlike):
+    if is_nobody(words) or all(_is_unlike(word) for word in words):
         return False
-    if heading in RELATIVES:  # of whose diseases, too, records tell
-        return len(words) > 1 and not any(unlike)
-    # behind `CC:` stands what a patient complains of, too
-    return len(words) > 1 or (words[0].lower() not in small and heading != "cc")
+    if heading in _LESS_SURE:
+        sure = heading in ROLES and "," in said and len(words) > 1
+        return sure or (
+            (len(words) > 1 or heading in ("gp", "pcp", "rn", "np"))
+            and "," not in said
+            and not any(_is_unlike(word) or (word.isupper() and len(word) < 5) for word in words)
+            and _LINE_ENDED.match(text, span.stop) is not None
+        )
+    # of what a patient complains stands behind `CC:`
+    return len(words) > 1 or (words[0].lower() not in small and heading != "CC")
 
 
 def is_known(words: Sequence[str]) -> bool:
@@ -106,26 +141,37 @@ def is_known(words: Sequence[str]) -> bool:
 
 
 def is_nobody(words: Sequence[str]) -> bool:
-    """Whether words where a name is expected are a department, a state, or the beginning of an answer."""
-    return next((word for word in words if len(word) > 1), "").lower() in NOBODY
+    """Whether words where a name is expected are departments, states, or the beginning of an answer."""
+    long = [word for word in words if len(word) > 1]
+    return bool(long) and all(word.lower() in NOBODY or word.lower().endswith(_UNLIKE_NAMES) for word in long)
+
+
+def _is_unlike(word: str) -> bool:
+    """Whether a word is hardly a part of a name."""
+    lower = word.lower()
+    common = lower in ORDINARY or (word.title() in NOT_A_NAME and lower not in WORD_SURNAMES)
+    return common or is_nobody([word])
 
 
 def _speakers(text: str) -> frozenset[str]:
-    """The headings behind which people may speak, in small letters: any that comes twice, `Doctor:` and `Patient:`."""
+    """The headings behind which people speak, in small letters: of texts in which somebody asks or says I."""
+    if _SPEECH.search(text) is None:
+        return frozenset()
     counts = Counter(heading.lower() for heading in _HEADING.findall(text))
     of_two = counts["doctor"] > 0 and counts["patient"] > 0
     return frozenset(heading for heading, number in counts.items() if number > 1 or of_two)
 
 
 def _is_speech(text: str, span: Span, *, dialogue: bool) -> bool:
-    """Whether what stands behind a heading begins what somebody says (`Patient: Walking hurts.`).
-
-    `dialogue`: there only what fills its line, as no sentence does, and `DOE, JANE` are names.
-    """
+    """Whether what stands behind a heading begins what somebody says (`Patient: Walking hurts.`)."""
     said = text[span.start : span.stop]
-    if dialogue:
-        return not ("," in said and said.isupper()) and _LINE_ENDED.match(text, span.stop) is None
     words = TOKEN.findall(said)
     if text[span.stop : span.stop + 1] in ("'", "\u2019"):
         return True
-    return len(words) < 2 and not is_known(words) and _ENDED.match(text, span.stop) is None
+    if not dialogue:
+        return len(words) < 2 and not is_known(words) and _ENDED.match(text, span.stop) is None
+    if ("," in said and said.isupper()) or _LINE_ENDED.match(text, span.stop):
+        return False
+    asked = _ASKED.search(text, max(span.start - 200, 0), span.start) is not None
+    whole = len(words) > 1 and not any(_is_unlike(word) for word in words)
+    return not (asked or (whole and _SENTENCE_ENDED.match(text, span.stop)))

@@ -57,7 +57,7 @@ _SPOKEN = re.compile(
 )
 _PATIENT = re.compile(
     r"\b(?i:(?:patient|pt)(?:\s+name)?|client|resident|baby|gentleman|lady)\s+(?!(?i:name)\b)"
-    rf"({NAME}\s+(?:{INITIAL}\s+)?{NAME})"
+    rf"({NAME}[^\S\r\n]+(?:{INITIAL}[^\S\r\n]+)?{NAME})"
 )
 _ACTING = re.compile(
     rf"\b({NAME}\s+(?:{INITIAL}\s+)?{NAME})(?:,?|,\s*(?:aged\s+)?\d{{1,3}},)\s+"
@@ -65,7 +65,9 @@ _ACTING = re.compile(
 )
 _CARET = re.compile(rf"(?<![\w^])[{UPPER}][\w'\u2019-]{{0,40}}(?:\^[{UPPER}][\w'\u2019.-]{{0,40}}){{1,4}}")
 _LETTERS = re.compile(
-    rf"\b((?:{NAME}|[{UPPER}]\.)(?:\s+{INITIAL})?\s+{NAME}),?\s+(?:M\.?D|D\.?O|R\.?N|Ph\.?D|MBBS|MBChB|FRCR|FRCS|FACR|NP|PA-C|RDMS|RT\(R\))\b\.?"
+    rf"\b((?:{NAME}|[{UPPER}]\.)(?:\s+{INITIAL})?\s+{NAME}),?\s+"
+    r"(?:M\.?D|D\.?O|R\.?N|Ph\.?D|Pharm\.?D|MBBS|MBChB|FRCR|FRCS|FACR|FACS|NP|APRN|ARNP|CRNA|CNP|LPN|LCSW|MSW|DDS|DPM|"
+    r"PA-C|RDMS|RT\(R\)|PGY-?\d|MS[34]|OTR/L)\b\.?"
 )
 _GIVEN = re.compile(rf"\b({NAME})\s+(?:{INITIAL}\s+)?(?:{PARTICLE}\s+)?({NAME})(?:-{NAME})?\b")
 _GIVEN_LAST = re.compile(rf"\b({NAME}|{CAPS}),\s*({NAME}|{CAPS})(?:\s+{INITIAL}(?![\w]))?")
@@ -137,14 +139,14 @@ def _after_its_cue(text: str, match: re.Match[str], *, capitals: bool = False) -
     if titled:
         title = text[match.start() : match.start(1)].strip()
         surname = title.endswith(".") or title.lower() not in ("dr", "mr", "ms") or not (capitals or title == "DR")
-    span = trimmed(text, *match.span(1), surname=titled and surname)
+    span = trimmed(text, *match.span(1), surname=surname if titled else match.re is _PATIENT)
     if span is None or titled:
         return span
     words = TOKEN.findall(text[span.start : span.stop])
     known = is_known(words)
-    if not known and (is_nobody(words) or (len(words) == 1 and words[0].endswith(("ology", "surgery")))):
+    if match.re is _PATIENT and not known and len(words) == 1:
         return None
-    return span if known or match.re is not _PATIENT or len(words) > 1 else None
+    return span if known or not is_nobody(words[:1] if capitals or match.re is _PATIENT else words) else None
 
 
 def _certain(text: str) -> Iterator[Span]:

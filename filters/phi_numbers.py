@@ -41,7 +41,7 @@ _WEAK_CUE = re.compile(
 )
 """Words that also stand before years, counts and sizes: they need a mark (number, no, #, :) or five digits."""
 _BARE_ID = re.compile(r"\bID\s*+(?:number|no\.?)?\s*+[:#]\s*+([A-Z]{0,4}-?\d[\w-]{2,})")
-_SPECIMEN = re.compile(r"(?<![\w-])(?:S|SP|SU|SC|CY|GS|HS|SS|BM|[CNFADH])-?\d{2}-\d{3,6}(?![\w-])")
+_SPECIMEN = re.compile(r"(?<![\w-])(?:(?:S|SP|SU|SC|CY|GS|HS|SS|BM)-?\d{2}-\d{3,6}|[CNFADH]\d{2}-\d{4,6})(?![\w-])")
 """Accession numbers of pathology: kind, year, number."""
 _CJK_ID = re.compile(r"(?:病历号|住院号|门诊号|检查号|身份证号?)\s*[::\uff1a]?\s*([A-Z]{0,3}\d[\dXx-]{3,})")
 _PLAIN: tuple[tuple[Kind, re.Pattern[str]], ...] = (
@@ -63,8 +63,8 @@ _CUED_PHONE = re.compile(
     re.IGNORECASE,
 )
 _SHORT_PHONE = re.compile(
-    r"\b(?:(?:pager|beeper|bleep|ext(?:ension)?)\.?\s*+(?:number|no\.?|#)?\s*+[:#]?\s*+|(?:call|dial|phone) x)"
-    r"(\d[\d-]{2,6}\d)(?![\w-])(?!\.\d)",
+    r"\b(?:(?:pager|beeper|bleep)\.?\s*+(?:number|no\.?|#)?\s*+[:#]?\s*+(\d[\d-]{2,6}\d)|"
+    r"(?:(?:call|dial|phone) x|ext(?:ension)?\.?\s?)(\d{4,6}))(?![\w-])(?!\.\d)",
     re.IGNORECASE,
 )
 _STREET = (
@@ -108,7 +108,7 @@ _LIVES = re.compile(
     r"([A-Z][A-Za-z'\u2019-]{1,40}(?:[\s,]+[A-Z][A-Za-z'\u2019-]{1,40}){0,3})"
 )
 _HEADED = re.compile(
-    r"\b(?i:address)\s*:[^\S\n]*((?:(?:Flat|Apt|Unit)\.? )?\d{1,5}[A-Za-z]?,? [A-Z][^\n;|:]{2,80}?)"
+    r"\bA(?:ddress|DDRESS)\s*:[^\S\n]*((?:(?:Flat|Apt|Unit)\.? )?\d{1,5}[A-Za-z]?,? [A-Z][^\n;|:]{2,80}?)"
     r"(?=\s*(?:[\n;|]|\s{2}|\w+\s*:|$))"
 )
 """A line that begins with a number behind `Address:`."""
@@ -124,7 +124,7 @@ def number_spans(text: str) -> Iterator[Span]:
             yield Span(match.start(), match.end(), kind)
     yield from _cued(text)
     for match in _SHORT_PHONE.finditer(text):
-        yield Span(match.start(1), match.end(1), "phone")
+        yield Span(*match.span(match.lastindex or 0), "phone")
     yield from _addresses(text)
     for match in (*_SPECIMEN.finditer(text), *_DIGIT_RUN.finditer(text)):
         if (match.re is _SPECIMEN or looks_like_record_number(match.group())) and _stands_alone(text, match):

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 
 from filters.phi_capitals import ORDINARY
-from filters.phi_headings import is_nobody
-from filters.phi_shapes import CAPS, COMMA, FULL, INITIAL, LOWER, NAME, SEVERAL, TOKEN, is_no_name, trimmed
+from filters.phi_headings import is_known, is_nobody
+from filters.phi_shapes import CAPS, COMMA, FULL, INITIAL, NAME, SEVERAL, TOKEN, is_no_name, small_words, trimmed
 from filters.phi_spans import Span
 from filters.phi_words import GIVEN_NAMES, MEDICAL_ENDINGS, NOT_A_NAME, RELATIVES, ROLES, TITLES
 
@@ -14,14 +14,17 @@ _BESIDE = re.compile(
     rf"\b([a-zé]+|[A-Z][a-zé]+|GP|PCP|RN|NP)(?=(?:,|\s+is|\s+named|\s+called)?\s+(?:{TITLES})?{_FOUND})"
 )
 """`Her daughter Jane`, `physical therapist Jane Doe`: where the first word is a relative or a role."""
-_SECOND = re.compile(rf"\b{TITLES}{FULL}(?:\s?/\s?|\s+(?:and|&|or)\s+)({NAME})(?![\w-])(?![^\S\n]+[A-Z])")
+_SECOND = re.compile(
+    rf"\b{TITLES}{FULL}(?:\s?/\s?|\s+(?:and|&|or)\s+)({NAME})(?![\w-])(?![^\S\n]+(?:[A-Z]|given|held|started|administered|ordered|prescribed))"
+)
 """`Dr. Doe and Roe`."""
 _SIGNED = re.compile(
     r"(?i:\b(?:yours (?:sincerely|faithfully|truly)|sincerely(?: yours)?|(?:kind(?:est)?|best|warm|with) regards|"
     r"regards|best wishes|many thanks|cordially|respectfully),?)\s+"
-    rf"(?:{TITLES})?({FULL})(?=[^\S\n]*(?:[,.]?[^\S\n]*(?:\n|$)|,?\s*(?i:M\.?D|MBBS|FRCR|FRCS|RN|Ph\.?D)\b))"
+    rf"(?:{TITLES})?({FULL})(?=[^\S\n]*+(?:[,.]?[^\S\n]*+(?:\n|$)|,?\s*(?i:M\.?D|MBBS|FRCR|FRCS|RN|Ph\.?D)\b))"
 )
 """Below a letter."""
+_DOING = re.compile(r"\s+[a-z]|\s*[.\n]|\s*$")
 _ENCLOSED = re.compile(rf"\b([a-zé]+|[A-Z][a-zé]+)(?=\s?\(\s*(?:{TITLES})?({COMMA}|{FULL})\s*[),;])")
 """`Patient (Jane Doe)`."""
 _PAPERS = (
@@ -96,7 +99,6 @@ _CERTAIN = (_ENCLOSED, _CALLED, _GREETED, _SIGNED)
 """Where these stand is a name unless its words are known to be none."""
 _LIKELY = (_BESIDE, _SECOND, _MEANT, _IN_PLACE, _DONE_BY, _NEWBORN, _OWNED, _DOES, _HEADER)
 """What stands here may be a thing, too: of these every word must be one that may be a name."""
-_SMALL = re.compile(rf"(?<![\w'\u2019-])[{LOWER}]{{3,}}")
 _LONG_ENDINGS = tuple(ending for ending in MEDICAL_ENDINGS if len(ending) > 3)
 _PLACES = frozenset(
     """
@@ -112,7 +114,8 @@ def told_by_people(text: str, *, capitals: bool = False) -> Iterator[Span]:
     for pattern in _CERTAIN:
         for match in pattern.finditer(text):
             span = trimmed(text, *match.span(match.lastindex or 0), line=True)
-            if span is None or is_nobody(TOKEN.findall(text[span.start : span.stop])):
+            words = [] if span is None else TOKEN.findall(text[span.start : span.stop])
+            if span is None or is_nobody(words) or any(word.lower() in ROLES for word in words):
                 continue
             if _is_beside_people(match) and not is_no_name(text, span, cued=True):
                 yield span
@@ -120,10 +123,10 @@ def told_by_people(text: str, *, capitals: bool = False) -> Iterator[Span]:
     for pattern in (_MEANT, _DOES, _BESIDE) if capitals else _LIKELY:
         for match in pattern.finditer(text):
             acts = not capitals or pattern is not _BESIDE or ACTS.match(text, match.end(match.lastindex or 0))
-            if not acts or not _is_beside_people(match):
+            if not acts or not _is_beside_people(match) or _is_beside_letters(text, match):
                 continue
             if small is None:
-                small = frozenset(_SMALL.findall(text))
+                small = small_words(text)
             yield from _first_named(text, match, small)
 
 
@@ -133,6 +136,14 @@ def _is_beside_people(match: re.Match[str]) -> bool:
         return True
     word = match.group(1).lower()
     return word in RELATIVES or word in ROLES or (match.re is _ENCLOSED and word in ("patient", "pt", "client"))
+
+
+def _is_beside_letters(text: str, match: re.Match[str]) -> bool:
+    """Whether `GP`, `RN` and the like stand beside what is none of theirs: `RN Notified`, `PCP, Eliquis held`."""
+    if match.re is not _BESIDE or not match.group(1).isupper():
+        return False
+    words = TOKEN.findall(match.group(2))
+    return not is_known(words) and ("," in text[match.start() : match.start(2)] or not _DOING.match(text, match.end(2)))
 
 
 def _first_named(text: str, match: re.Match[str], small: frozenset[str]) -> Iterator[Span]:

@@ -31,12 +31,12 @@ SEVERAL = (
 """A name of more than one word, or with initials, that ends where words with capitals do."""
 ALL_CAPS = rf"{CAPS}(?:,\s*|\s+){CAPS}(?:\s+{INITIAL}(?![\w]))?"
 COMMA = rf"{NAME},\s*{NAME}(?:\s+{INITIAL}(?![\w]))?"
-_MORE = r"[^\S\r\n]+(?!(?i:mrn|dob|d\.o\.b|age|sex|gender|id|date|ward|room|md|phd)\b)"
+MORE = r"[^\S\r\n]+(?!(?i:mrn|dob|d\.o\.b|age|sex|gender|id|date|ward|room|md|phd)\b)"
 """The blank before a further word that is not the next field of a form."""
 LISTED = (
     rf"(?:{PARTICLE}[^\S\r\n]+)?{NAME}(?:[^\S\r\n]+{NAME}){{0,2}},\s*{NAME}"
-    rf"(?:{_MORE}(?:{NAME}|{INITIAL})(?![\w'\u2019-]|\s*:))?|"
-    rf"{CAPS}(?:[^\S\r\n]+{CAPS}){{0,3}},\s*{CAPS}(?:{_MORE}(?:{CAPS}|{INITIAL})(?![\w'\u2019-]|\s*:))?"
+    rf"(?:{MORE}(?:{NAME}|{INITIAL})(?![\w'\u2019-]|\s*:))?|"
+    rf"{CAPS}(?:[^\S\r\n]+{CAPS}){{0,3}},\s*{CAPS}(?:{MORE}(?:{CAPS}|{INITIAL})(?![\w'\u2019-]|\s*:))?"
 )
 """Surnames, with particles, before given names: `van der Berg, Pieter`, `GARCIA LOPEZ, MARIA J`."""
 _LINE = re.compile(r"(?:[^\n]*,[^\S\n]*\n)?[^\n]*")
@@ -75,6 +75,7 @@ def trimmed(text: str, start: int, stop: int, *, line: bool = False, surname: bo
     return Span(words[0][0], end, "name")
 
 
+_SMALL = re.compile(rf"(?<![\w'\u2019-])[{LOWER}]{{3,}}")
 FOLLOWING = re.compile(r"(?:['\u2019]s?)?[\s-]+([^\W\d_]+)")
 """The next word."""
 
@@ -87,6 +88,11 @@ def _on_one_line(text: str, words: list[tuple[int, int]]) -> list[tuple[int, int
             if any(not _is_common(word) and word not in GIVEN_NAMES for word in named):
                 return words[:number]
     return words
+
+
+def small_words(text: str) -> frozenset[str]:
+    """The words of a text that stand there without a capital, of three letters and more."""
+    return frozenset(_SMALL.findall(text))
 
 
 def is_word_surname(word: str) -> bool:
@@ -111,11 +117,17 @@ _SELDOM_A_THING = frozenset({"White", "Young", "Long", "Short", "Ward", "English
 """After two words of a name these are its last one."""
 
 
+_PUBLISHED = re.compile(r"\s+(?:et al\b|and (?:colleagues|co-?workers))")
+
+
 def is_no_name(text: str, span: Span, *, cued: bool = False) -> bool:
     """Whether the span is an eponym, or ends in the words of one (`Reed-Sternberg cells`, `Fisher's exact test`).
 
-    `cued`: a name is expected there, so that a common surname is one, eponym or not (`Surgeon: Jones`).
+    So are authors (`Smith et al.`). `cued`: a name is expected there, so that a common surname is one, eponym or not
+    (`Surgeon: Jones`).
     """
+    if _PUBLISHED.match(text, span.stop):
+        return True
     after = re.match(r"(?:['\u2019]s?)?[\s-]+([A-Za-z]+)", text[span.stop : span.stop + 40])
     follows = after.group(1).lower() if after else ""
     words = [word.title() for word in re.findall(r"[^\W\d_]+", text[span.start : span.stop]) if len(word) > 1]

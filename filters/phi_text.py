@@ -17,7 +17,7 @@ from filters.phi_shapes import FOLLOWING
 from filters.phi_spans import Kind, Span, merged
 from filters.phi_speech import speech_spans
 from filters.phi_words import AFTER_EPONYM, AFTER_WORD, EPONYMS, NOT_A_NAME
-from filters.surnames import WORD_SURNAMES
+from filters.surnames import SURNAMES, WORD_SURNAMES
 
 Names = Literal["rules", "model"]
 
@@ -170,7 +170,7 @@ def _is_meant(text: str, match: re.Match[str], *, small: bool) -> bool:
         return False
     if len(word) < 3:
         return not word.isupper()
-    thing = word.lower() in WORD_SURNAMES or word.title() in EPONYMS
+    thing = word.lower() in WORD_SURNAMES or (word.title() in EPONYMS and word.upper() not in SURNAMES)
     return not thing or not _has_any_capital(text, match, follows) or _ACTING.match(text, match.end()) is not None
 
 
@@ -187,12 +187,14 @@ def _has_any_capital(text: str, match: re.Match[str], follows: re.Match[str] | N
 
 _LONGEST_WORD = 40
 _ACTING = re.compile(
-    r",?\s+(?:(?:also|now|still|then|again|currently|later)\s+)?(?:is|was|has|had|will|would|did|does|can|could|and|"
+    r",?\s+(?:(?:also|now|still|then|again|currently|later|initially|previously|recently)\s+)?(?:is|was|has|had|will|would|did|does|can|could|and|"
     r"reports?|reported|denie[sd]|presents?|presented|state[sd]|complain(?:s|ed)|returns?|returned|underwent|lives|"
     r"agree[sd]|called|notified|informed|reviewed|saw|performed|sa(?:id|ys)|recommend(?:s|ed)|asked|tolerate[sd]|"
     r"improve[sd]|feels|felt|looks|seems|appears|appeared|remains|remained|continues|continued|requires|required|"
     r"received|developed|came|went|arrived|ordered|fell|takes|took|needs|wants|wanted|understands|follows|followed|"
-    r"requested|consented|accepted|declined|refused|smokes|drinks|works|walks|ambulated|"
+    r"requested|consented|accepted|declined|refused|smokes|drinks|works|walks|ambulate[sd]|"
+    r"describe[sd]|endorse[sd]|admits|admitted|note[sd]|began|started|should|may|sustained|experienced|lost|gained|spoke|"
+    r"verbali[sz]ed|expressed|discussed|suffers|suffered|rates|rated|slept|to|"
     r"left(?=\s*[.,;]|\s+(?:the|a|an|his|her|it|against|without|before|after|at|for|to|home)\b))\b",
     re.IGNORECASE,
 )

@@ -167,7 +167,7 @@ _RELATIVES = """
     mother father son daughter brother sister parent child wife husband niece nephew aunt uncle cousin partner spouse
     fiance fiancé fiancee fiancée girlfriend boyfriend friend neighbour neighbor roommate flatmate housemate caregiver
     carer guardian twin widow widower grandmother grandfather grandson granddaughter stepmother stepfather stepson
-    stepdaughter
+    stepdaughter mom mum dad grandma grandpa
 """
 RELATIVES = frozenset(_RELATIVES.split())
 _ROLES = """
@@ -178,25 +178,29 @@ _ROLES = """
     dentist pharmacist practitioner hospitalist intensivist consultant registrar resident fellow intern therapist
     physiotherapist dietitian dietician nutritionist audiologist optometrist podiatrist paramedic chaplain interpreter
     translator counselor counsellor coordinator secretary clerk scribe aide assistant student worker manager attorney
-    lawyer officer teacher employer donor recipient
+    lawyer officer teacher employer donor recipient tech
     gp pcp rn np
 """
 ROLES = frozenset(_ROLES.split())
 """Beside relatives and roles a name may stand."""
 
 _NOBODY = """
-    cardiology neurology urology oncology hematology haematology nephrology dermatology pathology radiology pulmonology
-    rheumatology gastroenterology endocrinology gynecology gynaecology ophthalmology otolaryngology anesthesiology
-    neurosurgery surgery psychiatry pediatrics paediatrics obstetrics orthopedics orthopaedics ortho geriatrics
-    anesthesia anaesthesia medicine pharmacy nursing emergency trauma transplant hospice nutrition dietetics transport
-    security billing registration triage telemetry dialysis infectious interventional palliative physiotherapy
+    age cardiology neurology urology oncology hematology haematology nephrology dermatology pathology radiology
+    pulmonology rheumatology gastroenterology endocrinology gynecology gynaecology ophthalmology otolaryngology
+    anesthesiology neurosurgery surgery psychiatry pediatrics paediatrics obstetrics orthopedics orthopaedics ortho
+    geriatrics anesthesia anaesthesia medicine pharmacy nursing emergency trauma transplant hospice nutrition dietetics
+    transport security billing registration triage telemetry dialysis infectious interventional palliative physiotherapy
     rehabilitation dentistry laboratory lab microbiology cytology histology endoscopy angiography ultrasound mammography
     department service services unit ward team board committee clinic office staff faculty group panel multidisciplinary
-    tumor tumour consensus consult primary covering admitting attending
+    tumor tumour consensus consult primary covering admitting attending cards cardio onc pulm heme colorectal urogyn
+    neuro gi surg peds psych fellow fellows outpatient inpatient specialist registrar records record occupational ed er
+    icu ccu interface disease diseases
 
     self none nothing unknown unspecified undisclosed anonymous anonymized same other others not pending deferred
     withheld declined refused automatic automated manual computer software system various multiple noted see please
-    above below available unavailable applicable deceased alive living dead healthy adopted estranged
+    above below available unavailable applicable deceased alive living dead healthy adopted estranged retired unemployed
+    unassigned initials phone pager dob mrn sex gender forename surname accession modality room relationship address
+    signature notified aware letter practice referral swab cadaveric autologous vietnamese immune identified take
 
     yes yeah yep yup nope nah hm mm welcome ma'am madam sir mister doc okey okay ok alright sure right hello hi hey
     thanks thank sorry please well oh ah um uh hmm great good fine cool nice perfect wonderful bad better worse
@@ -216,7 +220,9 @@ _NOBODY = """
     aspirin tylenol advil motrin ibuprofen penicillin metformin insulin acetaminophen paracetamol prednisone warfarin
     headache headaches nausea vomiting dizziness fatigue fever chills cough rash swelling weakness numbness tingling
     itching bleeding bruising shortness difficulty trouble loss sore throat weight stroke asthma hypertension alcohol
-    recommends recommended requests requested advised advises thinks wants says said
+    recommends recommended requests requested advised advises thinks wants says said sickle factor ovarian spina bifida
+    rubella lupus gout emphysema glaucoma epilepsy migraine migraines dementia pneumonia pneumocystis colitis leukemia
+    leukaemia
 """
 NOBODY = frozenset(_NOBODY.split())
 """What stands behind headings and roles and is nobody: departments, states, and how a patient's answers begin."""

@@ -42,7 +42,7 @@ def test_ages_are_found_in_words_and_as_dicom_writes_them() -> None:
         "turned 90 degrees", "age 95 days", "aged 100 weeks", "age 95 d", "age 95 h", "age 95-days",
         "The heart rate of the patient is 95.", "aged 18-90 years",
         "The patient is 95% saturated.", "95 ANS patients", "alter 95 of them", "93세트", "SpO2 of 95", "95-100 mm",
-        "18-90 years old", "stage 95", "page 101", "F, 95%", "male, 95 days", "T95F", "M 95",
+        "18-90 years old", "stage 95", "page 101", "F, 95%", "male, 95 days", "T95F", "M 95", "M, 95 mm", "man, 95 kg",
     ],
 )  # fmt: skip
 def test_other_numbers_are_no_ages(text: str) -> None:

@@ -309,6 +309,7 @@ def test_ages_from_ninety_on_are_found_in_short_forms_and_in_words() -> None:
     "text",
     ["ratio 3/4/5 and 1/2", "version 1.10.19", "exam 5/5 strength", "compared with 3/4 of them", "T12/L1 in 2019",
      "Exam: 5/5", "compared with 10-12 controls", "rate=0.12", "p=0.03/2", "in 5/2000 patients", "extension 4 cm",
+     "extension 0-130 degrees", "EXT: 2004 warm", "C11-200 PET", "N95-100 mask", "Will address: 1 Pain control",
      "CAS S21-12345", "SEPT-12 and MARCH1"],
 )  # fmt: skip
 def test_ratios_scores_and_versions_are_no_dates(text: str) -> None:
@@ -373,6 +374,8 @@ def test_short_numbers_and_words_of_medicine_are_sought_as_nobodys_id() -> None:
         "A^" * 20_000,
         "Patient: Walking hurts. " * 3000,
         "Surname\t" * 8000,
+        "Surname" + "\t" * 50_000 + "x",
+        "Regards, John" + " " * 50_000 + "x",
         "Dr. White. " + "White " * 10_000,
     ],
 )
