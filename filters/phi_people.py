@@ -11,7 +11,8 @@ from filters.phi_words import GIVEN_NAMES, MEDICAL_ENDINGS, NOT_A_NAME, RELATIVE
 
 _FOUND = rf"({COMMA}(?=\s+[a-z]|[.;)]|\n|$)|{FULL}(?![\w-])(?![^\S\n]+[A-Z0-9]))"
 _BESIDE = re.compile(
-    rf"\b([a-zé]+|[A-Z][a-zé]+|GP|PCP|RN|NP)(?=(?:,|\s+is|\s+named|\s+called)?\s+(?:{TITLES})?{_FOUND})"
+    rf"\b([a-zé]+|[A-Z][a-zé]+|GP|PCP|RN|NP)(?=(?:,|\s+is|\s+named|\s+called)?"
+    rf"(?:[^\S\n]+|[^\S\n]*\n[^\S\n]*)(?:{TITLES})?{_FOUND})"
 )
 """`Her daughter Jane`, `physical therapist Jane Doe`: where the first word is a relative or a role."""
 _SECOND = re.compile(

@@ -52,7 +52,7 @@ def clean(text: str) -> str:
         ("Physician: Vanek reviewed images.", "Physician: [NAME] reviewed images."),
         ("Patient: AJ Vanek", "Patient: [NAME]"),
         ("Patient: VANEK Ottoline", "Patient: [NAME]"),
-        ("Patient: Umber Vanek (45F)\nCT\nPatient: Umber Vanek (45F)", "Patient: [NAME] (45F)\nCT\nPatient: [NAME] (45F)"),
+        ("Patient: Umber Vanek (45F)\n\nPatient: Umber Vanek (45F)", "Patient: [NAME] (45F)\n\nPatient: [NAME] (45F)"),
         ("Patient: Umber Vanek (MRN 55555). Doctor: Ottoline Vane.", "Patient: [NAME] (MRN [ID]). Doctor: [NAME]."),
         ("Doctor: What's your name?\nPatient: Ottoline Vanek.", "Doctor: What's your name?\nPatient: [NAME]."),
         ("Doctor: And your name?\nPatient: Ottoline.", "Doctor: And your name?\nPatient: [NAME]."),
