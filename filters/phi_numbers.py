@@ -108,10 +108,10 @@ _LIVES = re.compile(
     r"([A-Z][A-Za-z'\u2019-]{1,40}(?:[\s,]+[A-Z][A-Za-z'\u2019-]{1,40}){0,3})"
 )
 _HEADED = re.compile(
-    r"\bA(?:ddress|DDRESS)\s*:[^\S\n]*((?:(?:Flat|Apt|Unit)\.? )?\d{1,5}[A-Za-z]?,? [A-Z][^\n;|:]{2,80}?)"
-    r"(?=\s*(?:[\n;|]|\s{2}|\w+\s*:|$))"
+    r"\bA(?:ddress|DDRESS)\s*:[^\S\n]*((?:(?:Flat|Apt|Unit)\.? )?\d{1,5}[A-Za-z]?,? [A-Z](?:[^\n;|:.]|(?<=\b[A-Z][a-z])\.){2,80}?)"
+    r"(?=\s*(?:[\n;|.]|\s{2}|\w+\s*:|$))"
 )
-"""A line that begins with a number behind `Address:`."""
+"""To the end of the line or sentence, which `St.` is not."""
 _DIGIT_RUN = re.compile(r"(?<![A-Za-z0-9.,/+=-])(?:[A-Z]{1,3}-?)?\d{6,20}(?![\w-])(?!,\d)")
 _MOST_PLAIN_DIGITS = 6
 """A bare run of so many digits may be a count or a magnification; seven and more are taken for a record number."""
