@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 from PIL import Image
+
+from dedup.kernels.compiled import kernel
 
 Grey = npt.NDArray[np.uint8]
 Hashes = npt.NDArray[np.uint8]
@@ -138,7 +139,7 @@ class Fingerprints:
         return dict(zip(self.fields, values, strict=True))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _both(grey, cosines, coarse, rest, evening):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     """Hashes 9 x 32 (the picture's, and its canonical form's in eight orientations), the quality, the waves of both."""
     height, width = grey.shape
@@ -152,7 +153,7 @@ def _both(grey, cosines, coarse, rest, evening):  # type: ignore[no-untyped-def]
     return _all_hashes(raw, canonical), _quality(cells), _both_waves(raw, canonical, evening)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _cells(grey, top, bottom, left, right):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     """Area averages 128 x 128 of a part of the picture, in 1/256 of a level about 127.5, rounded away from zero.
 
@@ -185,7 +186,7 @@ def _cells(grey, top, bottom, left, right):  # type: ignore[no-untyped-def] # pr
     return cells
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _varied(line):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     """Whether the levels of a row or column deviate more than a border's do."""
     total, square = np.int64(0), np.int64(0)
@@ -196,7 +197,7 @@ def _varied(line):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     return len(line) * square - total * total > CROP_DEVIATION * CROP_DEVIATION * len(line) * len(line)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _content(grey):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     """Top, bottom, left, right of the picture without its near-constant borders, a frame around a border too."""
     height, width = grey.shape
@@ -218,7 +219,7 @@ def _content(grey):  # type: ignore[no-untyped-def] # pragma: no cover - compile
     return top, bottom, left, right
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _ranks(cells):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     """Each cell's middle rank about the middle, among 8-bit levels.
 
@@ -245,7 +246,7 @@ def _ranks(cells):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     return levels
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _halved(fine):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     """Sums of 2 x 2 cells: integers, kept as float64 for what is computed from them."""
     side = fine.shape[0] // 2
@@ -257,7 +258,7 @@ def _halved(fine):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     return cells
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _quality(cells):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     """PDQ's quality: neighbouring cells' differences in whole percent of the range, summed, over 90, at most 100."""
     whole = np.int32(4 * 255 * 256)
@@ -271,7 +272,7 @@ def _quality(cells):  # type: ignore[no-untyped-def] # pragma: no cover - compil
     return min(total // 90, 100)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _transform(cells, cosines, coarse, rest):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     """The 16 x 16 lowest frequencies of 64 x 64 cells, as integers.
 
@@ -302,7 +303,7 @@ def _transform(cells, cosines, coarse, rest):  # type: ignore[no-untyped-def] # 
     return waves
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _both_waves(raw, canonical, evening):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     """Waves 2 x 64 of two transforms."""
     kept = np.empty((2, WAVES * WAVES), np.int8)
@@ -311,7 +312,7 @@ def _both_waves(raw, canonical, evening):  # type: ignore[no-untyped-def] # prag
     return kept
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _evened(waves, evening, kept):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     """64 numbers of -127..127; the negative, mirrored and transposed picture has exactly the negated and moved ones."""
     strengths = np.empty((WAVES, WAVES), np.int64)
@@ -326,7 +327,7 @@ def _evened(waves, evening, kept):  # type: ignore[no-untyped-def] # pragma: no 
             kept[WAVES * k + m] = share if waves[k, m] >= 0 else -share
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _all_hashes(raw, canonical):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     """Hashes 9 x 32: of one transform, and of the other in every orientation.
 
@@ -348,7 +349,7 @@ def _all_hashes(raw, canonical):  # type: ignore[no-untyped-def] # pragma: no co
     return hashes
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _turn(waves, orientation, flat):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     """The transform of the picture in another orientation, as one row."""
     for k in range(FREQUENCIES):
@@ -358,7 +359,7 @@ def _turn(waves, orientation, flat):  # type: ignore[no-untyped-def] # pragma: n
             flat[FREQUENCIES * k + m] = -value if against else value
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _lower_median(flat, parted):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     """The middle number (the lower of two), by parting them about one of them until only it is left (Hoare 1961)."""
     for k in range(len(flat)):
@@ -382,7 +383,7 @@ def _lower_median(flat, parted):  # type: ignore[no-untyped-def] # pragma: no co
     return parted[wanted]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _write_bits(flat, median, packed):  # type: ignore[no-untyped-def] # pragma: no cover - compiled
     """Set the bits, of 32 zeroed bytes, of values above the median."""
     for bit in range(len(flat)):

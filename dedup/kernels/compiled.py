@@ -8,8 +8,25 @@ from typing import Any
 
 import numba as nb
 from numba.core import config
+from numba.core.caching import UserProvidedCacheLocator
 
 _settings: Any = config
+
+
+class SameSources(UserProvidedCacheLocator):
+    """Finds machine code by what a file says, wherever it lies and however old it is.
+
+    numba would go by path and time: Ray's workers, whose copy of the code is new in each session, compiled all of it.
+    """
+
+    @classmethod
+    def get_suitable_cache_subpath(cls, py_file: str) -> str:
+        """The room, not where the house stands."""
+        return Path(py_file).parent.name
+
+    def get_source_stamp(self) -> str:
+        """Machine code is out of date when its file is another."""
+        return _digest(Path(self._py_file))
 
 
 def kernel(function: Callable[..., Any]) -> Any:
@@ -28,12 +45,18 @@ def part(function: Callable[..., Any]) -> Any:
 
 
 def _compiled(function: Callable[..., Any], *, inlined: bool) -> Any:
-    before = _settings.CACHE_DIR
+    before = _settings.CACHE_DIR, _settings.CACHE_LOCATOR_CLASSES
     _settings.CACHE_DIR = str(_cache_place())
+    _settings.CACHE_LOCATOR_CLASSES = f"{__name__}.{SameSources.__name__}"
     try:
         return nb.njit(cache=True, nogil=True, forceinline=inlined)(function)
     finally:
-        _settings.CACHE_DIR = before
+        _settings.CACHE_DIR, _settings.CACHE_LOCATOR_CLASSES = before
+
+
+@cache
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 @cache

@@ -21,6 +21,8 @@ WITHOUT_CONTRACTS = ("--set", "contracts.enabled=false")
 """Great Expectations takes seconds to import: only tests that are about contracts, or the whole, pay for it."""
 WITHOUT_NEAR = ("--set", "steps.near_text.enabled=false", "--set", "steps.near_image.enabled=false")
 """Made-up texts and pictures are alike: tests that are about something else keep all of them."""
+WITHOUT_READING = ("--set", "steps.phi.ocr=none")
+"""A reader of writing needs seconds for the demo's scans: where it is not what a test is about, the marks suffice."""
 PUBLISHED = ("run.json", "tables", "shards")
 
 

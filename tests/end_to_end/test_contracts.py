@@ -28,7 +28,8 @@ def write_recipe(place: Path, name: str = "demo", **changes: Any) -> Path:
 
 
 def build(place: Path, recipe: Path, out: str, *more: object) -> tuple[object, ...]:
-    return ("build", "--recipe", recipe, "--data", place / "corpora", "--out", place / out, *runs.WITHOUT_NEAR, *more)
+    without = (*runs.WITHOUT_NEAR, *runs.WITHOUT_READING)
+    return ("build", "--recipe", recipe, "--data", place / "corpora", "--out", place / out, *without, *more)
 
 
 def contracts(place: Path, out: str) -> dict[str, Any]:
@@ -162,6 +163,7 @@ def test_nothing_is_written_outside_the_run(place: Path, tmp_path: Path) -> None
     home.mkdir()
     scratch.mkdir()
     environment = {**os.environ, "HOME": str(home), "TMPDIR": str(scratch), "GX_ANALYTICS_ENABLED": "true"}
-    curate_json(*build(place, place / "demo.yaml", "home"), env=environment)
+    reading = ("--set", "steps.phi.ocr=auto")
+    curate_json(*build(place, place / "demo.yaml", "home", *reading), env=environment)
     assert list(home.rglob("*")) == []
     assert list(scratch.rglob("*")) == []

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from tests.end_to_end.runs import curate_json, published
+from tests.end_to_end.runs import WITHOUT_CONTRACTS, WITHOUT_READING, curate_json, published
 from tests.shards.companions import croissant, loaded
 from workflows.demo_corpus import write_demo_corpus
 
@@ -45,8 +45,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any
 
 
 def command(place: Path) -> tuple[object, ...]:
-    """Contracts have tests of their own, and take seconds."""
-    return ("build", "--recipe", place / "demo.yaml", "--data", place / "corpora", "--set", "contracts.enabled=false")
+    """Contracts, and the reading of pictures, have tests of their own, and take seconds."""
+    without = (*WITHOUT_CONTRACTS, *WITHOUT_READING)
+    return ("build", "--recipe", place / "demo.yaml", "--data", place / "corpora", *without)
 
 
 def members_of(shards: Path) -> dict[str, dict[str, bytes]]:

@@ -2,45 +2,55 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
 import yaml
 
-from tests.end_to_end.runs import balances, curate, curate_json, published
+from tests.end_to_end.runs import WITHOUT_READING, balances, curate, curate_json, published
 from workflows.demo_corpus import write_demo_corpus
 
 
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """The demo corpus and a run of it, which no test changes, and what the build answered."""
+    place = tmp_path_factory.mktemp("built")
+    write_demo_corpus(place / "corpora")
+    return place, curate_json(*arguments(place, "--out", place / "run"))
+
+
 @pytest.fixture
-def corpus(tmp_path: Path) -> Path:
-    write_demo_corpus(tmp_path / "corpora")
+def corpus(built: tuple[Path, dict[str, Any]], tmp_path: Path) -> Path:
+    """The demo corpus and the run of it, to be changed."""
+    shutil.copytree(built[0], tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
 def arguments(place: Path, *more: object) -> list[object]:
+    """Of a build of the demo corpus; its scans are read in the first test only."""
+    return [*read(place, *more), *WITHOUT_READING]
+
+
+def read(place: Path, *more: object) -> list[object]:
     return ["build", "--stage", "mid", "--recipe", place / "demo.yaml", "--data", place / "corpora", *more]
 
 
 def test_one_worker_and_two_write_the_same_bytes(corpus: Path) -> None:
-    one = curate_json(*arguments(corpus, "--out", corpus / "one", "--workers", 1))
-    two = curate_json(*arguments(corpus, "--out", corpus / "two", "--workers", 2))
+    one = curate_json(*read(corpus, "--out", corpus / "one", "--workers", 1))
+    two = curate_json(*read(corpus, "--out", corpus / "two", "--workers", 2))
     assert published(corpus / "one") == published(corpus / "two")
     assert one["counts"] == two["counts"]
     assert balances(one)
 
 
-def test_the_place_of_corpora_and_run_is_not_part_of_the_bytes(corpus: Path) -> None:
-    curate_json(*arguments(corpus, "--out", corpus / "here"))
-    there = corpus / "elsewhere"
-    shutil.copytree(corpus / "corpora", there / "corpora")
-    shutil.copy(corpus / "demo.yaml", there)
-    curate_json(*arguments(there, "--out", there / "run"))
-    assert published(corpus / "here") == published(there / "run")
+def test_the_place_of_corpora_and_run_is_not_part_of_the_bytes(built: tuple[Path, Any], corpus: Path) -> None:
+    curate_json(*arguments(corpus, "--out", corpus / "fresh"))
+    assert published(built[0] / "run") == published(corpus / "fresh")
 
 
 def test_growing_a_corpus_costs_its_own_work_and_ends_where_a_fresh_build_ends(corpus: Path) -> None:
     run = corpus / "run"
-    curate_json(*arguments(corpus, "--out", run))
     rows = [{"id": 100 + n, "question": f"Which unit has entry {n} of the annex?", "answer": "hertz"} for n in range(3)]
     annex = corpus / "corpora" / "handbook" / "annex.jsonl"
     annex.write_bytes(b"\n".join(orjson.dumps({**row, "options": ["litre", "hertz"]}) for row in rows))
@@ -56,10 +66,9 @@ def test_growing_a_corpus_costs_its_own_work_and_ends_where_a_fresh_build_ends(c
 
 
 def test_another_run_s_work_is_used_only_when_it_is_named(corpus: Path) -> None:
-    curate_json(*arguments(corpus, "--out", corpus / "first"))
     changed = ["--set", "steps.tokens.max=500"]
     apart = curate_json(*arguments(corpus, "--out", corpus / "apart", *changed))
-    reused = curate_json(*arguments(corpus, "--out", corpus / "reused", "--reuse", corpus / "first", *changed))
+    reused = curate_json(*arguments(corpus, "--out", corpus / "reused", "--reuse", corpus / "run", *changed))
     assert published(corpus / "apart") == published(corpus / "reused")
     steps = {
         step["name"]: (mine["reused"], step["reused"])
@@ -72,7 +81,6 @@ def test_another_run_s_work_is_used_only_when_it_is_named(corpus: Path) -> None:
 
 def test_a_changed_recipe_in_the_same_directory_is_refused_and_says_what_changed(corpus: Path) -> None:
     run = corpus / "run"
-    curate_json(*arguments(corpus, "--out", run))
     before = published(run)
     answer = curate_json(*arguments(corpus, "--out", run, "--set", "steps.tokens.max=500"), status=2)
     assert "steps.tokens.max: 1024 is now 500" in answer["error"]
@@ -82,7 +90,6 @@ def test_a_changed_recipe_in_the_same_directory_is_refused_and_says_what_changed
 
 def test_after_clean_the_same_build_is_a_no_op_and_a_larger_one_starts_over(corpus: Path) -> None:
     run = corpus / "run"
-    curate_json(*arguments(corpus, "--out", run))
     before = published(run)
     assert curate_json("clean", run)["freed_bytes"] > 0
     assert not (run / "work").exists()
@@ -96,9 +103,8 @@ def test_after_clean_the_same_build_is_a_no_op_and_a_larger_one_starts_over(corp
     assert curate_json(*arguments(corpus, "--out", run))["counts"]["ingested"] == again["counts"]["ingested"] + 1
 
 
-def test_a_repaired_picture_is_measured_again(corpus: Path) -> None:
-    run = corpus / "run"
-    before = curate_json(*arguments(corpus, "--out", run))
+def test_a_repaired_picture_is_measured_again(built: tuple[Path, dict[str, Any]], corpus: Path) -> None:
+    run, before = corpus / "run", built[1]
     figures = corpus / "corpora" / "figures"
     shutil.copy(figures / "PMC1005_Fig1.png", figures / "truncated.png")
     after = curate_json(*arguments(corpus, "--out", run))
@@ -107,28 +113,26 @@ def test_a_repaired_picture_is_measured_again(corpus: Path) -> None:
 
 
 def test_a_dry_run_says_what_it_takes_and_writes_nothing(corpus: Path) -> None:
-    plan = curate_json(*arguments(corpus, "--out", corpus / "run", "--dry-run"))
-    assert not (corpus / "run").exists()
+    plan = curate_json(*arguments(corpus, "--out", corpus / "new", "--dry-run"))
+    assert not (corpus / "new").exists()
     assert plan["units"]["run"] > 0 == plan["units"]["reuse"]
     assert {row["name"] for row in plan["sources"]} >= {"figures", "scans"}
     assert plan["warnings"] == []
     assert all(plan["predicted"][name] > 0 for name in ("seconds", "disk_bytes", "memory_bytes"))
-    curate_json(*arguments(corpus, "--out", corpus / "run"))
     assert curate_json(*arguments(corpus, "--out", corpus / "run", "--dry-run"))["units"]["run"] == 0
 
 
 def test_limit_takes_the_first_records_of_each_source(corpus: Path) -> None:
-    answer = curate_json(*arguments(corpus, "--out", corpus / "run", "--limit", 2))
+    answer = curate_json(*arguments(corpus, "--out", corpus / "new", "--limit", 2))
     sources = yaml.safe_load((corpus / "demo.yaml").read_bytes())["sources"]
     assert answer["counts"]["ingested"] == 2 * len(sources) - 1  # one of them has a single record
     assert balances(answer)
 
 
 def test_diff_names_the_setting_and_the_step_that_changed_a_sample(corpus: Path) -> None:
-    curate_json(*arguments(corpus, "--out", corpus / "a"))
     curate_json(*arguments(corpus, "--out", corpus / "b", "--set", "steps.tokens.max=3000"))
-    found = curate_json("diff", corpus / "a", corpus / "b")
+    found = curate_json("diff", corpus / "run", corpus / "b")
     assert "recipe.steps.tokens.max: 1024 is now 3000" in found["settings"]
     (changed,) = [row for row in found["changed"] if row["source"] == "notes"]
     assert (changed["a"], changed["b"], changed["samples"]) == ("tokens: tokens.too_long", "kept", 1)
-    assert curate("diff", corpus / "a", corpus / "a").stderr.strip() == "no difference"
+    assert curate("diff", corpus / "run", corpus / "run").stderr.strip() == "no difference"

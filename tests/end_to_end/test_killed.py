@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.runs import CURATE, WITHOUT_CONTRACTS, curate, published
+from tests.end_to_end.runs import CURATE, WITHOUT_CONTRACTS, WITHOUT_READING, curate, published
 from workflows.demo_corpus import write_demo_corpus
 
 KILLS, KILLS_OF_ONE_RUN = 6, 3
@@ -23,7 +23,7 @@ def arguments(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     recipe = write_demo_corpus(root)
     # small tars, so that several are written and kills fall between them
     return ["build", "--stage", "mid", "--recipe", str(recipe), "--data", str(root), "--workers", "2",
-            "--set", "shards.max_samples=5", *WITHOUT_CONTRACTS]  # fmt: skip
+            "--set", "shards.max_samples=5", *WITHOUT_CONTRACTS, *WITHOUT_READING]  # fmt: skip
 
 
 def kill_after(arguments: list[str], run: Path, events: int, pause_s: float, group: bool) -> bool:

@@ -72,6 +72,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     document["sources"] = [source for source in document["sources"] if source["name"] in SOURCES]
     document["contracts"] = {"enabled": False}  # they take seconds to import, and know nothing of storage
     document["steps"] |= {name: {"enabled": False} for name in ("near_text", "near_image")}
+    document["steps"]["phi"] = {"ocr": "none"}  # it takes seconds, and knows nothing of storage either
     recipe.write_text(yaml.safe_dump(document))
     with s3_server() as server, fault_proxy(server.url) as proxy:
         for file in corpora.rglob("*"):

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from tests.end_to_end.runs import balances, curate, curate_json, published
+from tests.end_to_end.runs import WITHOUT_READING, balances, curate, curate_json, published
 from tests.sources.packed_files import captioned, png, write_archive, write_tar
 from workflows.demo_corpus import write_demo_corpus
 
@@ -155,7 +155,16 @@ def test_our_own_shards_are_read_back_as_the_same_samples(tmp_path: Path) -> Non
     demo = write_demo_corpus(tmp_path / "corpora")
     run = tmp_path / "run"
     curate_json(
-        "build", "--recipe", demo, "--data", tmp_path / "corpora", "--out", run, "--set", "contracts.enabled=false"
+        "build",
+        "--recipe",
+        demo,
+        "--data",
+        tmp_path / "corpora",
+        "--out",
+        run,
+        "--set",
+        "contracts.enabled=false",
+        *WITHOUT_READING,
     )
     shards = {"name": "again", "reader": "webdataset", "path": str(run / "shards"), "task": "text", "access": "open"}
     again = tmp_path / "again"

@@ -15,7 +15,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from tests.end_to_end.runs import CURATE, WITHOUT_NEAR, curate, curate_json, published
+from tests.end_to_end.runs import CURATE, WITHOUT_NEAR, WITHOUT_READING, curate, curate_json, published
 from tests.pipelines.ray_nodes import Nodes, ray_nodes
 from workflows.demo_corpus import write_demo_corpus
 
@@ -24,9 +24,9 @@ from workflows.demo_corpus import write_demo_corpus
 def arguments(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     root = tmp_path_factory.mktemp("ray") / "corpora"
     recipe = write_demo_corpus(root)
-    # small tars, so that several are written; near-duplicates are sought with the real corpora
-    return ["build", "--stage", "mid", "--recipe", str(recipe), "--data", str(root),
-            "--set", "shards.max_samples=5", "--set", "contracts.enabled=false", *WITHOUT_NEAR]  # fmt: skip
+    # small tars, so that several are written; near-duplicates are sought, and writing is read, with the real corpora
+    return ["build", "--stage", "mid", "--recipe", str(recipe), "--data", str(root), "--set", "shards.max_samples=5",
+            "--set", "contracts.enabled=false", *WITHOUT_NEAR, *WITHOUT_READING]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

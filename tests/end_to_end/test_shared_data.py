@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 import webdataset
 
-from tests.end_to_end.runs import balances, curate_json, published
+from tests.end_to_end.runs import WITHOUT_READING, balances, curate_json, published
 
 HERE = {
     "aci_bench", "biomedparse_files", "chatdoctor", "cornerstone_files", "covid_chestxray", "deid_files",
@@ -131,7 +131,7 @@ def test_roco_articles_are_those_of_its_licence_list(built: tuple[Path, dict[str
 
 
 def test_one_worker_and_two_write_the_same_bytes(shared_data: Path, tmp_path: Path) -> None:
-    arguments = ("--stage", "mid", "--data", shared_data, "--limit", 10, *UNCHECKED)
+    arguments = ("--stage", "mid", "--data", shared_data, "--limit", 10, *UNCHECKED, *WITHOUT_READING)
     for workers in (1, 2):
         curate_json("build", *arguments, "--out", tmp_path / str(workers), "--workers", workers, near=True)
     assert published(tmp_path / "1") == published(tmp_path / "2")

@@ -11,6 +11,8 @@ from typing import Any
 OBJECT_STORE_BYTES = 80 * 2**20
 HEAD_STARTS = 3
 ROOT = str(Path(__file__).resolve().parents[2])
+KERNELS = str(Path(ROOT, "dedup", "kernels", "__pycache__"))
+"""Where this checkout keeps its machine code: nodes have a copy of the code, and would compile it anew."""
 
 
 class Nodes:
@@ -46,6 +48,7 @@ def ray_nodes(resources: Sequence[dict[str, Any]]) -> Iterator[Nodes]:
     # The raylets' own environment is that of their workers. The head's address is written into RAY_TMPDIR/ray, which
     # Ray does not make, so that on a machine where Ray never ran before no cluster of tests would start.
     ours = {"PYTHONPATH": ROOT, "RAY_TMPDIR": folder}
+    ours |= {"NUMBA_CACHE_DIR": os.environ.get("NUMBA_CACHE_DIR", KERNELS)}
     Path(folder, "ray").mkdir()
     before = {name: os.environ.get(name) for name in ours}
     os.environ.update(ours)
