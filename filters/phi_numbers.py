@@ -108,7 +108,8 @@ _LIVES = re.compile(
     r"([A-Z][A-Za-z'\u2019-]{1,40}(?:[\s,]+[A-Z][A-Za-z'\u2019-]{1,40}){0,3})"
 )
 _HEADED = re.compile(
-    r"\bA(?:ddress|DDRESS)\s*:[^\S\n]*((?:(?:Flat|Apt|Unit)\.? )?\d{1,5}[A-Za-z]?,? [A-Z](?:[^\n;|:.]|(?<=\b[A-Z][a-z])\.){2,80}?)"
+    r"\bA(?:ddress|DDRESS)\s*:[^\S\n]*((?:(?:Flat|Apt|Unit)\.? )?\d{1,5}[A-Za-z]?,? "
+    r"[A-Z](?:[^\n;|:.]|(?<=\b[A-Z][a-z])\.){2,80}?)"
     r"(?=\s*(?:[\n;|.]|\s{2}|\w+\s*:|$))"
 )
 """To the end of the line or sentence, which `St.` is not."""
