@@ -1,7 +1,6 @@
 """Worker processes that outlive the build they were started for, so that the next one need not import everything.
 
-They are the local engine's own, but for their start (`forked.py`). Builds in a process of their own, as a user's are,
-start theirs.
+They are the local engine's own. Builds in a process of their own, as a user's are, start theirs.
 """
 
 import importlib
@@ -18,7 +17,6 @@ from pipelines.engines.choice import LOCAL, EngineChoice
 from pipelines.engines.engine import Engine
 from pipelines.engines.local import LocalEngine
 from pipelines.session import Session
-from tests.end_to_end.forked import forked_workers
 
 OF_PYTEST = "PYTEST_CURRENT_TEST"
 
@@ -54,7 +52,7 @@ _make = EngineChoice.make
 @contextmanager
 def warm_workers() -> Iterator[None]:
     """Within it, builds by the local engine have warm workers, if those would inherit what new ones would."""
-    with pytest.MonkeyPatch.context() as patch, forked_workers():
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(EngineChoice, "make", _made)
         yield
 
