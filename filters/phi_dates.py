@@ -67,7 +67,7 @@ _PATTERNS = tuple(
         (rf"{_BEFORE}(?:0[1-9]|[12]\d|3[01])\.(?:0[1-9]|1[0-2])\.\d{{2}}(?![\d.])", 0),
         (rf"(?<=[A-Za-z][:=>]){_DAY}/{_DAY}/\d{{2}}{_NO_MEASURE}(?![/-])", 0),
         (rf"(?:(?<=ompared to )|(?<=ompared with )){_MONTH}/{_DAY}(?=\s*(?:[.;)](?!\d)|$))", 0),
-        (rf"{_FREE}(?:(?:0[1-9]|1[0-2])/{_YEAR}(?![\d/])|[1-9]/{_YEAR}(?![\d/]){_COUNTED})", 0),
+        (rf"{_FREE}(?:(?:0[1-9]|1[0-2])/{_YEAR}(?![\d/])|(?!1/2000)[1-9]/{_YEAR}(?![\d/]){_COUNTED})", 0),
         (rf"\b{_ANY_MONTH}\s+of\s+{_YEAR}\b", re.IGNORECASE),
         (rf"\b{_SPELT_MONTH}\s?['\u2019]\d{{2}}\b", 0),
         (r"(?<![\w-])(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)-\d{2}(?![\w-])", 0),

@@ -57,7 +57,7 @@ _SPOKEN = re.compile(
 )
 _PATIENT = re.compile(
     r"\b(?i:(?:patient|pt)(?:\s+name)?|client|resident|baby|gentleman|lady)\s+(?!(?i:name)\b)"
-    rf"({NAME}[^\S\r\n]+(?:{INITIAL}[^\S\r\n]+)?{NAME})"
+    rf"({NAME}(?:[^\S\r\n]+(?:{INITIAL}[^\S\r\n]+)?{NAME}|[^\S\r\n]*\n{NAME}(?=\s+[a-z])))"
 )
 _ACTING = re.compile(
     rf"\b({NAME}\s+(?:{INITIAL}\s+)?{NAME})(?:,?|,\s*(?:aged\s+)?\d{{1,3}},)\s+"

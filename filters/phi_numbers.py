@@ -64,7 +64,8 @@ _CUED_PHONE = re.compile(
 )
 _SHORT_PHONE = re.compile(
     r"\b(?:(?:pager|beeper|bleep)\.?\s*+(?:number|no\.?|#)?\s*+[:#]?\s*+(\d[\d-]{2,6}\d)|"
-    r"(?:(?:call|dial|phone) x|ext(?:ension)?\.?\s?)(\d{4,6}))(?![\w-])(?!\.\d)",
+    r"(?:(?:call|dial|phone) x|ext(?:ension)?\.?\s?)(\d{4,6}))"
+    r"(?![\w-])(?!\.\d)(?!\s*(?:m[lmg]|cc|units?|degrees?|\u00b0))",
     re.IGNORECASE,
 )
 _STREET = (

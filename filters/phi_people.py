@@ -16,7 +16,8 @@ _BESIDE = re.compile(
 )
 """`Her daughter Jane`, `physical therapist Jane Doe`: where the first word is a relative or a role."""
 _SECOND = re.compile(
-    rf"\b{TITLES}{FULL}(?:\s?/\s?|\s+(?:and|&|or)\s+)({NAME})(?![\w-])(?![^\S\n]+(?:[A-Z]|given|held|started|administered|ordered|prescribed))"
+    rf"\b{TITLES}{FULL}(?:\s?/\s?|\s+(?:and|&|or)\s+)({NAME})(?![\w-])(?![^\S\n]+(?:[A-Z]|(?:(?:was|were|is) )?"
+    r"(?:given|held|started|stopped|administered|ordered|prescribed|infused)))"
 )
 """`Dr. Doe and Roe`."""
 _SIGNED = re.compile(

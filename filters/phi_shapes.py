@@ -22,7 +22,8 @@ _LAST = (
     rf"[^\S\r\n]+(?:{PARTICLE}[^\S\r\n]+)?[{UPPER}]{{4,24}}(?![\w]))"
 )
 """With the blank before it; what stands in capitals on the next line is a heading."""
-FULL = rf"(?:{INITIAL}[^\S\r\n]+|[{UPPER}]\.){{0,2}}{NAME}(?:\s+{INITIAL}(?=\s+{NAME}))?{_LAST}{{0,2}}"
+_NEXT_LINE = rf"[^\S\r\n]*\n(?=[{UPPER}][{LOWER}]+(?!\w)[^\S\n]*(?:[a-z,.;]|\n|$))"
+FULL = rf"(?:{INITIAL}[^\S\r\n]+|[{UPPER}]\.(?:{_NEXT_LINE})?){{0,2}}{NAME}(?:\s+{INITIAL}(?=\s+{NAME}))?{_LAST}{{0,2}}"
 """One name or more, with initials: `Jane`, `J. Doe`, `Jane R. van der Doe`, `Jane DOE`."""
 SEVERAL = (
     rf"(?:(?:[{UPPER}]\.\s*){{1,3}}{NAME}|{NAME}(?:\s+{INITIAL})?{_LAST}|{NAME}(?:\s+{NAME}){{1,2}})"
@@ -117,7 +118,8 @@ _SELDOM_A_THING = frozenset({"White", "Young", "Long", "Short", "Ward", "English
 """After two words of a name these are its last one."""
 
 
-_PUBLISHED = re.compile(r"\s+(?:et al\b|and (?:colleagues|co-?workers))")
+_PUBLISHED = re.compile(r"\s+et al\b")
+_PUBLISHED_BY = re.compile(r"\s+(?:et al\b|and (?:colleagues|co-?workers))")
 
 
 def is_no_name(text: str, span: Span, *, cued: bool = False) -> bool:
@@ -126,7 +128,7 @@ def is_no_name(text: str, span: Span, *, cued: bool = False) -> bool:
     So are authors (`Smith et al.`). `cued`: a name is expected there, so that a common surname is one, eponym or not
     (`Surgeon: Jones`).
     """
-    if _PUBLISHED.match(text, span.stop):
+    if (_PUBLISHED if cued else _PUBLISHED_BY).match(text, span.stop):
         return True
     after = re.match(r"(?:['\u2019]s?)?[\s-]+([A-Za-z]+)", text[span.stop : span.stop + 40])
     follows = after.group(1).lower() if after else ""

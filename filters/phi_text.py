@@ -17,7 +17,7 @@ from filters.phi_shapes import FOLLOWING
 from filters.phi_spans import Kind, Span, merged
 from filters.phi_speech import speech_spans
 from filters.phi_words import AFTER_EPONYM, AFTER_WORD, EPONYMS, NOT_A_NAME
-from filters.surnames import SURNAMES, WORD_SURNAMES
+from filters.surnames import BEGINNINGS, SURNAMES, WORD_SURNAMES
 
 Names = Literal["rules", "model"]
 
@@ -170,7 +170,7 @@ def _is_meant(text: str, match: re.Match[str], *, small: bool) -> bool:
         return False
     if len(word) < 3:
         return not word.isupper()
-    thing = word.lower() in WORD_SURNAMES or (word.title() in EPONYMS and word.upper() not in SURNAMES)
+    thing = word.lower() in BEGINNINGS or (word.title() in EPONYMS and word.upper() not in SURNAMES)
     return not thing or not _has_any_capital(text, match, follows) or _ACTING.match(text, match.end()) is not None
 
 
@@ -195,6 +195,9 @@ _ACTING = re.compile(
     r"requested|consented|accepted|declined|refused|smokes|drinks|works|walks|ambulate[sd]|"
     r"describe[sd]|endorse[sd]|admits|admitted|note[sd]|began|started|should|may|sustained|experienced|lost|gained|spoke|"
     r"verbali[sz]ed|expressed|discussed|suffers|suffered|rates|rated|slept|to|"
+    r"alert|aware|awake|asleep|resting|sleeping|eating|ambulating|voiding|agreeable|at bedside|c/o|given|updated|"
+    r"tripped|vomited|collapsed|died|expired|recovered|stopped|quit|uses|eats|sleeps|coughs|suggested|advised|"
+    r"examined|evaluated|wrote|plans|prescribed|operated|explained|thinks|prefers|missed|cancelled|"
     r"left(?=\s*[.,;]|\s+(?:the|a|an|his|her|it|against|without|before|after|at|for|to|home)\b))\b",
     re.IGNORECASE,
 )

@@ -185,22 +185,23 @@ ROLES = frozenset(_ROLES.split())
 """Beside relatives and roles a name may stand."""
 
 _NOBODY = """
-    age cardiology neurology urology oncology hematology haematology nephrology dermatology pathology radiology
-    pulmonology rheumatology gastroenterology endocrinology gynecology gynaecology ophthalmology otolaryngology
-    anesthesiology neurosurgery surgery psychiatry pediatrics paediatrics obstetrics orthopedics orthopaedics ortho
-    geriatrics anesthesia anaesthesia medicine pharmacy nursing emergency trauma transplant hospice nutrition dietetics
-    transport security billing registration triage telemetry dialysis infectious interventional palliative physiotherapy
-    rehabilitation dentistry laboratory lab microbiology cytology histology endoscopy angiography ultrasound mammography
-    department service services unit ward team board committee clinic office staff faculty group panel multidisciplinary
-    tumor tumour consensus consult primary covering admitting attending cards cardio onc pulm heme colorectal urogyn
-    neuro gi surg peds psych fellow fellows outpatient inpatient specialist registrar records record occupational ed er
-    icu ccu interface disease diseases
+    age home charge cardiology neurology urology oncology hematology haematology nephrology dermatology pathology
+    radiology pulmonology rheumatology gastroenterology endocrinology gynecology gynaecology ophthalmology
+    otolaryngology anesthesiology neurosurgery surgery psychiatry pediatrics paediatrics obstetrics orthopedics
+    orthopaedics ortho geriatrics anesthesia anaesthesia medicine pharmacy nursing emergency trauma transplant hospice
+    nutrition dietetics transport security billing registration triage telemetry dialysis infectious interventional
+    palliative physiotherapy rehabilitation dentistry laboratory lab microbiology cytology histology endoscopy
+    angiography ultrasound mammography department service services unit ward team board committee clinic office staff
+    faculty group panel multidisciplinary tumor tumour consensus consult primary covering admitting attending cards
+    cardio onc pulm heme colorectal urogyn neuro gi surg peds psych fellow outpatient inpatient specialist registrar
+    records record occupational icu ccu interface disease diseases nephro associates medicare designee
 
     self none nothing unknown unspecified undisclosed anonymous anonymized same other others not pending deferred
     withheld declined refused automatic automated manual computer software system various multiple noted see please
     above below available unavailable applicable deceased alive living dead healthy adopted estranged retired unemployed
     unassigned initials phone pager dob mrn sex gender forename surname accession modality room relationship address
     signature notified aware letter practice referral swab cadaveric autologous vietnamese immune identified take
+    illegible file
 
     yes yeah yep yup nope nah hm mm welcome ma'am madam sir mister doc okey okay ok alright sure right hello hi hey
     thanks thank sorry please well oh ah um uh hmm great good fine cool nice perfect wonderful bad better worse
@@ -215,14 +216,14 @@ _NOBODY = """
     cooperative uncooperative comfortable agitated anxious confused drowsy lethargic nervous tolerated reported
     controlled centered centred global outcome outcomes satisfaction education safety positioning preparation walking
     running lifting bending eating drinking sleeping breathing swallowing coughing talking smoking taking feeling having
-    getting going being doing using
+    getting going being doing using response
 
     aspirin tylenol advil motrin ibuprofen penicillin metformin insulin acetaminophen paracetamol prednisone warfarin
     headache headaches nausea vomiting dizziness fatigue fever chills cough rash swelling weakness numbness tingling
     itching bleeding bruising shortness difficulty trouble loss sore throat weight stroke asthma hypertension alcohol
     recommends recommended requests requested advised advises thinks wants says said sickle factor ovarian spina bifida
     rubella lupus gout emphysema glaucoma epilepsy migraine migraines dementia pneumonia pneumocystis colitis leukemia
-    leukaemia
+    leukaemia eclampsia lung driver training prep creole sequence karyotype genotype glucose
 """
 NOBODY = frozenset(_NOBODY.split())
 """What stands behind headings and roles and is nobody: departments, states, and how a patient's answers begin."""

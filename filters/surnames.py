@@ -58,3 +58,17 @@ _SHORT = """
 """
 SHORT_SURNAMES = frozenset(_SHORT.split())
 """Of two and three letters: shorter words than four are names alone only if they are these, or given names."""
+
+_BEGINNINGS = """
+    back bean belt black blade block blunt bolt bond bone bones bowl bowls branch bridge bridges bright burn burns case
+    castle chance clay cloud coin cord cork cotton cross day dent drain early east english fall fast field fields fine
+    finger fish flood foot french frost fry german glass golden good graves green grey gray gross hand head hedge high
+    hook horn house hurt key lake land large leaf light lime line little lock long loop low major mark marks means minor
+    mouth nail north nut old pace pack palm pan peak pear pine pipe plant pool poor post power pound proper quick rain
+    ramp ray rays red rich ridge ring rock rod roe root rose round rush salt scales seal self sharp shell short silver
+    simple slack slow small smart south spike spring stain steel stiff stock stone strain strange strong stump sugar
+    swallow swan sweat sweet tongue trail tree twist wall walls warm wave waves wax weeks wells west white wild wing
+    yellow young brown
+"""
+BEGINNINGS = frozenset(_BEGINNINGS.split())
+"""Those with which sentences on findings begin (`Small effusion`, `Stone in the ureter`), unlike `Parker`."""

@@ -376,6 +376,7 @@ def test_short_numbers_and_words_of_medicine_are_sought_as_nobodys_id() -> None:
         "Surname\t" * 8000,
         "Surname" + "\t" * 50_000 + "x",
         "Regards, John" + " " * 50_000 + "x",
+        "Name:" + " " * 50_000 + ".",
         "Dr. White. " + "White " * 10_000,
     ],
 )
