@@ -16,7 +16,7 @@ from filters.phi_spans import Kind
 from filters.phi_words import GIVEN_NAMES, MEDICAL_ENDINGS, NOT_A_NAME
 from filters.surnames import SURNAMES
 
-VERSION = 4
+VERSION = 5
 
 _ANNOTATIONS = """
     A P L R S I H F AP PA LAT LL RL RT LT LEFT RIGHT LEFTSIDE OBL OBLIQUE SUP INF ANT POST MED LATERAL MEDIAL
