@@ -16,6 +16,7 @@ from filters.measurer import AnyMeasurer
 from filters.quality import Quality
 from filters.tokens import TokenCounts, Tokens
 from filters.watermark import Watermark
+from pipelines import exchange
 from pipelines.holdout import Holdout
 from pipelines.label import Labelling, labelling_of, text_quality_of
 from pipelines.near.flow import versions_of
@@ -135,6 +136,8 @@ class Graph:
         for deciding in self.deciding:
             if isinstance(deciding, Privacy):  # how pictures are looked at decides, too
                 previous = key_of(previous, own_fingerprint(deciding.examination))
+            if isinstance(deciding, Comparison):
+                previous = key_of(previous, exchange.VERSION)
             if isinstance(deciding, Nearness):
                 previous = key_of(previous, versions_of(deciding.step))
             if isinstance(deciding, Filter) and deciding.facts is not None:

@@ -12,6 +12,7 @@ from dedup.decontamination.findings import FINDINGS, Channel, finding_id
 from dedup.decontamination.grades import Grade
 from dedup.decontamination.provenance import Derivation, derivations
 from dedup.decontamination.text_settings import TextSettings
+from pipelines.audit import find, pictures, protect, reading, texts
 from pipelines.audit.find import FindingsTask
 from pipelines.audit.pictures import PictureParts, picture_hits, picture_parts
 from pipelines.audit.protect import Protected
@@ -21,7 +22,12 @@ from pipelines.session import EvalSide
 from pipelines.work import Part
 
 VERSION = 1
-"""Raised when the same data and eval sets may give other findings."""
+"""Raised when the same data and eval sets may give other findings, though each part of the search gives the same."""
+
+
+def versions() -> list[int]:
+    """Of the search and of everything that its findings come from."""
+    return [VERSION, *(module.VERSION for module in (reading, protect, texts, pictures, find))]
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,7 @@ from dedup.decontamination.assemble import RANK
 from dedup.decontamination.findings import Channel
 from dedup.decontamination.grades import Grade
 from filters.verdicts import decided, nulls_for_nan
-from pipelines.audit.flow import VERSION as SEARCH_VERSION
-from pipelines.audit.flow import Found, search, with_evals
+from pipelines.audit.flow import Found, search, versions, with_evals
 from pipelines.audit.protect import Protected
 from pipelines.audit.settings import DecontaminateSettings
 from pipelines.counts import tally
@@ -46,7 +45,7 @@ class Decontaminate:
             "drop": [grade.value for grade in self.settings.drop],
             "report": [grade.value for grade in self.settings.report],
             "eval_sets": self.protected.identity,
-            "search": SEARCH_VERSION,
+            "search": versions(),
             **({} if articles is None else {"articles": articles.digest}),
         }
 

@@ -9,7 +9,9 @@ import yaml
 from filters.modality import Labels
 from filters.text import TextQuality
 from filters.tokens import TokenCounts
-from pipelines import label, near
+from pipelines import exchange, label, near
+from pipelines.audit import find, pictures, protect, reading, texts
+from pipelines.audit.flow import versions
 from pipelines.graph import Graph, graph_of
 from pipelines.recipe_file import load_recipe
 
@@ -60,6 +62,24 @@ def test_every_version_of_the_search_for_near_duplicates_is_in_the_fingerprints_
     about_pictures = module.__name__ in ("pipelines.near.pictures", "pipelines.near.settle")
     first = "near_image" if about_pictures else "near_text"
     assert [step for step in STEPS if before[step] != after[step]] == STEPS[STEPS.index(first) :]
+
+
+def test_the_version_of_the_exchange_is_in_the_fingerprint_of_what_decides_by_it(
+    graph: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = graph.fingerprints("ingested")
+    monkeypatch.setattr(exchange, "VERSION", exchange.VERSION + 1)
+    after = made(tmp_path).fingerprints("ingested")
+    assert [step for step in STEPS if before[step] != after[step]] == STEPS[STEPS.index("exact") :]
+
+
+@pytest.mark.parametrize("module", [reading, protect, texts, pictures, find], ids=lambda module: module.__name__)
+def test_every_version_of_the_search_for_eval_items_is_a_parameter_of_its_step(
+    module: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = versions()
+    monkeypatch.setattr(module, "VERSION", module.VERSION + 1)
+    assert versions() != before
 
 
 def test_the_same_recipe_has_the_same_fingerprints_and_each_step_one_of_its_own(graph: Graph, tmp_path: Path) -> None:
