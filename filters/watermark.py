@@ -19,7 +19,7 @@ from PIL import Image
 
 from filters.burned_in import Grey
 from filters.onnx_file import Network
-from filters.torch_file import WeightsError
+from sources.shipped import usable
 
 LONGEST_SIDE = 384
 """Larger pictures are averaged down to it: letters of a twentieth of the shorter side are 14 px high then."""
@@ -52,7 +52,7 @@ class Watermark:
         """The values of `fields`; None for pictures too small to tell.
 
         Raises:
-            WeightsError: the network cannot be loaded.
+            PackageError: the network cannot be loaded.
         """
         fitted = fitted_to_network(np.asarray(picture))
         if min(fitted.shape) < SHORTEST_SIDE:
@@ -111,17 +111,10 @@ def _network() -> Any:
     """The network, loaded once a process, whose other workers have the other cores.
 
     Raises:
-        WeightsError: the file of the package is not what it should be; no record is to blame.
+        PackageError: the file of the package is not what it should be; no record is to blame.
     """
     cv2.setNumThreads(1)
-    try:
+    with usable("model watermark", SHIPPED):
         with np.load(SHIPPED, allow_pickle=False) as arrays:
             weights = {name: arrays[name] for name in arrays.files}
         return cv2.dnn.readNetFromONNX(np.frombuffer(onnx_model(weights), np.uint8))
-    except MemoryError:
-        raise
-    except Exception as error:  # noqa: BLE001 - a broken archive raises whatever its first wrong byte leads to
-        raise WeightsError(
-            f"model watermark: {SHIPPED.name} of this package cannot be used ({type(error).__name__}): it is damaged; "
-            "install curate again"
-        ) from None

@@ -11,7 +11,8 @@ from filters.modality_head import HeadError
 from filters.tokens import TokenizerError
 from filters.torch_file import WeightsError
 from sources.identity import MissingIdKeyError
-from sources.records import CorpusError, PackageError
+from sources.records import CorpusError
+from sources.shipped import PackageError
 from sources.storage.folder import StoreError
 
 _HOUSE = Path(__file__).resolve().parent.parent

@@ -29,13 +29,6 @@ class ChangedInputError(CorpusError):
     """A file is no longer what it was when the build was planned."""
 
 
-class PackageError(ImportError):
-    """A file that comes with this package is missing or damaged. The message says what to do.
-
-    An ImportError, because no record is to blame for it: it ends a run.
-    """
-
-
 class RecordError(ValueError):
     """One record cannot be used. The message never quotes the content."""
 

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from sources.records import PackageError
+from sources.shipped import usable
 
 Grey = npt.NDArray[np.uint8]
 Scores = npt.NDArray[np.float32]
@@ -132,17 +132,9 @@ def _drawn() -> tuple[Scores, Scores, npt.NDArray[np.intp]]:
     Raises:
         PackageError: their file is missing or damaged.
     """
-    try:
-        with np.load(GLYPHS, allow_pickle=False) as data:
-            glyphs = data["glyphs"].reshape(-1, _SIDE * _SIDE).astype(np.float32)
-            return _normed(glyphs), np.log(data["aspects"]), data["characters"].astype(np.intp)
-    except MemoryError:
-        raise
-    except Exception as error:  # noqa: BLE001 - a broken archive raises whatever its first wrong byte leads to
-        raise PackageError(
-            f"letters of panels: {GLYPHS.name} of this package cannot be used ({type(error).__name__}): it is damaged; "
-            "install curate again"
-        ) from None
+    with usable("letters of panels", GLYPHS), np.load(GLYPHS, allow_pickle=False) as data:
+        glyphs = data["glyphs"].reshape(-1, _SIDE * _SIDE).astype(np.float32)
+        return _normed(glyphs), np.log(data["aspects"]), data["characters"].astype(np.intp)
 
 
 def _normed(rows: Scores) -> Scores:

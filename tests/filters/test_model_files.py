@@ -9,7 +9,7 @@ import pytest
 from filters.biomedclip import FILES, BiomedClip
 from filters.model_files import cached_directory, check_name, model_directory
 from filters.torch_file import WeightsError
-from tests.sources.hub_server import COMMIT, REPOSITORY, serving
+from tests.sources.hub_server import COMMIT, REPOSITORY, Hub, serving
 
 NAME = f"hf-hub:{REPOSITORY}@{COMMIT}"
 WEIGHTS = b"weights"
@@ -31,6 +31,21 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     model_directory.cache_clear()
     yield tmp_path / "cache"
     model_directory.cache_clear()
+
+
+@pytest.fixture
+def hub(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A hub that has the model, and that this process asks."""
+    from huggingface_hub import constants
+
+    repository = tmp_path / "repository"
+    repository.mkdir()
+    for file, data in PUBLISHED.items():
+        (repository / file).write_bytes(data)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    with serving(repository, "models") as served:
+        monkeypatch.setenv("HF_ENDPOINT", served.url)
+        yield served
 
 
 def snapshot(cache: Path, files: dict[str, bytes]) -> Path:
@@ -73,27 +88,16 @@ def test_a_name_without_a_commit_is_refused(name: str) -> None:
         BiomedClip(f"hf-hub:{name}", SHA256)
 
 
-def test_what_a_model_needs_is_fetched_once_and_nothing_else(
-    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from huggingface_hub import constants
-
-    repository = tmp_path / "repository"
-    repository.mkdir()
-    for file, data in PUBLISHED.items():
-        (repository / file).write_bytes(data)
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    with serving(repository, "models") as hub:
-        monkeypatch.setenv("HF_ENDPOINT", hub.url)
-        named = BiomedClip(NAME, SHA256)
-        place = Path(model_directory(NAME, FILES))
-        assert {path.name: path.read_bytes() for path in place.iterdir()} == {
-            name: data for name, data in PUBLISHED.items() if name != "README.md"
-        }
-        asked = len(hub.asked)
-        model_directory.cache_clear()  # as a worker begins
-        assert BiomedClip(NAME, SHA256).version == named.version
-        assert len(hub.asked) == asked
+def test_what_a_model_needs_is_fetched_once_and_nothing_else(hub: Hub, cache: Path) -> None:
+    named = BiomedClip(NAME, SHA256)
+    place = Path(model_directory(NAME, FILES))
+    assert {path.name: path.read_bytes() for path in place.iterdir()} == {
+        name: data for name, data in PUBLISHED.items() if name != "README.md"
+    }
+    asked = len(hub.asked)
+    model_directory.cache_clear()  # as a worker begins
+    assert BiomedClip(NAME, SHA256).version == named.version
+    assert len(hub.asked) == asked
     assert place.is_relative_to(cache)
 
 
@@ -109,27 +113,16 @@ def test_a_hub_that_refuses_is_told(tmp_path: Path, cache: Path, monkeypatch: py
     assert not cache.exists() or not list(cache.rglob("*.bin"))
 
 
-def test_whether_all_of_a_model_is_in_the_cache_is_found_without_the_hub(
-    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from huggingface_hub import constants
-
-    repository = tmp_path / "repository"
-    repository.mkdir()
-    for file, data in PUBLISHED.items():
-        (repository / file).write_bytes(data)
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    with serving(repository, "models") as hub:
-        monkeypatch.setenv("HF_ENDPOINT", hub.url)
-        assert cached_directory(str(repository), FILES) == str(repository)
-        assert cached_directory(NAME, FILES) is None
-        assert hub.asked == []
-        place = model_directory(NAME, FILES)
-        asked = len(hub.asked)
-        assert cached_directory(NAME, FILES) == place
-        (Path(place) / "vocab.txt").unlink()
-        assert cached_directory(NAME, FILES) is None
-        assert len(hub.asked) == asked
+def test_whether_all_of_a_model_is_in_the_cache_is_found_without_the_hub(hub: Hub, cache: Path) -> None:
+    assert cached_directory(str(cache.parent), FILES) == str(cache.parent)
+    assert cached_directory(NAME, FILES) is None
+    assert hub.asked == []
+    place = model_directory(NAME, FILES)
+    asked = len(hub.asked)
+    assert cached_directory(NAME, FILES) == place
+    (Path(place) / "vocab.txt").unlink()
+    assert cached_directory(NAME, FILES) is None
+    assert len(hub.asked) == asked
 
 
 def test_without_the_hub_what_is_not_in_the_cache_is_told_as_a_build_tells_it(cache: Path) -> None:

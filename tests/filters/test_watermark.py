@@ -11,8 +11,8 @@ from filters import watermark
 from filters.images import fault_of
 from filters.modality_head import npz_bytes
 from filters.quality_rules import RULE_SETS
-from filters.torch_file import WeightsError
 from filters.watermark import LAYERS, SHIPPED, Watermark, onnx_model
+from sources.shipped import PackageError
 from tests.end_to_end.phi_corpora import Planted, noise_ground
 
 LIMITS = RULE_SETS["default"]
@@ -120,7 +120,7 @@ def test_a_damaged_network_ends_the_run_and_is_laid_on_no_picture(
     watermark.SHIPPED.write_bytes(data)
     watermark._network.cache_clear()
     try:
-        with pytest.raises(WeightsError, match=r"watermark\.npz of this package cannot be used"):
+        with pytest.raises(PackageError, match=r"watermark\.npz of this package cannot be used"):
             share_of(scan())
     finally:
         watermark._network.cache_clear()

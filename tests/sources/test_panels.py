@@ -12,7 +12,7 @@ from pipelines.errors import UsageError, presentable
 from sources.pictures import open_picture, panel_labels, panel_seams
 from sources.pictures.panel_labels import GLYPHS, Label
 from sources.pictures.panels import FIRST_PANEL, Region, figure_panels, panels_of
-from sources.records import PackageError
+from sources.shipped import PackageError
 from tests.dedup.test_fingerprints import scene
 
 Grey = npt.NDArray[np.uint8]
