@@ -88,6 +88,7 @@ _LESS_SURE = RELATIVES | frozenset(
 )
 """Headings behind which other things stand as often: diseases, states, a language."""
 _UNITS = frozenset({"ED", "ER", "ICU", "OR", "OT", "PT"})
+"""Departments by their letters; in small ones some are names and words."""
 _LIKE_NAMES = frozenset(
     """
     ment ness ella gram omas oses esis pathy amine caine parin toin terol sone

@@ -61,7 +61,8 @@ _PATIENT = re.compile(
 )
 _ACTING = re.compile(
     rf"\b({NAME}\s+(?:{INITIAL}\s+)?{NAME})(?:,?|,\s*(?:aged\s+)?\d{{1,3}},)\s+"
-    r"(?:was|is|has|had|reports|reported|denies|denied|presented|presents|states|stated|complains|complained|returned|returns|underwent|tolerated|came|lives)\b"
+    r"(?:was|is|has|had|reports|reported|denies|denied|presented|presents|states|stated|complains|complained|"
+    r"returned|returns|underwent|tolerated|came|lives)\b"
 )
 _CARET = re.compile(rf"(?<![\w^])[{UPPER}][\w'\u2019-]{{0,40}}(?:\^[{UPPER}][\w'\u2019.-]{{0,40}}){{1,4}}")
 _LETTERS = re.compile(

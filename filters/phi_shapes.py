@@ -130,7 +130,7 @@ def is_no_name(text: str, span: Span, *, cued: bool = False) -> bool:
     """
     if (_PUBLISHED if cued else _PUBLISHED_BY).match(text, span.stop):
         return True
-    after = re.match(r"(?:['\u2019]s?)?[\s-]+([A-Za-z]+)", text[span.stop : span.stop + 40])
+    after = FOLLOWING.match(text, span.stop)
     follows = after.group(1).lower() if after else ""
     words = [word.title() for word in re.findall(r"[^\W\d_]+", text[span.start : span.stop]) if len(word) > 1]
     known = [word in EPONYMS for word in words]

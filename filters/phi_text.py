@@ -171,7 +171,7 @@ def _is_meant(text: str, match: re.Match[str], *, small: bool) -> bool:
     if len(word) < 3:
         return not word.isupper()
     thing = word.lower() in BEGINNINGS or (word.title() in EPONYMS and word.upper() not in SURNAMES)
-    return not thing or not _has_any_capital(text, match, follows) or _ACTING.match(text, match.end()) is not None
+    return not thing or not _has_any_capital(text, match, follows) or _PEOPLE_DO.match(text, match.end()) is not None
 
 
 def _has_any_capital(text: str, match: re.Match[str], follows: re.Match[str] | None) -> bool:
@@ -186,7 +186,7 @@ def _has_any_capital(text: str, match: re.Match[str], follows: re.Match[str] | N
 
 
 _LONGEST_WORD = 40
-_ACTING = re.compile(
+_PEOPLE_DO = re.compile(
     r",?\s+(?:(?:also|now|still|then|again|currently|later|initially|previously|recently)\s+)?(?:is|was|has|had|will|would|did|does|can|could|and|"
     r"reports?|reported|denie[sd]|presents?|presented|state[sd]|complain(?:s|ed)|returns?|returned|underwent|lives|"
     r"agree[sd]|called|notified|informed|reviewed|saw|performed|sa(?:id|ys)|recommend(?:s|ed)|asked|tolerate[sd]|"
@@ -201,7 +201,7 @@ _ACTING = re.compile(
     r"left(?=\s*[.,;]|\s+(?:the|a|an|his|her|it|against|without|before|after|at|for|to|home)\b))\b",
     re.IGNORECASE,
 )
-"""What people do; a few of these a stone does, too."""
+"""A few of these a stone does, too."""
 
 
 def _spellings(known: Known) -> Iterator[Known]:

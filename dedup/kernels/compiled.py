@@ -16,7 +16,8 @@ _settings: Any = config
 class SameSources(UserProvidedCacheLocator):
     """Finds machine code by what a file says, wherever it lies and however old it is.
 
-    numba would go by path and time: Ray's workers, whose copy of the code is new in each session, compiled all of it.
+    numba would go by path and time. So a copy of the code, as Ray's workers have a new one in each session, need not be
+    compiled again where NUMBA_CACHE_DIR names a folder that outlives it.
     """
 
     @classmethod
